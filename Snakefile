@@ -1,0 +1,46 @@
+"""Adversarial robustness of audio-visual event recognition: three papers, from raw video to every table and figure."""
+
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+
+from lib.plan import Plan
+from lib.settings import SettingsError
+
+try:
+    plan = Plan.load(workflow.basedir, config)
+except SettingsError as error:
+    sys.exit(f"error: {error}")
+
+
+wildcard_constraints:
+    **plan.wildcard_patterns,
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/attack.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    """Everything: each table and figure of each paper that config.yaml names."""
+    default_target: True
+    localrule: True
+    input:
+        plan.targets(config["papers"]),
+
+
+rule tian2021:
+    """Tian & Xu, CVPR 2021."""
+    localrule: True
+    input:
+        plan.targets(["tian2021"]),

@@ -1,0 +1,180 @@
+"""The training loop of Tian & Xu (CVPR 2021), appendix A.5: SGD, a rate per part, best validation epoch."""
+
+import csv
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avrobust.attacks.loop import Objective
+from avrobust.data.batches import Batch, ShuffledBatches, inputs_of
+from avrobust.files import replacing
+from avrobust.models.late_fusion import LateFusion
+from avrobust.models.modes import evaluating
+from avrobust.program import UserError, progress
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How long, in which steps and at which rates.
+
+    `learning_rates` has a value for `audio`, `visual` (the encoders) and `head` (fusion and classifier);
+    all are multiplied by `decay` after each epoch named in `milestones`.
+    """
+
+    epochs: int
+    milestones: tuple[int, ...]
+    batch_size: int
+    learning_rates: Mapping[str, float]
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    decay: float = 0.1
+
+
+def parameter_groups(model: LateFusion, recipe: TrainingRecipe) -> list[dict]:
+    """Return SGD's groups: each encoder, and the fusion with the classifier, each at its own rate."""
+    groups = [
+        {"params": list(model.encoders[name].parameters()), "lr": recipe.learning_rates[name]}
+        for name in model.modalities
+    ]
+    head = [*model.fusion.parameters(), *model.classifier.parameters()]
+    return [*groups, {"params": head, "lr": recipe.learning_rates["head"]}]
+
+
+def train(
+    model: LateFusion,
+    loader: Iterable[Batch],
+    batches: ShuffledBatches,
+    validation: Iterable[Batch],
+    recipe: TrainingRecipe,
+    objective: Objective,
+    resume: Path,
+    key: str,
+    device: torch.device,
+) -> dict:
+    """Train `model` and return its states and history.
+
+    After every epoch all that the rest depends on is written to `resume`; a later call with the same `key`
+    (a digest of everything that shapes the result) goes on from there and ends with the same bits.
+
+    Returns `best` and `latest` (state dictionaries on the CPU), `best_epoch`, `history` (one row per epoch)
+    and `resumed_epochs`.
+
+    Raises:
+        UserError: the loss is not finite; the message names the epoch and the clips of the batch.
+    """
+    groups = parameter_groups(model, recipe)
+    rates = [group["lr"] for group in groups]
+    optimizer = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    state = _load_resume(resume, key)
+    if state:
+        model.load_state_dict(state["latest"])
+        optimizer.load_state_dict(state["optimizer"])
+    history: list[dict] = state.get("history", [])
+    best, best_epoch = state.get("best"), state.get("best_epoch", 0)
+    resumed_epochs = len(history)
+
+    for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
+        factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = factor * rate
+        batches.epoch = epoch
+        loss = train_epoch(model, loader, optimizer, objective, epoch, device)
+        accuracy = top1_accuracy(model, validation, device)
+        history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
+        if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
+            best, best_epoch = _on_cpu(model.state_dict()), epoch
+        with replacing(resume) as temporary:
+            torch.save(
+                {
+                    "key": key,
+                    "latest": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "best": best,
+                    "best_epoch": best_epoch,
+                    "history": history,
+                },
+                temporary,
+            )
+    return {
+        "best": best,
+        "latest": _on_cpu(model.state_dict()),
+        "best_epoch": best_epoch,
+        "history": history,
+        "resumed_epochs": resumed_epochs,
+    }
+
+
+def train_epoch(
+    model: LateFusion,
+    loader: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    epoch: int,
+    device: torch.device,
+) -> float:
+    """Train for one epoch and return the mean loss of its batches, in nats."""
+    model.train()
+    losses, clips = [], []
+    for batch in loader:
+        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
+        features = {name: model.encode(name, inputs[name]) for name in model.modalities}
+        loss = objective(features, model.head(features), labels).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+        clips.append(batch["clip_id"])
+    # Looked at once per epoch: reading a loss makes a GPU wait.
+    values = torch.stack(losses).cpu()
+    broken = (~values.isfinite()).nonzero().flatten().tolist()
+    if broken:
+        raise UserError(
+            f"the loss became {values[broken[0]]:g} in epoch {epoch}, batch {broken[0] + 1}, clips "
+            f"{', '.join(clips[broken[0]])}; lower the learning rates or look at these clips"
+        )
+    return values.mean().item()
+
+
+def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.device) -> float:
+    """Return the percentage of clips whose largest logit is their label's."""
+    correct: list[Tensor] = []
+    with evaluating(model), torch.inference_mode():
+        for batch in batches:
+            logits = model(inputs_of(batch, device))
+            correct.append((logits.argmax(dim=1).cpu() == batch["label"]).float())
+    return 100 * torch.cat(correct).mean().item()
+
+
+def history_csv(history: list[dict]) -> str:
+    """Return the history as CSV text."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, history[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return out.getvalue()
+
+
+def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+
+
+def _load_resume(path: Path, key: str) -> dict:
+    if not path.exists():
+        return {}
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file makes the reader raise, training starts anew
+        log.warning("%s cannot be read (%s); starting from the first epoch", path, error)
+        return {}
+    if state["key"] != key:
+        log.info("%s belongs to other settings or code; starting from the first epoch", path)
+        return {}
+    log.info("going on after epoch %d of %s", len(state["history"]), path)
+    return state

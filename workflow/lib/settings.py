@@ -1,0 +1,121 @@
+"""config.yaml, the scale and the dataset and paper files, merged and checked before any job starts."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+
+class SettingsError(Exception):
+    """A mistake in the configuration: its text is one line with the file, the key, the value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`."""
+
+    root: Path
+    config: Mapping
+    scale: Mapping
+    datasets: Mapping[str, Mapping]
+    papers: Mapping[str, Mapping]
+
+    @property
+    def scale_name(self) -> str:
+        """The name of the scale, which is part of every path of a result."""
+        return self.config["scale"]
+
+
+def load_settings(root: Path, config: Mapping) -> Settings:
+    """Read and check all files below `root` that `config` asks for.
+
+    Raises:
+        SettingsError: anything unknown, missing or out of its range.
+    """
+    schemas = root / "workflow/schemas"
+    known = {kind: names(root / "workflow" / kind) for kind in ("scales", "papers", "datasets")}
+    check(config, schemas / "config.json", "config.yaml")
+    known_name(config["scale"], known["scales"], "config.yaml: scale")
+    scale = read_yaml(root / f"workflow/scales/{config['scale']}.yaml")
+    check(scale, schemas / "scale.json", f"workflow/scales/{config['scale']}.yaml")
+    for name in config["datasets"]:
+        known_name(name, known["datasets"], "config.yaml: datasets")
+    papers = {}
+    for name in config["papers"]:
+        known_name(name, known["papers"], "config.yaml: papers")
+        papers[name] = read_yaml(root / f"workflow/papers/{name}.yaml")
+        check(papers[name], schemas / "paper.json", f"workflow/papers/{name}.yaml")
+    datasets = {}
+    for name in dict.fromkeys(name for paper in papers.values() for name in paper["datasets"]):
+        known_name(name, known["datasets"], "datasets of a paper")
+        facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
+        check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
+        given = dict(config["datasets"].get(name, {}))
+        class_names_from = given.pop("classes", "dataset")
+        datasets[name] = {
+            "source": scale["source"],
+            "folder": f"data/{name}",
+            **facts,
+            "class_names_from": class_names_from,
+            **given,
+        }
+        if datasets[name]["source"] == "local" and "table" not in given:
+            raise SettingsError(f"config.yaml: datasets.{name}: source local needs `table`, a CSV of clips")
+    return Settings(root, config, scale, datasets, papers)
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the YAML files in a folder, sorted."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in os.scandir(folder) if entry.name.endswith(".yaml"))
+
+
+def known_name(name: str, known: list[str], where: str) -> None:
+    """Raise SettingsError unless `name` is among the `known` ones."""
+    if name not in known:
+        raise SettingsError(f"{where}: {name!r} is not known; allowed are {', '.join(known)}")
+
+
+def read_yaml(path: Path) -> dict:
+    """Return the mapping that a YAML file holds."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def check(value: object, schema_path: Path, file: str) -> None:
+    """Check a value against a JSON schema; the first mistake becomes a SettingsError of one line."""
+    schema = json.loads(schema_path.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+    if errors:
+        raise SettingsError(f"{file}: {_one_line(errors[0])}")
+
+
+def _one_line(error: jsonschema.ValidationError) -> str:
+    key = ".".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        where = "" if key == "top level" else f"{key}: "
+        given = ", ".join(f"{name} = {error.instance[name]!r}" for name in unknown)
+        return f"{where}unknown key {given}; allowed are {', '.join(known)}"
+    if error.validator == "enum":
+        return f"{key}: {error.instance!r} is not allowed; allowed are {', '.join(map(str, error.validator_value))}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{key}: {', '.join(missing)} must be given"
+    if error.validator in ("minimum", "exclusiveMinimum"):
+        bound = "at least" if error.validator == "minimum" else "more than"
+        return f"{key}: {error.instance!r} must be {bound} {error.validator_value}"
+    if error.validator in ("maximum", "exclusiveMaximum"):
+        bound = "at most" if error.validator == "maximum" else "less than"
+        return f"{key}: {error.instance!r} must be {bound} {error.validator_value}"
+    if error.validator == "type":
+        return f"{key}: {error.instance!r} must be of type {error.validator_value}"
+    return f"{key}: {' '.join(error.message.split())}"

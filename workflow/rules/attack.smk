@@ -1,0 +1,30 @@
+rule attack:
+    """Attack one trained variant under every modality and budget that an artefact needs; store a row per clip."""
+    input:
+        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+        shards=plan.shards,
+    output:
+        cell="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.parquet",
+        provenance="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.json",
+    params:
+        conditions=plan.conditions,
+        key=plan.cell_key,
+        options=plan.view_options,
+        attack_options=plan.attack_options,
+        code=plan.code("attack.py", "variant", "objective", "attack"),
+    log:
+        "results/{scale}/logs/{dataset}/attack_{variant}_s{seed}_{attack}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/attack_{variant}_s{seed}_{attack}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: plan.threads("attack")
+    resources:
+        gpu=plan.gpus,
+        mem_mb=plan.memory_mb("attack"),
+        runtime=plan.minutes("attack"),
+    shell:
+        "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
+        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --threads {threads} --code {params.code}"
+        " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -1,0 +1,90 @@
+rule table:
+    """Compute a table from its cells and set it beside the published one."""
+    input:
+        cells=plan.cells,
+        published=plan.published,
+    output:
+        csv="results/{scale}/tables/{paper}/{artefact}.csv",
+        markdown="results/{scale}/tables/{paper}/{artefact}.md",
+    params:
+        spec=plan.spec,
+        code=plan.code("table.py"),
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("table"),
+    conda:
+        "../../envs/environment.yaml"
+    localrule: True
+    shell:
+        "python scripts/table.py --spec {params.spec:q} --cells {input.cells:q} --published {input.published:q}"
+        " --scale {wildcards.scale} --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
+
+
+rule sweep:
+    """Draw accuracy over the strength of the attack, with the data beside the picture."""
+    input:
+        cells=plan.cells,
+    output:
+        csv="results/{scale}/tables/{paper}/{artefact}.csv",
+        svg="results/{scale}/tables/{paper}/{artefact}.svg",
+        png="results/{scale}/tables/{paper}/{artefact}.png",
+    params:
+        spec=plan.spec,
+        code=plan.code("figure.py"),
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("sweep"),
+    conda:
+        "../../envs/environment.yaml"
+    localrule: True
+    shell:
+        "python scripts/figure.py --spec {params.spec:q} --cells {input.cells:q} --scale {wildcards.scale}"
+        " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
+
+
+rule stack:
+    """Put the tables of one name of all papers under each other."""
+    input:
+        tables=plan.stacked,
+    output:
+        table="results/{scale}/tables/{artefact}.csv",
+    params:
+        papers=plan.papers_with,
+        code=plan.code("stack.py"),
+    log:
+        "results/{scale}/logs/stack_{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/stack_{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("table"),
+    conda:
+        "../../envs/environment.yaml"
+    localrule: True
+    shell:
+        "python scripts/stack.py --item {wildcards.artefact} --papers {params.papers:q} --tables {input.tables:q}"
+        " --output {output.table:q} 2> {log:q}"
+
+
+rule publish:
+    """Copy a finished table or figure to paper_tables; nothing that can fail has a published file as its output."""
+    input:
+        made=f"{plan.results}/tables/{{item}}",
+    output:
+        published="paper_tables/{item}",
+    log:
+        f"{plan.results}/logs/publish/{{item}}.log",
+    benchmark:
+        f"{plan.results}/benchmarks/publish/{{item}}.tsv"
+    wildcard_constraints:
+        item=plan.published_items,
+    conda:
+        "../../envs/environment.yaml"
+    localrule: True
+    shell:
+        "cp {input.made:q} {output.published:q} 2> {log:q}"

@@ -89,9 +89,7 @@ def training_moment(store: Store, index: int, recipe: Recipe, random: np.random.
     return int(random.integers(margin + 1, count - margin, endpoint=True))
 
 
-def training_frame(
-    store: Store, index: int, frame: int, recipe: Recipe, random: np.random.Generator
-) -> np.ndarray:
+def training_frame(store: Store, index: int, frame: int, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
     """Return a random crop of `frame` (counted from 1), flipped half the time: uint8 (3, size, size)."""
     size = recipe.frame_size
     picture = resize_short_side(Image.fromarray(store.frame(index, frame - 1)), int(TRAINING_RESIZE * size))
@@ -101,9 +99,7 @@ def training_frame(
     return crop[:, :, ::-1] if random.random() < 0.5 else crop
 
 
-def training_sound(
-    store: Store, index: int, frame: int, recipe: Recipe, random: np.random.Generator
-) -> np.ndarray:
+def training_sound(store: Store, index: int, frame: int, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
     """Return the waveform around `frame` with a random gain: float32 (1, audio_samples) in [-1, 1]."""
     gain = np.float32(random.uniform(*GAIN_RANGE))
     return np.clip(gain * sound_at(store, index, frame, recipe), -1, 1)[None]

@@ -1,0 +1,145 @@
+"""What came of every clip: one CSV row each, joined from the parts of the shards and judged as a whole."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from avrobust.data import manifest
+from avrobust.data.manifest import LABEL_SEPARATOR, SPLITS, Clip
+from avrobust.files import replacing
+from avrobust.program import UserError
+
+COLUMNS = ("clip_id", "split", "labels", "status", "reason", "frames", "samples")
+
+# `ok`: packed. `media`: the file is there and unfit. `pending`: there is no file yet.
+STATUSES = ("ok", "media", "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one clip: a status of STATUSES, fault codes joined by `+` (none: ok), decoded amounts."""
+
+    clip_id: str
+    split: str
+    labels: tuple[str, ...]
+    status: str
+    reason: str
+    frames: int
+    samples: int
+
+
+def write(path: str | Path, outcomes: Iterable[Outcome]) -> None:
+    """Write an availability CSV, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for o in outcomes:
+            labels = LABEL_SEPARATOR.join(o.labels)
+            writer.writerow((o.clip_id, o.split, labels, o.status, o.reason, o.frames, o.samples))
+
+
+def read(path: str | Path) -> Iterator[Outcome]:
+    """Yield the rows of an availability CSV; raises UserError if it is none."""
+    for where, row in manifest.rows(path, COLUMNS):
+        if row["status"] not in STATUSES:
+            raise UserError(f"{where}: status {row['status']!r} is none of {', '.join(STATUSES)}")
+        if not (row["frames"].isdecimal() and row["samples"].isdecimal()):
+            raise UserError(f"{where}: frames {row['frames']!r} and samples {row['samples']!r} must be counts")
+        yield Outcome(
+            clip_id=row["clip_id"],
+            split=manifest.split(where, row["split"]),
+            labels=tuple(row["labels"].split(LABEL_SEPARATOR)),
+            status=row["status"],
+            reason=row["reason"],
+            frames=int(row["frames"]),
+            samples=int(row["samples"]),
+        )
+
+
+def joined(parts: Iterable[str | Path], clips: Iterable[Clip]) -> Iterator[Outcome]:
+    """Yield the outcomes of all clips in the manifest's order; the parts may come in any order.
+
+    Raises UserError if parts and manifest do not agree row by row.
+    """
+    by_first: dict[str, str | Path] = {}
+    for part in parts:
+        first = next(read(part), None)
+        if first is None:
+            raise UserError(f"{part}: the part has no rows; delete it and pack its shard again")
+        if first.clip_id in by_first:
+            raise UserError(f"{part}: the same clips as in {by_first[first.clip_id]}; give each part once")
+        by_first[first.clip_id] = part
+    part, rows = None, iter(())
+    for clip in clips:
+        outcome = next(rows, None)
+        if outcome is None:
+            part = by_first.pop(clip.clip_id, None)
+            if part is None:
+                raise UserError(f"no part begins with clip {clip.clip_id!r}; pack the shard that it belongs to")
+            rows = read(part)
+            outcome = next(rows)
+        if (outcome.clip_id, outcome.split, outcome.labels) != (clip.clip_id, clip.split, clip.labels):
+            raise UserError(
+                f"{part}: {outcome.clip_id!r}, {outcome.split}, {LABEL_SEPARATOR.join(outcome.labels)} where "
+                f"the manifest has {clip.clip_id!r}, {clip.split}, {LABEL_SEPARATOR.join(clip.labels)}; "
+                "one of them has changed: pack the shard again"
+            )
+        yield outcome
+    extra = next(rows, None)
+    if extra is not None or by_first:
+        name = part if extra is not None else next(iter(by_first.values()))
+        raise UserError(f"{name}: more clips than in the manifest; delete it or pack the shard again")
+
+
+class Tally:
+    """Counts outcomes while they pass, and judges them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.reasons: Counter[tuple[str, str, str]] = Counter()
+        self.train_classes: Counter[str] = Counter()
+        self.train_classes_ok: Counter[str] = Counter()
+
+    def passing(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the outcomes as they come, counting each."""
+        for outcome in outcomes:
+            self.counts[outcome.split, outcome.status] += 1
+            if outcome.status != "ok":
+                self.reasons[outcome.split, outcome.status, outcome.reason] += 1
+            if outcome.split == "train":
+                self.train_classes.update(outcome.labels)
+                if outcome.status == "ok":
+                    self.train_classes_ok.update(outcome.labels)
+            yield outcome
+
+    def table(self) -> list[str]:
+        """Return lines of text: a heading, then a line per split with its number of clips per status."""
+        lines = ["".join(f"{word:>9}" for word in ("split", *STATUSES, "all"))]
+        for split in SPLITS:
+            numbers = [self.counts[split, status] for status in STATUSES]
+            lines.append("".join(f"{cell:>9}" for cell in (split, *numbers, sum(numbers))))
+        return lines
+
+    def check(self, minimum_share: float) -> None:
+        """Raise UserError if a split has too few ok clips, or a split or a class of train has none."""
+        problems = []
+        for split in SPLITS:
+            wanted = sum(self.counts[split, status] for status in STATUSES)
+            ok = self.counts[split, "ok"]
+            if not ok or ok < minimum_share * wanted:
+                why = ", ".join(
+                    f"{count} {status} {reason}"
+                    for (of, status, reason), count in self.reasons.most_common()
+                    if of == split
+                )
+                problems.append(f"{split} has {ok} of {wanted} clips ({why or 'none wanted'})")
+        silent = sorted(set(self.train_classes) - set(self.train_classes_ok))
+        if silent:
+            problems.append(f"classes without a clip in train: {', '.join(silent)}")
+        if problems:
+            raise UserError(
+                f"too few clips, at least {minimum_share:g} of each split and one of each class are needed: "
+                f"{'; '.join(problems)}. The parts say which; add the files or lower the minimum share"
+            )

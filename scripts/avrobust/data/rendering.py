@@ -1,0 +1,189 @@
+"""Rendered datasets: one mp4 file (H.264, AAC) per clip of the world, and the manifest that lists them."""
+
+import hashlib
+import multiprocessing
+import os
+import re
+import tempfile
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from avrobust.data import manifest
+from avrobust.data.ffmpeg import ffmpeg_path
+from avrobust.data.world import MAXIMUM_CLASSES, Footage, class_codes, make_footage
+from avrobust.files import replacing
+from avrobust.program import UserError, progress
+
+# The smallest frame side in which a distractor of a twelfth of it is still a shape, and the shortest clip.
+MINIMUM_SIDE, MINIMUM_SECONDS = 32, 0.5
+
+# One thread and bitexact: no trace of the number of cores, of a version or of the date gets into the file.
+# Quality 18 keeps faint textures, which tell classes apart.
+ENCODING = {
+    "f": "mp4",
+    "vcodec": "libx264",
+    "preset": "ultrafast",
+    "crf": 14,
+    "pix_fmt": "yuv420p",
+    "acodec": "aac",
+    "aac_coder": "fast",
+    "audio_bitrate": "128k",
+    "threads": 1,
+    "fflags": "+bitexact",
+    "flags": "+bitexact",
+    "loglevel": "error",
+}
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What to render. Raises `UserError` for values that cannot be rendered."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Names of the classes; which sound and picture each has depends on their order and number only."""
+    clips: dict[str, int]
+    """Clips per class of each split."""
+    seconds: float
+    width: int
+    height: int
+    """Size of the frames in pixels, even numbers: H.264 stores colour at half the resolution."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        manifest.checked_classes("classes", self.classes)
+        if (count := len(self.classes)) > MAXIMUM_CLASSES:
+            raise UserError(f"{count} classes given: a rendered dataset has at most {MAXIMUM_CLASSES}")
+        named: dict[str, str] = {}
+        for label in self.classes:
+            if (other := named.setdefault(file_name(label), label)) is not label:
+                raise UserError(f"classes {other!r} and {label!r} give the same file names; rename one")
+        if "" in named:
+            raise UserError(f"class {named['']!r} has no letter or digit that a file can be named after")
+        for split, count in self.clips.items():
+            manifest.split("clips", split)
+            if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= 9999:
+                raise UserError(f"clips of split {split!r}: {count!r} is not a whole number from 0 to 9999")
+        if not any(self.clips.values()):
+            raise UserError("no clips asked for: give at least one split more than 0 clips per class")
+        if not MINIMUM_SECONDS <= self.seconds < float("inf"):
+            raise UserError(f"seconds {self.seconds:g}: a clip lasts at least {MINIMUM_SECONDS} seconds")
+        for side, pixels in (("width", self.width), ("height", self.height)):
+            if pixels < MINIMUM_SIDE or pixels % 2:
+                raise UserError(f"{side} {pixels}: give an even number of pixels, {MINIMUM_SIDE} or more")
+
+
+@dataclass(frozen=True)
+class PlannedClip:
+    """One clip of a dataset, by what names it."""
+
+    clip_id: str
+    label: int
+    split: str
+
+
+def file_name(label: str) -> str:
+    """The label in lower case, `_` for all that is no letter or digit: "Church bell" -> "church_bell"."""
+    return re.sub(r"[\W_]+", "_", label.lower()).strip("_")
+
+
+def planned_clips(dataset: Dataset) -> list[PlannedClip]:
+    """All clips of a dataset, sorted by clip id (class, split, number: `flute_train_0003`)."""
+    clips = [
+        PlannedClip(f"{file_name(name)}_{split}_{number:04d}", label, split)
+        for label, name in enumerate(dataset.classes)
+        for split, count in dataset.clips.items()
+        for number in range(count)
+    ]
+    return sorted(clips, key=lambda clip: clip.clip_id)
+
+
+def footage(dataset: Dataset, planned: PlannedClip) -> Footage:
+    """Make the frames and samples of a clip; all its randomness comes from seed, dataset name and clip id."""
+    key = hashlib.sha256(repr((dataset.seed, dataset.name, planned.clip_id)).encode()).digest()
+    generator = np.random.default_rng(np.frombuffer(key, dtype="<u4"))
+    codes = class_codes(len(dataset.classes))
+    return make_footage(codes, planned.label, dataset.seconds, dataset.width, dataset.height, generator)
+
+
+def encode(footage: Footage, path: Path) -> None:
+    """Write an mp4 file, H.264 with AAC, whole or not at all; equal footage gives equal files.
+
+    Equal for one build of ffmpeg on one kind of processor: encoders differ between versions.
+    Raises `UserError` if ffmpeg fails.
+    """
+    import ffmpeg
+
+    _, height, width, _ = footage.frames.shape
+    samples = np.round(np.clip(footage.samples, -1, 1) * 32767).astype("<i2")
+    # ffmpeg has one standard input, which the frames use; the sound is small and goes through a file.
+    with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
+        sound = Path(folder, "sound.pcm")
+        sound.write_bytes(samples.tobytes())
+        size = (width, height)
+        video = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", video_size=size, r=footage.frame_rate)
+        audio = ffmpeg.input(str(sound), f="s16le", ar=footage.sample_rate, ac=samples.shape[1])
+        command = ffmpeg.output(video, audio, str(temporary), **ENCODING)
+        try:
+            command.run(ffmpeg_path(), input=footage.frames.tobytes(), capture_stderr=True, overwrite_output=True)
+        except ffmpeg.Error as error:
+            reason = "; ".join(error.stderr.decode(errors="replace").strip().splitlines())
+            raise UserError(f"{ffmpeg_path()} could not write {path}: {reason}") from None
+
+
+def render_clip(planned: PlannedClip, *, dataset: Dataset, media: Path) -> manifest.Clip:
+    """Write `<clip_id>.mp4` in the folder `media` and return the clip's row of the manifest."""
+    made = footage(dataset, planned)
+    path = f"{planned.clip_id}.mp4"
+    encode(made, media / path)
+    return manifest.Clip(
+        clip_id=planned.clip_id,
+        video_id=planned.clip_id,
+        start=0.0,
+        end=dataset.seconds,
+        labels=(dataset.classes[planned.label],),
+        split=planned.split,
+        source="render",
+        list=f"render:seed={dataset.seed}",
+        path=path,
+        box=tuple(round(side, 4) for side in made.box),
+    )
+
+
+def _end_with_parent() -> None:
+    """End this worker process when the program that started it is killed; idle workers would stay for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:
+    """Write all clips of a dataset into the folder `media`, then the manifest `table`; return their number.
+
+    An earlier manifest goes first, so that one only ever stands beside the clips it lists. Every clip is made
+    anew: that takes seconds, and an old file could be of another seed.
+    Raises `UserError` if ffmpeg is missing or fails.
+    """
+    ffmpeg_path()
+    table.unlink(missing_ok=True)
+    try:
+        media.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {media} cannot be made: {error.strerror}") from None
+    for leftover in media.glob(".part-*.mp4"):  # of a run that was killed
+        leftover.unlink()
+    planned = planned_clips(dataset)
+    # Spawned, not forked, so that it runs alike on every platform and Python version.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
+        rendered = pool.map(partial(render_clip, dataset=dataset, media=media), planned, chunksize=4)
+        clips = list(progress(rendered, label="render", unit="clips", total=len(planned)))
+    return manifest.write(table, clips)

@@ -1,0 +1,67 @@
+"""Pack one shard of a manifest: its clips, decoded, with random access, and what came of each."""
+
+import argparse
+import logging
+from collections import Counter
+from itertools import islice
+
+from avrobust.data import availability, manifest, packing, store
+from avrobust.data.media import Form
+from avrobust.program import UserError, progress, run
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--manifest", required=True)
+    parser.add_argument("--class-list", required=True)
+    parser.add_argument("--media-folder", required=True, help="what relative paths of the manifest start from")
+    parser.add_argument("--shard-index", type=natural, required=True, help="which shard, from 0")
+    parser.add_argument("--shard-size", type=positive, required=True, help="manifest rows in a shard")
+    parser.add_argument("--audio-rate", type=positive, required=True, help="samples per second")
+    parser.add_argument("--frame-rate", type=positive, required=True, help="frames per second")
+    parser.add_argument(
+        "--short-side", type=natural, required=True, help="pixels; frames are never enlarged; 0: as it is"
+    )
+    parser.add_argument("--minimum-frames", type=natural, required=True, help="a clip with fewer is too short")
+    parser.add_argument("--failed-clips", choices=packing.FAILED_CLIPS, required=True)
+    parser.add_argument("--processes", type=positive, default=1)
+    parser.add_argument("--shard", required=True, help="output, Arrow")
+    parser.add_argument("--availability", required=True, help="output, CSV")
+    arguments = parser.parse_args()
+
+    classes = manifest.read_classes(arguments.class_list)
+    first = arguments.shard_index * arguments.shard_size
+    clips = list(islice(manifest.read(arguments.manifest, classes), first, first + arguments.shard_size))
+    if not clips:
+        raise UserError(f"--shard-index {arguments.shard_index}: {arguments.manifest} has no row {first}")
+    form = Form(arguments.audio_rate, arguments.frame_rate, arguments.short_side, arguments.minimum_frames)
+    rates = {"audio_rate": arguments.audio_rate, "frame_rate": arguments.frame_rate}
+    with store.writing(arguments.shard, **rates) as shard:
+        made = packing.pack(
+            clips, classes, arguments.media_folder, form, arguments.failed_clips, arguments.processes, shard
+        )
+        outcomes = list(progress(made, label="packing", unit="clips", total=len(clips)))
+        availability.write(arguments.availability, outcomes)
+    log.info("%s", dict(Counter(outcome.status for outcome in outcomes)))
+
+
+def positive(text: str) -> int:
+    """`type=` of an argument that is an integer above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value
+
+
+def natural(text: str) -> int:
+    """`type=` of an argument that is an integer and not negative."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is below 0")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,52 @@
+"""Render a dataset: short mp4 clips of sounding, moving objects, and the manifest that lists them."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from avrobust.data.manifest import write_classes
+from avrobust.data.rendering import Dataset, render
+from avrobust.program import UserError, json_argument, run
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", required=True, help="its name, which also seeds its clips")
+    parser.add_argument("--classes", required=True, nargs="+", metavar="NAME", help="names of the classes")
+    parser.add_argument(
+        "--clips", required=True, type=json_argument, metavar="JSON",
+        help='clips per class of each split, as in {"train": 20, "val": 4, "test": 8}',
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a clip (default: %(default)s)")
+    parser.add_argument("--width", type=int, default=96, help="of a frame, in pixels (default: %(default)s)")
+    parser.add_argument("--height", type=int, default=72, help="of a frame, in pixels (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of everything random (default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--media", required=True, type=Path, metavar="FOLDER", help="where the clips go")
+    parser.add_argument("--class-list", required=True, type=Path, help="the classes, one a line, to write")
+    parser.add_argument("--manifest", required=True, type=Path, metavar="CSV", help="written last of all")
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
+    if not isinstance(given.clips, dict):
+        raise UserError(f'--clips {given.clips!r}: give an object such as {{"train": 20, "test": 8}}')
+    if given.processes < 1:
+        raise UserError(f"--processes {given.processes}: give 1 or more")
+    dataset = Dataset(
+        name=given.dataset,
+        classes=tuple(given.classes),
+        clips=given.clips,
+        seconds=given.seconds,
+        width=given.width,
+        height=given.height,
+        seed=given.seed,
+    )
+    write_classes(given.class_list, dataset.classes)
+    count = render(dataset, given.media, given.manifest, given.processes)
+    logging.info("%d clips of %d classes in %s", count, len(dataset.classes), given.media)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,325 @@
+"""Decoding, against the real ffmpeg program, on files with every fault that real clips have."""
+
+import io
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from avrobust.data import media
+from avrobust.data.ffmpeg import ffmpeg_path
+from avrobust.data.media import Form, constant_rate
+
+FORM = Form(audio_rate=11025, frame_rate=8, short_side=0, minimum_frames=49)
+REAL_CLIPS = Path(__file__).parents[2] / "../shared/data/clips"
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=7")
+SOUND = ("-f", "lavfi", "-i", "aevalsrc=sin(2000*t)|sin(3000*t*t):sample_rate=44100:duration=7")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p")
+# The grey level tells which frame it is; ffv1 keeps it exactly.
+NUMBERED = "color=black:size=32x32:rate=30:duration=4,format=gray,geq=lum=2*N"
+
+
+OLD_PROGRAM = b"version 5.1" in subprocess.run([ffmpeg_path(), "-version"], stdout=subprocess.PIPE).stdout
+
+
+def ffmpeg(*arguments: str | Path) -> bytes:
+    command = [ffmpeg_path(), "-nostdin", "-y", "-v", "error", *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def pixels(jpeg: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), int)
+
+
+def numbers(made: media.Media) -> list[int]:
+    return [round(pixels(frame).mean() / 2) for frame in made.frames]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="module")
+def ordinary(folder) -> Path:
+    path = folder / "ordinary.mp4"
+    ffmpeg(*PICTURE, *SOUND, *H264, "-c:a", "aac", "-movflags", "faststart", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def numbered(folder) -> Path:
+    path = folder / "numbered.mkv"
+    ffmpeg("-f", "lavfi", "-i", NUMBERED, *SOUND, "-shortest", "-c:v", "ffv1", "-c:a", "pcm_s16le", path)
+    return path
+
+
+def test_a_slot_is_filled_ahead_of_its_frame():
+    # 25 frames a second to 8: frame k lies at 0.32 k and lasts 0.32. Frames 3 and 4 end 1.72 and 1.4 slots
+    # before the next free one and are dropped, frame 5 ends 1.08 before and is not; 6 to 8 end 1.76, 1.44, 1.12
+    # before, 9 ends 0.8 before.
+    chosen = list(constant_rate((k, 0.32 * k, 0.32) for k in range(10)))
+    assert chosen == [0, 1, 2, 5, 9]
+
+
+def test_a_gap_repeats_the_frame_before_it():
+    assert list(constant_rate([("a", 0.0, 1.0), ("b", 5.0, 1.0)])) == ["a", "a", "a", "a", "b", "b"]
+
+
+def test_the_end_repeats_as_often_as_the_median_of_the_last_three():
+    frames = [("a", 0.0, 1.0), ("b", 3.0, 1.0), ("c", 6.0, 1.0), ("d", 9.0, 1.0)]
+    # b: 2 slots late and 3 long in all, of which round(1.4) = 1 is a's; so are c and d.
+    assert list(constant_rate(frames)) == list("aabbbcccddd")
+
+
+def test_no_frame_gives_none():
+    assert list(constant_rate([])) == []
+
+
+@given(
+    st.lists(st.floats(0.05, 3.0), min_size=1, max_size=60),
+    st.floats(0.0, 1.0),
+)
+def test_chosen_frames_keep_their_order_and_the_clock(gaps, duration):
+    times = np.cumsum([0.0, *gaps])
+    chosen = list(constant_rate((k, time, duration) for k, time in enumerate(times)))
+    assert all(a <= b for a, b in pairwise(chosen))
+    assert chosen[0] == 0
+    # Never further from the true time than the 1.1 slots of slack and one repeated end.
+    assert abs(len(chosen) - (times[-1] + duration)) <= 1.1 + 0.5 + 3.0
+
+
+@pytest.mark.parametrize(("rate", "count"), [(30, 82), (25, 82), (24, 82), (28, 82)])
+def test_ten_seconds_are_82_frames(rate, count):
+    ticks = ((k / rate * 8, 8 / rate) for k in range(10 * rate))
+    assert len(list(constant_rate((None, time, duration) for time, duration in ticks))) == count
+
+
+def test_an_ordinary_clip(ordinary):
+    made = media.read(ordinary, None, None, FORM)
+    assert made.faults == ()
+    assert made.size == (64, 48)
+    assert len(made.frames) == 58
+    assert made.audio.dtype == np.int16 and made.audio.ndim == 1
+
+
+# Which frames `-r 8` of version 5.1.9 writes of the two files.
+EVEN = [0, 1, 3, 7, 10, 14, 18, 22, 25, 29, 33, 37, 40, 44, 48, 52, 55]
+EVEN += [59, 63, 67, 70, 74, 78, 82, 85, 89, 93, 97, 100, 104, 108, 112, 115, 119]
+UNEVEN = [0, 1, 3, 7, 10, 14, 18, 22, 25, 29, 30, 30, 30, 30, 30, 60, 61, 62, 63, 67, 70, 74, 78, 82, 85, 89]
+
+
+def test_the_frames_are_those_of_the_command_line(numbered):
+    assert numbers(media.read(numbered, None, None, FORM)) == EVEN
+
+
+def test_the_frames_of_a_variable_rate_are_those_of_the_command_line(folder):
+    path = folder / "variable.mkv"
+    # 30 a second, but of every second second only the first frame.
+    chosen = f"{NUMBERED},select='not(mod(floor(n/30)\\,2))+not(mod(n\\,30))'"
+    codecs = ("-c:v", "ffv1", "-c:a", "pcm_s16le")
+    ffmpeg("-f", "lavfi", "-i", chosen, *SOUND, "-t", "4", "-fps_mode", "vfr", *codecs, path)
+    assert numbers(media.read(path, None, None, FORM)) == UNEVEN
+
+
+@pytest.mark.parametrize("channels", ["mono", "stereo", "5.1"])
+def test_sound_is_that_of_the_command_line(folder, channels):
+    path = folder / f"{channels}.mp4"
+    ffmpeg(*PICTURE, *SOUND, *H264, "-af", f"pan={channels}|{CHANNELS[channels]}", "-c:a", "aac", path)
+    wanted = np.frombuffer(ffmpeg("-i", path, "-vn", "-ac", "1", "-ar", "11025", "-f", "s16le", "-"), "<i2")
+    sound = media.read(path, None, None, FORM).audio
+    # Newer programs leave out what the encoder added at the end, at most one packet of 1024 samples.
+    assert 7 * 11025 <= len(wanted) <= len(sound) <= len(wanted) + (0 if OLD_PROGRAM else 256)
+    assert np.abs(sound[: len(wanted) - 50].astype(int) - wanted[:-50]).max() <= 1
+    assert np.abs(wanted.astype(int)).max() > 5000
+
+
+CHANNELS = {
+    "mono": "c0=c0",
+    "stereo": "c0=c0|c1=c1",
+    "5.1": "FL=c0|FR=c1|FC=0.5*c0|LFE=c1|BL=0.3*c1|BR=0.7*c0",
+}
+
+
+def test_a_span_is_the_same_span_of_the_whole(numbered):
+    whole, part = (media.read(numbered, *span, FORM) for span in [(None, None), (1.5, 3.25)])
+    first = round(1.5 * 11025)
+    assert len(part.audio) == round(1.75 * 11025)
+    # Another start of the resampler moves it by less than half a sample; the sine sweeps slowly here.
+    difference = part.audio[200:-200].astype(int) - whole.audio[first : first + len(part.audio)][200:-200]
+    assert np.abs(difference).mean() < 0.05 * np.abs(whole.audio.astype(int)).mean()
+    # 1.75 s are frames 45 to 97; from the span's start the rule is the one for whole files.
+    slots = ((k, (k - 45) / 30 * 8, 8 / 30) for k in range(45, 98))
+    assert numbers(part)[:3] == [45, 46, 48]
+    assert len(numbers(part)) == len(list(constant_rate(slots)))
+    assert set(numbers(part)) <= set(range(45, 98))
+
+
+def test_a_span_of_inter_coded_video_begins_at_its_own_frame(folder, ordinary):
+    whole, part = (media.read(ordinary, *span, FORM) for span in [(None, None), (2.96, 5.0)])
+    # At 25 frames a second 2.96 s is frame 74, slot 23.68: frame 74 was shown in slot 25 of the whole.
+    difference = [np.abs(pixels(part.frames[0]) - pixels(frame)).mean() for frame in whole.frames]
+    assert int(np.argmin(difference)) in (24, 25, 26)
+    assert min(difference) < 10
+
+
+def test_a_span_past_the_end_is_empty(ordinary):
+    made = media.read(ordinary, 20.0, 25.0, FORM)
+    assert made.faults == ("no_frames", "no_samples")
+
+
+def test_sound_that_starts_late_is_padded_within_a_span(folder):
+    path = folder / "late.mkv"
+    ffmpeg(*PICTURE, "-itsoffset", "2", *SOUND, *H264, "-c:a", "pcm_s16le", path)
+    sound = media.read(path, 0.0, 4.0, FORM).audio
+    assert len(sound) == 4 * 11025
+    assert not sound[: 2 * 11025 - 30].any()
+    assert np.abs(sound[2 * 11025 + 30 : 3 * 11025].astype(int)).mean() > 1000
+
+
+@pytest.mark.parametrize(("short_side", "size"), [(0, (64, 48)), (24, (32, 24)), (48, (64, 48)), (99, (64, 48))])
+def test_frames_are_scaled_down_never_up(ordinary, short_side, size):
+    made = media.read(ordinary, 0.0, 1.0, Form(11025, 8, short_side, 1))
+    assert made.size == size
+    assert {pixels(frame).shape for frame in made.frames} == {(size[1], size[0], 3)}
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)],
+    ids=["90", "180", "270", "0"],
+)
+def test_frames_stand_as_the_command_line_turns_them(folder, ordinary, matrix):
+    path = folder / "turned.mp4"
+    data = bytearray(ordinary.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40  # the track header's matrix, nine 32-bit numbers, four of them ours
+    a, b, c, d = (int(value * 65536).to_bytes(4, "big", signed=True) for value in matrix)
+    zero = bytes(4)
+    data[place : place + 36] = a + b + zero + c + d + zero + zero + zero + (1 << 30).to_bytes(4, "big")
+    path.write_bytes(data)
+    ffmpeg("-i", path, "-frames:v", "1", folder / "turned.bmp")
+    wanted = np.asarray(Image.open(folder / "turned.bmp").convert("RGB"), int)
+    frame = pixels(media.read(path, None, None, FORM).frames[0])
+    assert frame.shape == wanted.shape
+    assert np.abs(frame - wanted).mean() < 6
+
+
+def test_the_first_of_several_streams_is_taken(folder, numbered):
+    path = folder / "several.mkv"
+    maps = ("-map", "1:v", "-map", "0:v", "-map", "1:a", "-map", "0:a")
+    ffmpeg(*PICTURE, "-i", numbered, "-f", "lavfi", "-i", "anullsrc", *maps[:5], "1:a", "-map", "2:a", "-t", "4",
+           "-c:v", "ffv1", "-c:a", "pcm_s16le", path)  # fmt: skip
+    made = media.read(path, None, None, FORM)
+    assert made.size == (32, 32)
+    assert made.audio.any()
+
+
+def test_a_cover_is_no_video(folder):
+    path = folder / "song.mp4"
+    ffmpeg(*SOUND, *PICTURE, "-map", "0", "-map", "1", "-frames:v", "1", "-c:v", "mjpeg", "-c:a", "aac",
+           "-disposition:v", "attached_pic", path)  # fmt: skip
+    assert media.read(path, None, None, FORM).faults == ("no_video_stream",)
+
+
+def test_files_without_sound_or_picture(folder):
+    ffmpeg(*PICTURE, *H264, folder / "silent.mp4")
+    ffmpeg(*SOUND, "-c:a", "aac", folder / "sound.mp4")
+    silent, sound = (media.read(folder / name, None, None, FORM) for name in ("silent.mp4", "sound.mp4"))
+    assert (silent.faults, len(silent.frames), len(silent.audio)) == (("no_audio_stream",), 58, 0)
+    assert (sound.faults, len(sound.frames)) == (("no_video_stream",), 0)
+    assert len(sound.audio) > 7 * 11025
+
+
+def test_files_that_are_none(folder):
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "garbage.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
+    (folder / "list.m3u8").write_text("#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    faults = {
+        name: media.read(folder / name, None, None, FORM).faults
+        for name in ("empty.mp4", "garbage.mp4", "list.m3u8", "absent.mp4", "")
+    }
+    assert faults == {
+        "empty.mp4": ("empty_file",),
+        "garbage.mp4": ("unreadable",),
+        "list.m3u8": ("unreadable",),
+        "absent.mp4": ("no_file",),
+        "": ("no_file",),
+    }
+
+
+def test_a_short_file(folder):
+    path = folder / "short.mp4"
+    ffmpeg(*PICTURE, *SOUND, *H264, "-c:a", "aac", "-t", "2", path)
+    assert media.read(path, None, None, FORM).faults == ("too_short",)
+
+
+def test_a_file_cut_short(folder, ordinary):
+    path = folder / "cut.mp4"
+    data = ordinary.read_bytes()
+    path.write_bytes(data[: int(0.6 * len(data))])
+    made = media.read(path, None, None, FORM)
+    assert "corrupt_stream" in made.faults
+    assert 10 < len(made.frames) < 58
+
+
+def test_packets_that_cannot_be_decoded(folder, ordinary):
+    path = folder / "broken.mp4"
+    data = bytearray(ordinary.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = b"\xff" * 3000
+    path.write_bytes(data)
+    made = media.read(path, None, None, FORM)
+    assert "corrupt_stream" in made.faults
+    assert len(made.frames) > 10
+    # What is broken outside a span is none of its faults.
+    assert media.read(path, 0.0, 0.5, Form(11025, 8, 0, 1)).faults == ()
+
+
+def test_a_broken_time_does_not_fill_the_disk(folder):
+    path = folder / "jump.mkv"
+    jump = f"{NUMBERED},setpts='PTS+gte(N\\,60)*5000/TB'"
+    codecs = ("-c:v", "ffv1", "-c:a", "pcm_s16le")
+    ffmpeg("-f", "lavfi", "-i", jump, *SOUND, "-fps_mode", "passthrough", *codecs, path)
+    made = media.read(path, None, None, FORM)
+    assert made.faults == ("corrupt_stream", "too_short")
+    assert numbers(made)[-1] < 60
+
+
+def test_the_stand_in_is_black_and_silent():
+    made = media.black_and_silent(Form(11025, 8, 24, 49))
+    assert len(made.frames) == 49 and made.size == (24, 24)
+    assert not pixels(made.frames[0]).any()
+    assert len(made.audio) == 49 * 11025 // 8 and not made.audio.any()
+
+
+# name: faults, frames and samples, as measured with `ffmpeg -r 8` and `-ac 1 -ar 11025` of version 5.1.9.
+REAL = {
+    "vggsound_ZYc410CE4Rg_0_10000.mp4": ("", 82, 110336),
+    "vggsound_3qesirWAGt4_20000_30000.mp4": ("", 82, 110336),
+    "kinetics_flipping_pancake.mkv": ("", 84, 114304),
+    "kinetics_demo_noaudio.mp4": ("no_audio_stream", 82, 0),
+    "nasa_13013_multistream.mp4": ("", 106, 143943),
+    "chaplin.mp4": ("", 79, 105996),
+    "fire2_vfr_rotated_mono.mp4": ("too_short", 21, 24931),
+    "no_duration.webm": ("too_short", 42, 53582),
+    "video_with_failing_audio.mp4": ("", 91, 123852),
+    "bigbuckbunny_51.mp4": ("too_short", 44, 58565),
+    "corrupted.mp4": ("no_audio_stream+corrupt_stream+too_short", 42, 0),
+    "rotated_90.mov": ("no_audio_stream+too_short", 2, 0),
+    "tiny_no_streams.mp4": ("no_video_stream+no_audio_stream", 0, 0),
+    "tiny_audio_only.mp4": ("no_video_stream", 0, 512),
+    "zero_bytes.webm": ("empty_file", 0, 0),
+}
+
+
+@pytest.mark.skipif(not REAL_CLIPS.is_dir(), reason="the real odd clips are not beside this checkout")
+@pytest.mark.parametrize("name", REAL)
+def test_real_clips(name):
+    made = media.read(REAL_CLIPS / name, None, None, Form(11025, 8, 72, 49))
+    assert ("+".join(made.faults), len(made.frames), len(made.audio)) == REAL[name]

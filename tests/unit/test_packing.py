@@ -1,0 +1,149 @@
+"""Packing: a manifest of good and bad files becomes a shard and one row of availability each."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avrobust.data import availability, manifest, packing, store
+from avrobust.data.ffmpeg import ffmpeg_path
+from avrobust.data.manifest import Clip
+from avrobust.data.media import Form
+from avrobust.data.store import Store
+from avrobust.program import UserError
+
+PROGRAM = Path(__file__).parents[2] / "scripts" / "pack.py"
+CLASSES = ("flute", "tuba")
+FORM = Form(audio_rate=11025, frame_rate=8, short_side=24, minimum_frames=9)
+REASONS = {
+    "good": "",
+    "silent": "no_audio_stream",
+    "empty": "empty_file",
+    "garbage": "unreadable",
+    "short": "too_short",
+    "absent": "no_file",
+    "nowhere": "no_file",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("packing")
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=2")
+    sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=2")
+    command = [ffmpeg_path(), "-nostdin", "-y", "-v", "error"]
+    for name, arguments in {
+        "good": (*picture, *sound),
+        "silent": picture,
+        "short": (*picture, *sound, "-t", "0.5"),
+    }.items():
+        subprocess.run([*command, *arguments, "-pix_fmt", "yuv420p", folder / f"{name}.mp4"], check=True)
+    (folder / "empty.mp4").touch()
+    (folder / "garbage.mp4").write_bytes(np.random.default_rng(0).bytes(3000))
+    return folder
+
+
+def clips() -> list[Clip]:
+    made = []
+    for number, name in enumerate([*REASONS, "good"]):
+        path = "" if name == "nowhere" else f"{name}.mp4"
+        labels = CLASSES if number == 0 else CLASSES[number % 2 :][:1]
+        split = manifest.SPLITS[number % 3]
+        made.append(Clip(f"clip{number}", name, None, None, labels, split, "local", "t", path))
+    made[-1] = replace(made[-1], start=0.5, end=1.75, box=(0.0, 0.25, 0.5, 1.0))
+    return made
+
+
+def pack(folder: Path, output: Path, failed_clips: str, processes: int) -> list[availability.Outcome]:
+    with store.writing(output, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate) as shard:
+        return list(packing.pack(clips(), CLASSES, folder, FORM, failed_clips, processes, shard))
+
+
+def test_every_clip_gets_its_row_and_good_ones_are_packed(folder, tmp_path):
+    outcomes = pack(folder, tmp_path / "s.arrow", "drop", 1)
+    assert [(o.clip_id, o.split, o.labels) for o in outcomes] == [(c.clip_id, c.split, c.labels) for c in clips()]
+    assert [o.reason for o in outcomes] == [*REASONS.values(), ""]
+    status = {"": "ok", "no_file": "pending"}
+    assert [o.status for o in outcomes] == [status.get(o.reason, "media") for o in outcomes]
+    opened = Store([tmp_path / "s.arrow"])
+    assert opened.clip_ids == ["clip0", "clip7"]
+    assert opened.labels == [(0, 1), (1,)]
+    assert opened.boxes == [None, (0.0, 0.25, 0.5, 1.0)]
+    assert opened.frame(0, 0).shape == (24, 32, 3)
+    packed = [outcomes[0], outcomes[-1]]
+    assert [o.frames for o in packed] == [opened.frame_count(0), opened.frame_count(1)] == [18, 12]
+    assert [o.samples for o in packed] == [len(opened.audio(0)), len(opened.audio(1))]
+    assert len(opened.audio(1)) == round(1.25 * 11025)
+
+
+def test_failed_clips_may_be_kept_as_zeros(folder, tmp_path):
+    outcomes = pack(folder, tmp_path / "s.arrow", "zero_fill", 1)
+    opened = Store([tmp_path / "s.arrow"])
+    assert opened.clip_ids == [clip.clip_id for clip in clips()]
+    for i, outcome in enumerate(outcomes):
+        assert (not opened.audio(i).any()) == (not opened.frame(i, 0).any()) == (outcome.status != "ok")
+    assert [o.reason for o in outcomes] == [*REASONS.values(), ""]
+    assert opened.labels[5] == (CLASSES.index("tuba"),)
+
+
+def test_the_number_of_processes_changes_nothing(folder, tmp_path):
+    one = pack(folder, tmp_path / "1.arrow", "drop", 1)
+    two = pack(folder, tmp_path / "2.arrow", "drop", 2)
+    assert one == two
+    assert (tmp_path / "1.arrow").read_bytes() == (tmp_path / "2.arrow").read_bytes()
+
+
+def test_items_are_taken_no_faster_than_they_are_used():
+    taken = []
+
+    def given():
+        for number in range(50):
+            taken.append(number)
+            yield number
+
+    made = packing.in_order(partial(pow, 2), given(), 2)
+    assert [next(made) for _ in range(3)] == [(0, 1), (1, 2), (2, 4)]
+    assert len(taken) <= 3 + 2 * packing.CLIPS_UNDER_WAY
+    assert list(made)[-1] == (49, 2**49)
+    assert taken == list(range(50))
+
+
+def test_an_error_of_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        list(packing.in_order(partial(divmod, 1), [1, 0], 2))
+
+
+def test_a_process_that_dies_is_an_error_that_names_its_clips():
+    with pytest.raises(UserError, match=r"died.* at one of: 3"):
+        list(packing.in_order(os._exit, [3], 2))
+
+
+def run(folder: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess:
+    output.mkdir(exist_ok=True)
+    manifest.write(output / "m.csv", clips())
+    manifest.write_classes(output / "classes.txt", CLASSES)
+    command = [sys.executable, PROGRAM, "--manifest", output / "m.csv", "--class-list", output / "classes.txt"]
+    command += ["--media-folder", folder, "--audio-rate", 11025, "--frame-rate", 8, "--short-side", 24]
+    command += ["--minimum-frames", 9, "--failed-clips", "drop", "--processes", 1, "--shard", output / "s.arrow"]
+    command += ["--availability", output / "part.csv", *arguments]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+
+
+def test_the_program_packs_its_rows(folder, tmp_path):
+    made = run(folder, tmp_path, "--shard-index", "1", "--shard-size", "3")
+    assert made.returncode == 0, made.stderr
+    assert [outcome.clip_id for outcome in availability.read(tmp_path / "part.csv")] == ["clip3", "clip4", "clip5"]
+    assert len(Store([tmp_path / "s.arrow"])) == 0  # all three are bad; the shard is valid
+    header = "clip_id,split,labels,status,reason,frames,samples"
+    assert (tmp_path / "part.csv").read_text().splitlines()[:2] == [header, "clip3,train,tuba,media,unreadable,0,0"]
+
+
+def test_a_shard_past_the_end_is_refused(folder, tmp_path):
+    made = run(folder, tmp_path, "--shard-index", "3", "--shard-size", "3")
+    assert made.returncode == 1 and "has no row 9" in made.stderr.splitlines()[-1]
+    assert not (tmp_path / "s.arrow").exists() and not (tmp_path / "part.csv").exists()

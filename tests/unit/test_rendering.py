@@ -1,0 +1,229 @@
+"""Rendered datasets as files: decoded with a real decoder, and the program as a user runs it."""
+
+import csv
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from avrobust.data import manifest
+from avrobust.data.ffmpeg import ffmpeg_path
+from avrobust.data.rendering import (
+    Dataset,
+    encode,
+    file_name,
+    footage,
+    planned_clips,
+    render_clip,
+)
+from avrobust.data.world import FRAME_RATES
+from avrobust.program import UserError
+
+PROGRAM = Path(__file__).parents[2] / "scripts" / "render.py"
+DATASET = Dataset(
+    name="music", classes=("flute", "Church bell"), clips={"train": 2, "val": 1}, seconds=1.0, width=64, height=48,
+    seed=1,
+)  # fmt: skip
+
+
+def decoded(path: Path) -> tuple[np.ndarray, np.ndarray, float]:
+    """Frames uint8 (frames, height, width, 3), samples float (samples,) mixed to mono from time 0, and their rate."""
+    with av.open(str(path)) as container:
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    with av.open(str(path)) as container:
+        parts = [(frame.time, frame.sample_rate, frame.to_ndarray()) for frame in container.decode(audio=0)]
+    rate = parts[0][1]
+    samples = np.concatenate([part.mean(axis=0) for _, _, part in parts])
+    # AAC starts with priming samples, at times before 0.
+    return frames, samples[round(-parts[0][0] * rate) :], rate
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def command(folder: Path, *extra: str) -> list[str | Path]:
+    """The command that a user types; later arguments win over the ones given here."""
+    return [
+        sys.executable, PROGRAM, "--dataset", "music", "--classes", "flute", "Church bell", "--clips",
+        '{"train": 2, "val": 1}', "--seconds", "1", "--width", "64", "--height", "48", "--media", folder / "media",
+        "--manifest", folder / "manifest.csv", *extra,
+    ]  # fmt: skip
+
+
+def program(folder: Path, *extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(folder, *extra), capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rendered")
+    done = program(folder, "--processes", "2")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_file_holds_the_frames_and_samples_that_were_drawn(tmp_path):
+    for planned in planned_clips(DATASET):
+        drawn = footage(DATASET, planned)
+        encode(drawn, tmp_path / "clip.mp4")
+        frames, samples, rate = decoded(tmp_path / "clip.mp4")
+        assert frames.shape == drawn.frames.shape
+        # Lossy, but by less than the textures: those have an amplitude of 0.05 * 255 = 13 and more.
+        assert np.abs(frames.mean(axis=-1) - drawn.frames.mean(axis=-1)).mean() < 3
+        assert rate == drawn.sample_rate
+        original = drawn.samples.mean(axis=1)
+        assert np.corrcoef(samples[: len(original)], original[: len(samples)])[0, 1] > 0.9
+        with av.open(str(tmp_path / "clip.mp4")) as container:
+            video, audio = container.streams.video[0], container.streams.audio[0]
+            assert (video.codec.canonical_name, audio.codec.canonical_name) == ("h264", "aac")
+            assert video.average_rate == drawn.frame_rate
+            assert audio.channels == drawn.samples.shape[1]
+
+
+def test_sound_and_movement_start_together_in_the_file(tmp_path):
+    for planned in planned_clips(DATASET):
+        drawn = footage(DATASET, planned)
+        encode(drawn, tmp_path / "clip.mp4")
+        frames, samples, rate = decoded(tmp_path / "clip.mp4")
+        heard = np.argmax(np.abs(samples) > 0.3 * np.abs(samples).max()) / rate
+        changed = np.abs(np.diff(frames.mean(axis=-1), axis=0)).max(axis=(1, 2))
+        seen = (np.argmax(changed > 0.3 * changed.max()) + 1) / drawn.frame_rate
+        assert heard == pytest.approx(drawn.onsets[0], abs=0.06)
+        assert drawn.onsets[0] - 0.01 <= seen <= drawn.onsets[0] + 3 / drawn.frame_rate
+
+
+def test_the_program_writes_every_clip_and_the_manifest(rendered):
+    with (rendered / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["clip_id"] for row in rows] == [
+        "church_bell_train_0000", "church_bell_train_0001", "church_bell_val_0000",
+        "flute_train_0000", "flute_train_0001", "flute_val_0000",
+    ]  # fmt: skip
+    assert ",".join(rows[0]) == "clip_id,video_id,start,end,labels,split,source,list,path,box"
+    box = rows[0].pop("box").split(" ")
+    assert rows[0] == {
+        "clip_id": "church_bell_train_0000", "video_id": "church_bell_train_0000", "start": "0.0", "end": "1.0",
+        "labels": "Church bell", "split": "train", "source": "render", "list": "render:seed=1",
+        "path": "church_bell_train_0000.mp4",
+    }  # fmt: skip
+    assert [float(side) for side in box] == pytest.approx(footage(DATASET, planned_clips(DATASET)[0]).box, abs=5e-5)
+    assert names(rendered / "media") == [row["path"] for row in rows]
+    assert len(list(manifest.read(rendered / "manifest.csv", DATASET.classes))) == 6
+
+
+def test_a_run_after_a_kill_gives_the_same_bytes_whatever_the_number_of_processes(rendered, tmp_path):
+    media = tmp_path / "media"
+    media.mkdir()
+    (media / "flute_val_0000.mp4").write_bytes(b"of another run")
+    (media / ".part-1-flute_val_0000.mp4").write_bytes(b"half a fi")
+    (tmp_path / "manifest.csv").write_text("old")
+    done = program(tmp_path, "--processes", "1")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "manifest.csv").read_bytes() == (rendered / "manifest.csv").read_bytes()
+    assert names(media) == names(rendered / "media")
+    for path in media.iterdir():
+        assert path.read_bytes() == (rendered / "media" / path.name).read_bytes()
+
+
+def test_a_killed_run_leaves_whole_files_no_manifest_and_no_process(rendered, tmp_path):
+    many = command(tmp_path, "--processes", "2", "--clips", '{"train": 400, "val": 1}')
+    with subprocess.Popen(many, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 60
+        while len(list((tmp_path / "media").glob("[a-z]*.mp4"))) < 6 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.kill()
+        # Its workers hold the other end of the pipe: this returns when they have ended too.
+        running.communicate(timeout=30)
+    assert not (tmp_path / "manifest.csv").exists()
+    whole = [path for path in (tmp_path / "media").iterdir() if not path.name.startswith(".")]
+    assert 6 <= len(whole) < 802
+    for path in whole:
+        frames, _, _ = decoded(path)
+        assert len(frames) in FRAME_RATES
+    for name in {path.name for path in whole} & set(names(rendered / "media")):
+        assert (tmp_path / "media" / name).read_bytes() == (rendered / "media" / name).read_bytes()
+
+
+def test_a_clip_depends_on_seed_and_dataset_but_not_on_the_other_clips(rendered, tmp_path):
+    first = planned_clips(DATASET)[0]
+    expected = (rendered / "media" / f"{first.clip_id}.mp4").read_bytes()
+    for change, same in (({"clips": {"train": 9}}, True), ({"seed": 2}, False), ({"name": "ave"}, False)):
+        row = render_clip(first, dataset=replace(DATASET, **change), media=tmp_path)
+        assert ((tmp_path / row.path).read_bytes() == expected) == same, change
+
+
+def test_a_failed_encoding_leaves_no_file_and_says_why(tmp_path):
+    drawn = footage(DATASET, planned_clips(DATASET)[0])
+    odd = replace(drawn, frames=drawn.frames[:, :, :-1])
+    with pytest.raises(UserError, match="width not divisible by 2"):
+        encode(odd, tmp_path / "clip.mp4")
+    assert names(tmp_path) == []
+
+
+def test_a_media_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "media").write_text("not a folder")
+    done = program(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"error: the folder {tmp_path / 'media'} cannot be made: File exists\n"
+
+
+def test_a_failed_run_is_one_line_and_leaves_no_manifest(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/bin/false")
+    (tmp_path / "manifest.csv").write_text("old")
+    done = program(tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: /bin/false could not write")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "manifest.csv").exists()
+    assert names(tmp_path / "media") == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--clips", '{"dev": 1}'], "split 'dev' is none of train, val, test"),
+        (["--clips", '{"train": 1.5}'], "split 'train': 1.5 is not a whole number"),
+        (["--clips", '{"train": 0}'], "no clips asked for"),
+        (["--clips", "3"], "--clips 3: give an object"),
+        (["--width", "65"], "width 65: give an even number"),
+        (["--height", "8"], "height 8: give an even number of pixels, 32 or more"),
+        (["--seconds", "nan"], "seconds nan"),
+        (["--processes", "0"], "--processes 0"),
+        (["--classes", "Drum", "drum"], "classes 'Drum' and 'drum' give the same file names"),
+        (["--classes", "!"], "class '!' has no letter or digit"),
+        (["--classes", *(f"c{i}" for i in range(105))], "105 classes given"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, extra, message):
+    done = program(tmp_path, *extra)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [("acoustic_guitar", "acoustic_guitar"), ("Church bell", "church_bell"),
+     ("Fixed-wing aircraft, airplane", "fixed_wing_aircraft_airplane"), ("Frying (food)", "frying_food")],
+)  # fmt: skip
+def test_file_names_hold_letters_digits_and_underscores(label, name):
+    assert file_name(label) == name
+
+
+def test_ffmpeg_is_found_and_runs():
+    done = subprocess.run([ffmpeg_path(), "-version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("ffmpeg version")
+
+
+def test_a_wrong_ffmpeg_is_named(monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
+    with pytest.raises(UserError, match="/nowhere/ffmpeg"):
+        ffmpeg_path()

@@ -34,13 +34,13 @@ include: "workflow/rules/tables.smk"
 rule all:
     """Everything: each table and figure of each paper that config.yaml names."""
     default_target: True
-    localrule: True
     input:
         plan.targets(config["papers"]),
+    localrule: True
 
 
 rule tian2021:
     """Tian & Xu, CVPR 2021."""
-    localrule: True
     input:
         plan.targets(["tian2021"]),
+    localrule: True

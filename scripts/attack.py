@@ -15,11 +15,11 @@ from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.evaluation.cell import Condition, evaluate
 from avrobust.files import replacing, write_json
+from avrobust.lazy import load
 from avrobust.models.files import load_model
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, progress, run
 from avrobust.provenance import Meter, pick_device
-from avrobust.lazy import load
 
 log = logging.getLogger("attack")
 

@@ -23,13 +23,13 @@ from avrobust.data.manifest import read_classes
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
+from avrobust.lazy import load
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import save_model
 from avrobust.models.weights import load_imagenet
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, run
 from avrobust.provenance import Meter, pick_device
-from avrobust.lazy import load
 from avrobust.training.loop import TrainingRecipe, history_csv, train
 
 log = logging.getLogger("train")
@@ -49,9 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument(
-        "--code", default="", help="digest of the code, part of what a resumed run must share"
-    )
+    parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--provenance", type=Path, required=True)
@@ -90,7 +88,9 @@ def main() -> None:
         device,
     )
     shaping = [given.model_spec, given.recipe, given.objective, vars(views), given.seed, given.code, classes]
-    shaping += [str(given.imagenet_weights), sorted(store.clip_ids), device.type, given.threads]
+    shaping += [str(given.imagenet_weights), device.type, given.threads]
+    shaping += [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in given.shards]
+    resume = given.model.with_name("resume.pt")
     result = train(
         model,
         training_loader(training, batches, given.threads),
@@ -98,7 +98,7 @@ def main() -> None:
         evaluation_batches(validation, recipe.batch_size, given.threads),
         recipe,
         load(OBJECTIVES, given.objective),
-        resume=given.model.with_name("resume.pt"),
+        resume=resume,
         key=hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest(),
         device=device,
     )
@@ -123,6 +123,7 @@ def main() -> None:
             **meter.read(),
         },
     )
+    resume.unlink(missing_ok=True)
     log.info("best epoch %d: %.2f %% of the validation clips", best["epoch"], best["validation_accuracy"])
 
 

@@ -19,9 +19,7 @@ class UserError(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Run a program's `main`; a `UserError` becomes one line on standard error and exit status 1."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         main()
     except UserError as error:

@@ -6,12 +6,6 @@ rule attack:
     output:
         cell="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.parquet",
         provenance="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.json",
-    params:
-        conditions=plan.conditions,
-        key=plan.cell_key,
-        options=plan.view_options,
-        attack_options=plan.attack_options,
-        code=plan.code("attack.py", "variant", "objective", "attack"),
     log:
         "results/{scale}/logs/{dataset}/attack_{variant}_s{seed}_{attack}.log",
     benchmark:
@@ -23,6 +17,12 @@ rule attack:
         gpu=plan.gpus,
         mem_mb=plan.memory_mb("attack"),
         runtime=plan.minutes("attack"),
+    params:
+        conditions=plan.conditions,
+        key=plan.cell_key,
+        options=plan.view_options,
+        attack_options=plan.attack_options,
+        code=plan.code("attack.py", "variant", "objective", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"

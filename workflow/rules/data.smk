@@ -3,11 +3,6 @@ rule render:
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
-    params:
-        classes=plan.classes,
-        options=plan.render_options,
-        media=plan.media_folder,
-        code=plan.code("render.py"),
     log:
         "results/{scale}/logs/{dataset}/render.log",
     benchmark:
@@ -20,6 +15,11 @@ rule render:
     resources:
         mem_mb=plan.memory_mb("render"),
         runtime=plan.minutes("render"),
+    params:
+        classes=plan.classes,
+        options=plan.render_options,
+        media=plan.media_folder,
+        code=plan.code("render.py"),
     shell:
         "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q}"
         " {params.options:q} --processes {threads} --media {params.media:q}"
@@ -35,19 +35,19 @@ rule manifest_of_lists:
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
-    params:
-        classes=plan.classes,
-        media=plan.media_folder,
-        code=plan.code("manifest.py"),
     log:
         "results/{scale}/logs/{dataset}/manifest.log",
     benchmark:
         "results/{scale}/benchmarks/{dataset}/manifest.tsv"
     wildcard_constraints:
         dataset=plan.datasets_from("lists"),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        classes=plan.classes,
+        media=plan.media_folder,
+        code=plan.code("manifest.py"),
     shell:
         "python scripts/manifest.py tian2021 --train {input.train:q} --val {input.val:q} --test {input.test:q}"
         " --classes {params.classes:q} --folder {params.media:q}"
@@ -61,19 +61,19 @@ rule manifest_of_table:
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
-    params:
-        class_options=plan.class_options,
-        media=plan.media_folder,
-        code=plan.code("manifest.py"),
     log:
         "results/{scale}/logs/{dataset}/manifest.log",
     benchmark:
         "results/{scale}/benchmarks/{dataset}/manifest.tsv"
     wildcard_constraints:
         dataset=plan.datasets_from("local"),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        class_options=plan.class_options,
+        media=plan.media_folder,
+        code=plan.code("manifest.py"),
     shell:
         "python scripts/manifest.py local --table {input.table:q} --folder {params.media:q} {params.class_options:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
@@ -87,10 +87,6 @@ rule pack:
     output:
         shard="results/{scale}/data/{dataset}/shards/{shard}.arrow",
         report="results/{scale}/data/{dataset}/shards/{shard}.csv",
-    params:
-        media=plan.media_folder,
-        options=plan.pack_options,
-        code=plan.code("pack.py"),
     log:
         "results/{scale}/logs/{dataset}/pack_{shard}.log",
     benchmark:
@@ -101,6 +97,10 @@ rule pack:
     resources:
         mem_mb=plan.memory_mb("pack"),
         runtime=plan.minutes("pack"),
+    params:
+        media=plan.media_folder,
+        options=plan.pack_options,
+        code=plan.code("pack.py"),
     shell:
         "python scripts/pack.py --manifest {input.manifest:q} --class-list {input.classes:q}"
         " --media-folder {params.media:q} --shard-index {wildcards.shard} {params.options:q}"
@@ -114,16 +114,16 @@ rule availability:
         reports=plan.shard_reports,
     output:
         availability="results/{scale}/data/{dataset}/availability.csv",
-    params:
-        minimum_share=config["minimum_share"],
-        code=plan.code("availability.py"),
     log:
         "results/{scale}/logs/{dataset}/availability.log",
     benchmark:
         "results/{scale}/benchmarks/{dataset}/availability.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        minimum_share=config["minimum_share"],
+        code=plan.code("availability.py"),
     shell:
         "python scripts/availability.py --parts {input.reports:q} --manifest {input.manifest:q}"
         " --minimum-share {params.minimum_share} --output {output.availability:q} 2> {log:q}"

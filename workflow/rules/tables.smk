@@ -6,18 +6,18 @@ rule table:
     output:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
         markdown="results/{scale}/tables/{paper}/{artefact}.md",
-    params:
-        spec=plan.spec,
-        code=plan.code("table.py"),
     log:
         "results/{scale}/logs/{paper}/{artefact}.log",
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
         artefact=plan.artefacts_of("table"),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        spec=plan.spec,
+        code=plan.code("table.py"),
     shell:
         "python scripts/table.py --spec {params.spec:q} --cells {input.cells:q} --published {input.published:q}"
         " --scale {wildcards.scale} --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
@@ -31,18 +31,18 @@ rule sweep:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
         svg="results/{scale}/tables/{paper}/{artefact}.svg",
         png="results/{scale}/tables/{paper}/{artefact}.png",
-    params:
-        spec=plan.spec,
-        code=plan.code("figure.py"),
     log:
         "results/{scale}/logs/{paper}/{artefact}.log",
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
         artefact=plan.artefacts_of("sweep"),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        spec=plan.spec,
+        code=plan.code("figure.py"),
     shell:
         "python scripts/figure.py --spec {params.spec:q} --cells {input.cells:q} --scale {wildcards.scale}"
         " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
@@ -54,18 +54,18 @@ rule stack:
         tables=plan.stacked,
     output:
         table="results/{scale}/tables/{artefact}.csv",
-    params:
-        papers=plan.papers_with,
-        code=plan.code("stack.py"),
     log:
         "results/{scale}/logs/stack_{artefact}.log",
     benchmark:
         "results/{scale}/benchmarks/stack_{artefact}.tsv"
     wildcard_constraints:
         artefact=plan.artefacts_of("table"),
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        papers=plan.papers_with,
+        code=plan.code("stack.py"),
     shell:
         "python scripts/stack.py --item {wildcards.artefact} --papers {params.papers:q} --tables {input.tables:q}"
         " --output {output.table:q} 2> {log:q}"
@@ -83,8 +83,8 @@ rule publish:
         f"{plan.results}/benchmarks/publish/{{item}}.tsv"
     wildcard_constraints:
         item=plan.published_items,
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
     shell:
         "cp {input.made:q} {output.published:q} 2> {log:q}"

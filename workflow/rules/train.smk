@@ -2,17 +2,17 @@ rule imagenet_weights:
     """Download torchvision's ResNet-18 weights and check them; runs where the network is."""
     output:
         weights="results/weights/resnet18_imagenet.pth",
-    params:
-        url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
-        sha256="f37072fd",
-        code=plan.code("download.py"),
     log:
         "results/weights/download.log",
     benchmark:
         "results/weights/download.tsv"
+    localrule: True
     conda:
         "../../envs/environment.yaml"
-    localrule: True
+    params:
+        url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        sha256="f37072fd",
+        code=plan.code("download.py"),
     shell:
         "python scripts/download.py --url {params.url:q} --sha256 {params.sha256:q} --output {output.weights:q}"
         " 2> {log:q}"
@@ -29,12 +29,6 @@ rule train:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
         history="results/{scale}/models/{dataset}/{variant}/s{seed}/history.csv",
         provenance="results/{scale}/models/{dataset}/{variant}/s{seed}/train.json",
-    params:
-        model_spec=plan.model_spec,
-        recipe=plan.recipe,
-        options=plan.view_options,
-        weights_options=plan.weights_options,
-        code=plan.code("train.py", "variant", "objective"),
     log:
         "results/{scale}/logs/{dataset}/train_{variant}_s{seed}.log",
     benchmark:
@@ -46,6 +40,12 @@ rule train:
         gpu=plan.gpus,
         mem_mb=plan.memory_mb("train"),
         runtime=plan.minutes("train"),
+    params:
+        model_spec=plan.model_spec,
+        recipe=plan.recipe,
+        options=plan.view_options,
+        weights_options=plan.weights_options,
+        code=plan.code("train.py", "variant", "objective"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} {params.options:q} {params.weights_options:q}"

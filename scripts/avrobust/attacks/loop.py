@@ -54,8 +54,7 @@ def input_gradients(
     leaves = {name: inputs[name].detach().requires_grad_() for name in attacked}
     with torch.enable_grad():
         encoded = {
-            name: model.encode(name, leaves[name]) if name in leaves else features[name]
-            for name in model.modalities
+            name: model.encode(name, leaves[name]) if name in leaves else features[name] for name in model.modalities
         }
         loss = objective(encoded, model.head(encoded), labels).sum()
         gradients = torch.autograd.grad(loss, list(leaves.values()))

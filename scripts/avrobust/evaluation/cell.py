@@ -103,25 +103,17 @@ def evaluate(
             clean = Condition("clean", 0.0)
             tables.append(_rows(model, batch, labels, inputs, inputs, features, objective, units, clean)[0])
             for condition in conditions:
-                budgets = {
-                    name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]
-                }
+                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
                 attacked = perturb(model, inputs, labels, budgets, attack, objective, features, gradients)
                 _check(attack, inputs, attacked, units, condition)
-                rows, hits = _rows(
-                    model, batch, labels, inputs, attacked, features, objective, units, condition
-                )
+                rows, hits = _rows(model, batch, labels, inputs, attacked, features, objective, units, condition)
                 tables.append(rows)
                 correct[condition].append(hits)
                 if attack.steps > 1:
-                    step = perturb(
-                        model, inputs, labels, budgets, _single_step(attack), objective, features, gradients
-                    )
+                    step = perturb(model, inputs, labels, budgets, _single_step(attack), objective, features, gradients)
                     single_step[condition].append(_hits(model, labels, inputs, step, features))
             if attack.steps > 1 and sanity.unbounded_accuracy is None:
-                anything = {
-                    name: units[name].budget(_range_in_units(units[name])) for name in model.modalities
-                }
+                anything = {name: units[name].budget(_range_in_units(units[name])) for name in model.modalities}
                 broken = perturb(model, inputs, labels, anything, attack, objective, features, gradients)
                 hits = _hits(model, labels, inputs, broken, features)
                 sanity.unbounded_accuracy = 100 * hits.float().mean().item()
@@ -134,9 +126,7 @@ def evaluate(
         ]
     sanity.rising_accuracy = _rising(accuracy)
     table = pa.concat_tables(tables)
-    return table.sort_by(
-        [("modality", "ascending"), ("epsilon", "ascending"), ("clip_id", "ascending")]
-    ), sanity
+    return table.sort_by([("modality", "ascending"), ("epsilon", "ascending"), ("clip_id", "ascending")]), sanity
 
 
 def _single_step(attack: Attack) -> Attack:
@@ -155,9 +145,7 @@ def _clips_without_gradient(gradients: Inputs) -> int:
 def _rising(accuracy: Mapping[Condition, float]) -> list[str]:
     rising = []
     for modality in dict.fromkeys(condition.modality for condition in accuracy):
-        of_modality = sorted(
-            (key.epsilon, value) for key, value in accuracy.items() if key.modality == modality
-        )
+        of_modality = sorted((key.epsilon, value) for key, value in accuracy.items() if key.modality == modality)
         values = [value for _, value in of_modality]
         if any(later > earlier for earlier, later in pairwise(values)):
             rising.append(modality)
@@ -218,9 +206,7 @@ def _numpy(values: Tensor) -> np.ndarray:
     return values.cpu().numpy()
 
 
-def _check(
-    attack: Attack, clean: Inputs, attacked: Inputs, units: Mapping[str, Units], condition: Condition
-) -> None:
+def _check(attack: Attack, clean: Inputs, attacked: Inputs, units: Mapping[str, Units], condition: Condition) -> None:
     for name, inputs in attacked.items():
         if name not in ATTACKED[condition.modality]:
             if inputs is not clean[name]:

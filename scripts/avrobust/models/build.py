@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from avrobust.lazy import load
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.registry import AUDIO_ENCODERS, FUSIONS, VISUAL_ENCODERS
-from avrobust.lazy import load
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.dev
     with evaluating(model), torch.inference_mode():
         for batch in batches:
             logits = model(inputs_of(batch, device))
-            correct.append((logits.argmax(dim=1).cpu() == batch["label"]).float())
+            correct.append((logits.argmax(dim=1).cpu() == batch["label"]).double())
     return 100 * torch.cat(correct).mean().item()
 
 

@@ -1,0 +1,28 @@
+# Shortcuts: each target wraps commands that the README shows too.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+activate := . .venv/bin/activate
+
+.PHONY: help setup demo test lint lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+
+setup: ## make the environment in .venv
+	@sh envs/setup.sh
+
+demo: setup ## remake every table and figure at the demo scale, on CPU, without a network
+	@$(activate) && snakemake --config scale=demo -- all && python scripts/show.py --tables paper_tables
+
+test: setup ## run the whole test suite
+	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
+
+lint: setup ## check style, formatting and the workflow
+	@$(activate) && ruff check . && ruff format --check . \
+	  && snakefmt --check --compact-diff Snakefile workflow/rules && snakemake --lint
+
+lock: setup ## pin every version anew
+	@$(activate) && sh envs/lock.sh --upgrade
+
+clean: ## remove what was made, but not paper_tables and not the environment
+	rm -rf results .snakemake

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Make the environment in .venv from the pinned versions. Run by `make setup`; needs Python 3.11 to 3.13 and, from the
+# package index that pip or uv is set up with on this machine, the wheels. Nothing outside this folder changes.
+set -eu
+cd "$(dirname "$0")/.."
+
+requirements=envs/requirements.txt
+stamp=.venv/installed-requirements.txt
+cmp -s "$requirements" "$stamp" && exit 0
+
+python=
+for candidate in ${PYTHON:-} python3.12 python3.13 python3.11 python3; do
+  if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+if [ -z "$python" ]; then
+  echo "error: no Python 3.11, 3.12 or 3.13 found; name one: make setup PYTHON=/path/to/python3.12" >&2
+  exit 1
+fi
+
+if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv; then
+  rm -rf .venv
+  # Debian's python3 comes without ensurepip; its pip can still bring a virtual environment.
+  if ! "$python" -m pip install --quiet --target .venv-tools virtualenv ||
+     ! PYTHONPATH=.venv-tools "$python" -m virtualenv --quiet .venv; then
+    echo "error: $python can make no virtual environment; install the package python3-venv, or use conda (README)" >&2
+    exit 1
+  fi
+  rm -rf .venv-tools
+fi
+
+# uv takes seconds where pip takes minutes. Where it cannot reach the index that pip is set up with, pip does it.
+if .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt &&
+   .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "$requirements"; then
+  :
+else
+  echo "uv could not install the environment; trying pip, which takes some minutes" >&2
+  .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$requirements"
+fi
+cp "$requirements" "$stamp"

@@ -1,0 +1,38 @@
+"""The same item of several papers below each other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from avrobust.program import UserError
+from avrobust.report.csv_text import read_csv, write_csv_text
+
+
+def merged_order(headers: Sequence[Sequence[str]]) -> list[str]:
+    """All columns of all headers; a new one goes before the first known one that follows it in its header."""
+    merged: list[str] = []
+    for header in headers:
+        place = len(merged)
+        for name in reversed(header):
+            if name in merged:
+                place = merged.index(name)
+            else:
+                merged.insert(place, name)
+    return merged
+
+
+def stack(papers: Sequence[str], tables: Sequence[str | Path]) -> str:
+    """One CSV of all lines, `paper` first; a column that a table does not have stays empty.
+
+    Raises `UserError` if papers and tables do not pair, or if a table cannot be read or is stacked already.
+    """
+    if len(papers) != len(tables):
+        raise UserError(f"{len(papers)} papers but {len(tables)} tables: give one table for each paper")
+    headers, lines = [], []
+    for paper, path in zip(papers, tables, strict=True):
+        header, rest = read_csv(path)
+        if "paper" in header:
+            raise UserError(f"{path}: has a column `paper` already; give the table of one paper")
+        headers.append(header)
+        lines += [{"paper": paper, **line} for line in rest]
+    order = ["paper", *merged_order(headers)]
+    return write_csv_text(order, ([line.get(name) for name in order] for line in lines))

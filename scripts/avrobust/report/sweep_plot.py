@@ -1,0 +1,129 @@
+"""Drawing of a sweep figure: colour and marker tell the attack, line style and filling tell the net."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from avrobust.files import replacing
+from avrobust.program import UserError
+from avrobust.report.sweep import REFERENCES, Curve, Figure
+
+LineStyle = str | tuple[float, tuple[float, ...]]
+
+# Okabe and Ito's palette, in an order that stays apart in grey.
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#D55E00")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+REFERENCE_COLOUR = "#555555"
+
+# Text stays text in the SVG; identifiers come from a fixed salt, so that equal data give equal bytes.
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "avrobust",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+}
+
+# What would make equal drawings differ: times and versions.
+UNSTABLE = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+# Epsilons are printed in these units.
+UNIT = 1e-3
+
+# Attacks stand beside each other by this much of a unit, so that their bars do not hide each other.
+DODGE = 0.07
+
+
+def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, svg: str, png: str) -> None:
+    """Draw the curves, found by panel name, into the files `svg` and `png`.
+
+    Raises `UserError` if there are more attacks or nets than can be told apart.
+    """
+    curves = [curve for panel in layout.panels for curve in panels[panel.name]]
+    attacks = _names(curve.series.attack for curve in curves if curve.series.attack)
+    nets = _names(curve.series.net for curve in curves)
+    for names, styles, kind in ((attacks, COLOURS, "attacks"), (nets, LINES, "nets")):
+        if len(names) > len(styles):
+            raise UserError(f"{layout.title}: {len(names)} {kind}; more than {len(styles)} cannot be told apart")
+    with mpl.rc_context(STYLE):
+        canvas = Canvas(figsize=(7.2, 3.45), layout="constrained")
+        FigureCanvasAgg(canvas)
+        axes = canvas.subplots(1, len(layout.panels), sharey=True, squeeze=False)[0]
+        for axis, panel in zip(axes, layout.panels, strict=True):
+            for curve in panels[panel.name]:
+                if curve.series.modality in REFERENCES:
+                    _reference(axis, curve, LINES[nets.index(curve.series.net)])
+                else:
+                    attack, net = attacks.index(curve.series.attack), nets.index(curve.series.net)
+                    _curve(axis, curve, attack, net, offset=DODGE * (attack - (len(attacks) - 1) / 2))
+            axis.set(title=panel.title, xlabel="attack strength ε (×10⁻³)", ylim=(-2, 102))
+            axis.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
+            axis.set_yticks(range(0, 101, 20))
+            axis.grid(axis="y", color="#DDDDDD", linewidth=0.5)
+            axis.set_axisbelow(True)
+        axes[0].set_ylabel("accuracy (%)")
+        canvas.suptitle(f"{layout.title}\n{_sizes(curves, scale)}", fontsize=9)
+        handles = [
+            Line2D([], [], color=colour, marker=marker, linestyle="none", label=name)
+            for name, colour, marker in zip(attacks, COLOURS, MARKERS, strict=False)
+        ] + [
+            Line2D([], [], color="#333333", linestyle=line, label=name) for name, line in zip(nets, LINES, strict=False)
+        ]
+        canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handlelength=2.6)
+        for path, kind in ((svg, "svg"), (png, "png")):
+            with replacing(path) as temporary:
+                canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])
+
+
+def _names(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _curve(axis: Axes, curve: Curve, attack: int, net: int, *, offset: float) -> None:
+    x = [epsilon / UNIT + offset for epsilon in curve.epsilons]
+    axis.vlines(x, curve.low, curve.high, color=COLOURS[attack], linewidth=0.7)
+    axis.plot(
+        x,
+        curve.accuracy,
+        color=COLOURS[attack],
+        marker=MARKERS[attack],
+        linestyle=LINES[net],
+        markerfacecolor=COLOURS[attack] if net == 0 else "white",
+    )
+
+
+def _reference(axis: Axes, curve: Curve, line: LineStyle) -> None:
+    level = curve.accuracy[0]
+    axis.axhline(level, color=REFERENCE_COLOUR, linestyle=line, linewidth=1.0, zorder=1.5)
+    axis.annotate(
+        f"{curve.series.net}, {curve.series.modality}",
+        (1, level),
+        xycoords=("axes fraction", "data"),
+        xytext=(-2, 2),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color=REFERENCE_COLOUR,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+    )
+
+
+def _sizes(curves: Sequence[Curve], scale: str) -> str:
+    clips = ", ".join(map(str, sorted({curve.clips for curve in curves})))
+    seeds = ", ".join(map(str, sorted({curve.seeds for curve in curves})))
+    return f"scale {scale}, n = {clips}, seeds: {seeds}; bars: 95 % interval"

@@ -1,0 +1,85 @@
+"""Measured tables as text: tidy CSV for programs, the paper's wide table as Markdown for readers."""
+
+from collections.abc import Iterable, Sequence
+
+from avrobust.report.csv_text import write_csv_text
+from avrobust.report.tables import Entry, Layout
+
+# From here on one clip is less than a tenth of a point, and the caption need not say so.
+MANY_CLIPS = 1000
+
+WARNING = (
+    "> **Not the paper's data.** Scale `{scale}` is a small world for trying the workflow out: "
+    "its numbers are not comparable with the published ones."
+)
+READING = "In %: mean over seeds [95 % interval, a bootstrap over clips and seeds] (published value)."
+
+
+def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
+    """The table as CSV, one line per entry in the paper's order of rows and columns."""
+    header = [*table.keys, "column", "published", "ours", "low", "high"]
+    header += ["difference", "inside", "n", "seeds", "scale", "note"]
+    lines = (
+        [
+            *entry.keys,
+            entry.column,
+            *map(_number, (entry.published, entry.ours, entry.low, entry.high, entry.difference)),
+            {True: "yes", False: "no", None: ""}[entry.inside],
+            entry.clips,
+            entry.seeds,
+            scale,
+            entry.note,
+        ]
+        for entry in entries
+    )
+    return write_csv_text(header, lines)
+
+
+def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
+    """The table as the paper prints it, below title and caption; warns if the scale is not `paper`."""
+    headers = {column.name: column.header or column.name for column in table.columns}
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for entry in entries:
+        rows.setdefault(entry.keys, []).append(_cell(entry))
+    lines = [
+        f"# {table.title}",
+        "",
+        table.caption,
+        "",
+        READING,
+        "",
+        f"Scale `{scale}`. {_sizes(entries)}",
+        "",
+    ]
+    if scale != "paper":
+        lines += [WARNING.format(scale=scale), ""]
+    lines.append(_line([*table.keys, *headers.values()]))
+    lines.append(_line(["---"] * len(table.keys) + ["---:"] * len(headers)))
+    lines += [_line([*keys, *cells]) for keys, cells in rows.items()]
+    if notes := [
+        f"- {', '.join((*entry.keys, headers[entry.column]))}: {entry.note}" for entry in entries if entry.note
+    ]:
+        lines += ["", "Notes:", "", *notes]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _cell(entry: Entry) -> str:
+    published = "" if entry.published is None else f" ({entry.published:.2f})"
+    return f"{entry.ours:.2f} [{entry.low:.2f}, {entry.high:.2f}]{published}"
+
+
+def _sizes(entries: Iterable[Entry]) -> str:
+    sizes = dict.fromkeys((entry.dataset, entry.clips, entry.seeds) for entry in entries)
+    return " ".join(
+        f"{dataset}: n = {clips} clips, {seeds} seed{'s' if seeds > 1 else ''}"
+        + (f"; one clip is {100 / clips:.2f} points." if clips < MANY_CLIPS else ".")
+        for dataset, clips, seeds in sizes
+    )
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

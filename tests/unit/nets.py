@@ -1,0 +1,51 @@
+"""Small nets and units that the tests share."""
+
+import torch
+from torch import Tensor, nn
+
+from avrobust import imagenet
+from avrobust.attacks.budget import Units
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.fusions import Concat
+from avrobust.models.late_fusion import LateFusion
+
+FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
+
+UNITS = {
+    "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
+    "visual": Units(torch.tensor(imagenet.STD).view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
+}
+
+
+class Flatten(nn.Module):
+    """The input itself as the feature: a net of it is linear."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)
+
+
+def linear_net(features: int, classes: int, seed: int = 0) -> LateFusion:
+    """A linear classifier over a sound and a frame of `features` values each, in float64, evaluation mode."""
+    torch.manual_seed(seed)
+    net = LateFusion({"audio": Flatten(), "visual": Flatten()}, Concat(features), classes).double()
+    nn.init.normal_(net.classifier.weight)
+    return net.eval()
+
+
+def narrow_net(fusion: str = "concat", classes: int = 5, seed: int = 0) -> LateFusion:
+    """The paper's net at an eighth of its width, in evaluation mode, with a classifier that tells clips apart."""
+    torch.manual_seed(seed)
+    encoders = {"audio": {"audio": "conv1d"}, "visual": {"visual": "resnet18"}}
+    parts = encoders.get(fusion, {"audio": "conv1d", "visual": "resnet18"})
+    net = build(ModelSpec(fusion=fusion, width=0.125, **parts), classes)
+    nn.init.normal_(net.classifier.weight)
+    return net.eval()
+
+
+def clips(count: int, seed: int = 0, samples: int = 4096, size: int = 32) -> dict[str, Tensor]:
+    """Random sounds and frames that touch both ends of their ranges."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "audio": (torch.randn(count, 1, samples, generator=generator) * 0.6).clamp(-1, 1),
+        "visual": (torch.rand(count, 3, size, size, generator=generator) * 1.4 - 0.2).clamp(0, 1),
+    }

@@ -1,0 +1,141 @@
+"""The nets: sizes from the paper, agreement with torchvision, fusions by hand."""
+
+import math
+
+import pytest
+import torch
+import torchvision
+from nets import FUSIONS, clips, narrow_net
+
+from avrobust import imagenet
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.conv1d import Conv1d
+from avrobust.models.files import load_model, save_model
+from avrobust.models.fusions import AudioOnly, Concat, FiLM, GatedConcat, GatedSum, Sum, VisualOnly
+from avrobust.models.modes import evaluating
+from avrobust.models.resnet18 import ResNet18
+from avrobust.models.weights import load_imagenet
+from avrobust.program import UserError
+
+
+def test_audio_net_has_the_papers_parameters_and_lengths():
+    net = Conv1d().eval()
+    assert sum(parameter.numel() for parameter in net.parameters()) == 1_566_528
+    with torch.no_grad():
+        assert net.layers(torch.zeros(1, 1, 65_535)).shape == (1, 512, 16)
+        assert net.layers(torch.zeros(1, 1, 33_075)).shape == (1, 512, 8)
+        assert net(torch.zeros(2, 1, 65_535)).shape == (2, 512)
+
+
+def test_audio_feature_is_the_maximum_over_time():
+    net, wave = Conv1d(width=0.125).eval(), torch.randn(3, 1, 8192)
+    with torch.no_grad():
+        assert torch.equal(net(wave), net.layers(wave).max(dim=-1).values)
+
+
+@pytest.fixture(scope="module")
+def torchvision_net():
+    torch.manual_seed(3)
+    return torchvision.models.resnet18(weights=None).eval()
+
+
+def test_frame_net_is_torchvisions_resnet18_without_its_classifier(torchvision_net, tmp_path):
+    torch.save(torchvision_net.state_dict(), tmp_path / "weights.pth")
+    net = ResNet18().eval()
+    load_imagenet(net, tmp_path / "weights.pth")
+    pixels = torch.rand(2, 3, 64, 64)
+    normalised = (pixels - torch.tensor(imagenet.MEAN).view(3, 1, 1)) / torch.tensor(imagenet.STD).view(3, 1, 1)
+    torchvision_net.fc = torch.nn.Identity()
+    with torch.no_grad():
+        torch.testing.assert_close(net(pixels), torchvision_net(normalised), rtol=0, atol=1e-6)
+    assert sum(p.numel() for p in net.parameters()) == 11_176_512
+
+
+def test_frame_net_pools_by_average_or_maximum():
+    average, largest = ResNet18(0.125, "average").eval(), ResNet18(0.125, "max").eval()
+    largest.load_state_dict(average.state_dict())
+    pixels = torch.rand(2, 3, 96, 64)
+    with torch.no_grad():
+        maps = average.feature_map(pixels)
+        assert maps.shape == (2, 64, 3, 2)
+        torch.testing.assert_close(average(pixels), maps.mean((2, 3)))
+        torch.testing.assert_close(largest(pixels), maps.amax((2, 3)))
+    with pytest.raises(ValueError, match="median"):
+        ResNet18(pooling="median")
+
+
+def test_fusions_by_hand():
+    features = {"audio": torch.tensor([[0.0, 2.0]]), "visual": torch.tensor([[3.0, -1.0]])}
+
+    def logistic(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    first = [logistic(0) * 3, logistic(2) * -1]
+    second = [logistic(3) * 0, logistic(-1) * 2]
+    film = FiLM(2)
+    with torch.no_grad():
+        film.alpha.weight.copy_(torch.tensor([[1.0, 1.0], [0.0, 3.0]]))
+        film.alpha.bias.copy_(torch.tensor([0.5, -1.0]))
+    expected = {
+        AudioOnly(2): [0, 2],
+        VisualOnly(2): [3, -1],
+        Sum(2): [3, 1],
+        Concat(2): [3, -1, 0, 2],
+        film: [(0 + 2 + 0.5) * 3 + 0, (6 - 1) * -1 + 2],
+        GatedSum(2): [first[0] + second[0], first[1] + second[1]],
+        GatedConcat(2): [*first, *second],
+    }
+    for fusion, value in expected.items():
+        torch.testing.assert_close(fusion(features), torch.tensor([value], dtype=torch.float32))
+        assert fusion(features).shape[1] == fusion.out_features
+
+
+@pytest.mark.parametrize("fusion", [*FUSIONS, "audio", "visual"])
+def test_forward_is_head_of_encoded_and_ignores_unused_modalities(fusion):
+    net, inputs = narrow_net(fusion, classes=7), clips(3)
+    with torch.no_grad():
+        logits = net(inputs)
+        encoded = {name: net.encode(name, inputs[name]) for name in net.modalities}
+        assert torch.equal(logits, net.head(encoded))
+        assert torch.equal(logits, net({name: inputs[name] for name in net.modalities}))
+    assert logits.shape == (3, 7)
+
+
+def test_classifier_starts_small():
+    net = build(ModelSpec("concat", "conv1d", "resnet18", width=0.125), 27)
+    assert 0.5e-4 < net.classifier.weight.std() < 2e-4
+
+
+def test_a_net_without_what_its_fusion_takes_is_refused():
+    with pytest.raises(ValueError, match="concat"):
+        build(ModelSpec("concat", "conv1d"), 5)
+
+
+def test_an_unknown_part_is_a_mistake_that_lists_the_known_ones():
+    with pytest.raises(UserError, match=r"'lstm'.*conv1d"):
+        build(ModelSpec("audio", "lstm"), 5)
+
+
+def test_evaluating_gives_each_module_its_own_mode_back():
+    net = narrow_net().train()
+    net.encoders["visual"].bn1.eval()
+    with evaluating(net):
+        assert not any(module.training for module in net.modules())
+    assert net.training and net.encoders["audio"].training
+    assert not net.encoders["visual"].bn1.training
+
+
+def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(tmp_path):
+    net, inputs = narrow_net(classes=2), clips(2)
+    spec = ModelSpec("concat", "conv1d", "resnet18", width=0.125)
+    for name in ("model.pt", "again.pt"):
+        save_model(tmp_path / name, spec, ["a", "b"], net.state_dict(), net.state_dict())
+    path = tmp_path / "model.pt"
+    assert path.read_bytes() == (tmp_path / "again.pt").read_bytes()
+    loaded, classes = load_model(path, "best", torch.device("cpu"))
+    assert classes == ["a", "b"]
+    with torch.no_grad():
+        assert torch.equal(loaded(inputs), net(inputs))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"model\.pt is no whole model file"):
+        load_model(path, "best", torch.device("cpu"))

@@ -1,0 +1,322 @@
+"""Tables: a small one worked by hand, the layout's mistakes, stacking, and the programs as users run them."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cell_files import CLEAN, write_cell
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avrobust.metrics.rows import Cells, read_cell
+from avrobust.program import UserError
+from avrobust.report.stacking import merged_order, stack
+from avrobust.report.tables import Entry, Published, combination, layout, measure, read_published, rounded
+from avrobust.report.terminal import artefacts, compact, inventory
+from avrobust.report.text import markdown, tidy
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+LABELS = [0, 0, 0, 1]
+AUDIO, VISUAL, BOTH = ("audio", 0.012), ("visual", 0.012), ("both", 0.006)
+READ = {"dataset": "music", "variant": "concat", "attack": "fgsm"}
+SPEC = {
+    "title": "Table 9",
+    "caption": "By hand.",
+    "keys": ["dataset", "attack"],
+    "columns": [
+        {"name": "AV_clean", "header": "✓AV", "condition": {"modality": "clean"}},
+        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "epsilon": 0.012}},
+        {"name": "X_V", "header": "✗V", "condition": {"modality": "visual", "epsilon": 0.012}},
+        {"name": "X_AV", "header": "✗AV", "condition": {"modality": "both", "epsilon": 0.006}},
+        {"name": "Avg", "header": "Avg.", "mean": ["X_A", "X_V", "X_AV"]},
+        {"name": "RI", "sum": ["AV_clean", "Avg"], "against": {"variant": "sum"}, "ours_only": True},
+        {"name": "majority_class", "condition": {"modality": "majority"}, "ours_only": True},
+    ],
+    "rows": [
+        {"keys": {"dataset": "MUSIC", "attack": "FGSM"}, "read": READ},
+        {
+            "keys": {"dataset": "MUSIC", "attack": "none"},
+            "read": {**READ, "variant": "sum"},
+            "ours_only": True,
+        },
+    ],
+}
+PUBLISHED = {
+    ("MUSIC", "FGSM", "AV_clean"): Published(75.0, ""),
+    ("MUSIC", "FGSM", "X_A"): Published(50.5, "misprint"),
+    ("MUSIC", "FGSM", "X_V"): Published(99.0, ""),
+    ("MUSIC", "FGSM", "X_AV"): Published(None, ""),
+    ("MUSIC", "FGSM", "Avg"): Published(30.0, ""),
+}
+# Right answers of concat: 4 + 2 (two seeds), 2 + 2, 1 + 3, 0 + 0 of 4; of sum: 3, 1, 1, 1 in both seeds.
+CONCAT = [
+    {CLEAN: [0, 0, 0, 1], AUDIO: [0, 0, 1, 0], VISUAL: [0, 1, 1, 0], BOTH: [1, 1, 1, 0]},
+    {CLEAN: [0, 0, 1, 0], AUDIO: [0, 0, 1, 0], VISUAL: [0, 0, 0, 0], BOTH: [1, 1, 1, 0]},
+]
+SUM = {CLEAN: [0, 0, 0, 0], AUDIO: [0, 1, 1, 0], VISUAL: [1, 0, 1, 0], BOTH: [1, 1, 0, 0]}
+
+
+def write_cells(folder: Path) -> list[Path]:
+    return [
+        write_cell(folder, f"music/{variant}/{seed}/fgsm", LABELS, predictions)
+        for seed in (0, 1)
+        for variant, predictions in (("concat", CONCAT[seed]), ("sum", SUM))
+    ]
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Cells:
+    return Cells(map(read_cell, write_cells(tmp_path)))
+
+
+def lines(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_values_worked_by_hand(cells: Cells) -> None:
+    entries = measure(layout(SPEC), cells, PUBLISHED)
+    found = {(*entry.keys[1:], entry.column): entry for entry in entries}
+    assert [found["FGSM", name].ours for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [75, 50, 50, 0]
+    assert found["FGSM", "Avg"].ours == 33.33
+    assert found["none", "Avg"].ours == 25
+    # (75 + 33.33) - (75 + 25), and a variant against itself.
+    assert found["FGSM", "RI"].ours == 8.33
+    itself = found["none", "RI"]
+    assert (itself.ours, itself.low, itself.high) == (0, 0, 0)
+    assert found["FGSM", "majority_class"].ours == 75
+    assert (found["FGSM", "X_A"].difference, found["FGSM", "X_A"].inside) == (-0.5, True)
+    assert (found["FGSM", "X_V"].difference, found["FGSM", "X_V"].inside) == (-49, True)
+    assert (found["FGSM", "Avg"].difference, found["FGSM", "Avg"].inside) == (3.33, True)
+    assert found["FGSM", "X_AV"].difference is found["FGSM", "X_AV"].inside is None
+    assert {(entry.clips, entry.seeds, entry.dataset) for entry in entries} == {(4, 2, "music")}
+    assert all(entry.low <= entry.ours <= entry.high for entry in entries)
+
+
+def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None:
+    answers = {CLEAN: [0] * 60 + [1] * 40}
+    cell = read_cell(write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers))
+    spec = {**SPEC, "columns": SPEC["columns"][:1], "rows": SPEC["rows"][:1]}
+    (entry,) = measure(layout(spec), Cells([cell]), {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")})
+    # 95 % of the binomial (100, 0.6) lie between 50 and 69 of 100.
+    assert (entry.low, entry.high) == pytest.approx((50.4, 69.6), abs=1.1)
+    assert entry.inside is False
+
+
+def test_a_rate_of_nothing_tells_what_the_clips_allow(cells: Cells) -> None:
+    notes = {(entry.keys[1], entry.column): entry.note for entry in measure(layout(SPEC), cells, PUBLISHED)}
+    assert notes.pop(("FGSM", "X_AV")) == "all clips alike, nothing to resample; rule of three: up to 75.00"
+    assert notes.pop(("FGSM", "X_A")) == "misprint"
+    assert not any(notes.values())
+
+
+def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
+    table = layout(SPEC)
+    rows = lines(tidy(table, measure(table, cells, PUBLISHED), "demo"))
+    assert ",".join(rows[0]) == ("dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,note")
+    assert [row["column"] for row in rows] == 2 * [column["name"] for column in SPEC["columns"]]
+    assert rows[0] == {
+        "dataset": "MUSIC",
+        "attack": "FGSM",
+        "column": "AV_clean",
+        "published": "75.00",
+        "ours": "75.00",
+        "low": rows[0]["low"],
+        "high": "100.00",
+        "difference": "0.00",
+        "inside": "yes",
+        "n": "4",
+        "seeds": "2",
+        "scale": "demo",
+        "note": "",
+    }
+    assert [rows[7][name] for name in ("published", "difference", "inside")] == ["", "", ""]
+
+
+def test_markdown_reads_as_the_paper(cells: Cells) -> None:
+    table = layout(SPEC)
+    text = markdown(table, measure(table, cells, PUBLISHED), "demo")
+    assert text.startswith("# Table 9\n\nBy hand.\n")
+    assert "| dataset | attack | ✓AV | ✗A | ✗V | ✗AV | Avg. | RI | majority_class |" in text
+    assert "| 0.00 [0.00, 0.00] |" in text
+    assert "(99.00) |" in text
+    assert "music: n = 4 clips, 2 seeds; one clip is 25.00 points." in text
+    assert "not comparable with the published ones" in text
+    assert "- MUSIC, FGSM, ✗A: misprint" in text
+    assert "not comparable" not in markdown(table, measure(table, cells, PUBLISHED), "paper")
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.permutations(range(4)))
+def test_order_of_cells_and_rows_changes_no_byte(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
+    table = layout(SPEC)
+    paths = write_cells(tmp_path_factory.mktemp("cells"))
+    plain = measure(table, Cells(map(read_cell, paths)), PUBLISHED)
+    mixed = measure(table, Cells(read_cell(paths[place]) for place in order), PUBLISHED)
+    assert tidy(table, plain, "demo") == tidy(table, mixed, "demo")
+
+
+def test_a_column_is_a_weighted_sum_of_conditions() -> None:
+    columns = {column.name: column for column in layout(SPEC).columns}
+    weights = {
+        (condition.variant, condition.modality): weight
+        for condition, weight in combination("RI", columns, READ).items()
+    }
+    third = pytest.approx(1 / 3)
+    assert weights == {("concat", "clean"): 1, ("sum", "clean"): -1} | {
+        (variant, modality): third if variant == "concat" else pytest.approx(-1 / 3)
+        for variant in ("concat", "sum")
+        for modality in ("audio", "visual", "both")
+    }
+    assert set(combination("RI", columns, {**READ, "variant": "sum"}).values()) == {0.0}
+
+
+@pytest.mark.parametrize(("published", "inside"), [(40.0, True), (60.0, True), (39.99, False), (60.01, False)])
+def test_the_ends_belong_to_the_interval(published: float, inside: bool) -> None:
+    entry = Entry(("MUSIC",), "music", "X_A", published, 50.0, 40.0, 60.0, clips=104, seeds=1, note="")
+    assert entry.inside is inside
+    assert entry.difference == rounded(50 - published)
+
+
+def test_rounding_has_no_negative_zero() -> None:
+    assert str(rounded(-0.001)) == "0.0"
+    assert rounded(12.345678) == 12.35
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"colums": []}, "table: unknown colums; known are caption, columns, keys, rows, title"),
+        ({"columns": [{"condition": {}}]}, "column 1: name must be given"),
+        ({"columns": [{"name": "Avg", "mean": ["X_A"]}]}, "column 'Avg': X_A is no column above it"),
+        ({"columns": [{"name": "a"}]}, "exactly one of condition, mean, sum"),
+        ({"columns": [SPEC["columns"][0]] * 2}, "column 'AV_clean': occurs twice"),
+        (
+            {"rows": [{"keys": {"fusion": "Sum"}, "read": READ}]},
+            "row 1: keys must be dataset, attack, got fusion",
+        ),
+        ({"rows": [SPEC["rows"][0]] * 2}, "row 2: MUSIC FGSM occurs twice"),
+        ({"rows": [{"keys": {}, "read": {"dataset": "music"}}]}, "row 1: read must name the variant, attack"),
+        ({"rows": ["MUSIC"]}, "row 1: must be a JSON object, got 'MUSIC'"),
+    ],
+)
+def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        layout({**SPEC, **change})
+
+
+def test_incomplete_conditions_are_named(cells: Cells) -> None:
+    columns = [{"name": "X", "condition": {"modality": "clean", "norm": 2}}]
+    with pytest.raises(UserError, match=r"column 'X': needs dataset, variant, attack, modality, epsilon; got .*norm"):
+        measure(layout({**SPEC, "columns": columns}), cells, {})
+
+
+def test_a_missing_published_value_is_an_error(cells: Cells) -> None:
+    with pytest.raises(UserError, match="no published value for MUSIC FGSM Avg"):
+        measure(layout(SPEC), cells, {place: one for place, one in PUBLISHED.items() if place[-1] != "Avg"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("dataset,column,value,note\n", "the header must be dataset,attack,column,value,note"),
+        ("dataset,attack,column,value,note\nA,B,C,1,\nA,B,C,2,\n", "A B C occurs twice"),
+        ("dataset,attack,column,value,note\nA,B,C,one,\n", "'one', at A B C, is not a number"),
+        ("dataset,attack,column,value,note\nA,B,C\n", "record 2: 3 fields, but the header has 5"),
+        ("", "cannot be read"),
+    ],
+)
+def test_mistakes_in_published_files_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_published(path, ["dataset", "attack"])
+
+
+def test_stacked_columns_keep_each_tables_order(tmp_path: Path) -> None:
+    assert merged_order([["dataset", "column", "note"], ["model", "attack", "column", "p", "note"]]) == [
+        "dataset",
+        "model",
+        "attack",
+        "column",
+        "p",
+        "note",
+    ]
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("dataset,column,ours\nMUSIC,Avg,1.00\n")
+    second.write_text('model,column,ours,note\nAcV,Avg,2.00,"a, b"\n')
+    text = stack(["tian2021", "li2022"], [first, second])
+    assert text == ('paper,dataset,model,column,ours,note\ntian2021,MUSIC,,Avg,1.00,\nli2022,,AcV,Avg,2.00,"a, b"\n')
+    with pytest.raises(UserError, match="2 papers but 1 tables"):
+        stack(["tian2021", "li2022"], [first])
+    (tmp_path / "stacked.csv").write_text(text)
+    with pytest.raises(UserError, match="has a column `paper` already"):
+        stack(["tian2021"], [tmp_path / "stacked.csv"])
+
+
+def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_programs_from_cells_to_terminal(tmp_path: Path) -> None:
+    published, tables = tmp_path / "published.csv", tmp_path / "paper_tables"
+    published.write_text(
+        "dataset,attack,column,value,note\n"
+        + "".join(f"{','.join(place)},{one.value or ''},{one.note}\n" for place, one in PUBLISHED.items())
+    )
+    spec = ["--spec", json.dumps(SPEC), "--published", published, "--scale", "demo"]
+    outputs = ["--csv", tables / "paper/table9.csv", "--markdown", tables / "paper/table9.md"]
+    made = program("table.py", *spec, *outputs, "--cells", *write_cells(tmp_path / "cells"))
+    assert made.returncode == 0, made.stderr
+    assert "14 entries, 4 of 4 published values inside our interval" in made.stderr
+
+    stacked = tables / "table9.csv"
+    stacking = ["--item", "table9", "--papers", "tian2021", "--tables", tables / "paper/table9.csv"]
+    assert program("stack.py", *stacking, "--output", stacked).returncode == 0
+    assert {row["paper"] for row in lines(stacked.read_text())} == {"tian2021"}
+
+    shown = program("show.py", "--tables", tables)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{tables}/paper/table9.{{csv,md}}\n{stacked}\n" in shown.stdout
+    assert "MUSIC    FGSM    75.00 (75.00)" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+def test_a_users_mistake_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
+    spec = ["--spec", json.dumps(SPEC), "--scale", "demo", "--csv", tmp_path / "t.csv"]
+    made = program("table.py", *spec, "--markdown", tmp_path / "t.md", "--cells", tmp_path / "absent.parquet")
+    assert made.returncode == 1
+    assert made.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in made.stderr
+    assert list(tmp_path.iterdir()) == []
+    empty = program("show.py", "--tables", tmp_path)
+    assert empty.returncode == 1
+    assert empty.stderr == f"error: {tmp_path}: holds no table and no figure yet; make them with `snakemake`\n"
+
+
+@given(st.integers(12, 200), st.integers(1, 12))
+def test_terminal_tables_fit(width: int, rows: int) -> None:
+    text = "# Title\n\n> **Warning.** Words that are long enough to be wrapped.\n\n| a | b |\n| --- | ---: |\n"
+    text += "".join(f"| {'x' * number} | {number}.00 [0.00, 1.00] (2.00) |\n" for number in range(9))
+    shown = compact(text, width=width, rows=rows).splitlines()
+    assert max(map(len, shown)) <= width
+    assert shown[0] == "Title"
+    assert not any("[" in line for line in shown)
+    assert ("…" in shown[-1]) or (rows >= 9 and shown[-1].endswith("8.00 (2.00)"))
+
+
+def test_inventory_leaves_out_what_is_no_artefact(tmp_path: Path) -> None:
+    for name in (
+        "README.md",
+        "claims.csv",
+        "paper/table1.md",
+        "paper/table1.csv",
+        "paper/.part-1-table1.csv",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert inventory(artefacts(tmp_path)) == f"{tmp_path}/claims.csv\n{tmp_path}/paper/table1.{{csv,md}}"

@@ -15,6 +15,8 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
+from avrobust import imagenet
+
 Item = TypeVar("Item")
 
 JPEG_QUALITY = 95
@@ -30,6 +32,9 @@ LONGEST_GAP = 600.0
 # The command line rounds a frame's time, counted in output frames, to this many parts, and then moves it by
 # half a part away from zero.
 TIME_PARTS = 1 << 16
+
+
+MEAN_COLOUR = tuple(round(255 * mean) for mean in imagenet.MEAN)
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,15 @@ class Media:
     faults: tuple[str, ...]
 
 
-def black_and_silent(form: Form) -> Media:
-    """The stand-in for a clip that failed: `minimum_frames` all-zero frames and as much silence."""
+def blank(form: Form) -> Media:
+    """The stand-in for a clip that failed: `minimum_frames` frames of ImageNet's mean colour, as much silence.
+
+    The released loader's zeros stand for the mean colour, because it fills in after normalising.
+    """
     side = form.short_side or 224
     count = max(form.minimum_frames, 1)
     silence = np.zeros(count * form.audio_rate // form.frame_rate, np.int16)
-    return Media([_jpeg(Image.new("RGB", (side, side)))] * count, (side, side), silence, ())
+    return Media([_jpeg(Image.new("RGB", (side, side), MEAN_COLOUR))] * count, (side, side), silence, ())
 
 
 def read(path: str | Path, start: float | None, end: float | None, form: Form) -> Media:

@@ -19,7 +19,7 @@ from avrobust.program import UserError
 
 Given, Made = TypeVar("Given"), TypeVar("Made")
 
-# What becomes of a clip that is not ok: left out, or packed as black frames and silence with its labels,
+# What becomes of a clip that is not ok: left out, or packed as blank frames and silence with its labels,
 # as the loader that Tian & Xu released does.
 FAILED_CLIPS = ("drop", "zero_fill")
 
@@ -56,7 +56,7 @@ def pack(
         )
         if not ok and failed_clips == "drop":
             continue
-        kept = made if ok else media.black_and_silent(form)
+        kept = made if ok else media.blank(form)
         shard.add(
             PackedClip(
                 clip_id=clip.clip_id,

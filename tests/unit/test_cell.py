@@ -1,0 +1,122 @@
+"""A cell: rows, sharing, checks, and what must never be stored."""
+
+import dataclasses
+
+import pytest
+import torch
+from nets import UNITS, clips, narrow_net
+
+from avrobust.attacks.registry import ATTACKS
+from avrobust.evaluation.cell import SCHEMA, Condition, Sanity, evaluate
+from avrobust.lazy import load
+from avrobust.objectives.cross_entropy import cross_entropy
+
+CPU = torch.device("cpu")
+CONDITIONS = [Condition(modality, epsilon) for modality in ("audio", "visual", "both") for epsilon in (0.01, 0.05)]
+
+
+def batches(size: int) -> list[dict]:
+    inputs = clips(6)
+    whole = {
+        "audio": inputs["audio"],
+        "visual": (255 * inputs["visual"]).to(torch.uint8),
+        "label": torch.tensor([0, 1, 2, 3, 4, 0]),
+        "clip_id": [f"clip{number}" for number in range(6)],
+    }
+    return [{name: value[i : i + size] for name, value in whole.items()} for i in range(0, 6, size)]
+
+
+def cell(name: str = "pgd", fusion: str = "concat", size: int = 6, attack=None):
+    net = narrow_net(fusion)
+    return evaluate(net, batches(size), attack or load(ATTACKS, name), cross_entropy, UNITS, CONDITIONS, CPU)
+
+
+def test_one_row_per_clip_and_condition_and_the_clean_ones():
+    rows, _ = cell()
+    assert rows.schema.equals(SCHEMA)
+    table = rows.to_pandas()
+    assert len(table) == 6 * (1 + len(CONDITIONS))
+    assert not table.duplicated(["clip_id", "modality", "epsilon"]).any()
+    clean = table[table.modality == "clean"]
+    assert (clean.epsilon == 0).all() and (clean[["linf_audio", "linf_visual"]] == 0).all().all()
+    assert (table[table.modality == "audio"].linf_visual == 0).all()
+    assert (table[table.modality == "visual"].linf_audio == 0).all()
+    attacked = table[table.modality == "both"]
+    assert (attacked.linf_audio <= attacked.epsilon + 1e-6).all()
+    assert (attacked.linf_visual - attacked.epsilon).abs().max() < 1e-6
+
+
+def test_predictions_and_losses_are_the_nets_own():
+    net, (whole,) = narrow_net(), batches(6)
+    rows, _ = cell()
+    clean = rows.to_pandas().query("modality == 'clean'")
+    with torch.no_grad():
+        logits = net({"audio": whole["audio"], "visual": whole["visual"].float() / 255})
+    assert clean.prediction.tolist() == logits.argmax(1).tolist()
+    expected = torch.nn.functional.cross_entropy(logits, whole["label"], reduction="none")
+    assert clean.loss.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "mim"])
+def test_the_batch_size_changes_no_prediction(name):
+    one, many = (cell(name, size=size)[0].to_pandas() for size in (1, 4))
+    columns = ["clip_id", "modality", "epsilon", "label", "prediction"]
+    assert one[columns].equals(many[columns])
+    assert (one.loss - many.loss).abs().max() < 1e-3
+
+
+def test_attacking_costs_loss():
+    table = cell("mim")[0].to_pandas().groupby(["modality", "epsilon"]).loss.mean()
+    for modality in ("audio", "visual", "both"):
+        assert table["clean", 0] < table[modality, 0.01] < table[modality, 0.05]
+        assert table[modality, 0.05] <= table["both", 0.05]
+
+
+def test_a_unimodal_net_shrugs_at_the_other_modality():
+    table = cell(fusion="visual")[0].to_pandas()
+    of = {modality: table[table.modality == modality] for modality in ("clean", "audio", "visual", "both")}
+    for epsilon in (0.01, 0.05):
+        unmoved = of["audio"][of["audio"].epsilon == epsilon]
+        assert unmoved.loss.tolist() == of["clean"].loss.tolist()
+        both, visual = (of[name][of[name].epsilon == epsilon] for name in ("both", "visual"))
+        assert both.loss.tolist() == visual.loss.tolist()
+    assert table.cosine.isna().all()
+
+
+def test_an_attack_that_leaves_its_ball_or_range_stores_nothing():
+    escape = dataclasses.replace(load(ATTACKS, "mim_official"), keeps_ball=True)
+    with pytest.raises(RuntimeError, match="out of its ball"):
+        cell(attack=escape)
+    loud = dataclasses.replace(load(ATTACKS, "fgsm_official"), keeps_range=True)
+    with pytest.raises(RuntimeError, match="out of its valid range"):
+        cell(attack=loud)
+
+
+def test_the_officials_are_stored_with_their_real_norms():
+    table = cell("mim_official")[0].to_pandas().query("modality == 'both' and epsilon == 0.01")
+    assert table.linf_audio.max() == pytest.approx(0.0125, abs=1e-6)
+    assert 0.08 < table.linf_visual.max() <= 0.1125 + 1e-6
+
+
+def test_sanity_of_a_sound_attack():
+    _, sanity = cell("pgd")
+    assert sanity.zero_gradient_clips == 0 and sanity.unbounded_accuracy == 0
+    assert sanity.flags() == []
+
+
+def test_sanity_finds_a_net_without_gradients():
+    net = narrow_net()
+    torch.nn.init.zeros_(net.classifier.weight)
+    _, sanity = evaluate(net, batches(3), load(ATTACKS, "pgd"), cross_entropy, UNITS, CONDITIONS, CPU)
+    assert sanity.zero_gradient_clips == 6
+    assert {"zero_gradients", "unbounded_not_zero"} <= set(sanity.flags())
+
+
+def test_sanity_finds_an_attack_that_gets_weaker():
+    backwards = dataclasses.replace(
+        load(ATTACKS, "pgd"), direction=lambda: lambda modality, gradient: torch.zeros_like(gradient)
+    )
+    _, sanity = cell(attack=backwards)
+    assert "unbounded_not_zero" in sanity.flags()
+    assert Sanity(single_step_stronger=["both 0.01"]).flags() == ["single_step_stronger"]
+    assert Sanity(rising_accuracy=["audio"]).flags() == ["rising_accuracy"]

@@ -1,0 +1,67 @@
+"""Downloads from a real HTTP server on the loopback."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from avrobust.data import download as module
+from avrobust.data.download import download
+from avrobust.program import UserError
+
+CONTENT = bytes(range(256)) * 5000
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """/whole sends the file, /cut breaks off, /busy is busy twice and then sends it, all else is not found."""
+
+    busy = 2
+
+    def do_GET(self) -> None:
+        if self.path == "/busy" and Handler.busy:
+            Handler.busy -= 1
+            self.send_error(503)
+            return
+        if self.path not in ("/whole", "/cut", "/busy"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[: len(CONTENT) // (2 if self.path == "/cut" else 1)])
+
+    def log_message(self, *given: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(module, "RETRIES", module.RETRIES.new(backoff_factor=0))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_a_whole_file_with_the_right_sum_gets_its_name(server, tmp_path, digits):
+    download(f"{server}/whole", SUM[:digits], tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_busy_server_is_asked_again(server, tmp_path):
+    Handler.busy = 2
+    download(f"{server}/busy", SUM, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT and Handler.busy == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "checksum", "message"),
+    [("/gone", SUM, "404"), ("/cut", SUM, "could not be downloaded"), ("/whole", "0" * 64, "expected 000")],
+)
+def test_anything_else_leaves_no_file(server, tmp_path, path, checksum, message):
+    with pytest.raises(UserError, match=message):
+        download(server + path, checksum, tmp_path / "file")
+    assert not list(tmp_path.iterdir())

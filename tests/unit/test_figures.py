@@ -128,7 +128,7 @@ def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     assert "scale demo, n = 4, seeds: 1" in text
     with Image.open(folders[0] / "figure.png") as image:
         image.load()
-        assert image.size == (1440, 690)
+        assert image.size == (1440, 720)
         # Not empty: the colour of the first attack is in it.
         assert tuple(bytes.fromhex(COLOURS[0][1:])) in {colour for _, colour in image.convert("RGB").getcolors(10**6)}
 

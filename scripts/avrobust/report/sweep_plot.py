@@ -13,8 +13,6 @@ from avrobust.files import replacing
 from avrobust.program import UserError
 from avrobust.report.sweep import REFERENCES, Curve, Figure
 
-LineStyle = str | tuple[float, tuple[float, ...]]
-
 # Okabe and Ito's palette, in an order that stays apart in grey.
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#D55E00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -59,14 +57,23 @@ def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, s
     for names, styles, kind in ((attacks, COLOURS, "attacks"), (nets, LINES, "nets")):
         if len(names) > len(styles):
             raise UserError(f"{layout.title}: {len(names)} {kind}; more than {len(styles)} cannot be told apart")
+    references = {
+        (curve.series.net, curve.series.modality): {
+            "color": REFERENCE_COLOUR,
+            "linestyle": LINES[nets.index(curve.series.net)],
+            "linewidth": 0.8,
+        }
+        for curve in curves
+        if curve.series.modality in REFERENCES
+    }
     with mpl.rc_context(STYLE):
-        canvas = Canvas(figsize=(7.2, 3.45), layout="constrained")
+        canvas = Canvas(figsize=(7.2, 3.6), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots(1, len(layout.panels), sharey=True, squeeze=False)[0]
         for axis, panel in zip(axes, layout.panels, strict=True):
             for curve in panels[panel.name]:
                 if curve.series.modality in REFERENCES:
-                    _reference(axis, curve, LINES[nets.index(curve.series.net)])
+                    axis.axhline(curve.accuracy[0], **references[curve.series.net, curve.series.modality], zorder=1.5)
                 else:
                     attack, net = attacks.index(curve.series.attack), nets.index(curve.series.net)
                     _curve(axis, curve, attack, net, offset=DODGE * (attack - (len(attacks) - 1) / 2))
@@ -80,10 +87,12 @@ def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, s
         handles = [
             Line2D([], [], color=colour, marker=marker, linestyle="none", label=name)
             for name, colour, marker in zip(attacks, COLOURS, MARKERS, strict=False)
-        ] + [
-            Line2D([], [], color="#333333", linestyle=line, label=name) for name, line in zip(nets, LINES, strict=False)
         ]
-        canvas.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, handlelength=2.6)
+        attacked = _names(curve.series.net for curve in curves if curve.series.attack)
+        handles += [Line2D([], [], color="black", linestyle=LINES[nets.index(net)], label=net) for net in attacked]
+        handles += [Line2D([], [], **style, label=", ".join(names)) for names, style in references.items()]
+        columns = (len(handles) + 1) // 2
+        canvas.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.6)
         for path, kind in ((svg, "svg"), (png, "png")):
             with replacing(path) as temporary:
                 canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])
@@ -103,23 +112,6 @@ def _curve(axis: Axes, curve: Curve, attack: int, net: int, *, offset: float) ->
         marker=MARKERS[attack],
         linestyle=LINES[net],
         markerfacecolor=COLOURS[attack] if net == 0 else "white",
-    )
-
-
-def _reference(axis: Axes, curve: Curve, line: LineStyle) -> None:
-    level = curve.accuracy[0]
-    axis.axhline(level, color=REFERENCE_COLOUR, linestyle=line, linewidth=1.0, zorder=1.5)
-    axis.annotate(
-        f"{curve.series.net}, {curve.series.modality}",
-        (1, level),
-        xycoords=("axes fraction", "data"),
-        xytext=(-2, 2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=7,
-        color=REFERENCE_COLOUR,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
     )
 
 

@@ -1,0 +1,224 @@
+"""A copy of the workflow with a scale of seconds, and the real Snakemake run in it.
+
+The tiny scale is small in everything and different in nothing: rendered clips are packed, five nets trained, six
+cells attacked, two tables and a figure published. Of Tian & Xu's paper it keeps MUSIC with four classes, Table 1
+under FGSM and MIM, three fusions of Table 2, and Figure 3 with FGSM and MIM.
+"""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+TIME_LIMIT = 600
+
+TABLES = (
+    "table1.csv",
+    "table2.csv",
+    "tian2021/table1.csv",
+    "tian2021/table1.md",
+    "tian2021/table2.csv",
+    "tian2021/table2.md",
+)
+FIGURE = ("tian2021/figure3.csv", "tian2021/figure3.svg", "tian2021/figure3.png")
+PUBLISHED = (*TABLES, *FIGURE)
+
+CLASSES = 4
+CLIPS = {"train": 4, "val": 1, "test": 2}
+JOBS = ("render", "pack", "train", "attack")
+SCALE = {
+    "seeds": [1234],
+    "source": "render",
+    "render": {"seconds": 1.5, "width": 64, "height": 48, "seed": 1, "clips": {"music": CLIPS}},
+    "short_side": 48,
+    "minimum_frames": 8,
+    # Two shards, each below the size up to which Snakemake compares contents and not only times.
+    "shard_size": 15,
+    "audio_rate": 11025,
+    "frame_rate": 8,
+    "audio_samples": 4097,
+    "frame_size": 32,
+    "width": 0.125,
+    "imagenet_weights": False,
+    "training": {
+        "epochs": 2,
+        "milestones": [1],
+        "batch_size": 4,
+        "learning_rates": {"audio": 0.02, "visual": 0.02, "head": 0.02},
+    },
+    "attack_batch_size": 8,
+    "sweep": [0.006, 0.012],
+    "threads": {"render": 2, "pack": 2, "train": 1, "attack": 1},
+    "memory_mb": dict.fromkeys(JOBS, 1000),
+    "minutes": dict.fromkeys(JOBS, 10),
+}
+
+
+class Project:
+    """A folder with the workflow's files, in which Snakemake runs."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.results = root / "results/tiny"
+        self.published = root / "paper_tables"
+
+    @classmethod
+    def from_repository(cls, root: Path) -> "Project":
+        """Copy the tracked files as they are in the working tree to `root`, and make the scale tiny."""
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            source = REPOSITORY / name
+            # A published file would count as made.
+            if source.is_file() and not name.startswith("paper_tables/"):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, root / name)
+        project = cls(root)
+        project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale.update(SCALE))
+        project.edit_yaml("workflow/datasets/music.yaml", _keep_few_classes)
+        project.edit_yaml("workflow/papers/tian2021.yaml", _keep_few_rows)
+        project.edit_yaml(
+            "config.yaml",
+            lambda config: config.update(
+                scale="tiny", papers=["tian2021"], datasets={}, device="cpu", minimum_share=0.7, failed_clips="drop"
+            ),
+        )
+        return project
+
+    def copy(self, root: Path) -> "Project":
+        """Copy everything, results, times and Snakemake's records included."""
+        shutil.copytree(self.root, root)
+        return Project(root)
+
+    # Snakemake
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start `snakemake` with `arguments`; its output goes to a pipe."""
+        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+        # `python` in a rule's command is the one that runs these tests.
+        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.root,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def make(self, *arguments: str) -> str:
+        """Run `snakemake`, which must succeed, and return all that it writes."""
+        status, output = self._run(arguments)
+        assert status == 0, f"snakemake {' '.join(arguments)} ended with {status}:\n{output}"
+        return output
+
+    def fail(self, *arguments: str) -> str:
+        """Run `snakemake`, which must fail, and return all that it writes."""
+        status, output = self._run(arguments)
+        assert status == 1, f"snakemake {' '.join(arguments)} ended with {status}:\n{output}"
+        return output
+
+    def plan(self, *arguments: str) -> dict[str, str]:
+        """Return what a dry run of `all` would make: from each job's first output to its rule."""
+        output = self.make("--dry-run", *arguments, "all")
+        jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: ([^,\n]+)", output, re.MULTILINE)
+        assert jobs or "Nothing to be done" in output, output
+        return {made.removeprefix("results/tiny/"): rule for rule, made in jobs}
+
+    def _run(self, arguments: tuple[str, ...]) -> tuple[int, str]:
+        process = self.start(*arguments)
+        try:
+            output, _ = process.communicate(timeout=TIME_LIMIT)
+        finally:
+            kill_tree(process)
+        return process.returncode, output
+
+    # Files
+
+    def edit_yaml(self, name: str, change: Callable[[dict], object]) -> None:
+        """Let `change` edit what a YAML file holds; there need be no such file."""
+        path = self.root / name
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+        change(content)
+        path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+    def edit_code(self, name: str, definition: str, statement: str = "edited = True") -> None:
+        """Put `statement` before the last one of a function or class of `scripts/avrobust/<name>`."""
+        path = self.root / "scripts/avrobust" / name
+        text = path.read_text(encoding="utf-8")
+        found = [node for node in ast.walk(ast.parse(text)) if getattr(node, "name", None) == definition]
+        assert len(found) == 1, f"{name} has {len(found)} definitions of {definition}"
+        last = found[0].body[-1]
+        lines = text.splitlines(keepends=True)
+        lines.insert(last.lineno - 1, f"{' ' * last.col_offset}{statement}\n")
+        path.write_text("".join(lines), encoding="utf-8")
+
+    def published_bytes(self) -> dict[str, bytes]:
+        """Return what every file in paper_tables holds."""
+        files = (path for path in self.published.rglob("*") if path.is_file())
+        return {path.relative_to(self.published).as_posix(): path.read_bytes() for path in files}
+
+
+def program_below(process: subprocess.Popen, program: str) -> psutil.Process | None:
+    """Return the process that runs `program` for a Snakemake, None if there is none."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if child.cmdline()[1:2] == [program]:
+                return child
+        except psutil.Error:
+            continue
+    return None
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> None:
+    """Return as soon as `path` exists; AssertionError if `process` ends before."""
+    end = time.monotonic() + TIME_LIMIT
+    while not path.exists():
+        assert process.poll() is None, f"ended before {path.name} was there:\n{process.stdout.read()}"
+        assert time.monotonic() < end, f"{path.name} did not come within {TIME_LIMIT} s"
+        time.sleep(0.005)
+
+
+def kill_tree(process: subprocess.Popen) -> None:
+    """Kill a Snakemake with SIGKILL and then all that it started, and wait until they are gone."""
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        children = []
+    if process.poll() is None:
+        process.send_signal(signal.SIGKILL)
+    for child in children:
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(children, timeout=TIME_LIMIT)
+    process.wait()
+
+
+def _keep_few_classes(dataset: dict) -> None:
+    dataset["classes"] = dataset["classes"][:CLASSES]
+
+
+def _keep_few_rows(paper: dict) -> None:
+    paper["datasets"] = ["music"]
+    artefacts = paper["artefacts"] = {name: paper["artefacts"][name] for name in ("table1", "table2", "figure3")}
+    keep_rows(paper, "table1", lambda keys: keys["dataset"] == "MUSIC" and keys["attack"] in ("FGSM", "MIM"))
+    keep_rows(paper, "table2", lambda keys: keys["fusion"] in ("Sum", "Concat", "FiLM"))
+    for panel in artefacts["figure3"]["spec"]["panels"]:
+        panel["series"] = [series for series in panel["series"] if series["read"]["attack"] in ("fgsm", "mim")]
+
+
+def keep_rows(paper: dict, table: str, wanted: Callable[[dict], bool]) -> None:
+    """Leave in a paper's table the rows whose keys are `wanted`."""
+    spec = paper["artefacts"][table]["spec"]
+    spec["rows"] = [row for row in spec["rows"] if wanted(row["keys"])]

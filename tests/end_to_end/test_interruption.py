@@ -1,0 +1,102 @@
+"""Jobs and Snakemake killed in the middle of a training: the same command ends with the same bytes."""
+
+import json
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from project import Project, kill_tree, program_below, wait_for
+
+# Enough that a training goes on for seconds after its first epoch, when it is killed.
+EPOCHS = 40
+NET = "results/tiny/models/music/audio/s1234"
+MODEL = f"{NET}/model.pt"
+
+
+@dataclass(frozen=True)
+class Long:
+    """A project with packed clips and a long training, and the bytes of a net trained without interruption."""
+
+    project: Project
+    model: bytes
+    history: bytes
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(finished, tmp_path_factory) -> Long:
+    """The finished project's clips with a longer training, done once in one go."""
+    project = finished.project.copy(tmp_path_factory.mktemp("long") / "project")
+    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(epochs=EPOCHS))
+    project.make(MODEL)
+    assert json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"] == 0
+    return Long(project, (project.root / MODEL).read_bytes(), (project.root / NET / "history.csv").read_bytes())
+
+
+@pytest.fixture
+def untrained(uninterrupted, tmp_path) -> Project:
+    """A copy in which the net is still to be trained."""
+    project = uninterrupted.project.copy(tmp_path / "project")
+    for path in (project.root / NET).iterdir():
+        path.unlink()
+    return project
+
+
+def trainer_after_an_epoch(project: Project, process) -> psutil.Process:
+    """Return the training program, stopped after its first epoch or a few more and before its last."""
+    wait_for(project.root / NET / "resume.pt", process)
+    trainer = program_below(process, "scripts/train.py")
+    assert trainer is not None, "the training had ended"
+    trainer.send_signal(signal.SIGSTOP)
+    assert not (project.root / MODEL).exists()
+    return trainer
+
+
+def check_same_net(project: Project, uninterrupted: Long) -> None:
+    """The net and its history have the bytes of the uninterrupted training, and were not trained from the start."""
+    resumed = json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"]
+    assert 1 <= resumed < EPOCHS
+    log = (project.results / "logs/music/train_audio_s1234.log").read_text(encoding="utf-8")
+    assert f"going on after epoch {resumed} of {NET}/resume.pt" in log
+    assert (project.root / MODEL).read_bytes() == uninterrupted.model
+    assert (project.root / NET / "history.csv").read_bytes() == uninterrupted.history
+    assert sorted(path.name for path in (project.root / NET).iterdir()) == ["history.csv", "model.pt", "train.json"]
+
+
+def test_a_killed_training_goes_on(uninterrupted, untrained):
+    """kill -9 of the training program alone: Snakemake fails and says where, the same command then finishes."""
+    process = untrained.start(MODEL)
+    try:
+        trainer_after_an_epoch(untrained, process).kill()
+        output, _ = process.communicate()
+    finally:
+        kill_tree(process)
+    assert process.returncode == 1, output
+    assert "Error in rule train" in output
+    assert "train_audio_s1234.log" in output
+    assert not (untrained.root / MODEL).exists()
+
+    untrained.make(MODEL)
+    check_same_net(untrained, uninterrupted)
+
+
+def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):
+    """kill -9 of Snakemake and its job: the lock is named with its remedy, and after it the training goes on."""
+    process = untrained.start(MODEL)
+    try:
+        trainer_after_an_epoch(untrained, process)
+    finally:
+        kill_tree(process)
+
+    message = untrained.fail(MODEL)
+    assert "cannot be locked" in message
+    assert "--unlock" in message
+    untrained.make("--unlock")
+    untrained.make("--rerun-incomplete", MODEL)
+    check_same_net(untrained, uninterrupted)
+
+
+def test_the_resume_file_is_no_result(uninterrupted):
+    """A training that has ended leaves nothing to resume from."""
+    assert not Path(uninterrupted.project.root / NET / "resume.pt").exists()

@@ -1,0 +1,134 @@
+"""A copy of the project to plan in, what Snakemake plans there, and the workflow layer's own objects by short names."""
+
+import atexit
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import yaml
+from lib.plan import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One planned job, as `snakemake -n` prints it."""
+
+    rule: str
+    input: tuple[str, ...]
+    output: tuple[str, ...]
+    wildcards: dict[str, str]
+    resources: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a command came to: exit status, standard output and error as one text."""
+
+    status: int
+    text: str
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The planned jobs."""
+        blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .+\n)+)", self.text, flags=re.MULTILINE)
+        return [_job(rule, dict(re.findall(r"^    (\w+): (.*)$", lines, flags=re.MULTILINE))) for rule, lines in blocks]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of planned jobs of each rule."""
+        return dict(Counter(job.rule for job in self.jobs))
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that start with `error: `."""
+        return [line for line in self.text.splitlines() if line.startswith("error: ")]
+
+
+def _job(rule: str, facts: dict[str, str]) -> Job:
+    lists = [tuple(filter(None, facts.get(name, "").split(", "))) for name in ("input", "output")]
+    pairs = [
+        dict(pair.split("=", 1) for pair in facts.get(name, "").split(", ") if pair)
+        for name in ("wildcards", "resources")
+    ]
+    return Job(rule, *lists, *pairs)
+
+
+def files() -> list[str]:
+    """Return the project's files, relative to its root: what git tracks or would take in."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return sorted(name for name in set(listed.split("\0")) if name and (ROOT / name).exists())
+
+
+def copy(folder: Path) -> Path:
+    """Copy the project into `folder` and return it."""
+    for name in files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
+    return folder
+
+
+@cache
+def unedited() -> Path:
+    """Return a copy of the project for tests that plan in it and edit nothing."""
+    folder = TemporaryDirectory(prefix="avrobust-")
+    atexit.register(folder.cleanup)
+    return copy(Path(folder.name))
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace the one occurrence of `old` in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def snakemake(root: Path, *arguments: str, **environment: str) -> Run:
+    """Run Snakemake in a copy of the project, without what the user's own environment says of profiles and sites."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE_", "AVROBUST_"))}
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    made = subprocess.run(
+        command, cwd=root, env=own | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    return Run(made.returncode, made.stdout)
+
+
+def configuration(root: Path, **changes: object) -> dict:
+    """Return config.yaml of a copy with other values for some keys of its top level."""
+    return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")) | changes
+
+
+def plan(root: Path, **changes: object) -> Plan:
+    """Return the plan of a copy, with other values for some keys of config.yaml."""
+    return Plan.load(root, configuration(root, **changes))
+
+
+def codes(root: Path) -> dict[tuple[str, ...], str]:
+    """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
+    made = plan(root)
+    attack = made.code("attack.py", "variant", "objective", "attack")
+    train = made.code("train.py", "variant", "objective")
+    digests = {}
+    for dataset, variant, name in made.grid.cells:
+        wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)
+        digests["attack", dataset, variant, name] = attack(wildcards)
+        digests["train", dataset, variant] = train(wildcards)
+    for program in ("render", "manifest", "pack", "availability", "table", "figure", "stack", "download"):
+        digests[program,] = made.code(f"{program}.py")(SimpleNamespace())
+    return digests
+
+
+def changed(before: dict[tuple[str, ...], str], after: dict[tuple[str, ...], str]) -> set[tuple[str, ...]]:
+    """Return the keys whose digests differ."""
+    assert before.keys() == after.keys()
+    return {key for key in before if before[key] != after[key]}

@@ -1,0 +1,283 @@
+"""What re-runs after a change of the code: what that code makes, and nothing else."""
+
+import io
+import tokenize
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lib.digest import closure, digest
+from project import ROOT, changed, codes, copy, replace, unedited
+
+FUSIONS = "avrobust.models.fusions"
+CONV1D = "avrobust.models.conv1d:Conv1d"
+RESNET18 = "avrobust.models.resnet18:ResNet18"
+CROSS_ENTROPY = "avrobust.objectives.cross_entropy:cross_entropy"
+
+# What every net and every run of one reaches, by the imports of the files themselves.
+MODEL = {
+    "data/batches", "data/store", "data/views", "files", "lazy", "models/build", "models/files",
+    "models/fusions", "models/late_fusion", "models/modes", "objectives/cross_entropy", "program", "provenance",
+    "attacks/budget", "attacks/loop",
+}  # fmt: skip
+RUNNING = {"evaluation/cell", "imagenet"}
+TRAINING = {"training/loop", "models/weights", "data/manifest"}
+REPORT = {"files", "metrics/bootstrap", "metrics/rows", "program", "report/csv_text", "report/spec"}
+
+
+def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
+    return [f"{FUSIONS}:{fusion}", *encoders, CROSS_ENTROPY, f"avrobust.attacks.{attack}"]
+
+
+CLOSURES = {
+    "attack concat mim": (
+        "attack.py", attack_entries("Concat", "mim:MIM", CONV1D, RESNET18),
+        MODEL | RUNNING | {"models/conv1d", "models/resnet18", "attacks/mim", "attacks/projections"},
+    ),
+    "attack audio fgsm": (
+        "attack.py", attack_entries("AudioOnly", "fgsm:FGSM", CONV1D),
+        MODEL | RUNNING | {"models/conv1d", "attacks/fgsm", "attacks/directions", "attacks/projections"},
+    ),
+    "attack visual pgd_official": (
+        "attack.py", attack_entries("VisualOnly", "pgd_official:PGD_OFFICIAL", RESNET18),
+        MODEL | RUNNING | {"models/resnet18", "attacks/pgd_official", "attacks/pgd", "attacks/directions",
+                           "attacks/projections"},
+    ),
+    "train visual": (
+        "train.py", [f"{FUSIONS}:VisualOnly", RESNET18, CROSS_ENTROPY], MODEL | TRAINING | {"models/resnet18", "imagenet"},
+    ),
+    "train audio": (
+        "train.py", [f"{FUSIONS}:AudioOnly", CONV1D, CROSS_ENTROPY], MODEL | TRAINING | {"models/conv1d"},
+    ),
+    "render": (
+        "render.py", [],
+        {"data/ffmpeg", "data/manifest", "data/rendering", "data/world", "data/world_pictures", "data/world_sounds",
+         "files", "program"},
+    ),
+    "manifest": ("manifest.py", [], {"data/lists", "data/manifest", "files", "program"}),
+    "pack": (
+        "pack.py", [],
+        {"data/availability", "data/manifest", "data/media", "data/packing", "data/store", "files", "imagenet",
+         "program"},
+    ),
+    "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "program"}),
+    "table": ("table.py", [], REPORT | {"report/tables", "report/text"}),
+    "figure": ("figure.py", [], REPORT | {"report/sweep", "report/sweep_plot"}),
+    "stack": ("stack.py", [], {"files", "program", "report/csv_text", "report/stacking"}),
+    "download": ("download.py", [], {"data/download", "files", "program"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "entries", "modules"), CLOSURES.values(), ids=CLOSURES)
+def test_a_program_reaches_these_modules(program: str, entries: list[str], modules: set[str]) -> None:
+    scripts = ROOT / "scripts"
+    reached = {path.relative_to(scripts).as_posix() for path in closure(scripts, program, entries)}
+    assert reached == {program, *(f"avrobust/{module}.py" for module in modules)}
+
+
+@pytest.mark.parametrize("program", ["table.py", "figure.py", "stack.py", "manifest.py", "availability.py"])
+def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
+    for path in closure(ROOT / "scripts", program):
+        assert "import torch" not in path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[tuple[str, ...], str]:
+    return codes(unedited())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return copy(tmp_path)
+
+
+def of_attack(digests: Mapping[tuple[str, ...], str], attack: str) -> set[tuple[str, ...]]:
+    return {key for key in digests if key[0] == "attack" and key[3] == attack}
+
+
+def of_nets(digests: Mapping[tuple[str, ...], str]) -> set[tuple[str, ...]]:
+    return {key for key in digests if key[0] in ("attack", "train")}
+
+
+def test_comments_docstrings_and_blank_lines_change_no_digest(before: dict, root: Path) -> None:
+    for path in (root / "scripts").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if text.startswith('"""'):
+            text = '"""Another docstring: ' + text.removeprefix('"""')
+        text = text.replace("\ndef ", "\n\n# A comment.\ndef ").replace("\n    return ", "\n\n    # why\n    return ")
+        path.write_text(f"{text}\n# The end.\n", encoding="utf-8")
+    assert changed(before, codes(root)) == set()
+
+
+def test_an_operator_in_mim_changes_the_cells_of_mim_only(before: dict, root: Path) -> None:
+    replace(root / "scripts/avrobust/attacks/mim.py", "gradient / norm.view", "gradient * norm.view")
+    cells = of_attack(before, "mim")
+    assert cells == {("attack", dataset, "concat", "mim") for dataset in ("music", "kinetics_sounds", "ave")}
+    assert changed(before, codes(root)) == cells
+
+
+def test_pgd_changes_the_cells_of_pgd_and_of_the_attack_built_on_it(before: dict, root: Path) -> None:
+    path = root / "scripts/avrobust/attacks/pgd.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    assert changed(before, codes(root)) == of_attack(before, "pgd") | of_attack(before, "pgd_official")
+
+
+@pytest.mark.parametrize(("encoder", "spared"), [("resnet18", "audio"), ("conv1d", "visual")])
+def test_an_encoder_changes_every_variant_that_has_it(before: dict, root: Path, encoder: str, spared: str) -> None:
+    path = root / f"scripts/avrobust/models/{encoder}.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] != spared}
+
+
+def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> None:
+    for part, table in (("attacks", "ATTACKS"), ("models", "FUSIONS"), ("objectives", "OBJECTIVES")):
+        registry = root / f"scripts/avrobust/{part}/registry.py"
+        replace(registry, f"{table} = {{\n", f'{table} = {{\n    "new": "avrobust.{part}.new:NEW",\n')
+    assert changed(before, codes(root)) == set()
+
+
+def test_another_meaning_of_a_registered_name_changes_what_uses_it(before: dict, root: Path) -> None:
+    registry = root / "scripts/avrobust/attacks/registry.py"
+    replace(registry, '"avrobust.attacks.mim:MIM"', '"avrobust.attacks.mim:OTHER"')
+    assert changed(before, codes(root)) == of_attack(before, "mim")
+
+
+def test_another_fusion_by_a_name_changes_that_variant(before: dict, root: Path) -> None:
+    replace(root / "scripts/avrobust/models/registry.py", "fusions:FiLM", "fusions:Sum")
+    film = {("attack", "music", "film", "fgsm"), ("train", "music", "film")}
+    assert changed(before, codes(root)) == film
+
+
+def test_what_all_programs_share_changes_them_all(before: dict, root: Path) -> None:
+    path = root / "scripts/avrobust/program.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    assert changed(before, codes(root)) == before.keys()
+
+
+def scripts_with(folder: Path, program: str, **modules: str) -> Path:
+    """Write a folder of scripts: program.py and modules of avrobust, `a__b` for avrobust/a/b.py."""
+    (folder / "program.py").write_text(program, encoding="utf-8")
+    for name, text in modules.items():
+        path = folder / "avrobust" / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def names(scripts: Path) -> set[str]:
+    return {path.relative_to(scripts).as_posix() for path in closure(scripts, "program.py")}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import avrobust.a.b",
+        "import avrobust.a.b as b",
+        "import os, avrobust.a.b",
+        "from avrobust.a import b",
+        "from avrobust.a import b as c",
+        "from avrobust.a.b import name",
+        "from avrobust.a.b import *",
+        "def main():\n    from avrobust.a.b import name",
+        "def main():\n    if True:\n        import avrobust.a.b",
+        "class Part:\n    from avrobust.a import b",
+        "try:\n    import avrobust.a.b\nexcept ImportError:\n    pass",
+    ],
+)
+def test_every_form_of_import_counts(tmp_path: Path, statement: str) -> None:
+    assert names(scripts_with(tmp_path, statement, a__b="name = 1")) == {"program.py", "avrobust/a/b.py"}
+
+
+def test_imports_of_others_a_circle_and_what_only_looks_like_an_import_do_not_matter(tmp_path: Path) -> None:
+    program = 'import torch\nimport avrobustness.d\nfrom avrobust import a\nTEXT = "import avrobust.d"\n'
+    scripts = scripts_with(tmp_path, program, a="import avrobust.b", b="import avrobust.a", d="")
+    assert names(scripts) == {"program.py", "avrobust/a.py", "avrobust/b.py"}
+
+
+def test_a_registry_hides_what_it_names(tmp_path: Path) -> None:
+    scripts = scripts_with(
+        tmp_path, "from avrobust.parts.registry import PARTS", parts__registry="import avrobust.parts.a", parts__a=""
+    )
+    assert names(scripts) == {"program.py"}
+
+
+def test_the_order_of_imports_is_code_and_the_order_of_entries_is_not(tmp_path: Path) -> None:
+    parts = {"a": "x = 1", "b": "x = 2"}
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    forwards = scripts_with(folders[0], "from avrobust.a import x\nfrom avrobust.b import x\n", **parts)
+    backwards = scripts_with(folders[1], "from avrobust.b import x\nfrom avrobust.a import x\n", **parts)
+    assert names(forwards) == names(backwards)
+    assert digest(forwards, "program.py") != digest(backwards, "program.py")
+    entries = ["avrobust.a:x", "avrobust.b:x"]
+    assert digest(forwards, "program.py", entries) == digest(forwards, "program.py", entries[::-1])
+    assert digest(forwards, "program.py", entries) != digest(forwards, "program.py", entries[:1])
+
+
+def digest_of(text: str) -> str:
+    with TemporaryDirectory() as folder:
+        return digest(scripts_with(Path(folder), text), "program.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("x = 1 + 2", "x = 1 - 2"),
+        ("x = 'a'", "x = 'b'"),
+        ("x = 1", "x = 1.0"),
+        ("def f(a, b=1): return a", "def f(a, b=2): return a"),
+        ("def f(): return 1", "def f():\n    '''What it does.'''\n    return 2"),
+        ("x = '''not a docstring'''", "x = '''not a  docstring'''"),
+        ("def f():\n    x = 1\n    'a'\n    return x", "def f():\n    x = 2\n    'a'\n    return x"),
+        ("if a:\n    b\n    c", "if a:\n    b\nc"),
+    ],
+)
+def test_code_changes_the_digest(text: str, other: str) -> None:
+    assert digest_of(text) != digest_of(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("def f():\n    '''Doc.'''", "def f():\n    pass"),
+        ("class A:\n    '''Doc.'''\n    x = 1", "class A:\n    x = 1"),
+        ("async def f():\n    '''Doc.'''\n    return 1", "async def f(): return 1"),
+        ("x = (1 +\n     2)", "x = 1+2"),
+        ("x = 'a'", 'x = "a"'),
+    ],
+)
+def test_layout_and_docstrings_do_not(text: str, other: str) -> None:
+    assert digest_of(text) == digest_of(other)
+
+
+MODULE = (ROOT / "scripts/avrobust/attacks/loop.py").read_text(encoding="utf-8")
+# Where a comment or a blank line may stand: after each line that ends neither in a string nor in a backslash.
+LINE_ENDS = sorted(
+    {
+        token.start
+        for token in tokenize.generate_tokens(io.StringIO(MODULE).readline)
+        if token.type in (tokenize.NEWLINE, tokenize.NL)
+    }
+)
+WORDS = st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20).map(lambda words: f"# {words}")
+BLANKS = st.text(" \t", max_size=8)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(LINE_ENDS),
+        st.tuples(st.one_of(st.just(""), WORDS, BLANKS), st.lists(st.one_of(WORDS, BLANKS), max_size=3)),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_comments_and_blanks_anywhere_in_a_module_change_nothing(insertions: dict) -> None:
+    lines = MODULE.splitlines()
+    for (row, _), (ending, following) in sorted(insertions.items(), reverse=True):
+        lines[row - 1] = f"{lines[row - 1]}  {ending}".rstrip(" ") if ending.startswith("#") else lines[row - 1] + ending
+        lines[row:row] = following
+    assert digest_of("\n".join(lines)) == digest_of(MODULE)

@@ -1,0 +1,221 @@
+"""A mistake in the configuration: one line that names the place, the value and what is allowed, and no job."""
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from lib.settings import SettingsError, load_settings
+from project import Run, configuration, copy, replace, snakemake, unedited
+
+PAPER = "workflow/papers/tian2021.yaml"
+
+
+def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
+    return lambda root: replace(root / name, old, new)
+
+
+def nothing(root: Path) -> None:
+    """Leave the copy as it is: the mistake stands on the command line."""
+
+
+ATTACK = "read: {dataset: music, variant: film, attack: fgsm}"
+
+# Mistake: what is edited, what the command line says, what the line must hold.
+MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]] = {
+    "unknown key": (
+        edit("config.yaml", "\ndevice: auto", "\ndevise: auto\ndevice: auto"),
+        (),
+        ("config.yaml", "devise", "auto", "datasets, device, failed_clips"),
+    ),
+    "misspelt dataset": (
+        nothing,
+        ("datasets={musik: {source: local}}",),
+        ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, music"),
+    ),
+    "negative epsilon": (
+        edit(PAPER, "corrected: {small: 0.006", "corrected: {small: -0.006"),
+        (),
+        (PAPER, "epsilons.corrected.small", "-0.006", "at least 0"),
+    ),
+    "unknown variant": (
+        edit(PAPER, ATTACK, ATTACK.replace("film", "flim")),
+        (),
+        (PAPER, "table2", "flim", "audio, visual, sum, concat, film"),
+    ),
+    "unknown attack": (
+        edit(PAPER, ATTACK, ATTACK.replace("fgsm", "fgms")),
+        (),
+        ("fgms", "fgsm, fgsm_official, mim, mim_official, pgd, pgd_official"),
+    ),
+    "unknown scale": (nothing, ("scale=huge",), ("config.yaml", "scale", "huge", "demo, paper")),
+    "unknown paper": (nothing, ("papers=[tian2022]",), ("config.yaml", "papers", "tian2022", "tian2021")),
+    "wrong choice": (
+        nothing,
+        ("tian2021={epsilon: huge}",),
+        ("config.yaml", "tian2021.epsilon", "huge", "corrected, printed"),
+    ),
+    "local without table": (
+        nothing,
+        ("datasets={music: {source: local}}",),
+        ("config.yaml", "datasets.music", "local", "table"),
+    ),
+    "no such table": (
+        nothing,
+        ("datasets={music: {source: local, table: nowhere.csv}}",),
+        ("nowhere.csv", "no such file"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """Every mistake through the real command line, as many at a time as there are cores."""
+
+    def run(name: str) -> Run:
+        change, config, _ = MISTAKES[name]
+        root = unedited() if change is nothing else copy(tmp_path_factory.mktemp(name.replace(" ", "_")))
+        change(root)
+        return snakemake(root, "-n", *(("--config", *config) if config else ()), "--", "all")
+
+    unedited()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(MISTAKES, pool.map(run, MISTAKES), strict=True))
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_no_job(runs: Mapping[str, Run], mistake: str) -> None:
+    run = runs[mistake]
+    assert run.status != 0
+    assert "Traceback" not in run.text
+    assert run.jobs == []
+    assert len(run.errors) == 1, run.text
+    for part in MISTAKES[mistake][2]:
+        assert part in run.errors[0]
+
+
+def refusal(root: Path, config: Mapping) -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings(root, config)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"minimum_share": -0.1}, ("minimum_share", "-0.1", "at least 0")),
+        ({"minimum_share": 1.5}, ("minimum_share", "1.5", "at most 1")),
+        ({"minimum_share": "most"}, ("minimum_share", "most", "number")),
+        ({"device": "gpu"}, ("device", "gpu", "auto, cpu, cuda")),
+        ({"failed_clips": None}, ("failed_clips", "None", "drop, zero_fill")),
+        ({"datasets": None}, ("datasets", "None", "object")),
+        ({"datasets": {"music": {"source": "web"}}}, ("datasets.music.source", "web", "render, lists, local")),
+        ({"datasets": {"ave": {"classes": "all"}}}, ("datasets.ave.classes", "all", "dataset, table")),
+        ({"papers": []}, ("papers",)),
+        ({"papers": "tian2021"}, ("papers", "tian2021", "array")),
+        ({"scale": 1}, ("scale", "1", "string")),
+        ({"scale": "../scales/demo"}, ("scale", "../scales/demo", "demo, paper")),
+        ({"tian2021": {}}, ("tian2021", "epsilon", "model_state")),
+    ],
+)
+def test_a_wrong_value_names_its_key(changes: Mapping, parts: tuple[str, ...]) -> None:
+    message = refusal(unedited(), configuration(unedited(), **changes))
+    for part in ("config.yaml", *parts):
+        assert part in message
+
+
+def test_a_missing_key_is_named() -> None:
+    config = configuration(unedited())
+    del config["device"]
+    assert refusal(unedited(), config) == "config.yaml: top level: device must be given"
+
+
+def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
+    root = copy(tmp_path)
+    (root / "workflow/scales/mine.yaml").write_text("seeds: [1, 2", encoding="utf-8")
+    assert "workflow/scales/mine.yaml: not YAML" in refusal(root, configuration(root, scale="mine"))
+    (root / "workflow/scales/mine.yaml").write_text("", encoding="utf-8")
+    assert "workflow/scales/mine.yaml" in refusal(root, configuration(root, scale="mine"))
+
+
+def test_a_scale_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    root = copy(tmp_path)
+    shutil.copy(root / "workflow/scales/demo.yaml", root / "workflow/scales/mine.yaml")
+    replace(root / "workflow/scales/mine.yaml", "seeds: [1234]", "seeds: [1, 2]")
+    settings = load_settings(root, configuration(root, scale="mine"))
+    assert (settings.scale_name, settings.scale["seeds"]) == ("mine", [1, 2])
+
+
+def test_where_clips_come_from_is_said_by_the_scale_unless_config_says_otherwise() -> None:
+    own = {"kinetics_sounds": {"source": "local", "table": "a.csv", "folder": "/media", "classes": "table"}}
+    datasets = load_settings(unedited(), configuration(unedited(), scale="paper", datasets=own)).datasets
+    assert (datasets["music"]["source"], datasets["music"]["folder"]) == ("lists", "data/music")
+    assert datasets["music"]["class_names_from"] == "dataset"
+    ours = datasets["kinetics_sounds"]
+    assert (ours["source"], ours["table"], ours["folder"]) == ("local", "a.csv", "/media")
+    assert ours["class_names_from"] == "table"
+    assert len(ours["classes"]) == 27
+
+
+VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=3)
+KEYS = st.text(max_size=12) | st.integers()
+# Characters that YAML can hold, for what is written to a file and read again.
+PRINTABLE = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=12)
+
+
+def inside(whole: dict, path: tuple[str, ...]) -> dict:
+    for name in path:
+        whole = whole[name]
+    return whole
+
+
+@given(st.sampled_from([(), ("tian2021",), ("datasets", "music")]), st.dictionaries(KEYS, VALUES, min_size=1, max_size=3))
+def test_unknown_keys_of_the_configuration_are_refused(path: tuple[str, ...], unknown: dict) -> None:
+    config = configuration(unedited(), datasets={"music": {"source": "render", "table": "", "folder": "", "classes": "table"}})
+    place = inside(config, path)
+    known = set(place)
+    unknown = {name: value for name, value in unknown.items() if name not in known}
+    place.update(unknown)
+    if not unknown:
+        load_settings(unedited(), config)
+        return
+    message = refusal(unedited(), config)
+    assert message.startswith("config.yaml: ")
+    assert ".".join(path) in message
+    assert ", ".join(sorted(known)) in message
+
+
+LEVELS = [
+    *(("workflow/scales/demo.yaml", path) for path in (
+        (), ("render",), ("render", "clips", "music"), ("training",), ("threads",), ("memory_mb",), ("minutes",),
+    )),
+    *(("workflow/datasets/ave.yaml", path) for path in ((), ("lists",))),
+    *((PAPER, path) for path in ((), ("variants", "film"), ("artefacts", "figure3"))),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy(tmp_path_factory.mktemp("project"))
+
+
+@given(level=st.sampled_from(LEVELS), key=PRINTABLE, value=VALUES)
+def test_unknown_keys_of_a_file_are_refused(root: Path, level: tuple, key: str, value: object) -> None:
+    name, path = level
+    text = (root / name).read_text(encoding="utf-8")
+    whole = yaml.safe_load(text)
+    inside(whole, path)[f"x{key}"] = value
+    (root / name).write_text(yaml.safe_dump(whole), encoding="utf-8")
+    try:
+        message = refusal(root, configuration(root))
+    finally:
+        (root / name).write_text(text, encoding="utf-8")
+    assert message.startswith(f"{name}: ")
+    assert ".".join(path) in message
+    assert f"x{key}".split()[0] in message

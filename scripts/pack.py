@@ -20,6 +20,12 @@ def main() -> None:
     parser.add_argument("--shard-index", type=natural, required=True, help="which shard, from 0")
     parser.add_argument("--shard-size", type=positive, required=True, help="manifest rows in a shard")
     parser.add_argument("--audio-rate", type=positive, required=True, help="samples per second")
+    parser.add_argument(
+        "--stated-audio-rate",
+        type=positive,
+        help="the rate that the shard says it has, if not --audio-rate: the released script of Tian & Xu writes "
+        "11,000 samples per second and its loader takes them for 11,025",
+    )
     parser.add_argument("--frame-rate", type=positive, required=True, help="frames per second")
     parser.add_argument(
         "--short-side", type=natural, required=True, help="pixels; frames are never enlarged; 0: as it is"
@@ -37,8 +43,8 @@ def main() -> None:
     if not clips:
         raise UserError(f"--shard-index {arguments.shard_index}: {arguments.manifest} has no row {first}")
     form = Form(arguments.audio_rate, arguments.frame_rate, arguments.short_side, arguments.minimum_frames)
-    rates = {"audio_rate": arguments.audio_rate, "frame_rate": arguments.frame_rate}
-    with store.writing(arguments.shard, **rates) as shard:
+    stated_rate = arguments.stated_audio_rate or arguments.audio_rate
+    with store.writing(arguments.shard, audio_rate=stated_rate, frame_rate=arguments.frame_rate) as shard:
         made = packing.pack(
             clips, classes, arguments.media_folder, form, arguments.failed_clips, arguments.processes, shard
         )

@@ -3,7 +3,6 @@
 import json
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 import pytest
@@ -95,8 +94,3 @@ def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):
     untrained.make("--unlock")
     untrained.make("--rerun-incomplete", MODEL)
     check_same_net(untrained, uninterrupted)
-
-
-def test_the_resume_file_is_no_result(uninterrupted):
-    """A training that has ended leaves nothing to resume from."""
-    assert not Path(uninterrupted.project.root / NET / "resume.pt").exists()

@@ -12,6 +12,7 @@ from avrobust.objectives.cross_entropy import cross_entropy
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.loop import TrainingRecipe, history_csv, parameter_groups, top1_accuracy, train
+from avrobust.training.replicas import encode_in_replicas
 
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
@@ -70,6 +71,20 @@ def test_one_step_by_hand():
         weight = before.get_parameter(name)
         moved = weight - rate * (expected.get_parameter(name).grad + 1e-4 * weight)
         torch.testing.assert_close(net.get_parameter(name), moved)
+
+
+def test_replicas_are_normalised_apart_and_the_first_moves_the_running_statistics():
+    """As on two GPUs with half of the batch each."""
+    net, half = narrow_net().train(), copy.deepcopy(narrow_net()).train()
+    x = clips(8)["audio"]
+    encoded = encode_in_replicas(net, "audio", x, 4)
+    first = half.encode("audio", x[:4])
+    assert torch.equal(encoded[:4], first)
+    assert all(torch.equal(one, other) for one, other in zip(net.buffers(), half.buffers(), strict=True))
+    assert torch.equal(encoded[4:], half.encode("audio", x[4:]))
+    whole = narrow_net().train().encode("audio", x)
+    assert not torch.allclose(encoded, whole)
+    assert torch.equal(encode_in_replicas(narrow_net().train(), "audio", x, 8), whole)
 
 
 def test_rates_fall_after_the_milestone_and_training_learns(tmp_path):

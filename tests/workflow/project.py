@@ -71,8 +71,10 @@ def files() -> list[str]:
 
 
 def copy(folder: Path) -> Path:
-    """Copy the project into `folder` and return it."""
+    """Copy the project into `folder` and return it; without what a user may have made and committed."""
     for name in files():
+        if name.startswith("paper_tables/"):
+            continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     return folder

@@ -278,6 +278,8 @@ BLANKS = st.text(" \t", max_size=8)
 def test_comments_and_blanks_anywhere_in_a_module_change_nothing(insertions: dict) -> None:
     lines = MODULE.splitlines()
     for (row, _), (ending, following) in sorted(insertions.items(), reverse=True):
-        lines[row - 1] = f"{lines[row - 1]}  {ending}".rstrip(" ") if ending.startswith("#") else lines[row - 1] + ending
+        lines[row - 1] = (
+            f"{lines[row - 1]}  {ending}".rstrip(" ") if ending.startswith("#") else lines[row - 1] + ending
+        )
         lines[row:row] = following
     assert digest_of("\n".join(lines)) == digest_of(MODULE)

@@ -18,6 +18,9 @@ from lib.settings import Settings, SettingsError, load_settings
 Wildcards = Mapping
 NOTHING = "(?!)"
 
+# What the released script of Tian & Xu writes; its loader takes it for 11,025.
+RELEASED_AUDIO_RATE = 11_000
+
 
 class Plan:
     """The whole of what is to be made, from the configuration."""
@@ -157,32 +160,41 @@ class Plan:
 
     def recipe(self, wildcards: Wildcards) -> str:
         """How a variant is trained, as JSON."""
-        if "training" in self.settings.scale:
-            return canonical(self.settings.scale["training"])
         paper, choices = self._paper(wildcards), self._choices(wildcards)
-        recipe = paper["training"][wildcards.dataset][choices["training"]]
-        return canonical({**recipe, "learning_rates": paper["learning_rates"][choices["learning_rates"]]})
+        recipe = {
+            **paper["training"][wildcards.dataset][choices["training"]],
+            "learning_rates": paper["learning_rates"][choices["learning_rates"]],
+            **self.settings.scale.get("training", {}),
+        }
+        if choices["batch_norm"] == "replica":
+            recipe["replica_size"] = paper["replica_size"]
+        return canonical(recipe)
 
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
         scale = self.settings.scale
+        released = self.settings.config["audio_recipe"] == "released"
+        stated_rate = [f"--stated-audio-rate={scale['audio_rate']}"] if released else []
         return [
+            *stated_rate,
+            f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
             f"--shard-size={scale['shard_size']}",
-            f"--audio-rate={scale['audio_rate']}",
             f"--frame-rate={scale['frame_rate']}",
             f"--short-side={scale['short_side']}",
             f"--minimum-frames={scale['minimum_frames']}",
             f"--failed-clips={self.settings.config['failed_clips']}",
         ]
 
-    def view_options(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip, and the device that it runs on."""
-        scale = self.settings.scale
-        return [
-            f"--audio-samples={scale['audio_samples']}",
-            f"--frame-size={scale['frame_size']}",
-            f"--device={self.settings.config['device']}",
-        ]
+    def training_views(self, wildcards: Wildcards) -> list[str]:
+        """What a net sees of a clip in training, and the device that it runs on."""
+        return self._views(self.settings.scale["audio_samples"])
+
+    def test_views(self, wildcards: Wildcards) -> list[str]:
+        """What a net sees of a clip under attack, and the device that it runs on."""
+        samples = self.settings.scale["audio_samples"]
+        if wildcards.dataset == "ave" and self._choices(wildcards)["ave_test_window"] == "half":
+            samples = samples * 33_075 // 65_535
+        return self._views(samples)
 
     def weights_options(self, wildcards: Wildcards) -> list[str]:
         """The weights that the frame encoder starts from."""
@@ -246,6 +258,13 @@ class Plan:
         if key not in self.grid.artefacts:
             raise SettingsError(f"{wildcards.paper} has no artefact {wildcards.artefact}")
         return self.grid.artefacts[key]
+
+    def _views(self, audio_samples: int) -> list[str]:
+        return [
+            f"--audio-samples={audio_samples}",
+            f"--frame-size={self.settings.scale['frame_size']}",
+            f"--device={self.settings.config['device']}",
+        ]
 
     def _paper(self, wildcards: Wildcards) -> Mapping:
         return self.settings.papers[self.grid.variants[wildcards.variant][0]]

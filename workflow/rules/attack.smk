@@ -20,7 +20,7 @@ rule attack:
     params:
         conditions=plan.conditions,
         key=plan.cell_key,
-        options=plan.view_options,
+        options=plan.test_views,
         attack_options=plan.attack_options,
         code=plan.code("attack.py", "variant", "objective", "attack"),
     shell:

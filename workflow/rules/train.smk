@@ -43,7 +43,7 @@ rule train:
     params:
         model_spec=plan.model_spec,
         recipe=plan.recipe,
-        options=plan.view_options,
+        options=plan.training_views,
         weights_options=plan.weights_options,
         code=plan.code("train.py", "variant", "objective"),
     shell:

@@ -16,6 +16,7 @@ from avrobust.files import replacing
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError, progress
+from avrobust.training.replicas import encode_in_replicas
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,8 @@ class TrainingRecipe:
     """How long, in which steps and at which rates.
 
     `learning_rates` has a value for `audio`, `visual` (the encoders) and `head` (fusion and classifier);
-    all are multiplied by `decay` after each epoch named in `milestones`.
+    all are multiplied by `decay` after each epoch named in `milestones`. Batch normalisation takes the statistics of
+    `replica_size` clips at a time, of the whole batch if that is None.
     """
 
     epochs: int
@@ -35,6 +37,7 @@ class TrainingRecipe:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     decay: float = 0.1
+    replica_size: int | None = None
 
 
 def parameter_groups(model: LateFusion, recipe: TrainingRecipe) -> list[dict]:
@@ -85,7 +88,7 @@ def train(
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = factor * rate
         batches.epoch = epoch
-        loss = train_epoch(model, loader, optimizer, objective, epoch, device)
+        loss = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size)
         accuracy = top1_accuracy(model, validation, device)
         history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
         if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
@@ -118,13 +121,21 @@ def train_epoch(
     objective: Objective,
     epoch: int,
     device: torch.device,
+    replica_size: int | None = None,
 ) -> float:
-    """Train for one epoch and return the mean loss of its batches, in nats."""
+    """Train for one epoch and return the mean loss of its batches, in nats.
+
+    Raises:
+        UserError: the loss is not finite; the message names the epoch and the clips of the batch.
+    """
     model.train()
     losses, clips = [], []
     for batch in loader:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
-        features = {name: model.encode(name, inputs[name]) for name in model.modalities}
+        features = {
+            name: encode_in_replicas(model, name, inputs[name], replica_size or len(labels))
+            for name in model.modalities
+        }
         loss = objective(features, model.head(features), labels).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

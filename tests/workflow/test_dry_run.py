@@ -1,0 +1,195 @@
+"""What Snakemake plans, with the commands that a user types; and the cluster profile, without a cluster."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from project import ROOT, Run, snakemake, unedited
+from snakemake.cli import parse_args
+from snakemake.iocontainers import ResourceList
+from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
+from snakemake_executor_plugin_slurm.utils import set_gres_string
+
+SITE = {"AVROBUST_SLURM_ACCOUNT": "lab-7"}
+COMMANDS: dict[str, Callable[[], Run]] = {
+    "demo": lambda: snakemake(unedited(), "-n", "all"),
+    "table 2": lambda: snakemake(unedited(), "-n", "paper_tables/table2.csv"),
+    "cluster": lambda: snakemake(unedited(), "--profile", "slurm", "-n", "all", **SITE),
+    "cluster, demo, CPU": lambda: snakemake(
+        unedited(), "--profile", "slurm", "--config", "scale=demo", "device=cpu", "-n", "--", "all"
+    ),
+    "cluster, CPU": lambda: snakemake(unedited(), "--profile", "slurm", "--config", "device=cpu", "-n", "--", "all"),
+    "lint": lambda: snakemake(unedited(), "--lint"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs() -> Mapping[str, Run]:
+    """Every command, as many at a time as there are cores."""
+    unedited()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(COMMANDS, pool.map(lambda command: command(), COMMANDS.values()), strict=True))
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "lint"])
+def test_a_plan_is_made_and_nothing_else(runs: Mapping[str, Run], name: str) -> None:
+    assert runs[name].status == 0, runs[name].text
+    assert runs[name].errors == []
+    assert not (unedited() / "results").exists()
+    assert not (unedited() / "paper_tables").exists()
+
+
+# Counted by hand from the paper's tables. Shards of 150 clips: 418, 486 and 504 rendered ones. Trained: seven nets on
+# MUSIC, concat and both unimodal ones on the others. Attacked: see CELLS in test_grid.py. Published: a CSV and a
+# Markdown file of three tables, the three stacked ones, and three files of the figure.
+DEMO = {
+    "render": 3, "pack": 3 + 4 + 4, "availability": 3, "train": 7 + 3 + 3, "attack": 12 + 8 + 6, "table": 3,
+    "sweep": 1, "stack": 3, "publish": 3 * 2 + 3 + 3, "all": 1,
+}  # fmt: skip
+# Lists instead of rendering, shards of 500 clips, ImageNet's weights, three seeds.
+PAPER = {name: count for name, count in DEMO.items() if name != "render"} | {
+    "manifest_of_lists": 3, "imagenet_weights": 1, "pack": 2 + 32 + 9, "train": 3 * 13, "attack": 3 * 26,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"), [("demo", DEMO), ("cluster", PAPER), ("cluster, demo, CPU", DEMO), ("cluster, CPU", PAPER)]
+)
+def test_all_is_these_jobs(runs: Mapping[str, Run], name: str, counts: dict[str, int]) -> None:
+    assert runs[name].counts == counts
+
+
+def test_table_2_needs_music_and_the_fgsm_cells_of_seven_nets(runs: Mapping[str, Run]) -> None:
+    run = runs["table 2"]
+    assert run.counts == {
+        "render": 1, "pack": 3, "availability": 1, "train": 7, "attack": 7, "table": 1, "stack": 1, "publish": 1,
+    }  # fmt: skip
+    nets = {"audio", "visual", "sum", "concat", "film", "gated_sum", "gated_concat"}
+    attacked = [job.wildcards for job in run.jobs if job.rule == "attack"]
+    assert {job["variant"] for job in attacked} == nets
+    assert {job["attack"] for job in attacked} == {"fgsm"}
+    assert {job.wildcards.get("dataset", "music") for job in run.jobs} == {"music"}
+
+
+@pytest.mark.parametrize("name", ["demo", "cluster"])
+def test_no_two_jobs_make_one_file(runs: Mapping[str, Run], name: str) -> None:
+    made = [path for job in runs[name].jobs for path in job.output]
+    assert made
+    assert len(set(made)) == len(made)
+
+
+def test_a_published_file_is_made_by_a_copy_only(runs: Mapping[str, Run]) -> None:
+    for job in runs["demo"].jobs:
+        published = [path for path in job.output if path.startswith("paper_tables/")]
+        assert bool(published) == (job.rule == "publish")
+
+
+def test_a_figure_and_its_data_need_the_same_cells(runs: Mapping[str, Run]) -> None:
+    (sweep,) = [job for job in runs["demo"].jobs if job.rule == "sweep"]
+    cells = {"concat": ("fgsm", "pgd", "mim"), "audio": ("fgsm",), "visual": ("fgsm",)}
+    assert set(sweep.input) == {
+        f"results/demo/cells/music/{variant}/s1234/{attack}.parquet"
+        for variant, attacks in cells.items()
+        for attack in attacks
+    }
+
+
+def test_each_job_that_trains_or_attacks_asks_for_one_gpu(runs: Mapping[str, Run]) -> None:
+    for name, gpus in (("cluster", "1"), ("demo", "1"), ("cluster, demo, CPU", "0"), ("cluster, CPU", "0")):
+        computing = [job for job in runs[name].jobs if job.rule in ("train", "attack")]
+        assert computing
+        assert {job.resources["gpu"] for job in computing} == {gpus}
+        assert not any("gpu" in job.resources for job in runs[name].jobs if job.rule not in ("train", "attack"))
+
+
+def test_the_slurm_plugin_asks_for_a_gpu_where_gpu_is_1_and_for_none_where_it_is_0() -> None:
+    asked = {gpus: set_gres_string(SimpleNamespace(resources=ResourceList(fromdict={"gpu": gpus}))) for gpus in (0, 1)}
+    assert asked == {0: "", 1: " --gpus=1"}
+
+
+def test_cluster_jobs_say_what_they_need_and_whom_to_charge(runs: Mapping[str, Run]) -> None:
+    local = ("all", "availability", "imagenet_weights", "manifest_of_lists", "publish", "stack", "sweep", "table")
+    submitted = [job for job in runs["cluster"].jobs if job.rule not in local]
+    assert {job.rule for job in submitted} == {"pack", "train", "attack"}
+    for job in submitted:
+        assert job.resources["slurm_account"] == "lab-7"
+        assert int(job.resources["mem_mb"]) >= 8000
+        assert int(job.resources["runtime"]) >= 240
+    assert "slurm_account" not in runs["cluster, demo, CPU"].text
+
+
+@pytest.fixture
+def arguments(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
+    """What Snakemake itself makes of a command line in the project, profiles and variables included."""
+    for name in list(os.environ):
+        if name.startswith(("AVROBUST_", "SNAKEMAKE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(unedited())
+
+    def parse(*words: str, **variables: str) -> SimpleNamespace:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["snakemake", *words])
+        return parse_args(list(words))[1]
+
+    return parse
+
+
+def test_a_site_is_set_by_variables(arguments: Callable[..., SimpleNamespace]) -> None:
+    given = arguments("--profile", "slurm", "all")
+    assert (given.executor, given.jobs, given.cores, given.retries) == ("slurm", 200, None, 2)
+    assert "slurm_account" not in given.default_resources
+    assert not isinstance(given.slurm_partition_config, Path)
+    given = arguments(
+        "--profile", "slurm", "all",
+        AVROBUST_SLURM_JOBS="17", AVROBUST_SLURM_PARTITIONS="site.yaml", AVROBUST_SLURM_ACCOUNT="lab7",
+        AVROBUST_SLURM_POLL="5",
+    )  # fmt: skip
+    assert given.jobs == 17
+    assert given.slurm_partition_config == Path("site.yaml")
+    assert "slurm_account" in given.default_resources
+    assert given.slurm_init_seconds_before_status_checks == 5
+    assert given.slurm_status_command == "squeue"
+
+
+@pytest.mark.parametrize(
+    ("words", "cores", "jobs"),
+    [((), "all", None), (("--cores", "3"), 3, None), (("-c1",), 1, None), (("--profile", "slurm"), None, 200)],
+)
+def test_all_cores_are_taken_where_nothing_else_is_said(
+    arguments: Callable[..., SimpleNamespace], words: tuple[str, ...], cores: object, jobs: object
+) -> None:
+    given = arguments(*words, "all")
+    assert given.cores == (os.cpu_count() if cores == "all" else cores)
+    assert given.jobs == jobs
+
+
+def test_the_profile_is_the_only_one_that_retries(arguments: Callable[..., SimpleNamespace]) -> None:
+    assert arguments("all").retries == 0
+    assert arguments("--profile", "slurm", "all").retries == 2
+
+
+@pytest.mark.parametrize(("gpus", "partition"), [(0, "cpu"), (1, "gpu")])
+def test_the_example_of_partitions_sends_each_job_where_it_can_run(gpus: int, partition: str) -> None:
+    partitions = read_partition_file(ROOT / "profiles/slurm/partitions.example.yaml")
+    assert [one.name for one in partitions] == ["cpu", "gpu"]
+    resources = ResourceList(fromdict={"gpu": gpus, "mem_mb": 16000, "runtime": 720})
+    logger = SimpleNamespace(warning=pytest.fail, info=lambda *_: None, debug=lambda *_: None)
+    job = SimpleNamespace(resources=resources, threads=8, name="train")
+    assert get_best_partition(partitions, job, logger) == partition
+
+
+def test_lint_finds_nothing(runs: Mapping[str, Run]) -> None:
+    assert runs["lint"].status == 0, runs["lint"].text
+    assert "Congratulations, your workflow is in a good condition!" in runs["lint"].text
+
+
+def test_the_rules_are_formatted() -> None:
+    command = [Path(sys.executable).with_name("snakefmt"), "--check", "--compact-diff", "Snakefile", "workflow/rules"]
+    checked = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert checked.returncode == 0, checked.stdout

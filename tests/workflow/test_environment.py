@@ -1,0 +1,120 @@
+"""One set of versions for pip, conda and the container, every one pinned, and no index named."""
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from project import ROOT
+
+TORCH = {"torch": "2.11.0", "torchvision": "0.26.0", "torchaudio": "2.11.0"}
+
+
+def pinned(name: str) -> list[tuple[Requirement, list[str]]]:
+    """Return the requirements of a file of envs/, each with its hashes."""
+    text = (ROOT / "envs" / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split(" --hash=") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [(Requirement(line[0].strip()), [part.strip() for part in line[1:]]) for line in lines]
+
+
+def versions(name: str, python: str) -> dict[str, str]:
+    """Return what a file of envs/ installs with one Python on Linux."""
+    marker = {
+        "python_version": python, "python_full_version": f"{python}.4", "sys_platform": "linux", "os_name": "posix",
+        "platform_system": "Linux", "platform_machine": "x86_64", "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }  # fmt: skip
+    found: dict[str, str] = {}
+    for requirement, _ in pinned(name):
+        if requirement.marker is None or requirement.marker.evaluate(marker):
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "=="
+            assert canonicalize_name(requirement.name) not in found, f"{requirement.name} is pinned twice"
+            found[canonicalize_name(requirement.name)] = specifier.version
+    return found
+
+
+def conda() -> dict[str, str]:
+    """Return what environment.yaml lets pip install."""
+    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text(encoding="utf-8"))
+    (pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    requirements = [Requirement(line) for line in pip]
+    assert all(str(requirement.specifier).startswith("==") for requirement in requirements)
+    return {
+        canonicalize_name(requirement.name): str(requirement.specifier).removeprefix("==")
+        for requirement in requirements
+    }
+
+
+def direct() -> list[Requirement]:
+    """Return the direct dependencies of pyproject.toml, those of the tests among them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = [lines for group, lines in project["dependency-groups"].items() if group != "setup"]
+    return [Requirement(line) for lines in (project["project"]["dependencies"], *groups) for line in lines]
+
+
+def test_conda_users_get_the_pinned_versions() -> None:
+    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text(encoding="utf-8"))
+    assert "python=3.12" in environment["dependencies"]
+    installed = versions("requirements.txt", "3.12")
+    assert {name: installed.get(name) for name in conda()} == conda()
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_every_direct_dependency_is_pinned_within_its_bounds(python: str) -> None:
+    installed = versions("requirements.txt", python)
+    for requirement in direct():
+        assert requirement.specifier.contains(installed[canonicalize_name(requirement.name)]), requirement
+
+
+def test_conda_users_get_every_direct_dependency() -> None:
+    assert conda().keys() == {canonicalize_name(requirement.name) for requirement in direct()}
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_torch_is_a_matched_trio(python: str) -> None:
+    installed = versions("requirements.txt", python)
+    assert {name: installed[name] for name in TORCH} == TORCH
+    assert {name: conda()[name] for name in TORCH} == TORCH
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "uv.txt"])
+def test_every_version_has_its_hashes(name: str) -> None:
+    requirements = pinned(name)
+    assert requirements
+    for requirement, hashes in requirements:
+        assert hashes, requirement
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), requirement
+
+
+def test_the_workflow_asks_for_no_newer_snakemake_than_is_pinned() -> None:
+    asked = re.search(r'min_version\("([\d.]+)"\)', (ROOT / "Snakefile").read_text(encoding="utf-8"))[1]
+    (snakemake,) = [requirement for requirement in direct() if requirement.name == "snakemake"]
+    assert f">={asked}" in str(snakemake.specifier).split(",")
+
+
+def test_no_file_names_an_index() -> None:
+    # This file has to spell out what it looks for; -I leaves out what is not text.
+    index = r"index[-_]url|find[-_]links|/simple/?([[:space:]\"']|$)|simple/"
+    command = ["git", "grep", "--untracked", "-nIiE", "-e", index, "--", ".", ":!tests/workflow/test_environment.py"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "")
+
+
+def test_the_container_installs_the_pinned_versions() -> None:
+    lines = (ROOT / "envs/Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("FROM ")] == ["FROM python:3.12-slim"]
+    (copied,) = [line.split()[1:] for line in lines if line.startswith("COPY ")]
+    assert copied[0] == "envs/requirements.txt"
+    (install,) = [line for line in lines if "pip install" in line]
+    assert f"--require-hashes -r {copied[1]}" in install
+
+
+def test_set_up_installs_the_pinned_versions() -> None:
+    text = (ROOT / "envs/setup.sh").read_text(encoding="utf-8")
+    installs = [line for line in text.splitlines() if "pip install" in line and "virtualenv" not in line]
+    assert len(installs) == 3
+    assert all("--require-hashes -r" in line for line in installs)

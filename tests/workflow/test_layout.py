@@ -1,0 +1,177 @@
+"""The rules that the parts keep: who knows whom, and what each rule has."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from project import ROOT, files
+
+RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
+PROGRAMS = sorted((ROOT / "scripts").glob("*.py"))
+PACKAGE = sorted((ROOT / "scripts/avrobust").rglob("*.py"))
+# What has no space and no character of the shell in any plan: numbers, registered names, digests.
+BARE = {
+    "threads", "params.code", "params.minimum_share", "wildcards.scale", "wildcards.seed", "wildcards.shard",
+    "wildcards.attack", "wildcards.artefact",
+}  # fmt: skip
+
+
+def rules(path: Path) -> dict[str, str]:
+    """Return the text of each rule in a file that snakefmt has formatted."""
+    blocks = re.split(r"^rule (\w+):\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(blocks[1::2], blocks[2::2], strict=True))
+
+
+def directives(rule: str) -> dict[str, str]:
+    """Return what stands under each keyword of a rule."""
+    parts = re.split(r"^    (\w+):", rule, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+RULES = {name: text for path in RULE_FILES for name, text in rules(path).items()}
+TARGETS = rules(ROOT / "Snakefile")
+
+
+def test_all_rules_are_found() -> None:
+    assert set(RULES) == {
+        "render", "manifest_of_lists", "manifest_of_table", "pack", "availability", "imagenet_weights", "train",
+        "attack", "table", "sweep", "stack", "publish",
+    }  # fmt: skip
+    assert set(TARGETS) == {"all", "tian2021"}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_has_all_that_a_rule_needs(name: str) -> None:
+    has = directives(RULES[name])
+    assert re.match(r'    """[A-Z].+\."""\n', RULES[name])
+    assert {"output", "log", "benchmark", "conda", "shell"} <= has.keys()
+    assert "retries" not in has
+    assert has["conda"].strip() == '"../../envs/environment.yaml"'
+    # Work of minutes says what it needs; what is done in a moment stays on the machine where Snakemake runs.
+    assert ("resources" in has) != ("localrule" in has)
+    if "resources" in has:
+        assert {"mem_mb", "runtime"} <= set(re.findall(r"^        (\w+)=", has["resources"], flags=re.MULTILINE))
+        assert "threads" in has
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_inputs_outputs_and_parameters_have_names(name: str) -> None:
+    has = directives(RULES[name])
+    for keyword in ("input", "output", "params", "resources"):
+        for line in has.get(keyword, "").splitlines():
+            assert not line or re.match(r"        \w+=|         ", line), line
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_each_result_has_its_own_log_and_benchmark(name: str) -> None:
+    has = directives(RULES[name])
+    wildcards = {keyword: set(re.findall(r"\{+(\w+)\}+", has[keyword])) for keyword in ("output", "log", "benchmark")}
+    assert wildcards["output"] == wildcards["log"] | ({"plan"} & wildcards["output"])
+    assert wildcards["log"] == wildcards["benchmark"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_free_text_is_quoted_in_the_shell(name: str) -> None:
+    shell = directives(RULES[name])["shell"]
+    places = re.findall(r"\{([^{}]+)\}", shell)
+    assert places
+    for place in places:
+        assert place.endswith(":q") or place in BARE, place
+    assert "2> {log:q}" in shell
+
+
+@pytest.mark.parametrize("name", sorted(set(RULES) - {"publish"}))
+def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
+    has = directives(RULES[name])
+    program = re.search(r"python scripts/(\w+\.py) ", has["shell"])[1]
+    assert (ROOT / "scripts" / program).is_file()
+    assert f'code=plan.code("{program}"' in has["params"]
+
+
+def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:
+    run = {re.search(r"scripts/(\w+\.py)", text)[1] for name, text in RULES.items() if name != "publish"}
+    assert {path.name for path in PROGRAMS} - run == {"show.py"}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_has_a_docstring_and_runs_here(name: str) -> None:
+    assert re.match(r'    """[A-Z].+\."""\n', TARGETS[name])
+    assert "localrule: True" in TARGETS[name]
+    assert not {"output", "shell", "run"} & directives(TARGETS[name]).keys()
+
+
+@pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: path.name)
+def test_a_rule_file_holds_rules_only(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        assert not line or line.startswith("    ") or re.fullmatch(r"rule \w+:", line), line
+
+
+def test_nothing_that_the_design_forbids_stands_in_the_workflow() -> None:
+    for path in [ROOT / "Snakefile", *RULE_FILES]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\bcheckpoint\b|directory\(|retries|group:|\brun:|partition|slurm", text), path.name
+
+
+def test_the_snakefile_is_short() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("path", [*PROGRAMS, *PACKAGE], ids=lambda path: path.name)
+def test_the_science_knows_no_workflow(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            # The digest of the code follows absolute imports only.
+            assert node.level == 0
+            assert node.module.split(".")[0] not in ("snakemake", "lib")
+        elif isinstance(node, ast.Import):
+            assert all(alias.name.split(".")[0] not in ("snakemake", "lib") for alias in node.names)
+
+
+@pytest.mark.parametrize("path", [path for path in PACKAGE if path.name != "lazy.py"], ids=lambda path: path.name)
+def test_only_a_registry_loads_by_name(path: Path) -> None:
+    # The digest cannot see what such a call brings in.
+    assert not re.search(r"import_module|__import__|runpy|exec\(", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
+def test_the_package_knows_no_paper_and_no_place(path: Path) -> None:
+    papers = "|".join(entry.stem for entry in (ROOT / "workflow/papers").glob("*.yaml"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert [text for text in texts - docstrings if re.search(rf"({papers})|workflow/|resources/", text)] == []
+
+
+def test_packages_are_empty() -> None:
+    packages = [path for path in PACKAGE if path.name == "__init__.py"]
+    assert len(packages) >= 8
+    assert [path for path in packages if path.read_bytes().strip()] == []
+
+
+def test_a_registry_holds_tables_of_what_is_there() -> None:
+    for path in (ROOT / "scripts/avrobust").rglob("registry.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Expr):
+                continue
+            assert isinstance(node, ast.Assign)
+            for entry in ast.literal_eval(node.value).values():
+                module, attribute = entry.split(":")
+                source = ROOT / "scripts" / f"{module.replace('.', '/')}.py"
+                assert re.search(
+                    rf"^(class |def )?{attribute}\b|\b{attribute}$", source.read_text(encoding="utf-8"), re.M
+                )
+
+
+def test_no_path_of_a_cluster_stands_outside_its_profile() -> None:
+    for name in files():
+        if name.startswith(("scripts/", "workflow/")) or name in ("Snakefile", "config.yaml"):
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert not re.search(r"sbatch|squeue|AVROBUST_", text), name
+
+
+def test_the_profile_is_found_by_its_short_name() -> None:
+    assert (ROOT / "slurm").is_symlink()
+    assert (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"

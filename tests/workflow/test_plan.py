@@ -1,0 +1,238 @@
+"""What the rules are told for a job: files, parameters, resources, wildcards."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lib.plan import Plan, canonical, count_rows
+from lib.settings import SettingsError
+from project import configuration, copy, plan, replace, unedited
+
+
+@pytest.fixture(scope="module")
+def demo() -> Plan:
+    return plan(unedited())
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return plan(unedited(), scale="paper")
+
+
+def job(**wildcards: str) -> SimpleNamespace:
+    return SimpleNamespace(**wildcards)
+
+
+# Clips: classes times clips per class in three splits (demo), lines of the released lists (paper); shards of 150 and 500.
+@pytest.mark.parametrize(
+    ("scale", "dataset", "clips", "shards"),
+    [
+        ("demo", "music", 11 * (24 + 4 + 10), 3),
+        ("demo", "kinetics_sounds", 27 * (12 + 2 + 4), 4),
+        ("demo", "ave", 28 * (12 + 2 + 4), 4),
+        ("paper", "music", 312 + 104 + 104, 2),
+        ("paper", "kinetics_sounds", 9309 + 3103 + 3104, 32),
+        ("paper", "ave", 3339 + 402 + 402, 9),
+    ],
+)
+def test_shards_are_known_before_anything_is_made(scale: str, dataset: str, clips: int, shards: int) -> None:
+    made = plan(unedited(), scale=scale)
+    assert made.clips(dataset) == clips
+    folder = f"results/{scale}/data/{dataset}/shards"
+    assert made.shards(job(dataset=dataset)) == [f"{folder}/{number:04d}.arrow" for number in range(shards)]
+    assert made.shard_reports(job(dataset=dataset)) == [f"{folder}/{number:04d}.csv" for number in range(shards)]
+
+
+def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("clip_id,path,label,split\n" + "a,a.mp4,flute,train\n" * 151 + "\n", encoding="utf-8")
+    own = {"source": "local", "table": str(table), "folder": "/media", "classes": "table"}
+    made = plan(unedited(), datasets={"music": own})
+    assert made.clips("music") == 151
+    assert len(made.shards(job(dataset="music"))) == 2
+    assert made.table(job(dataset="music")) == str(table)
+    assert made.media_folder(job(dataset="music")) == "/media"
+    assert made.class_options(job(dataset="music")) == ["--classes-from-table"]
+    assert made.datasets_from("local") == "music"
+    assert made.datasets_from("render") == "ave|kinetics_sounds"
+    assert re.fullmatch(made.datasets_from("lists"), "music") is None
+
+
+def test_a_mistake_in_where_clips_come_from_shows_when_the_plan_is_made(tmp_path: Path) -> None:
+    own = {"source": "local", "table": str(tmp_path / "nowhere.csv")}
+    with pytest.raises(SettingsError, match=r"nowhere\.csv: no such file"):
+        plan(unedited(), datasets={"music": own})
+    with pytest.raises(SettingsError, match=r"workflow/scales/paper\.yaml: render.*music"):
+        plan(unedited(), scale="paper", datasets={"music": {"source": "render"}})
+
+
+def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
+    cells = paper.cells(job(paper="tian2021", artefact="table2"))
+    variants = ("sum", "concat", "film", "gated_sum", "gated_concat", "audio", "visual")
+    assert sorted(cells) == sorted(
+        f"results/paper/cells/music/{variant}/s{seed}/fgsm.parquet"
+        for variant in variants
+        for seed in (1234, 1235, 1236)
+    )
+
+
+def test_conditions_are_canonical_and_sorted(demo: Plan) -> None:
+    asked = {"dataset": "kinetics_sounds", "variant": "concat", "attack": "pgd"}
+    assert demo.conditions(job(**asked)) == '[["audio",0.012],["both",0.006],["visual",0.012]]'
+    assert demo.conditions(job(dataset="ave", variant="audio", attack="fgsm")) == "[]"
+
+
+def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the_scale_says(
+    demo: Plan, paper: Plan
+) -> None:
+    weights = "results/weights/resnet18_imagenet.pth"
+    assert paper.imagenet_weights(job(variant="concat")) == [weights]
+    assert paper.weights_options(job(variant="visual")) == [f"--imagenet-weights={weights}"]
+    assert paper.imagenet_weights(job(variant="audio")) == paper.weights_options(job(variant="audio")) == []
+    assert demo.imagenet_weights(job(variant="concat")) == []
+    own = plan(unedited(), scale="paper", imagenet_weights="/mine.pth")
+    assert own.imagenet_weights(job(variant="sum")) == ["/mine.pth"]
+
+
+def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
+    default = configuration(unedited())["tian2021"]
+    other = {
+        "epsilon": "printed", "epsilon_space": "pixel", "visual_pooling": "max",
+        "learning_rates": "paper", "training": "paper", "model_state": "latest",
+    }  # fmt: skip
+    made = {name: plan(unedited(), scale="paper", tian2021=given) for name, given in
+            (("code", default), ("paper", other))}  # fmt: skip
+    ave = job(dataset="ave", variant="concat", attack="fgsm")
+    music = job(dataset="music", variant="audio")
+    assert json.loads(made["code"].recipe(ave)) == {
+        "epochs": 30, "milestones": [10, 20], "batch_size": 48,
+        "learning_rates": {"audio": 1e-3, "visual": 1e-4, "head": 1e-3},
+    }  # fmt: skip
+    assert json.loads(made["paper"].recipe(ave)) == {
+        "epochs": 100, "milestones": [30, 60, 90], "batch_size": 48,
+        "learning_rates": {"audio": 1e-4, "visual": 1e-3, "head": 1e-3},
+    }  # fmt: skip
+    assert [json.loads(made[name].recipe(music))["batch_size"] for name in made] == [36, 48]
+    net = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 1.0}
+    assert json.loads(made["code"].model_spec(ave)) == net | {"visual_pooling": "average"}
+    assert json.loads(made["paper"].model_spec(ave)) == net | {"visual_pooling": "max"}
+    assert json.loads(made["paper"].model_spec(music)) == {"fusion": "audio", "audio": "conv1d", "width": 1.0}
+    attacks = [set(made[name].attack_options(ave)) for name in made]
+    assert attacks == [
+        {"--model-state=best", "--epsilon-space=normalised", "--batch-size=48"},
+        {"--model-state=latest", "--epsilon-space=pixel", "--batch-size=48"},
+    ]
+
+
+def test_a_choice_of_attacking_leaves_training_alone() -> None:
+    default = configuration(unedited())["tian2021"]
+    other = plan(
+        unedited(), tian2021=default | {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest"}
+    )
+    same, concat = plan(unedited()), job(dataset="music", variant="concat")
+    for told in ("model_spec", "recipe", "view_options", "weights_options"):
+        assert getattr(same, told)(concat) == getattr(other, told)(concat)
+
+
+def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
+    rates = {"audio": 0.02, "visual": 0.02, "head": 0.02}
+    for dataset in ("music", "ave"):
+        assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
+            "epochs": 24, "milestones": [18], "batch_size": 16, "learning_rates": rates,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
+def test_one_gpu_unless_none_is_to_be_used(device: str, gpus: int) -> None:
+    made = plan(unedited(), device=device)
+    assert made.gpus == gpus
+    assert f"--device={device}" in made.view_options(job())
+
+
+def test_memory_and_time_grow_with_each_attempt(paper: Plan) -> None:
+    assert [paper.memory_mb("train")(job(), attempt) for attempt in (1, 2, 3)] == [16000, 32000, 48000]
+    assert [paper.minutes("attack")(job(), attempt) for attempt in (1, 2, 3)] == [240, 480, 720]
+    assert [paper.threads(kind) for kind in ("render", "pack", "train", "attack")] == [8, 8, 8, 8]
+
+
+def test_wildcards_are_registered_names_only(demo: Plan) -> None:
+    patterns = demo.wildcard_patterns
+    for name, yes, no in (
+        ("scale", "demo", "paper"),
+        ("paper", "tian2021", "li2022"),
+        ("dataset", "kinetics_sounds", "kinetics"),
+        ("variant", "gated_sum", "gated"),
+        ("attack", "mim_official", "cw"),
+        ("seed", "1234", "x"),
+        ("shard", "0001", "1"),
+    ):
+        assert re.fullmatch(patterns[name], yes)
+        assert not re.fullmatch(patterns[name], no)
+
+
+def test_published_files_of_the_paper(demo: Plan) -> None:
+    tables = ("table1", "table2", "tableA1")
+    wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
+    wanted |= {f"paper_tables/{name}.csv" for name in tables}
+    wanted |= {f"paper_tables/tian2021/figure3.{suffix}" for suffix in ("csv", "svg", "png")}
+    targets = demo.targets(["tian2021"])
+    assert set(targets) == wanted
+    assert len(targets) == len(wanted) == 12
+    assert all(re.fullmatch(demo.published_items, path.removeprefix("paper_tables/")) for path in targets)
+    assert demo.targets(["li2022"]) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=5), st.randoms())
+def test_equal_parameters_are_equal_texts(value: dict, random: object) -> None:
+    pairs = list(value.items())
+    random.shuffle(pairs)
+    assert canonical(dict(pairs)) == canonical(value)
+    assert json.loads(canonical(value)) == value
+
+
+@given(st.lists(st.sampled_from(["a,b", "", "  ", "\t"])), st.booleans())
+def test_rows_are_lines_that_are_not_empty(tmp_path_factory: pytest.TempPathFactory, lines: list, ended: bool) -> None:
+    path = tmp_path_factory.mktemp("rows") / "list.csv"
+    path.write_text("\n".join(lines) + "\n" * ended, encoding="utf-8")
+    assert count_rows(path) == lines.count("a,b")
+
+
+def test_a_new_scale_changes_no_parameter_that_it_does_not_name(tmp_path: Path) -> None:
+    root = copy(tmp_path)
+    replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")
+    before, after = plan(unedited()), plan(root)
+    concat = job(dataset="music", variant="concat", attack="mim")
+    assert before.attack_options(concat) != after.attack_options(concat)
+    for told in ("model_spec", "recipe", "pack_options", "view_options", "conditions"):
+        assert getattr(before, told)(concat) == getattr(after, told)(concat)
+
+
+def test_planning_imports_none_of_the_heavy_libraries() -> None:
+    program = """
+import sys, yaml
+from pathlib import Path
+sys.path.insert(0, "workflow")
+from lib.plan import Plan
+plan = Plan.load(Path.cwd(), yaml.safe_load(open("config.yaml")))
+plan.targets(["tian2021"])
+plan.code("train.py")(None)
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, cwd=unedited(), check=True, capture_output=True, text=True).stdout.split()
+    assert {"lib", "yaml"} <= set(loaded)
+    heavy = {"torch", "torchvision", "pandas", "numpy", "matplotlib", "pyarrow", "scipy", "sklearn", "av", "avrobust"}
+    assert heavy & set(loaded) == set()

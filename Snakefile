@@ -10,6 +10,9 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from lib.plan import Plan

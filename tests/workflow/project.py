@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import yaml
+
 from lib.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def files() -> list[str]:
     return sorted(name for name in set(listed.split("\0")) if name and (ROOT / name).exists())
 
 
-def copy(folder: Path) -> Path:
+def copy_project(folder: Path) -> Path:
     """Copy the project into `folder` and return it; without what a user may have made and committed."""
     for name in files():
         if name.startswith("paper_tables/"):
@@ -85,7 +86,7 @@ def unedited() -> Path:
     """Return a copy of the project for tests that plan in it and edit nothing."""
     folder = TemporaryDirectory(prefix="avrobust-")
     atexit.register(folder.cleanup)
-    return copy(Path(folder.name))
+    return copy_project(Path(folder.name))
 
 
 def replace(path: Path, old: str, new: str) -> None:

@@ -9,8 +9,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import ROOT, changed, codes, copy_project, replace, unedited
+
 from lib.digest import closure, digest
-from project import ROOT, changed, codes, copy, replace, unedited
 
 FUSIONS = "avrobust.models.fusions"
 CONV1D = "avrobust.models.conv1d:Conv1d"
@@ -47,7 +48,8 @@ CLOSURES = {
                            "attacks/projections"},
     ),
     "train visual": (
-        "train.py", [f"{FUSIONS}:VisualOnly", RESNET18, CROSS_ENTROPY], MODEL | TRAINING | {"models/resnet18", "imagenet"},
+        "train.py", [f"{FUSIONS}:VisualOnly", RESNET18, CROSS_ENTROPY],
+        MODEL | TRAINING | {"models/resnet18", "imagenet"},
     ),
     "train audio": (
         "train.py", [f"{FUSIONS}:AudioOnly", CONV1D, CROSS_ENTROPY], MODEL | TRAINING | {"models/conv1d"},
@@ -91,7 +93,7 @@ def before() -> dict[tuple[str, ...], str]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    return copy(tmp_path)
+    return copy_project(tmp_path)
 
 
 def of_attack(digests: Mapping[tuple[str, ...], str], attack: str) -> set[tuple[str, ...]]:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from project import ROOT, configuration, copy_project, plan, unedited
+
 from lib.grid import Grid, expand
 from lib.settings import Settings, SettingsError, load_settings
-from project import ROOT, configuration, copy, plan, unedited
 
 PAPER = "workflow/papers/tian2021.yaml"
 OFFICIAL = ("fgsm_official", "pgd_official", "mim_official")
@@ -114,7 +115,7 @@ def test_an_artefact_names_its_cells() -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy(tmp_path_factory.mktemp("project"))
+    return copy_project(tmp_path_factory.mktemp("project"))
 
 
 def refusal(root: Path, change: Callable[[dict], object]) -> str:

@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import configuration, copy_project, plan, replace, unedited
+
 from lib.plan import Plan, canonical, count_rows
 from lib.settings import SettingsError
-from project import configuration, copy, plan, replace, unedited
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,8 @@ def job(**wildcards: str) -> SimpleNamespace:
     return SimpleNamespace(**wildcards)
 
 
-# Clips: classes times clips per class in three splits (demo), lines of the released lists (paper); shards of 150 and 500.
+# Clips: classes times clips per class in three splits (demo), lines of the released lists (paper). Shards hold 150 and
+# 500 of them.
 @pytest.mark.parametrize(
     ("scale", "dataset", "clips", "shards"),
     [
@@ -211,7 +213,7 @@ def test_rows_are_lines_that_are_not_empty(tmp_path_factory: pytest.TempPathFact
 
 
 def test_a_new_scale_changes_no_parameter_that_it_does_not_name(tmp_path: Path) -> None:
-    root = copy(tmp_path)
+    root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")
     before, after = plan(unedited()), plan(root)
     concat = job(dataset="music", variant="concat", attack="mim")

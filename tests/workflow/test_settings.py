@@ -10,8 +10,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from project import Run, configuration, copy_project, replace, snakemake, unedited
+
 from lib.settings import SettingsError, load_settings
-from project import Run, configuration, copy, replace, snakemake, unedited
 
 PAPER = "workflow/papers/tian2021.yaml"
 
@@ -74,7 +75,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
     def run(name: str) -> Run:
         change, config, _ = MISTAKES[name]
-        root = unedited() if change is nothing else copy(tmp_path_factory.mktemp(name.replace(" ", "_")))
+        root = unedited() if change is nothing else copy_project(tmp_path_factory.mktemp(name.replace(" ", "_")))
         change(root)
         return snakemake(root, "-n", *(("--config", *config) if config else ()), "--", "all")
 
@@ -132,7 +133,7 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
-    root = copy(tmp_path)
+    root = copy_project(tmp_path)
     (root / "workflow/scales/mine.yaml").write_text("seeds: [1, 2", encoding="utf-8")
     assert "workflow/scales/mine.yaml: not YAML" in refusal(root, configuration(root, scale="mine"))
     (root / "workflow/scales/mine.yaml").write_text("", encoding="utf-8")
@@ -140,7 +141,7 @@ def test_a_file_that_is_not_yaml_is_named(tmp_path: Path) -> None:
 
 
 def test_a_scale_of_ones_own_is_a_file(tmp_path: Path) -> None:
-    root = copy(tmp_path)
+    root = copy_project(tmp_path)
     shutil.copy(root / "workflow/scales/demo.yaml", root / "workflow/scales/mine.yaml")
     replace(root / "workflow/scales/mine.yaml", "seeds: [1234]", "seeds: [1, 2]")
     settings = load_settings(root, configuration(root, scale="mine"))
@@ -201,7 +202,7 @@ LEVELS = [
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy(tmp_path_factory.mktemp("project"))
+    return copy_project(tmp_path_factory.mktemp("project"))
 
 
 @given(level=st.sampled_from(LEVELS), key=PRINTABLE, value=VALUES)

@@ -4,7 +4,12 @@ rule table:
         cells=plan.cells,
         published=plan.published,
     output:
-        csv="results/{scale}/tables/{paper}/{artefact}.csv",
+        csv=report(
+            "results/{scale}/tables/{paper}/{artefact}.csv",
+            caption="../report/table.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "table"},
+        ),
         markdown="results/{scale}/tables/{paper}/{artefact}.md",
     log:
         "results/{scale}/logs/{paper}/{artefact}.log",
@@ -29,7 +34,12 @@ rule sweep:
         cells=plan.cells,
     output:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
-        svg="results/{scale}/tables/{paper}/{artefact}.svg",
+        svg=report(
+            "results/{scale}/tables/{paper}/{artefact}.svg",
+            caption="../report/sweep.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "figure"},
+        ),
         png="results/{scale}/tables/{paper}/{artefact}.png",
     log:
         "results/{scale}/logs/{paper}/{artefact}.log",

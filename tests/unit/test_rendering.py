@@ -52,7 +52,7 @@ def command(folder: Path, *extra: str) -> list[str | Path]:
     return [
         sys.executable, PROGRAM, "--dataset", "music", "--classes", "flute", "Church bell", "--clips",
         '{"train": 2, "val": 1}', "--seconds", "1", "--width", "64", "--height", "48", "--media", folder / "media",
-        "--manifest", folder / "manifest.csv", *extra,
+        "--class-list", folder / "classes.txt", "--manifest", folder / "manifest.csv", *extra,
     ]  # fmt: skip
 
 

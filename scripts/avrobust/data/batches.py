@@ -12,6 +12,8 @@ from avrobust.data.store import Store
 
 # Up to this many clips, starting worker processes costs more than the decoding that they take over.
 CLIPS_PER_WORKER = 1000
+# Not forked: torch and Arrow hold threads and locks.
+WORKER_START = "spawn"
 # Evaluation views are kept in memory between epochs up to this many bytes.
 CACHED_BYTES = 512 * 2**20
 
@@ -117,6 +119,7 @@ def training_loader(dataset: TrainingViews, batches: ShuffledBatches, threads: i
         batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
+        multiprocessing_context=WORKER_START if workers else None,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )
@@ -124,11 +127,13 @@ def training_loader(dataset: TrainingViews, batches: ShuffledBatches, threads: i
 
 def evaluation_batches(dataset: EvaluationViews, batch_size: int, threads: int) -> DataLoader | list[Batch]:
     """Return an evaluation split's batches in order, the last one incomplete; small splits from memory."""
+    workers = workers_for(len(dataset), threads)
     loader = DataLoader(
         dataset,
         batch_size=batch_size,
         collate_fn=collate,
-        num_workers=workers_for(len(dataset), threads),
+        num_workers=workers,
+        multiprocessing_context=WORKER_START if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
     bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2

@@ -24,6 +24,7 @@ from avrobust import imagenet
 from avrobust.attacks.budget import Units
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.pgd import PGD
+from avrobust.memory import keep_freed_memory
 from avrobust.models.build import ModelSpec, build
 from avrobust.objectives.cross_entropy import cross_entropy
 
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
+    keep_freed_memory()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     net = build(ModelSpec("concat", "conv1d", "resnet18", width=given.width), 27).eval()

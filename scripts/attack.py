@@ -16,6 +16,7 @@ from avrobust.data.views import Recipe
 from avrobust.evaluation.cell import Condition, evaluate
 from avrobust.files import replacing, write_json
 from avrobust.lazy import load
+from avrobust.memory import keep_freed_memory
 from avrobust.models.files import load_model
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, progress, run
@@ -69,6 +70,7 @@ def units(epsilon_space: str) -> dict[str, Units]:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    keep_freed_memory()
     torch.set_num_threads(given.threads)
     device = pick_device(given.device)
     meter = Meter(device)

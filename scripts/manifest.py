@@ -23,10 +23,10 @@ def main() -> None:
     classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
     classes.add_argument("--classes-from-table", action="store_true", help="the names found, sorted")
 
-    tian2021 = kinds.add_parser("tian2021", parents=[common], help="the released lists of Tian & Xu")
+    released = kinds.add_parser("lists", parents=[common], help="the released lists of Tian & Xu")
     for split in manifest.SPLITS:
-        tian2021.add_argument(f"--{split}", required=True, help=f"the {split} list")
-    tian2021.add_argument("--classes", nargs="+", required=True, metavar="NAME", help="in label order")
+        released.add_argument(f"--{split}", required=True, help=f"the {split} list")
+    released.add_argument("--classes", nargs="+", required=True, metavar="NAME", help="in label order")
 
     arguments = parser.parse_args()
     if arguments.kind == "local":
@@ -35,7 +35,7 @@ def main() -> None:
     else:
         files = {split: getattr(arguments, split) for split in manifest.SPLITS}
         names = arguments.classes
-        clips = lists.tian2021_clips(files, names, arguments.folder)
+        clips = lists.released_clips(files, names, arguments.folder)
     count = manifest.write(arguments.manifest, progress(clips, label="manifest", unit="clips"))
     manifest.write_classes(arguments.class_list, names)
     log.info("%d clips of %d classes", count, len(names))

@@ -24,6 +24,7 @@ from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
 from avrobust.lazy import load
+from avrobust.memory import keep_freed_memory
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import save_model
 from avrobust.models.weights import load_imagenet
@@ -59,6 +60,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    keep_freed_memory()
     torch.set_num_threads(given.threads)
     device = pick_device(given.device)
     meter = Meter(device)

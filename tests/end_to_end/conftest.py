@@ -15,12 +15,24 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The workflow before its first run, copied once, so that all tests are of one state. Never run in."""
+    return Project.from_repository(tmp_path_factory.mktemp("untouched") / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """`snakemake all` from nothing. Never changed: `finished_copy` is for that."""
-    project = Project.from_repository(tmp_path_factory.mktemp("finished") / "project")
+    project = untouched.copy(tmp_path_factory.mktemp("finished") / "project")
     assert not project.results.exists()
     assert not project.published.exists()
     return Finished(project, project.make("all"))
+
+
+@pytest.fixture
+def fresh_copy(untouched: Project, tmp_path) -> Project:
+    """A copy of the workflow before its first run."""
+    return untouched.copy(tmp_path / "project")
 
 
 @pytest.fixture

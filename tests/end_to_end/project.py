@@ -15,12 +15,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
+PARTS = ("Snakefile", "config.yaml", "envs", "profiles", "resources", "scripts", "workflow")
 TIME_LIMIT = 600
+Result = TypeVar("Result")
 
 PUBLISHED = (
     "table1.csv",
@@ -75,12 +78,13 @@ class Project:
 
     @classmethod
     def from_repository(cls, root: Path) -> "Project":
-        """Copy the tracked files as they are in the working tree to `root`, and make the scale tiny."""
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
+        """Copy what the workflow consists of, as it is in the working tree, to `root`, and make the scale tiny."""
+        # New files too: a module that is not committed yet may be imported already.
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS]
+        listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
         for name in filter(None, listed.stdout.split("\0")):
             source = REPOSITORY / name
-            # A published file would count as made.
-            if source.is_file() and not name.startswith("paper_tables/"):
+            if source.is_file():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, root / name)
         project = cls(root)
@@ -180,13 +184,14 @@ def program_below(process: subprocess.Popen, program: str) -> psutil.Process | N
     return None
 
 
-def wait_for(path: Path, process: subprocess.Popen) -> None:
-    """Return as soon as `path` exists; AssertionError if `process` ends before."""
+def wait_for(look: Callable[[], Result], process: subprocess.Popen) -> Result:
+    """Return what `look` returns as soon as that is true; AssertionError if `process` ends before."""
     end = time.monotonic() + TIME_LIMIT
-    while not path.exists():
-        assert process.poll() is None, f"ended before {path.name} was there:\n{process.stdout.read()}"
-        assert time.monotonic() < end, f"{path.name} did not come within {TIME_LIMIT} s"
-        time.sleep(0.005)
+    while not (found := look()):
+        assert process.poll() is None, f"Snakemake ended too early:\n{process.stdout.read()}"
+        assert time.monotonic() < end, f"what was waited for did not come within {TIME_LIMIT} s"
+        time.sleep(0.002)
+    return found
 
 
 def kill_tree(process: subprocess.Popen) -> None:

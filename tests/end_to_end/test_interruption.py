@@ -2,14 +2,15 @@
 
 import json
 import signal
+import subprocess
 from dataclasses import dataclass
 
 import psutil
 import pytest
 from project import Project, kill_tree, program_below, wait_for
 
-# Enough that a training goes on for seconds after its first epoch, when it is killed.
-EPOCHS = 40
+# Enough that a training goes on for seconds after its first epoch, by which it is stopped in milliseconds.
+EPOCHS = 120
 NET = "results/tiny/models/music/audio/s1234"
 MODEL = f"{NET}/model.pt"
 
@@ -42,13 +43,12 @@ def untrained(uninterrupted, tmp_path) -> Project:
     return project
 
 
-def trainer_after_an_epoch(project: Project, process) -> psutil.Process:
+def trainer_after_an_epoch(project: Project, snakemake: subprocess.Popen) -> psutil.Process:
     """Return the training program, stopped after its first epoch or a few more and before its last."""
-    wait_for(project.root / NET / "resume.pt", process)
-    trainer = program_below(process, "scripts/train.py")
-    assert trainer is not None, "the training had ended"
+    trainer = wait_for(lambda: program_below(snakemake, "scripts/train.py"), snakemake)
+    wait_for((project.root / NET / "resume.pt").exists, snakemake)
     trainer.send_signal(signal.SIGSTOP)
-    assert not (project.root / MODEL).exists()
+    assert not (project.root / MODEL).exists(), "the training ended before it could be stopped"
     return trainer
 
 
@@ -60,7 +60,7 @@ def check_same_net(project: Project, uninterrupted: Long) -> None:
     assert f"going on after epoch {resumed} of {NET}/resume.pt" in log
     assert (project.root / MODEL).read_bytes() == uninterrupted.model
     assert (project.root / NET / "history.csv").read_bytes() == uninterrupted.history
-    assert sorted(path.name for path in (project.root / NET).iterdir()) == ["history.csv", "model.pt", "train.json"]
+    assert not (project.root / NET / "resume.pt").exists()
 
 
 def test_a_killed_training_goes_on(uninterrupted, untrained):

@@ -13,12 +13,12 @@ OWN = {"source": "local", "table": "T.csv", "folder": "F", "classes": "table"}
 
 
 @pytest.fixture
-def own_clips(finished, tmp_path) -> Project:
+def own_clips(finished, fresh_copy) -> Project:
     """The finished run's clips under other names and labels, three of them unfit; Table 2 with one net.
 
     The first clip of the training split is empty, the second has no sound, the third is missing.
     """
-    project = Project.from_repository(tmp_path / "project")
+    project = fresh_copy
     project.edit_yaml("config.yaml", lambda config: config.update(datasets={"music": OWN}))
     project.edit_yaml("workflow/papers/tian2021.yaml", _one_net)
     rendered = finished.project.results / "data/music"

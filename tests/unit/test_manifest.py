@@ -227,7 +227,7 @@ def released(suffix: str, folder: Path) -> tuple[list[str], list[Clip]]:
     files = {split: LISTS / f"{split}{suffix}.csv" for split in manifest.SPLITS}
     rows = [row for path in files.values() for row in csv.reader(path.open(encoding="utf-8"))]
     classes = sorted({row[0].split("/")[1] for row in rows})
-    return classes, list(lists.tian2021_clips(files, classes, folder))
+    return classes, list(lists.released_clips(files, classes, folder))
 
 
 @pytest.mark.parametrize(("suffix", "classes"), [("", 11), ("_kinetics", 27), ("_AVE", 28)])
@@ -265,7 +265,7 @@ def test_files_are_found_in_every_layout(tmp_path):
         (media / name).parent.mkdir(parents=True, exist_ok=True)
         (media / name).touch()
     (media / "a b" / "circle").symlink_to(media)
-    made = list(lists.tian2021_clips(files, ["a_b", "c"], media))
+    made = list(lists.released_clips(files, ["a_b", "c"], media))
     assert [clip.path for clip in made] == ["a b/x1.mkv", "other/-x2_000001_000011.mp4", "x_3.webm"]
 
 
@@ -274,4 +274,4 @@ def test_a_list_that_is_none(tmp_path, row):
     (tmp_path / "list.csv").write_text(f"/c/x.wav,/c/x.mp4,82\n{row}\n")
     files = dict.fromkeys(manifest.SPLITS, tmp_path / "list.csv")
     with pytest.raises(UserError, match="row 2"):
-        list(lists.tian2021_clips(files, ["c"], tmp_path))
+        list(lists.released_clips(files, ["c"], tmp_path))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from project import ROOT, changed, codes, copy_project, replace, unedited
+from planning import ROOT, changed, codes, copy_project, replace, unedited
 
 from lib.digest import closure, digest
 
@@ -20,12 +20,12 @@ CROSS_ENTROPY = "avrobust.objectives.cross_entropy:cross_entropy"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/store", "data/views", "files", "lazy", "models/build", "models/files",
+    "data/batches", "data/store", "data/views", "files", "lazy", "memory", "models/build", "models/files",
     "models/fusions", "models/late_fusion", "models/modes", "objectives/cross_entropy", "program", "provenance",
     "attacks/budget", "attacks/loop",
 }  # fmt: skip
 RUNNING = {"evaluation/cell", "imagenet"}
-TRAINING = {"training/loop", "models/weights", "data/manifest"}
+TRAINING = {"training/loop", "training/replicas", "models/weights", "data/manifest"}
 REPORT = {"files", "metrics/bootstrap", "metrics/rows", "program", "report/csv_text", "report/spec"}
 
 

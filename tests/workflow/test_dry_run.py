@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from project import ROOT, Run, snakemake, unedited
+from planning import ROOT, Run, snakemake, unedited
 from snakemake.cli import parse_args
 from snakemake.iocontainers import ResourceList
 from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file

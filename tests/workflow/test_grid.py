@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, configuration, copy_project, plan, unedited
+from planning import ROOT, configuration, copy_project, plan, unedited
 
 from lib.grid import Grid, expand
 from lib.settings import Settings, SettingsError, load_settings
@@ -129,6 +129,11 @@ def refusal(root: Path, change: Callable[[dict], object]) -> str:
     return str(error.value)
 
 
+def named(value: object) -> str:
+    """Return the name of a case: what its message must hold."""
+    return " ".join(value) if isinstance(value, tuple) else "change"
+
+
 def spec(paper: dict, name: str = "table1") -> dict:
     return paper["artefacts"][name]["spec"]
 
@@ -165,6 +170,7 @@ def series(paper: dict) -> dict:
         (lambda paper: paper["variants"]["film"].update(fusion="flim"), ("flim", "concat, film, gated_concat")),
         (lambda paper: paper["variants"]["film"].update(audio="conv2d"), ("conv2d", "conv1d")),
     ],
+    ids=named,
 )
 def test_an_unknown_name_in_a_paper_is_one_line(
     root: Path, change: Callable[[dict], object], parts: tuple[str, ...]
@@ -193,6 +199,7 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: paper["training"]["ave"].pop("code"), ("training.ave", "code")),
         (lambda paper: paper["learning_rates"].pop("code"), ("learning_rates", "code")),
     ],
+    ids=named,
 )
 def test_what_a_paper_leaves_open_is_one_line_before_any_job(
     root: Path, change: Callable[[dict], object], parts: tuple[str, ...]
@@ -230,3 +237,21 @@ def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell() -> 
     assert both.cells["music", "sum", "fgsm"] == over(EVERY, 0.006, 0.5)
     assert both.cells["ave", "concat", "fgsm"] == over(EVERY, 0.006)
     assert set(both.artefacts) == {*grid().artefacts, ("second", "table2")}
+
+
+def test_a_difference_needs_the_cells_of_both_sides() -> None:
+    made = settings()
+    paper = copy.deepcopy(made.papers["tian2021"])
+    film = {"keys": {"fusion": "FiLM"}, "read": {"dataset": "music", "variant": "film", "attack": "pgd"}}
+    columns = [
+        {"name": "X_A", "condition": {"modality": "audio", "epsilon": "small"}},
+        {"name": "X_V", "condition": {"modality": "visual", "epsilon": "large"}},
+        {"name": "Avg", "mean": ["X_A", "X_V"], "against": {"variant": "sum"}},
+        {"name": "RI", "sum": ["X_A", "Avg"], "against": {"variant": "concat"}},
+    ]
+    spec(paper, "table2").update(rows=[film], columns=columns)
+    paper["artefacts"] = {"table2": paper["artefacts"]["table2"]}
+    read = {("audio", 0.006), ("visual", 0.012)}
+    assert expand(replace(made, papers={"tian2021": paper})).cells == {
+        ("music", variant, "pgd"): read for variant in ("film", "sum", "concat")
+    }

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from project import ROOT, files
+from planning import ROOT, files
 
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 PROGRAMS = sorted((ROOT / "scripts").glob("*.py"))
@@ -60,7 +60,7 @@ def test_inputs_outputs_and_parameters_have_names(name: str) -> None:
     has = directives(RULES[name])
     for keyword in ("input", "output", "params", "resources"):
         for line in has.get(keyword, "").splitlines():
-            assert not line or re.match(r"        \w+=|         ", line), line
+            assert not line or re.match(r"        (\w+=| |\),$)", line), line
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -87,6 +87,11 @@ def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
     program = re.search(r"python scripts/(\w+\.py) ", has["shell"])[1]
     assert (ROOT / "scripts" / program).is_file()
     assert f'code=plan.code("{program}"' in has["params"]
+
+
+def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
+    assert 'plan.code("attack.py", "variant", "objective", "attack")' in RULES["attack"]
+    assert 'plan.code("train.py", "variant", "objective")' in RULES["train"]
 
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:

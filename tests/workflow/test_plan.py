@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from project import configuration, copy_project, plan, replace, unedited
+from planning import configuration, copy_project, plan, replace, unedited
 
 from lib.plan import Plan, canonical, count_rows
 from lib.settings import SettingsError
@@ -28,6 +28,9 @@ def paper() -> Plan:
 
 def job(**wildcards: str) -> SimpleNamespace:
     return SimpleNamespace(**wildcards)
+
+
+CONCAT = job(dataset="music", variant="concat")
 
 
 # Clips: classes times clips per class in three splits (demo), lines of the released lists (paper). Shards hold 150 and
@@ -104,7 +107,7 @@ def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the
 
 def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
     default = configuration(unedited())["tian2021"]
-    other = {
+    other = default | {
         "epsilon": "printed", "epsilon_space": "pixel", "visual_pooling": "max",
         "learning_rates": "paper", "training": "paper", "model_state": "latest",
     }  # fmt: skip
@@ -132,14 +135,45 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
     ]
 
 
+def test_batch_statistics_of_a_replica_are_the_papers_share_of_a_batch() -> None:
+    default = configuration(unedited())["tian2021"]
+    for scale in ("demo", "paper"):
+        whole, replica = (
+            json.loads(plan(unedited(), scale=scale, tian2021=default | {"batch_norm": choice}).recipe(CONCAT))
+            for choice in ("batch", "replica")
+        )
+        assert replica == whole | {"replica_size": 12}
+        assert "replica_size" not in whole
+
+
+@pytest.mark.parametrize(("scale", "whole", "half"), [("paper", 65535, 33075), ("demo", 16383, 8268)])
+def test_half_a_window_is_for_the_test_clips_of_ave(scale: str, whole: int, half: int) -> None:
+    default = configuration(unedited())["tian2021"]
+    ave = job(dataset="ave", variant="concat")
+    made = plan(unedited(), scale=scale, tian2021=default | {"ave_test_window": "half"})
+    assert f"--audio-samples={half}" in made.test_views(ave)
+    assert f"--audio-samples={whole}" in made.training_views(ave)
+    assert f"--audio-samples={whole}" in made.test_views(CONCAT)
+    assert f"--audio-samples={whole}" in plan(unedited(), scale=scale).test_views(ave)
+
+
+def test_the_released_audio_is_one_rate_that_is_taken_for_another() -> None:
+    rates = {
+        recipe: {option for option in plan(unedited(), audio_recipe=recipe).pack_options(CONCAT) if "rate=1" in option}
+        for recipe in ("resampled", "released")
+    }
+    assert rates == {
+        "resampled": {"--audio-rate=11025"},
+        "released": {"--audio-rate=11000", "--stated-audio-rate=11025"},
+    }
+
+
 def test_a_choice_of_attacking_leaves_training_alone() -> None:
     default = configuration(unedited())["tian2021"]
-    other = plan(
-        unedited(), tian2021=default | {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest"}
-    )
-    same, concat = plan(unedited()), job(dataset="music", variant="concat")
-    for told in ("model_spec", "recipe", "view_options", "weights_options"):
-        assert getattr(same, told)(concat) == getattr(other, told)(concat)
+    attacking = {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest", "ave_test_window": "half"}
+    same, other = plan(unedited()), plan(unedited(), tian2021=default | attacking)
+    for told in ("model_spec", "recipe", "training_views", "weights_options"):
+        assert getattr(same, told)(CONCAT) == getattr(other, told)(CONCAT)
 
 
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
@@ -154,7 +188,8 @@ def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
 def test_one_gpu_unless_none_is_to_be_used(device: str, gpus: int) -> None:
     made = plan(unedited(), device=device)
     assert made.gpus == gpus
-    assert f"--device={device}" in made.view_options(job())
+    assert f"--device={device}" in made.training_views(CONCAT)
+    assert f"--device={device}" in made.test_views(CONCAT)
 
 
 def test_memory_and_time_grow_with_each_attempt(paper: Plan) -> None:
@@ -218,7 +253,7 @@ def test_a_new_scale_changes_no_parameter_that_it_does_not_name(tmp_path: Path) 
     before, after = plan(unedited()), plan(root)
     concat = job(dataset="music", variant="concat", attack="mim")
     assert before.attack_options(concat) != after.attack_options(concat)
-    for told in ("model_spec", "recipe", "pack_options", "view_options", "conditions"):
+    for told in ("model_spec", "recipe", "pack_options", "training_views", "conditions"):
         assert getattr(before, told)(concat) == getattr(after, told)(concat)
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from project import Run, configuration, copy_project, replace, snakemake, unedited
+from planning import Run, configuration, copy_project, replace, snakemake, unedited
 
 from lib.settings import SettingsError, load_settings
 

@@ -40,12 +40,13 @@ def expand(settings: Settings) -> Grid:
         for name, variant in facts["variants"].items():
             if grid.variants.setdefault(name, (paper, variant))[1] != variant:
                 raise SettingsError(f"variant {name} means different nets in {grid.variants[name][0]} and {paper}")
-        epsilons = facts["epsilons"][settings.config[paper]["epsilon"]]
+        epsilons = _chosen_epsilons(facts, settings.config[paper], f"workflow/papers/{paper}.yaml")
         sweep = settings.scale["sweep"] or facts["sweep"]
         for name, artefact in facts["artefacts"].items():
             where = f"workflow/papers/{paper}.yaml: artefacts.{name}"
             if artefact["kind"] == "table":
                 spec = _resolved(artefact["spec"], epsilons, where)
+                _check_columns(spec["columns"], where)
                 needs = list(_table_needs(spec))
             else:
                 spec = {**artefact["spec"], "epsilons": sweep}
@@ -61,6 +62,24 @@ def expand(settings: Settings) -> Grid:
     return grid
 
 
+def _chosen_epsilons(facts: Mapping, choices: Mapping, where: str) -> Mapping[str, float]:
+    """Return the strengths that are chosen; the other choices are checked, which the recipes need later."""
+    chosen = [("epsilons", choices["epsilon"]), ("learning_rates", choices["learning_rates"])]
+    for key, name in chosen:
+        _check_given(facts[key], name, f"{where}: {key}")
+    if choices["batch_norm"] == "replica":
+        _check_given(facts, "replica_size", where)
+    for dataset in facts["datasets"]:
+        _check_given(facts["training"], dataset, f"{where}: training")
+        _check_given(facts["training"][dataset], choices["training"], f"{where}: training.{dataset}")
+    return facts["epsilons"][choices["epsilon"]]
+
+
+def _check_given(given: Mapping, name: str, where: str) -> None:
+    if name not in given:
+        raise SettingsError(f"{where}: {name} must be given; given are {', '.join(given)}")
+
+
 def _resolved(spec: Mapping, epsilons: Mapping[str, float], where: str) -> dict:
     columns = []
     for column in spec["columns"]:
@@ -70,7 +89,10 @@ def _resolved(spec: Mapping, epsilons: Mapping[str, float], where: str) -> dict:
                 raise SettingsError(f"{where}: epsilon {condition['epsilon']!r} is none of {', '.join(epsilons)}")
             condition["epsilon"] = epsilons[condition["epsilon"]]
         columns.append({**column, "condition": condition} if condition else column)
-    caption = spec["caption"].format(**{name: f"{value:g}" for name, value in epsilons.items()})
+    try:
+        caption = spec["caption"].format_map({name: f"{value:g}" for name, value in epsilons.items()})
+    except KeyError as error:
+        raise SettingsError(f"{where}: caption: {error} is none of {', '.join(epsilons)}") from None
     return {**spec, "columns": columns, "caption": caption}
 
 
@@ -82,6 +104,17 @@ def _table_needs(spec: Mapping) -> Iterator[tuple[Key, tuple[str, float]]]:
                     read = {**row["read"], **place, **condition}
                     key = (read["dataset"], read["variant"], read["attack"])
                     yield key, (condition["modality"], condition.get("epsilon", 0.0))
+
+
+def _check_columns(columns: list[Mapping], where: str) -> None:
+    above: list[str] = []
+    for column in columns:
+        for part in (*column.get("mean", ()), *column.get("sum", ())):
+            if part not in above:
+                raise SettingsError(
+                    f"{where}: {part!r} is none of the columns above {column['name']}: {', '.join(above)}"
+                )
+        above.append(column["name"])
 
 
 def _conditions_of(column: Mapping, columns: list[Mapping]) -> Iterator[Mapping]:

@@ -30,6 +30,8 @@ class Plan:
         self.scripts = settings.root / "scripts"
         self.grid: Grid = expand(settings)
         self._check_registered()
+        # Here and not when a rule asks, so that a missing list is one line before any job.
+        self._clips = {dataset: self._count_clips(dataset) for dataset in settings.datasets}
 
     @classmethod
     def load(cls, root: str | Path, config: Mapping) -> "Plan":
@@ -289,13 +291,7 @@ class Plan:
 
     def clips(self, dataset: str) -> int:
         """How many clips a dataset's manifest will have; known before anything is made."""
-        if dataset not in self._clips:
-            self._clips[dataset] = self._count_clips(dataset)
         return self._clips[dataset]
-
-    @cached_property
-    def _clips(self) -> dict[str, int]:
-        return {}
 
     def _count_clips(self, dataset: str) -> int:
         facts = self.settings.datasets[dataset]

@@ -47,6 +47,8 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     papers = {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
+        if name not in config:
+            raise SettingsError(f"config.yaml: paper {name} needs a section {name} with its choices")
         papers[name] = read_yaml(root / f"workflow/papers/{name}.yaml")
         check(papers[name], schemas / "paper.json", f"workflow/papers/{name}.yaml")
     datasets = {}
@@ -55,6 +57,9 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
         given = dict(config["datasets"].get(name, {}))
+        unused = sorted({"table", "classes"} & set(given))
+        if unused and given.get("source") != "local":
+            raise SettingsError(f"config.yaml: datasets.{name}: {', '.join(unused)} needs `source: local`")
         class_names_from = given.pop("classes", "dataset")
         datasets[name] = {
             "source": scale["source"],
@@ -94,14 +99,14 @@ def check(value: object, schema_path: Path, file: str) -> None:
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
-        raise SettingsError(f"{file}: {_one_line(errors[0])}")
+        raise SettingsError(" ".join(f"{file}: {_one_line(errors[0])}".split()))
 
 
 def _one_line(error: jsonschema.ValidationError) -> str:
     key = ".".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))
+        unknown = sorted(set(error.instance) - set(known), key=str)
         where = "" if key == "top level" else f"{key}: "
         given = ", ".join(f"{name} = {error.instance[name]!r}" for name in unknown)
         return f"{where}unknown key {given}; allowed are {', '.join(known)}"

@@ -49,7 +49,7 @@ rule manifest_of_lists:
         media=plan.media_folder,
         code=plan.code("manifest.py"),
     shell:
-        "python scripts/manifest.py tian2021 --train {input.train:q} --val {input.val:q} --test {input.test:q}"
+        "python scripts/manifest.py lists --train {input.train:q} --val {input.val:q} --test {input.test:q}"
         " --classes {params.classes:q} --folder {params.media:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 

@@ -91,7 +91,7 @@ def _refuse_repeats(table: str | Path, hashes: array) -> None:
             first[clip_id] = where
 
 
-def tian2021_clips(lists: Mapping[str, str | Path], classes: Iterable[str], folder: str | Path) -> Iterator[Clip]:
+def released_clips(lists: Mapping[str, str | Path], classes: Iterable[str], folder: str | Path) -> Iterator[Clip]:
     """Yield the clips of the released lists, given as {split: file}, in the order train, val, test.
 
     Every row becomes a clip, because splits come from the lists, not from what is there. A row whose file is

@@ -1,17 +1,7 @@
 """One whole run for all end-to-end tests; each test that changes anything works in a copy of its own."""
 
-from dataclasses import dataclass
-
 import pytest
 from project import Project
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The project after `snakemake all` from nothing, and what Snakemake wrote."""
-
-    project: Project
-    output: str
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +11,13 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def finished(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """`snakemake all` from nothing. Never changed: `finished_copy` is for that."""
     project = untouched.copy(tmp_path_factory.mktemp("finished") / "project")
     assert not project.results.exists()
     assert not project.published.exists()
-    return Finished(project, project.make("all"))
+    project.make("all")
+    return project
 
 
 @pytest.fixture
@@ -36,6 +27,6 @@ def fresh_copy(untouched: Project, tmp_path) -> Project:
 
 
 @pytest.fixture
-def finished_copy(finished: Finished, tmp_path) -> Project:
+def finished_copy(finished: Project, tmp_path) -> Project:
     """A copy of the finished project."""
-    return finished.project.copy(tmp_path / "project")
+    return finished.copy(tmp_path / "project")

@@ -53,7 +53,6 @@ def test_an_edit_makes_anew_what_it_touches(finished_copy, module, definition, e
     assert finished_copy.plan() == expected
 
 
-@pytest.mark.xfail(strict=True, reason="nets have availability.csv, which the check writes, as an input like any other")
 def test_another_smallest_share_makes_no_net_anew(finished_copy):
     """The share of usable clips that is asked for shapes no clip: only the check of it is made again."""
     planned = finished_copy.plan("--config", "minimum_share=0.5", "--")

@@ -27,7 +27,7 @@ class Long:
 @pytest.fixture(scope="module")
 def uninterrupted(finished, tmp_path_factory) -> Long:
     """The finished project's clips with a longer training, done once in one go."""
-    project = finished.project.copy(tmp_path_factory.mktemp("long") / "project")
+    project = finished.copy(tmp_path_factory.mktemp("long") / "project")
     project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(epochs=EPOCHS))
     project.make(MODEL)
     assert json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"] == 0

@@ -21,7 +21,7 @@ def own_clips(finished, fresh_copy) -> Project:
     project = fresh_copy
     project.edit_yaml("config.yaml", lambda config: config.update(datasets={"music": OWN}))
     project.edit_yaml("workflow/papers/tian2021.yaml", _one_net)
-    rendered = finished.project.results / "data/music"
+    rendered = finished.results / "data/music"
     (project.root / "F").mkdir()
     with (rendered / "manifest.csv").open(encoding="utf-8", newline="") as file:
         clips = sorted(csv.DictReader(file), key=lambda clip: clip["split"] != "train")
@@ -81,7 +81,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
 
     places = ("paper", "fusion", "column", "published", "n", "seeds", "scale")
     rows = {tuple(row[name] for name in places) for row in read_table(own_clips, TABLE2)}
-    of_rendered_clips = {tuple(row[name] for name in places) for row in read_table(finished.project, TABLE2)}
+    of_rendered_clips = {tuple(row[name] for name in places) for row in read_table(finished, TABLE2)}
     assert rows == {row for row in of_rendered_clips if row[1] == "Sum" and not row[2].startswith("Unimodal")}
 
 

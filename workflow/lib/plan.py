@@ -236,7 +236,7 @@ class Plan:
     # Resources
 
     def threads(self, kind: str) -> int:
-        """Threads of a job of this kind."""
+        """Threads of a job of this kind. torch gets these, whatever --cores allows: its sums depend on their number."""
         return self.settings.scale["threads"][kind]
 
     def memory_mb(self, kind: str) -> Callable[[Wildcards, int], int]:

@@ -22,9 +22,10 @@ rule attack:
         key=plan.cell_key,
         options=plan.test_views,
         attack_options=plan.attack_options,
+        torch_threads=plan.threads("attack"),
         code=plan.code("attack.py", "variant", "objective", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --threads {threads} --code {params.code}"
+        " --threads {params.torch_threads} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -23,7 +23,8 @@ rule train:
     input:
         shards=plan.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",
-        availability="results/{scale}/data/{dataset}/availability.csv",
+        # It must be there, and says nothing that changes a net: the clips themselves are in the shards.
+        availability=ancient("results/{scale}/data/{dataset}/availability.csv"),
         imagenet_weights=plan.imagenet_weights,
     output:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
@@ -45,9 +46,10 @@ rule train:
         recipe=plan.recipe,
         options=plan.training_views,
         weights_options=plan.weights_options,
+        torch_threads=plan.threads("train"),
         code=plan.code("train.py", "variant", "objective"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} {params.options:q} {params.weights_options:q}"
-        " --seed {wildcards.seed} --threads {threads} --code {params.code}"
+        " --seed {wildcards.seed} --threads {params.torch_threads} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"

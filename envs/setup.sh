@@ -31,9 +31,10 @@ if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv; then
   rm -rf .venv-tools
 fi
 
+# Compiled once here and not by every job: torch alone takes two seconds to compile.
 # uv takes seconds where pip takes minutes. Where it cannot reach the index that pip is set up with, pip does it.
 if .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt &&
-   .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "$requirements"; then
+   .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r "$requirements"; then
   :
 else
   echo "uv could not install the environment; trying pip, which takes some minutes" >&2

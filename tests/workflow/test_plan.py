@@ -33,14 +33,13 @@ def job(**wildcards: str) -> SimpleNamespace:
 CONCAT = job(dataset="music", variant="concat")
 
 
-# Clips: classes times clips per class in three splits (demo), lines of the released lists (paper). Shards hold 150 and
-# 500 of them.
+# Clips: classes times clips per class in three splits (demo), lines of the released lists (paper). Shards hold 500.
 @pytest.mark.parametrize(
     ("scale", "dataset", "clips", "shards"),
     [
-        ("demo", "music", 11 * (24 + 4 + 10), 3),
-        ("demo", "kinetics_sounds", 27 * (12 + 2 + 4), 4),
-        ("demo", "ave", 28 * (12 + 2 + 4), 4),
+        ("demo", "music", 11 * (24 + 4 + 10), 1),
+        ("demo", "kinetics_sounds", 27 * (12 + 2 + 4), 1),
+        ("demo", "ave", 28 * (12 + 2 + 4), 2),
         ("paper", "music", 312 + 104 + 104, 2),
         ("paper", "kinetics_sounds", 9309 + 3103 + 3104, 32),
         ("paper", "ave", 3339 + 402 + 402, 9),
@@ -56,10 +55,10 @@ def test_shards_are_known_before_anything_is_made(scale: str, dataset: str, clip
 
 def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) -> None:
     table = tmp_path / "clips.csv"
-    table.write_text("clip_id,path,label,split\n" + "a,a.mp4,flute,train\n" * 151 + "\n", encoding="utf-8")
+    table.write_text("clip_id,path,label,split\n" + "a,a.mp4,flute,train\n" * 501 + "\n", encoding="utf-8")
     own = {"source": "local", "table": str(table), "folder": "/media", "classes": "table"}
     made = plan(unedited(), datasets={"music": own})
-    assert made.clips("music") == 151
+    assert made.clips("music") == 501
     assert len(made.shards(job(dataset="music"))) == 2
     assert made.table(job(dataset="music")) == str(table)
     assert made.media_folder(job(dataset="music")) == "/media"

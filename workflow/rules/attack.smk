@@ -27,5 +27,5 @@ rule attack:
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --threads {params.torch_threads} --code {params.code}"
+        " --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -19,11 +19,13 @@ rule imagenet_weights:
 
 
 rule train:
-    """Train one variant with one seed; a killed job goes on after its last whole epoch."""
+    """Train one variant with one seed; a killed job goes on after its last whole epoch.
+
+    availability.csv must be there, but its age makes no net anew: what changes a net is in the shards.
+    """
     input:
         shards=plan.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",
-        # It must be there, and says nothing that changes a net: the clips themselves are in the shards.
         availability=ancient("results/{scale}/data/{dataset}/availability.csv"),
         imagenet_weights=plan.imagenet_weights,
     output:
@@ -51,5 +53,5 @@ rule train:
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} {params.options:q} {params.weights_options:q}"
-        " --seed {wildcards.seed} --threads {params.torch_threads} --code {params.code}"
+        " --seed {wildcards.seed} --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"

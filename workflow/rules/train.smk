@@ -19,10 +19,7 @@ rule imagenet_weights:
 
 
 rule train:
-    """Train one variant with one seed; a killed job goes on after its last whole epoch.
-
-    availability.csv must be there, but its age makes no net anew: what changes a net is in the shards.
-    """
+    """Train a variant with one seed; killed, it goes on after its last epoch. Newer availability makes no net anew."""
     input:
         shards=plan.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",

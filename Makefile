@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 activate := . .venv/bin/activate
 
-.PHONY: help setup demo test lint lock clean
+.PHONY: help setup demo test bench lint lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -16,6 +16,9 @@ demo: setup ## remake every table and figure at the demo scale, on CPU, without 
 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
+
+bench: setup ## time the attack loop against a textbook loop
+	@$(activate) && python benchmarks/attack_loop.py
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

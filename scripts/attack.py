@@ -20,7 +20,7 @@ from avrobust.memory import keep_freed_memory
 from avrobust.models.files import load_model
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, progress, run
-from avrobust.provenance import Meter, pick_device
+from avrobust.provenance import Meter, prepare_device
 
 log = logging.getLogger("attack")
 
@@ -72,7 +72,7 @@ def main() -> None:
     given = arguments()
     keep_freed_memory()
     torch.set_num_threads(given.threads)
-    device = pick_device(given.device)
+    device = prepare_device(given.device)
     meter = Meter(device)
     model, _ = load_model(given.model, given.model_state, device)
     store, attack = Store(given.shards), load(ATTACKS, given.attack)

@@ -30,7 +30,7 @@ from avrobust.models.files import save_model
 from avrobust.models.weights import load_imagenet
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, run
-from avrobust.provenance import Meter, pick_device
+from avrobust.provenance import Meter, prepare_device
 from avrobust.training.loop import TrainingRecipe, history_csv, train
 
 log = logging.getLogger("train")
@@ -62,7 +62,7 @@ def main() -> None:
     given = arguments()
     keep_freed_memory()
     torch.set_num_threads(given.threads)
-    device = pick_device(given.device)
+    device = prepare_device(given.device)
     meter = Meter(device)
     spec, views = ModelSpec(**given.model_spec), Recipe(given.audio_samples, given.frame_size)
     recipe = TrainingRecipe(**given.recipe)
@@ -77,8 +77,10 @@ def main() -> None:
     if len(train_indices) < recipe.batch_size:
         raise UserError(
             f"{len(train_indices)} clips to train on make no batch of {recipe.batch_size}; see the dataset's "
-            "availability.csv, or lower the scale's batch_size"
+            "availability.csv, or lower the batch size (training, in the scale or the paper)"
         )
+    if not len(validation_indices):
+        raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
     training = TrainingViews(store, train_indices, views, model.modalities, given.seed)
     batches = ShuffledBatches(len(training), recipe.batch_size, given.seed)
     validation = EvaluationViews(store, validation_indices, views, model.modalities)

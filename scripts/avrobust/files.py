@@ -1,7 +1,6 @@
 """Files that are either whole or absent: everything is written beside its place and then renamed."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +11,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds.
 
     The temporary name keeps the suffix, because some writers choose their format by it. A block that
-    raises leaves `path` as it was.
+    raises leaves `path` as it was; what a kill leaves behind, the next run overwrites: a file has one writer.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".part-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".part-{path.name}")
     try:
         yield temporary
         temporary.replace(path)

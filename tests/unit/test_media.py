@@ -260,6 +260,14 @@ def test_a_short_file(folder):
     assert media.read(path, None, None, FORM).faults == ("too_short",)
 
 
+@pytest.mark.parametrize(("seconds", "faults"), [(2.5, ("sound_ends_early",)), (4.5, ())])
+def test_sound_has_to_reach_the_middle_frame(folder, seconds, faults):
+    """Evaluation looks at the middle of the picture; where there is no sound, there is nothing to hear."""
+    path = folder / "early.mp4"
+    ffmpeg(*PICTURE, *SOUND, *H264, "-c:a", "aac", "-af", f"atrim=duration={seconds}", "-t", "7", path)
+    assert media.read(path, None, None, FORM).faults == faults
+
+
 def test_a_file_cut_short(folder, ordinary):
     path = folder / "cut.mp4"
     data = ordinary.read_bytes()

@@ -1,10 +1,8 @@
 """Packing: a manifest of good and bad files becomes a shard and one row of availability each."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,6 @@ from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form
 from avrobust.data.store import Store
-from avrobust.program import UserError
 
 PROGRAM = Path(__file__).parents[2] / "scripts" / "pack.py"
 CLASSES = ("flute", "tuba")
@@ -97,31 +94,6 @@ def test_the_number_of_processes_changes_nothing(folder, tmp_path):
     two = pack(folder, tmp_path / "2.arrow", "drop", 2)
     assert one == two
     assert (tmp_path / "1.arrow").read_bytes() == (tmp_path / "2.arrow").read_bytes()
-
-
-def test_items_are_taken_no_faster_than_they_are_used():
-    taken = []
-
-    def given():
-        for number in range(50):
-            taken.append(number)
-            yield number
-
-    made = packing.in_order(partial(pow, 2), given(), 2)
-    assert [next(made) for _ in range(3)] == [(0, 1), (1, 2), (2, 4)]
-    assert len(taken) <= 3 + 2 * packing.CLIPS_UNDER_WAY
-    assert list(made)[-1] == (49, 2**49)
-    assert taken == list(range(50))
-
-
-def test_an_error_of_ours_is_not_hidden():
-    with pytest.raises(ZeroDivisionError):
-        list(packing.in_order(partial(divmod, 1), [1, 0], 2))
-
-
-def test_a_process_that_dies_is_an_error_that_names_its_clips():
-    with pytest.raises(UserError, match=r"died.* at one of: 3"):
-        list(packing.in_order(os._exit, [3], 2))
 
 
 def run(folder: Path, output: Path, *arguments: str) -> subprocess.CompletedProcess:

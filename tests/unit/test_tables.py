@@ -1,6 +1,7 @@
 """Tables: a small one worked by hand, the layout's mistakes, stacking, and the programs as users run them."""
 
 import csv
+import dataclasses
 import io
 import json
 import subprocess
@@ -25,6 +26,8 @@ AUDIO, VISUAL, BOTH = ("audio", 0.012), ("visual", 0.012), ("both", 0.006)
 READ = {"dataset": "music", "variant": "concat", "attack": "fgsm"}
 SPEC = {
     "title": "Table 9",
+    "citation": "Hand et al",
+    "sources": {"music": "lists"},
     "caption": "By hand.",
     "keys": ["dataset", "attack"],
     "columns": [
@@ -107,16 +110,18 @@ def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None
 
 
 def test_a_rate_of_nothing_tells_what_the_clips_allow(cells: Cells) -> None:
-    notes = {(entry.keys[1], entry.column): entry.note for entry in measure(layout(SPEC), cells, PUBLISHED)}
-    assert notes.pop(("FGSM", "X_AV")) == "all clips alike, nothing to resample; rule of three: up to 75.00"
-    assert notes.pop(("FGSM", "X_A")) == "misprint"
-    assert not any(notes.values())
+    """0 of 4 clips: at most 300 / 4 %, so a printed 74 would lie inside, as it would for 1 of 4."""
+    entries = {(entry.keys[1], entry.column): entry for entry in measure(layout(SPEC), cells, PUBLISHED)}
+    nothing = entries["FGSM", "X_AV"]
+    assert (nothing.ours, nothing.low, nothing.high) == (0.0, 0.0, 75.0)
+    assert [place for place, entry in entries.items() if entry.note] == [("FGSM", "X_A")]
 
 
 def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
     table = layout(SPEC)
     rows = lines(tidy(table, measure(table, cells, PUBLISHED), "demo"))
-    assert ",".join(rows[0]) == ("dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,note")
+    fields = "dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,source,note"
+    assert ",".join(rows[0]) == fields
     assert [row["column"] for row in rows] == 2 * [column["name"] for column in SPEC["columns"]]
     assert rows[0] == {
         "dataset": "MUSIC",
@@ -131,6 +136,7 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
         "n": "4",
         "seeds": "2",
         "scale": "demo",
+        "source": "lists",
         "note": "",
     }
     assert [rows[7][name] for name in ("published", "difference", "inside")] == ["", "", ""]
@@ -144,9 +150,13 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert "| 0.00 [0.00, 0.00] |" in text
     assert "(99.00) |" in text
     assert "music: n = 4 clips, 2 seeds; one clip is 25.00 points." in text
-    assert "not comparable with the published ones" in text
+    assert "Published values: Hand et al. In %" in text
+    assert "not comparable" not in text
+    own = dataclasses.replace(table, sources={"music": "local", "ave": "render"})
+    assert "The clips are the user's own and rendered: these numbers are not comparable" in markdown(
+        own, measure(own, cells, PUBLISHED), "paper"
+    )
     assert "- MUSIC, FGSM, ✗A: misprint" in text
-    assert "not comparable" not in markdown(table, measure(table, cells, PUBLISHED), "paper")
 
 
 @settings(deadline=None, max_examples=10)
@@ -189,7 +199,7 @@ def test_rounding_has_no_negative_zero() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colums": []}, "table: unknown colums; known are caption, columns, keys, rows, title"),
+        ({"colums": []}, "table: unknown colums; known are caption, citation, columns, keys, rows, sources, title"),
         ({"columns": [{"condition": {}}]}, "column 1: name must be given"),
         ({"columns": [{"name": "Avg", "mean": ["X_A"]}]}, "column 'Avg': X_A is no column above it"),
         ({"columns": [{"name": "a"}]}, "exactly one of condition, mean, sum"),

@@ -49,6 +49,11 @@ def test_a_window_over_the_ends_is_zero_there():
     assert (views.window(ramp(10), 9, 8) * 32_768).tolist() == [6, 7, 8, 9, 10, 0, 0, 0]
 
 
+def test_a_window_beyond_the_sound_is_silent():
+    assert (views.window(ramp(10), 13, 8) * 32_768).tolist() == [10, 0, 0, 0, 0, 0, 0, 0]
+    assert not views.window(ramp(10), 16, 8).any() and not views.window(ramp(10), 999, 8).any()
+
+
 def test_a_clip_shorter_than_the_window_is_repeated_first():
     """Three samples repeated 8 // 3 + 1 = 3 times make nine, of which the window takes eight."""
     assert (views.window(ramp(3), 4, 8) * 32_768).tolist() == [1, 2, 3, 1, 2, 3, 1, 2]

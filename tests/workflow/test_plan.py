@@ -246,6 +246,11 @@ def test_rows_are_lines_that_are_not_empty(tmp_path_factory: pytest.TempPathFact
     assert count_rows(path) == lines.count("a,b")
 
 
+def test_a_line_break_within_quotes_is_no_new_row(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text('clip_id,path\n"a\nb",c\nd,e\n', encoding="utf-8")
+    assert count_rows(tmp_path / "list.csv") == 3
+
+
 def test_a_new_scale_changes_no_parameter_that_it_does_not_name(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")

@@ -48,6 +48,11 @@ def expand(settings: Settings) -> Grid:
                 spec = _resolved(artefact["spec"], epsilons, where)
                 _check_columns(spec["columns"], where)
                 needs = list(_table_needs(spec))
+                used = sorted({dataset for (dataset, _, _), _ in needs})
+                spec["sources"] = {
+                    name: settings.datasets[name]["source"] for name in used if name in settings.datasets
+                }
+                spec["citation"] = facts["citation"]
             else:
                 spec = {**artefact["spec"], "epsilons": sweep}
                 needs = list(_sweep_needs(spec, sweep))

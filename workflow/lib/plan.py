@@ -4,6 +4,7 @@ Every method that a rule calls takes wildcards and returns plain values; whateve
 (sorted keys, no spaces), so that equal parameters are equal texts and re-run nothing.
 """
 
+import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -299,7 +300,7 @@ class Plan:
             return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
         if facts["source"] == "lists":
             return sum(count_rows(self.settings.root / path) for path in facts["lists"].values())
-        return count_rows(Path(facts["table"])) - 1
+        return count_rows(Path(facts["table"])) - 1  # its header
 
     def _entries(self, part: str, wildcards: Wildcards) -> list[str]:
         if part == "attack":
@@ -331,10 +332,10 @@ def canonical(value: object) -> str:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of lines of a text file that are not empty; SettingsError if there is no such file."""
+    """Return the number of rows of a CSV file that are not empty; SettingsError if there is no such file."""
     try:
-        with path.open("rb") as file:
-            return sum(1 for line in file if line.strip())
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            return sum(1 for row in csv.reader(file) if any(map(str.strip, row)))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; it is the list of clips of a dataset") from None
 

@@ -97,4 +97,4 @@ rule publish:
     conda:
         "../../envs/environment.yaml"
     shell:
-        "cp {input.made:q} {output.published:q} 2> {log:q}"
+        "cp {input.made:q} {output.published:q}.part 2> {log:q} && mv {output.published:q}.part {output.published:q}"

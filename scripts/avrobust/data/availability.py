@@ -141,5 +141,6 @@ class Tally:
         if problems:
             raise UserError(
                 f"too few clips, at least {minimum_share:g} of each split and one of each class are needed: "
-                f"{'; '.join(problems)}. The parts say which; add the files or lower the minimum share"
+                f"{'; '.join(problems)}. The parts say which; lower the minimum share, or add files and read them "
+                "again: snakemake --forcerun manifest_of_lists manifest_of_table pack -- all"
             )

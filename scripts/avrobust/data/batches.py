@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from avrobust.data import views
 from avrobust.data.store import Store
+from avrobust.program import UserError
 
 # Up to this many clips, starting worker processes costs more than the decoding that they take over.
 CLIPS_PER_WORKER = 1000
@@ -24,6 +25,7 @@ class EvaluationViews(Dataset):
     """The centre view of each of `indices`: keys are positions in `indices`."""
 
     def __init__(self, store: Store, indices: Sequence[int], recipe: views.Recipe, modalities: Sequence[str]):
+        refuse_several_labels(store, indices)
         self.store, self.indices, self.recipe, self.modalities = store, indices, recipe, tuple(modalities)
 
     def __len__(self) -> int:
@@ -50,6 +52,7 @@ class TrainingViews(Dataset):
         modalities: Sequence[str],
         seed: int,
     ):
+        refuse_several_labels(store, indices)
         self.store, self.indices, self.recipe, self.modalities = store, indices, recipe, tuple(modalities)
         self.seed = seed
 
@@ -82,6 +85,16 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             yield [(self.epoch, int(position)) for position in order[start : start + self.batch_size]]
+
+
+def refuse_several_labels(store: Store, indices: Sequence[int]) -> None:
+    """Raise UserError if a clip has several labels: a cross-entropy over classes has one."""
+    several = next((index for index in indices if len(store.labels[index]) != 1), None)
+    if several is not None:
+        raise UserError(
+            f"clip {store.clip_ids[several]} has {len(store.labels[several])} labels; cross-entropy needs exactly one; "
+            "leave one in the table of clips"
+        )
 
 
 def collate(items: list[dict]) -> Batch:

@@ -55,7 +55,8 @@ class Media:
     """A decoded clip: JPEG frames of one size (width, height), int16 mono samples (n,), codes of its faults.
 
     The codes are `no_file`, `empty_file`, `unreadable`, `no_video_stream`, `no_audio_stream`, `no_frames`,
-    `no_samples`, `corrupt_stream` and `too_short`, in this order, each at most once.
+    `no_samples`, `sound_ends_early` (before the middle frame), `corrupt_stream` and `too_short`, in this order,
+    each at most once.
     """
 
     frames: list[bytes]
@@ -107,6 +108,7 @@ def read(path: str | Path, start: float | None, end: float | None, form: Form) -
         "no_audio_stream": audio is None,
         "no_frames": video is not None and not pictures.jpegs,
         "no_samples": audio is not None and not len(samples),
+        "sound_ends_early": 0 < len(samples) < len(pictures.jpegs) * form.audio_rate // (2 * form.frame_rate),
         "corrupt_stream": decoder.failed,
         "too_short": 0 < len(pictures.jpegs) < form.minimum_frames,
     }

@@ -1,30 +1,20 @@
 """From manifest rows to one shard: decode in several processes, write in the manifest's order."""
 
 import gc
-import multiprocessing
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from avrobust.data import media
 from avrobust.data.availability import Outcome
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form, Media
 from avrobust.data.store import PackedClip, ShardWriter
-from avrobust.program import UserError
-
-Given, Made = TypeVar("Given"), TypeVar("Made")
+from avrobust.processes import in_order
 
 # What becomes of a clip that is not ok: left out, or packed as blank frames and silence with its labels,
 # as the loader that Tian & Xu released does.
 FAILED_CLIPS = ("drop", "zero_fill")
-
-# Clips under way for each process: enough that none waits, few enough that memory stays flat.
-CLIPS_UNDER_WAY = 3
 
 
 def pack(
@@ -71,33 +61,6 @@ def pack(
                 height=kept.size[1],
             )
         )
-
-
-def in_order(make: Callable[[Given], Made], given: Iterable[Given], processes: int) -> Iterator[tuple[Given, Made]]:
-    """Yield (item, make(item)) in the order given, made in that many processes, never far ahead.
-
-    One process means this one. Raises UserError if a process dies, and names the items it may have been.
-    """
-    if processes == 1:
-        yield from ((item, make(item)) for item in given)
-        return
-    # Not forked: the libraries in use hold threads and locks.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
-    under_way: deque[tuple[Given, Future[Made]]] = deque()
-    try:
-        for item in given:
-            under_way.append((item, pool.submit(make, item)))
-            if len(under_way) == CLIPS_UNDER_WAY * processes:
-                yield under_way[0][0], under_way[0][1].result()
-                under_way.popleft()
-        while under_way:
-            yield under_way[0][0], under_way[0][1].result()
-            under_way.popleft()
-    except BrokenProcessPool:
-        suspects = "; ".join(str(item) for item, future in under_way if not future.done() or future.exception())
-        raise UserError(f"a decoding process died, from a crash or lack of memory, at one of: {suspects}") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _decoded(folder: Path, form: Form, clip: Clip) -> Media:

@@ -1,12 +1,8 @@
 """Rendered datasets: one mp4 file (H.264, AAC) per clip of the world, and the manifest that lists them."""
 
 import hashlib
-import multiprocessing
-import os
 import re
 import tempfile
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +13,14 @@ from avrobust.data import manifest
 from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.world import MAXIMUM_CLASSES, Footage, class_codes, make_footage
 from avrobust.files import replacing
+from avrobust.processes import in_order
 from avrobust.program import UserError, progress
 
 # The smallest frame side in which a distractor of a twelfth of it is still a shape, and the shortest clip.
 MINIMUM_SIDE, MINIMUM_SECONDS = 32, 0.5
 
 # One thread and bitexact: no trace of the number of cores, of a version or of the date gets into the file.
-# Quality 18 keeps faint textures, which tell classes apart.
+# This quality keeps faint textures, which tell classes apart.
 ENCODING = {
     "f": "mp4",
     "vcodec": "libx264",
@@ -155,16 +152,6 @@ def render_clip(planned: PlannedClip, *, dataset: Dataset, media: Path) -> manif
     )
 
 
-def _end_with_parent() -> None:
-    """End this worker process when the program that started it is killed; idle workers would stay for ever."""
-
-    def watch() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:
     """Write all clips of a dataset into the folder `media`, then the manifest `table`; return their number.
 
@@ -181,9 +168,6 @@ def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:
     for leftover in media.glob(".part-*.mp4"):  # of a run that was killed
         leftover.unlink()
     planned = planned_clips(dataset)
-    # Spawned, not forked, so that it runs alike on every platform and Python version.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent) as pool:
-        rendered = pool.map(partial(render_clip, dataset=dataset, media=media), planned, chunksize=4)
-        clips = list(progress(rendered, label="render", unit="clips", total=len(planned)))
+    rendered = in_order(partial(render_clip, dataset=dataset, media=media), planned, processes)
+    clips = [clip for _, clip in progress(rendered, label="render", unit="clips", total=len(planned))]
     return manifest.write(table, clips)

@@ -36,13 +36,15 @@ def window(samples: np.ndarray, centre: int, length: int) -> np.ndarray:
 
     `samples`: int16 PCM, (n,), n >= 1. A clip shorter than the window is repeated first. The window holds
     [centre - length // 2, centre + length // 2), so an odd length ends with a zero, as in the released code.
+    Beyond the sound it is zero.
     """
     if len(samples) < length:
         samples = np.tile(samples, length // len(samples) + 1)
     half = length // 2
     start, end = max(0, centre - half), min(len(samples), centre + half)
     out = np.zeros(length, np.float32)
-    out[half - (centre - start) : half + (end - centre)] = samples[start:end]
+    if start < end:
+        out[half - (centre - start) : half + (end - centre)] = samples[start:end]
     return out * INT16_SCALE
 
 

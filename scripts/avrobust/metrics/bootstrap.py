@@ -42,6 +42,19 @@ def interval(replicates: np.ndarray, *, level: float = LEVEL) -> tuple[np.ndarra
     return low, high
 
 
+def rule_of_three(rate: float, low: float, high: float, clips: int) -> tuple[float, float]:
+    """The interval (low, high) of a rate in per cent, widened where the rate is exactly 0 or 100.
+
+    Clips that are all alike leave nothing to resample: 95 % of the time, 0 of n stands for at most 3 / n.
+    """
+    bound = min(300 / clips, 100)
+    if rate == 0:
+        return low, max(high, bound)
+    if rate == 100:
+        return min(low, 100 - bound), high
+    return low, high
+
+
 def _counts(generator: np.random.Generator, draws: int, items: int) -> np.ndarray:
     """How often each item is drawn in `draws` samples of `items` out of `items`: (draws, items), float64."""
     picks = generator.integers(items, size=(draws, items)) + items * np.arange(draws)[:, None]

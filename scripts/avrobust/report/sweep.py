@@ -16,7 +16,7 @@ majority is a reference line: its `attack` is left out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from avrobust.metrics.bootstrap import interval, resampled_means
+from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import MAJORITY, Cells, Condition
 from avrobust.program import UserError
 from avrobust.report.csv_text import write_csv_text
@@ -97,13 +97,15 @@ def measure(series: Series, epsilons: Sequence[float], cells: Cells) -> Curve:
     if not reference:
         conditions += [Condition(**series.read, modality=series.modality, epsilon=epsilon) for epsilon in epsilons]
     outcomes = cells.outcomes(conditions)
-    low, high = interval(100 * resampled_means(outcomes.correct))
+    accuracy = 100 * outcomes.correct.mean(axis=(1, 2))
+    ends = zip(accuracy, *interval(100 * resampled_means(outcomes.correct)), strict=True)
+    low, high = zip(*(rule_of_three(*point, outcomes.clips) for point in ends), strict=True)
     return Curve(
         series=series,
         epsilons=[condition.epsilon for condition in conditions],
-        accuracy=(100 * outcomes.correct.mean(axis=(1, 2))).tolist(),
-        low=low.tolist(),
-        high=high.tolist(),
+        accuracy=accuracy.tolist(),
+        low=low,
+        high=high,
         clips=outcomes.clips,
         seeds=len(outcomes.seeds),
     )

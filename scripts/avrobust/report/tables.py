@@ -3,9 +3,12 @@
 The layout is a JSON object:
 
     title, caption   text above the table
+    citation         the paper, for the reader
+    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
     keys             names of what identifies a row, in printed order: ["dataset", "attack"]
     rows             [{"keys": {"dataset": "MUSIC", "attack": "FGSM"},
                        "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}, ...]
+                     `printed_as` changes keys for the search of the published values only;
                      `keys` are printed and matched with the published values, `read` names the cells
     columns          [{"name": "X_A", "header": "✗A",
                        "condition": {"modality": "audio", "epsilon": 0.012}}, ...]
@@ -18,12 +21,12 @@ Rows and columns marked `ours_only` have no published value; all others must hav
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from avrobust.metrics.bootstrap import interval, resampled_means
+from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import Cells, Condition
 from avrobust.program import UserError
 from avrobust.report.csv_text import read_csv
@@ -49,6 +52,7 @@ class Row:
 
     keys: Mapping[str, str]
     read: Mapping[str, str]
+    printed_as: Mapping[str, str] = field(default_factory=dict)
     ours_only: bool = False
 
 
@@ -61,6 +65,8 @@ class Layout:
     keys: Sequence[str]
     columns: Sequence[Column]
     rows: Sequence[Row]
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,7 @@ def layout(spec: object) -> Layout:
             raise UserError(f"row {number}: read must name the {', '.join(missing)}")
         if {*row.keys} != {*table.keys}:
             raise UserError(f"row {number}: keys must be {', '.join(table.keys)}, got {', '.join(row.keys)}")
-    return Layout(table.title, table.caption, tuple(table.keys), tuple(columns), tuple(rows))
+    return replace(table, keys=tuple(table.keys), columns=tuple(columns), rows=tuple(rows))
 
 
 def read_published(path: str | Path, keys: Sequence[str]) -> dict[tuple[str, ...], Published]:
@@ -200,7 +206,11 @@ def measure(table: Layout, cells: Cells, published: Mapping[tuple[str, ...], Pub
         low, high = interval(100 * resampled_means(outcomes.correct) @ matrix)
         keys = tuple(row.keys[key] for key in table.keys)
         for number, column in enumerate(table.columns):
-            printed = _printed(row, column, (*keys, column.name), published)
+            place = *({**row.keys, **row.printed_as}[key] for key in table.keys), column.name
+            printed = _printed(row, column, place, published)
+            ends = low[number], high[number]
+            if column.condition and not column.against:
+                ends = rule_of_three(ours[number], *ends, outcomes.clips)
             entries.append(
                 Entry(
                     keys=keys,
@@ -208,11 +218,11 @@ def measure(table: Layout, cells: Cells, published: Mapping[tuple[str, ...], Pub
                     column=column.name,
                     published=printed.value,
                     ours=rounded(ours[number]),
-                    low=rounded(low[number]),
-                    high=rounded(high[number]),
+                    low=rounded(ends[0]),
+                    high=rounded(ends[1]),
                     clips=outcomes.clips,
                     seeds=len(outcomes.seeds),
-                    note="; ".join(filter(None, (printed.note, _caution(column, ours[number], outcomes.clips)))),
+                    note=printed.note,
                 )
             )
     return entries
@@ -227,12 +237,3 @@ def _printed(row: Row, column: Column, place: tuple[str, ...], published: Mappin
             "or mark the row or the column ours_only"
         )
     return published[place]
-
-
-def _caution(column: Column, ours: float, clips: int) -> str:
-    """A resampled 0 % is always 0 %: say what the clips really allow (3 / n, the rule of three)."""
-    if not column.condition or column.against or ours not in (0.0, 100.0):
-        return ""
-    bound = min(300 / clips, 100)
-    limit = f"up to {bound:.2f}" if ours == 0 else f"down to {100 - bound:.2f}"
-    return f"all clips alike, nothing to resample; rule of three: {limit}"

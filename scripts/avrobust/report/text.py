@@ -8,17 +8,19 @@ from avrobust.report.tables import Entry, Layout
 # From here on one clip is less than a tenth of a point, and the caption need not say so.
 MANY_CLIPS = 1000
 
+# Clips of these sources are the papers' own.
+PUBLISHED_SOURCE = "lists"
 WARNING = (
-    "> **Not the paper's data.** Scale `{scale}` is a small world for trying the workflow out: "
-    "its numbers are not comparable with the published ones."
+    "> **Not the paper's data.** The clips are {sources}: these numbers are not comparable with the published ones."
 )
+SOURCES = {"render": "rendered", "local": "the user's own"}
 READING = "In %: mean over seeds [95 % interval, a bootstrap over clips and seeds] (published value)."
 
 
 def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
     """The table as CSV, one line per entry in the paper's order of rows and columns."""
     header = [*table.keys, "column", "published", "ours", "low", "high"]
-    header += ["difference", "inside", "n", "seeds", "scale", "note"]
+    header += ["difference", "inside", "n", "seeds", "scale", "source", "note"]
     lines = (
         [
             *entry.keys,
@@ -28,6 +30,7 @@ def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
             entry.clips,
             entry.seeds,
             scale,
+            table.sources.get(entry.dataset, ""),
             entry.note,
         ]
         for entry in entries
@@ -36,7 +39,7 @@ def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
 
 
 def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
-    """The table as the paper prints it, below title and caption; warns if the scale is not `paper`."""
+    """The table as the paper prints it, below title and caption; warns if the clips are not the paper's."""
     headers = {column.name: column.header or column.name for column in table.columns}
     rows: dict[tuple[str, ...], list[str]] = {}
     for entry in entries:
@@ -46,13 +49,14 @@ def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
         "",
         table.caption,
         "",
-        READING,
+        f"Published values: {table.citation}. {READING}",
         "",
         f"Scale `{scale}`. {_sizes(entries)}",
         "",
     ]
-    if scale != "paper":
-        lines += [WARNING.format(scale=scale), ""]
+    others = {source for source in table.sources.values() if source != PUBLISHED_SOURCE}
+    if others:
+        lines += [WARNING.format(sources=" and ".join(SOURCES[source] for source in sorted(others))), ""]
     lines.append(_line([*table.keys, *headers.values()]))
     lines.append(_line(["---"] * len(table.keys) + ["---:"] * len(headers)))
     lines += [_line([*keys, *cells]) for keys, cells in rows.items()]

@@ -83,7 +83,7 @@ def main() -> None:
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
     conditions = [Condition(modality, epsilon) for modality, epsilon in given.conditions]
     log.info("%d clips, %d conditions, on %s", len(views), len(conditions), device)
-    batches = evaluation_batches(views, given.batch_size, given.threads)
+    batches = evaluation_batches(views, given.batch_size, 1, given.threads)
     rows, sanity = evaluate(
         model,
         progress(batches, label=given.attack, unit="batches", total=len(batches)),

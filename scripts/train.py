@@ -97,9 +97,9 @@ def main() -> None:
     resume = given.model.with_name("resume.pt")
     result = train(
         model,
-        training_loader(training, batches, given.threads),
+        training_loader(training, batches, recipe.epochs, given.threads),
         batches,
-        evaluation_batches(validation, recipe.batch_size, given.threads),
+        evaluation_batches(validation, recipe.batch_size, recipe.epochs, given.threads),
         recipe,
         load(OBJECTIVES, given.objective),
         resume=resume,

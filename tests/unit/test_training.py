@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from nets import clips, narrow_net
+from torchmetrics.functional.classification import multiclass_accuracy
 
 from avrobust.data.batches import Batch
 from avrobust.objectives.cross_entropy import cross_entropy
@@ -154,6 +155,8 @@ def test_accuracy_by_hand():
     eight["label"] = torch.where(torch.arange(8) < 3, predictions, (predictions + 1) % 5)
     halves = [{name: value[part] for name, value in eight.items()} for part in (slice(0, 5), slice(5, 8))]
     assert top1_accuracy(net, halves, CPU) == 37.5
+    reference = multiclass_accuracy(predictions, eight["label"], num_classes=5, average="micro")
+    assert reference.item() == pytest.approx(0.375)
 
 
 def test_history_as_csv():

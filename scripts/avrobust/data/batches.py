@@ -1,6 +1,7 @@
 """Batches of views. What is random about a clip depends on seed, epoch and clip, never on the worker."""
 
 from collections.abc import Iterator, Sequence
+from time import perf_counter
 
 import numpy as np
 import torch
@@ -11,10 +12,12 @@ from avrobust.data import views
 from avrobust.data.store import Store
 from avrobust.program import UserError
 
-# Up to this many clips, starting worker processes costs more than the decoding that they take over.
-CLIPS_PER_WORKER = 1000
+# Worker processes are worth starting when reading alone would take longer than they take to start, in seconds.
+WORKERS_START = 10.0
+# So many clips are read to find out how long one takes.
+TRIAL_CLIPS = 8
 # Not forked: torch and Arrow hold threads and locks.
-WORKER_START = "spawn"
+WORKER_START_METHOD = "spawn"
 # Evaluation views are kept in memory between epochs up to this many bytes.
 CACHED_BYTES = 512 * 2**20
 
@@ -119,35 +122,47 @@ def inputs_of(batch: Batch, device: torch.device) -> dict[str, Tensor]:
     return inputs
 
 
-def workers_for(clips: int, threads: int) -> int:
-    """Return how many worker processes read `clips` clips fastest on `threads` threads."""
-    return min(threads - 1, clips // CLIPS_PER_WORKER)
+def workers_for(dataset: Dataset, keys: Sequence, passes: int, threads: int) -> int:
+    """Return how many worker processes read `dataset` `passes` times in the shortest time: none, or threads - 1.
+
+    A few `keys` are read to see how long one takes here; what is read does not depend on the answer.
+    """
+    if threads == 1 or not keys:
+        return 0
+    start = perf_counter()
+    for key in keys[:TRIAL_CLIPS]:
+        dataset[key]
+    seconds = (perf_counter() - start) / len(keys[:TRIAL_CLIPS]) * len(dataset) * passes
+    return threads - 1 if seconds > WORKERS_START else 0
 
 
-def training_loader(dataset: TrainingViews, batches: ShuffledBatches, threads: int) -> DataLoader:
-    """Return an iterable over the training batches of `batches.epoch`."""
-    workers = workers_for(len(dataset), threads)
+def training_loader(dataset: TrainingViews, batches: ShuffledBatches, epochs: int, threads: int) -> DataLoader:
+    """Return an iterable over the training batches of `batches.epoch`, which will be used for `epochs` epochs."""
+    keys = [(0, position) for position in range(min(len(dataset), TRIAL_CLIPS))]
+    return _loader(dataset, workers_for(dataset, keys, epochs, threads), batch_sampler=batches)
+
+
+def evaluation_batches(
+    dataset: EvaluationViews, batch_size: int, passes: int, threads: int
+) -> DataLoader | list[Batch]:
+    """Return a split's batches in order, the last one incomplete, to go through `passes` times.
+
+    Small splits are read once and kept in memory.
+    """
+    bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2
+    kept = len(dataset) * bytes_per_clip <= CACHED_BYTES
+    workers = workers_for(dataset, range(len(dataset)), 1 if kept else passes, threads)
+    loader = _loader(dataset, workers, batch_size=batch_size)
+    return list(loader) if kept else loader
+
+
+def _loader(dataset: Dataset, workers: int, **batching: object) -> DataLoader:
     return DataLoader(
         dataset,
-        batch_sampler=batches,
         collate_fn=collate,
         num_workers=workers,
-        multiprocessing_context=WORKER_START if workers else None,
+        multiprocessing_context=WORKER_START_METHOD if workers else None,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
+        **batching,
     )
-
-
-def evaluation_batches(dataset: EvaluationViews, batch_size: int, threads: int) -> DataLoader | list[Batch]:
-    """Return an evaluation split's batches in order, the last one incomplete; small splits from memory."""
-    workers = workers_for(len(dataset), threads)
-    loader = DataLoader(
-        dataset,
-        batch_size=batch_size,
-        collate_fn=collate,
-        num_workers=workers,
-        multiprocessing_context=WORKER_START if workers else None,
-        pin_memory=torch.cuda.is_available(),
-    )
-    bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2
-    return list(loader) if len(dataset) * bytes_per_clip <= CACHED_BYTES else loader

@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shards", type=Path, nargs="+", required=True)
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--attack", required=True, help="a name of avrobust.attacks.registry")
-    parser.add_argument("--objective", default="cross_entropy", help="a name of avrobust.objectives.registry")
+    parser.add_argument("--objective", required=True, help="a name of avrobust.objectives.registry")
     parser.add_argument(
         "--conditions",
         type=json_argument,

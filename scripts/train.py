@@ -43,7 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--class-list", type=Path, required=True)
     parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
-    parser.add_argument("--objective", default="cross_entropy", help="a name of avrobust.objectives.registry")
+    parser.add_argument("--objective", required=True, help="a name of avrobust.objectives.registry")
     parser.add_argument("--audio-samples", type=int, required=True)
     parser.add_argument("--frame-size", type=int, required=True)
     parser.add_argument("--imagenet-weights", type=Path, help="torchvision's ResNet-18 weights")

@@ -119,8 +119,8 @@ def plan(root: Path, **changes: object) -> Plan:
 def codes(root: Path) -> dict[tuple[str, ...], str]:
     """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
     made = plan(root)
-    attack = made.code("attack.py", "variant", "objective", "attack")
-    train = made.code("train.py", "variant", "objective")
+    attack = made.code("attack.py", "variant", "attack")
+    train = made.code("train.py", "variant")
     digests = {}
     for dataset, variant, name in made.grid.cells:
         wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)

@@ -19,6 +19,14 @@ from lib.settings import Settings, SettingsError, load_settings
 Wildcards = Mapping
 NOTHING = "(?!)"
 
+# In which table of which registry each part of a variant stands.
+REGISTRIES = {
+    "fusion": ("models", "FUSIONS"),
+    "audio": ("models", "AUDIO_ENCODERS"),
+    "visual": ("models", "VISUAL_ENCODERS"),
+    "objective": ("objectives", "OBJECTIVES"),
+}
+
 # What the released script of Tian & Xu writes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE = 11_000
 
@@ -156,10 +164,15 @@ class Plan:
     def model_spec(self, wildcards: Wildcards) -> str:
         """The net of a variant, as JSON."""
         choices = self._choices(wildcards)
-        spec = {**self._variant(wildcards), "width": self.settings.scale["width"]}
+        parts = {kind: name for kind, name in self._variant(wildcards).items() if kind != "objective"}
+        spec = {**parts, "width": self.settings.scale["width"]}
         if "visual" in spec:
             spec["visual_pooling"] = choices["visual_pooling"]
         return canonical(spec)
+
+    def objective(self, wildcards: Wildcards) -> str:
+        """What the training of a variant minimises and an attack on it maximises."""
+        return self._variant(wildcards)["objective"]
 
     def recipe(self, wildcards: Wildcards) -> str:
         """How a variant is trained, as JSON."""
@@ -226,7 +239,7 @@ class Plan:
         return canonical(self.artefact(wildcards).spec)
 
     def code(self, program: str, *parts: str) -> Callable[[Wildcards], str]:
-        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`, `objective`."""
+        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`."""
 
         def code_of(wildcards: Wildcards) -> str:
             entries = [entry for part in parts for entry in self._entries(part, wildcards)]
@@ -276,7 +289,7 @@ class Plan:
         return self.settings.config[self.grid.variants[wildcards.variant][0]]
 
     def _variant(self, wildcards: Wildcards) -> Mapping:
-        return self.grid.variants[wildcards.variant][1]
+        return {"objective": "cross_entropy", **self.grid.variants[wildcards.variant][1]}
 
     def _render(self, dataset: str) -> Mapping:
         render = self.settings.scale.get("render")
@@ -305,10 +318,7 @@ class Plan:
     def _entries(self, part: str, wildcards: Wildcards) -> list[str]:
         if part == "attack":
             return [self._registered("attacks", "ATTACKS", wildcards.attack)]
-        if part == "objective":
-            return [self._registered("objectives", "OBJECTIVES", "cross_entropy")]
-        tables = {"fusion": "FUSIONS", "audio": "AUDIO_ENCODERS", "visual": "VISUAL_ENCODERS"}
-        return [self._registered("models", tables[kind], name) for kind, name in self._variant(wildcards).items()]
+        return [self._registered(*REGISTRIES[kind], name) for kind, name in self._variant(wildcards).items()]
 
     def _registered(self, part: str, table: str, name: str) -> str:
         entry = digest.registered(self.scripts, part, table, name)
@@ -320,10 +330,9 @@ class Plan:
     def _check_registered(self) -> None:
         for _, _, attack in self.grid.cells:
             self._registered("attacks", "ATTACKS", attack)
-        tables = {"fusion": "FUSIONS", "audio": "AUDIO_ENCODERS", "visual": "VISUAL_ENCODERS"}
         for _, variant in self.grid.variants.values():
             for kind, name in variant.items():
-                self._registered("models", tables[kind], name)
+                self._registered(*REGISTRIES[kind], name)
 
 
 def canonical(value: object) -> str:

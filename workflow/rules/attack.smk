@@ -20,12 +20,13 @@ rule attack:
     params:
         conditions=plan.conditions,
         key=plan.cell_key,
+        objective=plan.objective,
         options=plan.test_views,
         attack_options=plan.attack_options,
         torch_threads=plan.threads("attack"),
-        code=plan.code("attack.py", "variant", "objective", "attack"),
+        code=plan.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --threads {params.torch_threads:q} --code {params.code}"
+        " --objective {params.objective:q} --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -43,12 +43,13 @@ rule train:
     params:
         model_spec=plan.model_spec,
         recipe=plan.recipe,
+        objective=plan.objective,
         options=plan.training_views,
         weights_options=plan.weights_options,
         torch_threads=plan.threads("train"),
-        code=plan.code("train.py", "variant", "objective"),
+        code=plan.code("train.py", "variant"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} {params.options:q} {params.weights_options:q}"
-        " --seed {wildcards.seed} --threads {params.torch_threads:q} --code {params.code}"
+        " --objective {params.objective:q} --seed {wildcards.seed} --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -20,13 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avrobust import imagenet
-from avrobust.attacks.budget import Units
+from avrobust.attacks.budget import units
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.pgd import PGD
-from avrobust.memory import keep_freed_memory
 from avrobust.models.build import ModelSpec, build
 from avrobust.objectives.cross_entropy import cross_entropy
+from avrobust.runtime import prepare
 
 EPSILON = 0.006
 MODALITIES = {"both": ("audio", "visual"), "audio": ("audio",), "visual": ("visual",)}
@@ -71,8 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(given.threads)
+    prepare("cpu", given.threads)
     torch.manual_seed(0)
     net = build(ModelSpec("concat", "conv1d", "resnet18", width=given.width), 27).eval()
     torch.nn.init.normal_(net.classifier.weight)
@@ -81,11 +79,7 @@ def main() -> None:
         "visual": torch.rand(given.batch_size, 3, given.frame_size, given.frame_size),
     }
     labels = torch.arange(given.batch_size) % 27
-    channels = torch.tensor(imagenet.STD).view(3, 1, 1)
-    units = {
-        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
-        "visual": Units(channels, 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
-    }
+    scales = units("normalised")
     print(
         f"PGD, {PGD.steps} steps, batch {given.batch_size}, {given.audio_samples} samples, {given.frame_size} pixels, "
         f"width {given.width:g}, {given.threads} threads; median of {given.rounds} rounds in turns\n"
@@ -93,8 +87,8 @@ def main() -> None:
     print("| attacked | textbook, clips/s | ours, clips/s | ratio (median of pairs) | equal examples |")
     print("| --- | ---: | ---: | ---: | --- |")
     for name, attacked in MODALITIES.items():
-        epsilons = {key: (EPSILON if key in attacked else 0.0) * units[key].scale for key in inputs}
-        budgets = {key: units[key].budget(EPSILON) for key in attacked}
+        epsilons = {key: (EPSILON if key in attacked else 0.0) * scales[key].scale for key in inputs}
+        budgets = {key: scales[key].budget(EPSILON) for key in attacked}
 
         def run_textbook(epsilons: dict = epsilons) -> dict[str, Tensor]:
             return textbook(net, inputs, labels, epsilons)

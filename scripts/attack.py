@@ -5,10 +5,8 @@ import logging
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import torch
 
-from avrobust import imagenet
-from avrobust.attacks.budget import Units
+from avrobust.attacks.budget import units
 from avrobust.attacks.registry import ATTACKS
 from avrobust.data.batches import EvaluationViews, evaluation_batches
 from avrobust.data.store import Store
@@ -16,11 +14,11 @@ from avrobust.data.views import Recipe
 from avrobust.evaluation.cell import Condition, evaluate
 from avrobust.files import replacing, write_json
 from avrobust.lazy import load
-from avrobust.memory import keep_freed_memory
 from avrobust.models.files import load_model
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, progress, run
-from avrobust.provenance import Meter, prepare_device
+from avrobust.provenance import Meter
+from avrobust.runtime import prepare
 
 log = logging.getLogger("attack")
 
@@ -58,21 +56,10 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def units(epsilon_space: str) -> dict[str, Units]:
-    """Return what an epsilon of 1 is: in the waveform, and per channel in the frame."""
-    channels = torch.tensor(imagenet.STD) if epsilon_space == "normalised" else torch.ones(3)
-    return {
-        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
-        "visual": Units(channels.view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
-    }
-
-
 def main() -> None:
     """Run the program."""
     given = arguments()
-    keep_freed_memory()
-    torch.set_num_threads(given.threads)
-    device = prepare_device(given.device)
+    device = prepare(given.device, given.threads)
     meter = Meter(device)
     model, _ = load_model(given.model, given.model_state, device)
     store, attack = Store(given.shards), load(ATTACKS, given.attack)

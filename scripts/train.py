@@ -24,13 +24,13 @@ from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
 from avrobust.lazy import load
-from avrobust.memory import keep_freed_memory
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import save_model
 from avrobust.models.weights import load_imagenet
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, run
-from avrobust.provenance import Meter, prepare_device
+from avrobust.provenance import Meter
+from avrobust.runtime import prepare
 from avrobust.training.loop import TrainingRecipe, history_csv, train
 
 log = logging.getLogger("train")
@@ -60,9 +60,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
-    keep_freed_memory()
-    torch.set_num_threads(given.threads)
-    device = prepare_device(given.device)
+    device = prepare(given.device, given.threads)
     meter = Meter(device)
     spec, views = ModelSpec(**given.model_spec), Recipe(given.audio_samples, given.frame_size)
     recipe = TrainingRecipe(**given.recipe)

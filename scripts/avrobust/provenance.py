@@ -7,25 +7,6 @@ import time
 
 import torch
 
-from avrobust.program import UserError
-
-
-def prepare_device(wanted: str) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; `auto` takes a CUDA GPU if there is one.
-
-    From then on convolutions are computed in float32, not in TF32, which cuDNN would take without being asked, and
-    by algorithms that give the same bits again: the sign of a small gradient must not depend on chance.
-
-    Raises:
-        UserError: `cuda` is wanted and there is none.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("device is cuda, but torch sees no CUDA GPU; set `device: cpu` to run without one")
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-
 
 class Meter:
     """Seconds and peak memory from its making on."""

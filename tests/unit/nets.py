@@ -3,18 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from avrobust import imagenet
-from avrobust.attacks.budget import Units
+from avrobust.attacks.budget import units
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.fusions import Concat
 from avrobust.models.late_fusion import LateFusion
 
 FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
 
-UNITS = {
-    "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
-    "visual": Units(torch.tensor(imagenet.STD).view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
-}
+UNITS = units("normalised")
 
 
 class Flatten(nn.Module):

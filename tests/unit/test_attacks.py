@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nets import UNITS, clips, linear_net, narrow_net
 from torch import Tensor
 
-from avrobust.attacks.budget import Budget
+from avrobust.attacks.budget import Budget, units
 from avrobust.attacks.loop import Attack, input_gradients, perturb
 from avrobust.attacks.mim import momentum_sign
 from avrobust.attacks.registry import ATTACKS
@@ -20,6 +20,17 @@ from avrobust.objectives.cross_entropy import cross_entropy
 TEXTBOOK = ("fgsm", "pgd", "mim")
 EVERY = tuple(ATTACKS)
 LABELS = torch.tensor([0, 1, 2, 3])
+
+
+def test_an_epsilon_in_natural_units():
+    """0.006 on normalised pixels is 0.006 standard deviations: 0.35, 0.34 and 0.34 of 255 grey levels."""
+    normalised, pixel = units("normalised"), units("pixel")
+    levels = 255 * normalised["visual"].budget(0.006).epsilon.flatten()
+    assert levels.tolist() == pytest.approx([0.35037, 0.34272, 0.34425])
+    assert pixel["visual"].budget(0.006).epsilon.flatten().tolist() == pytest.approx([0.006] * 3)
+    assert normalised["audio"].budget(0.006).epsilon.item() == pytest.approx(0.006)
+    assert (normalised["audio"].low, normalised["audio"].high) == (-1, 1)
+    assert (normalised["visual"].low, normalised["visual"].high) == (0, 1)
 
 
 def attacked(net, inputs, labels, epsilons: dict[str, float], name: str) -> dict[str, Tensor]:

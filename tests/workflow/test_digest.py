@@ -20,13 +20,13 @@ CROSS_ENTROPY = "avrobust.objectives.cross_entropy:cross_entropy"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/store", "data/views", "files", "lazy", "memory", "models/build", "models/files",
+    "data/batches", "data/store", "data/views", "files", "lazy", "runtime", "models/build", "models/files",
     "models/fusions", "models/late_fusion", "models/modes", "objectives/cross_entropy", "program", "provenance",
     "attacks/budget", "attacks/loop",
 }  # fmt: skip
 RUNNING = {"evaluation/cell", "imagenet"}
-TRAINING = {"training/loop", "training/replicas", "models/weights", "data/manifest"}
-REPORT = {"files", "metrics/bootstrap", "metrics/rows", "program", "report/csv_text", "report/spec"}
+TRAINING = {"csv_text", "imagenet", "training/loop", "training/replicas", "models/weights", "data/manifest"}
+REPORT = {"files", "metrics/bootstrap", "metrics/rows", "program", "csv_text", "report/spec"}
 
 
 def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
@@ -68,7 +68,7 @@ CLOSURES = {
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "program"}),
     "table": ("table.py", [], REPORT | {"report/tables", "report/text"}),
     "figure": ("figure.py", [], REPORT | {"report/sweep", "report/sweep_plot"}),
-    "stack": ("stack.py", [], {"files", "program", "report/csv_text", "report/stacking"}),
+    "stack": ("stack.py", [], {"files", "program", "csv_text", "report/stacking"}),
     "download": ("download.py", [], {"data/download", "files", "program"}),
 }  # fmt: skip
 

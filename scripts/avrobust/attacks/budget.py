@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avrobust import imagenet
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -49,3 +51,16 @@ class Units:
     def to(self, device: torch.device) -> "Units":
         """Return the same units with their tensors on `device`."""
         return Units(self.scale.to(device), self.low, self.high, self.origin.to(device))
+
+
+def units(epsilon_space: str) -> dict[str, Units]:
+    """Return what an epsilon of 1 is in the waveform, and per channel in the frame.
+
+    `epsilon_space` says what a frame's epsilon counts in: `normalised` (values after ImageNet's normalisation, so that
+    1 is a standard deviation) or `pixel` (values in [0, 1]).
+    """
+    channels = torch.tensor(imagenet.STD) if epsilon_space == "normalised" else torch.ones(3)
+    return {
+        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
+        "visual": Units(channels.view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
+    }

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from avrobust.csv_text import read_csv, write_csv_text
 from avrobust.program import UserError
-from avrobust.report.csv_text import read_csv, write_csv_text
 
 
 def merged_order(headers: Sequence[Sequence[str]]) -> list[str]:

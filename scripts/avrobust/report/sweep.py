@@ -16,10 +16,10 @@ majority is a reference line: its `attack` is left out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from avrobust.csv_text import write_csv_text
 from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import MAJORITY, Cells, Condition
 from avrobust.program import UserError
-from avrobust.report.csv_text import write_csv_text
 from avrobust.report.spec import record
 
 REFERENCES = ("clean", MAJORITY)

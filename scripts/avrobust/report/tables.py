@@ -26,10 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
+from avrobust.csv_text import read_csv
 from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import Cells, Condition
 from avrobust.program import UserError
-from avrobust.report.csv_text import read_csv
 from avrobust.report.spec import record
 
 

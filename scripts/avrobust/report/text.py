@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from avrobust.report.csv_text import write_csv_text
+from avrobust.csv_text import write_csv_text
 from avrobust.report.tables import Entry, Layout
 
 # From here on one clip is less than a tenth of a point, and the caption need not say so.

@@ -1,7 +1,5 @@
 """The training loop of Tian & Xu (CVPR 2021), appendix A.5: SGD, a rate per part, best validation epoch."""
 
-import csv
-import io
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.loop import Objective
+from avrobust.csv_text import write_csv_text
 from avrobust.data.batches import Batch, ShuffledBatches, inputs_of
 from avrobust.files import replacing
 from avrobust.models.late_fusion import LateFusion
@@ -165,11 +164,7 @@ def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.dev
 
 def history_csv(history: list[dict]) -> str:
     """Return the history as CSV text."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, history[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return out.getvalue()
+    return write_csv_text(list(history[0]), (list(row.values()) for row in history))
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""CSV as the reports read and write it."""
+"""CSV as text, whole, for files that are small."""
 
 import csv
 import io

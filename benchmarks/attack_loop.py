@@ -24,7 +24,7 @@ from avrobust.attacks.budget import units
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.pgd import PGD
 from avrobust.models.build import ModelSpec, build
-from avrobust.objectives.cross_entropy import cross_entropy
+from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
 
 EPSILON = 0.006
@@ -50,7 +50,7 @@ def ours(net: torch.nn.Module, inputs: dict, labels: Tensor, budgets: dict) -> d
     """Our loop, the encoding of the modality that is not attacked included."""
     with torch.no_grad():
         features = {name: net.encode(name, inputs[name]) for name in net.modalities if name not in budgets}
-    return perturb(net, inputs, labels, budgets, PGD, cross_entropy, features)
+    return perturb(net, inputs, labels, budgets, PGD, CrossEntropy({}, 0), features)
 
 
 def seconds(run: Callable[[], object]) -> float:

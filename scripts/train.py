@@ -10,28 +10,19 @@ import json
 import logging
 from pathlib import Path
 
-import torch
-
-from avrobust.data.batches import (
-    EvaluationViews,
-    ShuffledBatches,
-    TrainingViews,
-    evaluation_batches,
-    training_loader,
-)
 from avrobust.data.manifest import read_classes
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
-from avrobust.lazy import load
-from avrobust.models.build import ModelSpec, build
-from avrobust.models.files import save_model
-from avrobust.models.weights import load_imagenet
-from avrobust.objectives.registry import OBJECTIVES
+from avrobust.models.build import ModelSpec
+from avrobust.models.files import load_model, save_model
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
+from avrobust.training.clips import training_clips
 from avrobust.training.loop import TrainingRecipe, history_csv, train
+from avrobust.training.start import MemoryRecipe, continued_model, fresh_model, memory_banks
 
 log = logging.getLogger("train")
 
@@ -43,7 +34,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--class-list", type=Path, required=True)
     parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
-    parser.add_argument("--objective", required=True, help="a name of avrobust.objectives.registry")
+    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser.add_argument(
+        "--found-options", type=Path, help="JSON of scripts/search.py, whose `chosen` options the objective gets"
+    )
+    parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
+    parser.add_argument("--memory", type=json_argument, help="JSON of a MemoryRecipe; needs --start")
+    parser.add_argument("--kept-features", type=int, default=0, help="features of the last epoch to keep in the model")
     parser.add_argument("--audio-samples", type=int, required=True)
     parser.add_argument("--frame-size", type=int, required=True)
     parser.add_argument("--imagenet-weights", type=Path, help="torchvision's ResNet-18 weights")
@@ -54,7 +51,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     parser.add_argument("--provenance", type=Path, required=True)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.memory and not given.start:
+        parser.error("--memory needs --start: a memory holds features of the net that the training starts from")
+    return given
 
 
 def main() -> None:
@@ -63,61 +63,69 @@ def main() -> None:
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     spec, views = ModelSpec(**given.model_spec), Recipe(given.audio_samples, given.frame_size)
-    recipe = TrainingRecipe(**given.recipe)
+    recipe, objective_spec = TrainingRecipe(**given.recipe), _objective_spec(given)
     classes, store = read_classes(given.class_list), Store(given.shards)
 
-    torch.manual_seed(given.seed)
-    model = build(spec, len(classes)).to(device)
-    if given.imagenet_weights and "visual" in model.modalities:
-        load_imagenet(model.encoders["visual"], given.imagenet_weights)
-
-    train_indices, validation_indices = store.indices("train"), store.indices("val")
-    if len(train_indices) < recipe.batch_size:
-        raise UserError(
-            f"{len(train_indices)} clips to train on make no batch of {recipe.batch_size}; see the dataset's "
-            "availability.csv, or lower the batch size (training, in the scale or the paper)"
+    if given.start:
+        start = load_model(given.start, "latest", device)
+        if tuple(start.classes) != tuple(classes):
+            raise UserError(f"{given.start} was trained on other classes than {given.class_list}; train it again")
+        memory = MemoryRecipe(**given.memory) if given.memory else None
+        banks = (
+            memory_banks(memory, start, store, views, recipe.batch_size, given.seed, given.threads, device)
+            if memory
+            else {}
         )
-    if not len(validation_indices):
-        raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
-    training = TrainingViews(store, train_indices, views, model.modalities, given.seed)
-    batches = ShuffledBatches(len(training), recipe.batch_size, given.seed)
-    validation = EvaluationViews(store, validation_indices, views, model.modalities)
+        spec, model = continued_model(spec, start, given.seed, banks, memory.steps if memory else {})
+    else:
+        model = fresh_model(spec, len(classes), given.seed, given.imagenet_weights)
+    model = model.to(device)
+    objective = build_objective(objective_spec, model.dimensions, len(classes)).to(device)
+
+    clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
     log.info(
         "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",
-        len(training),
-        len(validation),
+        clips.training_count,
+        clips.validation_count,
         sum(parameter.numel() for parameter in model.parameters()),
         device,
     )
-    shaping = [given.model_spec, given.recipe, given.objective, vars(views), given.seed, given.code, classes]
-    shaping += [str(given.imagenet_weights), device.type, given.threads]
-    shaping += [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in given.shards]
+    shaping = [given.model_spec, given.recipe, vars(objective_spec), given.memory, given.kept_features, vars(views)]
+    shaping += [given.seed, given.code, classes, str(given.imagenet_weights), str(given.start), device.type]
+    read = [*given.shards, *([given.start] if given.start else [])]
+    shaping += [given.threads, [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in read]]
     resume = given.model.with_name("resume.pt")
     result = train(
         model,
-        training_loader(training, batches, recipe.epochs, given.threads),
-        batches,
-        evaluation_batches(validation, recipe.batch_size, recipe.epochs, given.threads),
+        clips.loader,
+        clips.batches,
+        clips.validation,
         recipe,
-        load(OBJECTIVES, given.objective),
+        objective,
         resume=resume,
         key=hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest(),
         device=device,
+        kept_features=given.kept_features,
     )
 
-    save_model(given.model, spec, classes, result["best"], result["latest"])
+    save_model(
+        given.model, spec, objective_spec, classes, result["best"], result["latest"], result["training_features"]
+    )
     write_text(given.history, history_csv(result["history"]))
     best = result["history"][result["best_epoch"] - 1]
     write_json(
         given.provenance,
         {
-            "model": given.model_spec,
+            "model": vars(spec),
             "recipe": given.recipe,
-            "objective": given.objective,
+            "objective": vars(objective_spec),
+            "start": str(given.start or ""),
+            "memory": given.memory,
+            "memory_steps": {name: float(defence.step) for name, defence in model.defences.items()},
             "views": vars(views),
             "seed": given.seed,
             "code": given.code,
-            "clips": {"train": len(training), "val": len(validation)},
+            "clips": {"train": clips.training_count, "val": clips.validation_count},
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "best_epoch": result["best_epoch"],
             "best_validation_accuracy": best["validation_accuracy"],
@@ -127,6 +135,14 @@ def main() -> None:
     )
     resume.unlink(missing_ok=True)
     log.info("best epoch %d: %.2f %% of the validation clips", best["epoch"], best["validation_accuracy"])
+
+
+def _objective_spec(given: argparse.Namespace) -> ObjectiveSpec:
+    spec = ObjectiveSpec(**given.objective)
+    if not given.found_options:
+        return spec
+    found = json.loads(given.found_options.read_text(encoding="utf-8"))["chosen"]
+    return ObjectiveSpec(spec.name, {**spec.options, **found})
 
 
 if __name__ == "__main__":

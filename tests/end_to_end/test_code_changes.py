@@ -5,46 +5,92 @@ from pathlib import Path
 
 import pytest
 
-NETS = ["audio", "concat", "film", "sum", "visual"]
-AFTER_CELLS = {
-    **{f"tables/tian2021/table{number}.csv": "table" for number in (1, 2)},
-    **{f"tables/table{number}.csv": "stack" for number in (1, 2)},
-    **{f"paper_tables/table{number}.csv": "publish" for number in (1, 2)},
-    **{f"paper_tables/tian2021/table{number}.{kind}": "publish" for number in (1, 2) for kind in ("csv", "md")},
+# What each artefact is published as, beside its CSV; and whether those of all papers stand in one file.
+KINDS = {
+    "table": (("table1", "table2", "table3"), (".csv", ".md"), True),
+    "localisation": (("localisation",), (".csv", ".md"), True),
+    "claims": (("claims",), (".csv", "_tests.csv", ".md"), True),
+    "sweep": (("figure3",), (".csv", ".svg", ".png"), False),
+    "heat_maps": (("figure1",), (".csv", ".svg", ".png"), False),
+    "tsne": (("figure5",), (".csv", "_measures.csv", ".svg", ".png"), False),
 }
-FIGURE = {
-    "tables/tian2021/figure3.csv": "sweep",
-    **{f"paper_tables/tian2021/figure3.{kind}": "publish" for kind in ("csv", "svg", "png")},
+CELLS = {
+    "audio": ("fgsm", "mim"),
+    "visual": ("fgsm", "mim"),
+    "concat": ("fgsm", "mim"),
+    "sum": ("fgsm",),
+    "film": ("fgsm",),
+    "pcl": ("fgsm", "fgsm_ce"),
+    "minsim": (),
+    "minsim_exfmem": ("fgsm", "fgsm_ce", "fgsm_bypass", "fgsm_transfer"),
 }
-TABLE_1 = {name: rule for name, rule in AFTER_CELLS.items() if "table1" in name}
+EMBEDDED = ("concat", "minsim")
 
 
-def nets_and_cells(names: list[str]) -> dict[str, str]:
-    """Return the jobs that train and attack these nets."""
-    nets = {f"models/music/{name}/s1234/model.pt": "train" for name in names}
-    cells = {f"cells/music/{name}/s1234/fgsm.parquet": "attack" for name in names}
-    return nets | cells | ({"cells/music/concat/s1234/mim.parquet": "attack"} if "concat" in names else {})
+def shown(*artefacts: str) -> dict[str, str]:
+    """Return the jobs that make, stack and publish these artefacts."""
+    jobs = {}
+    for rule, (names, suffixes, stacked) in KINDS.items():
+        for name in set(names) & set(artefacts):
+            jobs[f"tables/tian2021/{name}.csv"] = rule
+            jobs |= {f"paper_tables/tian2021/{name}{suffix}": "publish" for suffix in suffixes}
+            if stacked:
+                jobs |= {f"tables/{name}.csv": "stack", f"paper_tables/{name}.csv": "publish"}
+    return jobs
+
+
+def attacked(attack: str) -> dict[str, str]:
+    """Return the cells of one attack."""
+    return {f"cells/music/{name}/s1234/{attack}.parquet": "attack" for name in CELLS if attack in CELLS[name]}
+
+
+def trained(*names: str) -> dict[str, str]:
+    """Return the jobs that train these nets, attack them, search for them and embed clips with them."""
+    jobs = {f"models/music/{name}/s1234/model.pt": "train" for name in names}
+    jobs |= {f"cells/music/{name}/s1234/{attack}.parquet": "attack" for name in names for attack in CELLS[name]}
+    jobs |= {f"embeddings/music/{name}/s1234/fgsm.parquet": "embed" for name in names if name in EMBEDDED}
+    return jobs | ({"models/music/pcl/search.json": "search"} if "pcl" in names else {})
+
+
+def localised(*attacks: str) -> dict[str, str]:
+    """Return the jobs that look where the localisation net looks."""
+    return {f"localisation/music/localisation/s1234/{attack}.parquet": "localise" for attack in attacks}
+
+
+LOCALISATION_NET = {"models/music/localisation/s1234/model.pt": "train"} | localised("fgsm", "mim")
+OF_CELLS = ("table1", "table2", "table3", "figure3", "claims")
+OF_MAPS = ("figure1", "localisation", "claims")
 
 
 @pytest.mark.parametrize(
     ("module", "definition", "expected"),
     [
-        # The update of MIM: its cells and what shows them. No net, no cell of FGSM, not Table 2.
+        # The update of MIM: its cells and what shows them. No net, no cell of FGSM, not Tables 2 and 3.
         (
             "attacks/mim.py",
             "momentum_sign",
-            {"cells/music/concat/s1234/mim.parquet": "attack"} | TABLE_1 | FIGURE,
+            attacked("mim") | localised("mim") | shown("table1", "figure3", "figure1", "localisation"),
         ),
-        # All fusions share a module and FGSM attacks them all: every net, but no clip.
-        ("models/fusions.py", "Sum", nets_and_cells(NETS) | AFTER_CELLS | FIGURE),
+        # All fusions but the attention share a module: every net but one, and no clip.
+        ("models/fusions.py", "Sum", trained(*CELLS) | shown(*OF_CELLS, "figure5")),
         # An encoder: the nets that have it. The unimodal visual net is not among them.
         (
             "models/conv1d.py",
             "Conv1d",
-            nets_and_cells([name for name in NETS if name != "visual"]) | AFTER_CELLS | FIGURE,
+            trained(*(name for name in CELLS if name != "visual"))
+            | LOCALISATION_NET
+            | shown(*OF_CELLS, *OF_MAPS, "figure5"),
         ),
-        # How a table is computed: the tables.
-        ("report/tables.py", "measure", AFTER_CELLS),
+        # The sparse coding: the nets with a memory and what shows them.
+        ("defences/ista.py", "safe_step", trained("minsim_exfmem") | shown("table3")),
+        # An objective: the nets trained with it, those that go on from them, and what shows them.
+        (
+            "objectives/min_similarity.py",
+            "MinSimilarity",
+            trained("minsim", "minsim_exfmem") | shown("table3", "figure5"),
+        ),
+        # How a table is computed: the tables, and what shares their rounding and their text.
+        ("report/tables.py", "measure", shown("table1", "table2", "table3", "localisation", "claims", "figure5")),
     ],
 )
 def test_an_edit_makes_anew_what_it_touches(finished_copy, module, definition, expected):

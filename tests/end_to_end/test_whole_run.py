@@ -2,13 +2,14 @@
 
 import csv
 import io
+import json
 import os
 import time
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
-from project import CLASSES, CLIPS, PUBLISHED, Project
+from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, TABLES, Project
 
 STATISTICS = ["published", "ours", "low", "high", "n", "seeds", "scale"]
 
@@ -26,7 +27,7 @@ def test_all_publishes_every_file_and_changes_nothing_in_it(finished):
     assert {name: (project.results / "tables" / name).read_bytes() for name in PUBLISHED} == published
 
 
-@pytest.mark.parametrize("name", [name for name in PUBLISHED if "table" in name and name.endswith(".csv")])
+@pytest.mark.parametrize("name", [f"{place}{name}.csv" for name in TABLES for place in ("", "tian2021/")])
 def test_a_table_sets_ours_beside_the_published_value(finished, name):
     """Each line has both values, the interval around ours, and says how many clips, seeds and which scale."""
     rows = rows_of(finished, name)
@@ -63,16 +64,52 @@ def test_the_figure_has_a_point_per_strength(finished):
 def test_published_pictures_and_markdown_open(finished):
     """Other programs read them: Pillow the PNG, an XML parser the SVG; Markdown has a table of equal rows."""
     published = finished.published
-    with Image.open(published / "tian2021/figure3.png") as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        assert len(picture.convert("L").getcolors()) > 2, "nothing is drawn"
-    assert ElementTree.parse(published / "tian2021/figure3.svg").getroot().tag == "{http://www.w3.org/2000/svg}svg"
-    for name, height in (("table1.md", 2), ("table2.md", 3)):
+    for name in FIGURES:
+        with Image.open(published / f"tian2021/{name}.png") as picture:
+            picture.load()
+            assert picture.format == "PNG"
+            assert len(picture.convert("L").getcolors()) > 2, "nothing is drawn"
+        root = ElementTree.parse(published / f"tian2021/{name}.svg").getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    for name, height in (("table1.md", 2), ("table2.md", 3), ("table3.md", 3 + 1 + 3)):
         lines = (published / "tian2021" / name).read_text(encoding="utf-8").splitlines()
         table = [line for line in lines if line.startswith("|")]
         assert len(table) == 2 + height, table
         assert len({line.count("|") for line in table}) == 1, table
+
+
+def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):
+    """Every kept claim is judged by numbers; what config.yaml sets is written down as chosen."""
+    claims = rows_of(finished, "claims.csv")
+    assert [row["claim"] for row in claims] == list(CLAIMS)
+    for row in claims:
+        assert row["verdict"] in ("holds", "fails", "undecided")
+        assert float(row["low"]) <= float(row["effect"]) <= float(row["high"])
+    tests = rows_of(finished, "tian2021/claims_tests.csv")
+    assert {row["claim"] for row in tests} == {*CLAIMS}
+    choices = {row["name"]: row["chosen"] for row in rows_of(finished, "choices.csv") if row["name"]}
+    assert (choices["ista"], choices["epsilon"]) == ("official", "corrected")
+
+
+def test_a_search_writes_down_every_candidate_and_training_takes_the_best(finished):
+    """PCL's weights: the highest score of the table is what the net was trained with."""
+    folder = finished.results / "models/music/pcl"
+    rows = list(csv.DictReader(io.StringIO((folder / "search.csv").read_text(encoding="utf-8"))))
+    assert len(rows) == 2
+    best = max(rows, key=lambda row: float(row["score"]))
+    for row in rows:
+        mean = sum(float(row[name]) for name in ("audio", "visual", "both")) / 3
+        assert float(row["score"]) == pytest.approx(float(row["clean"]) + mean, abs=0.02)
+    options = json.loads((folder / "s1234/train.json").read_text(encoding="utf-8"))["objective"]["options"]
+    assert options["prox_weight"] == float(best["prox_weight"])
+
+
+def test_the_second_stage_goes_on_from_the_first_with_its_memory(finished):
+    """Every training that has a memory says how many columns it holds and the step that it takes."""
+    made = json.loads((finished.results / "models/music/minsim_exfmem/s1234/train.json").read_text(encoding="utf-8"))
+    assert made["start"].endswith("music/minsim/s1234/model.pt")
+    assert made["model"]["defence_options"]["columns"] == 8
+    assert all(step > 0 for step in made["memory_steps"].values())
 
 
 def test_a_second_time_there_is_nothing_to_do(finished_copy):
@@ -90,7 +127,7 @@ def test_touched_results_are_compared_by_content(finished_copy):
     All results get times in the order that suits least: whatever is read is newer than what was made of it. Larger
     files, such as the shards and nets of larger scales, have only their times: the limit of 0 shows what they cause.
     """
-    order = ["benchmarks", "logs", "tables", "cells", "models", "data"]
+    order = ["benchmarks", "logs", "tables", "cells", "localisation", "embeddings", "models", "data"]
     start = int(time.time()) - 60
     for path in [path for path in finished_copy.results.rglob("*") if path.is_file()]:
         assert path.stat().st_size < 1e6, f"{path.name} is too large for this test"

@@ -7,10 +7,12 @@ from avrobust.attacks.budget import units
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.fusions import Concat
 from avrobust.models.late_fusion import LateFusion
+from avrobust.objectives.cross_entropy import CrossEntropy
 
 FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
 
 UNITS = units("normalised")
+CROSS_ENTROPY = CrossEntropy({}, 0)
 
 
 class Flatten(nn.Module):

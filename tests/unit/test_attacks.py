@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import UNITS, clips, linear_net, narrow_net
+from nets import CROSS_ENTROPY, UNITS, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, units
@@ -15,7 +15,6 @@ from avrobust.attacks.loop import Attack, input_gradients, perturb
 from avrobust.attacks.mim import momentum_sign
 from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
-from avrobust.objectives.cross_entropy import cross_entropy
 
 TEXTBOOK = ("fgsm", "pgd", "mim")
 EVERY = tuple(ATTACKS)
@@ -38,7 +37,7 @@ def attacked(net, inputs, labels, epsilons: dict[str, float], name: str) -> dict
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
     budgets = {key: UNITS[key].budget(epsilon) for key, epsilon in epsilons.items()}
-    return perturb(net, inputs, labels, budgets, load(ATTACKS, name), cross_entropy, features)
+    return perturb(net, inputs, labels, budgets, load(ATTACKS, name), CROSS_ENTROPY, features)
 
 
 def plain_budget(epsilon: float) -> Budget:
@@ -59,7 +58,7 @@ def test_the_linear_optimum_is_reached(name, seed, epsilon):
     labels = torch.tensor([0, 1, 0, 1])
     attack: Attack = load(ATTACKS, name)
     budgets = dict.fromkeys(inputs, plain_budget(epsilon))
-    result = perturb(net, inputs, labels, budgets, attack, cross_entropy, {})
+    result = perturb(net, inputs, labels, budgets, attack, CROSS_ENTROPY, {})
 
     weight = net.classifier.weight.detach()
     towards_other = weight[1 - labels] - weight[labels]
@@ -93,10 +92,10 @@ def test_fgsm_by_hand():
         "visual": Budget(torch.tensor(0.02), 0.0, 1.0, torch.zeros(())),
     }
     labels = torch.tensor([0, 0])
-    result = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm"), cross_entropy, {})
+    result = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm"), CROSS_ENTROPY, {})
     torch.testing.assert_close(result["audio"], torch.tensor([[0.51], [1.0]], dtype=torch.float64))
     torch.testing.assert_close(result["visual"], torch.tensor([[0.48], [0.0]], dtype=torch.float64))
-    official = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm_official"), cross_entropy, {})
+    official = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm_official"), CROSS_ENTROPY, {})
     torch.testing.assert_close(official["audio"], torch.tensor([[0.51], [1.009]], dtype=torch.float64))
     torch.testing.assert_close(official["visual"], result["visual"])
 
@@ -130,7 +129,7 @@ def test_official_mim_leaves_the_ball_as_the_released_code_does():
         torch.tensor([0]),
         {"audio": budget, "visual": budget},
         load(ATTACKS, "mim_official"),
-        cross_entropy,
+        CROSS_ENTROPY,
         {},
     )
     moved = {name: ((result[name] - inputs[name]) / 0.01).flatten().tolist() for name in inputs}
@@ -207,12 +206,12 @@ def test_shared_first_gradients_and_features_change_nothing(name):
     net, inputs = narrow_net(), clips(4)
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
-    gradients = input_gradients(net, inputs, LABELS, cross_entropy, net.modalities, features)
+    gradients = input_gradients(net, inputs, LABELS, CROSS_ENTROPY, net.modalities, features)
     for epsilons in ({"audio": 0.01}, {"visual": 0.01}, {"audio": 0.01, "visual": 0.01}):
         budgets = {key: UNITS[key].budget(value) for key, value in epsilons.items()}
         attack = load(ATTACKS, name)
-        shared = perturb(net, inputs, LABELS, budgets, attack, cross_entropy, features, gradients)
-        own = perturb(net, inputs, LABELS, budgets, attack, cross_entropy, features)
+        shared = perturb(net, inputs, LABELS, budgets, attack, CROSS_ENTROPY, features, gradients)
+        own = perturb(net, inputs, LABELS, budgets, attack, CROSS_ENTROPY, features)
         assert all(torch.equal(shared[key], own[key]) for key in inputs)
 
 
@@ -220,7 +219,7 @@ def test_gradients_are_those_of_the_textbook_loop():
     net, inputs = narrow_net(), clips(4)
     leaves = {key: value.clone().requires_grad_() for key, value in inputs.items()}
     F.cross_entropy(net(leaves), LABELS, reduction="sum").backward()
-    ours = input_gradients(net, inputs, LABELS, cross_entropy, net.modalities, {})
+    ours = input_gradients(net, inputs, LABELS, CROSS_ENTROPY, net.modalities, {})
     for key in inputs:
         torch.testing.assert_close(ours[key], leaves[key].grad)
 

@@ -15,6 +15,7 @@ from avrobust.models.fusions import AudioOnly, Concat, FiLM, GatedConcat, GatedS
 from avrobust.models.modes import evaluating
 from avrobust.models.resnet18 import ResNet18
 from avrobust.models.weights import load_imagenet
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
 
 
@@ -128,14 +129,24 @@ def test_evaluating_gives_each_module_its_own_mode_back():
 def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(tmp_path):
     net, inputs = narrow_net(classes=2), clips(2)
     spec = ModelSpec("concat", "conv1d", "resnet18", width=0.125)
+    options = {"prox_weight": 1.0, "conprox_weight": 0.5, "prox_rate": 0.1, "conprox_rate": 0.1}
+    objective_spec = ObjectiveSpec("prototype_conformity", options)
+    objective = build_objective(objective_spec, net.dimensions, 2)
+    state = {"model": net.state_dict(), "objective": objective.state_dict()}
+    kept = {"audio": torch.rand(3, 64), "visual": torch.rand(3, 64)}
     for name in ("model.pt", "again.pt"):
-        save_model(tmp_path / name, spec, ["a", "b"], net.state_dict(), net.state_dict())
+        save_model(tmp_path / name, spec, objective_spec, ["a", "b"], state, state, kept)
     path = tmp_path / "model.pt"
     assert path.read_bytes() == (tmp_path / "again.pt").read_bytes()
-    loaded, classes = load_model(path, "best", torch.device("cpu"))
-    assert classes == ["a", "b"]
+    trained = load_model(path, "best", torch.device("cpu"))
+    assert trained.classes == ["a", "b"]
+    assert all(torch.equal(trained.training_features[name], kept[name]) for name in kept)
+    labels = torch.tensor([0, 1])
     with torch.no_grad():
-        assert torch.equal(loaded(inputs), net(inputs))
+        logits = net(inputs)
+        assert torch.equal(trained.model(inputs), logits)
+        features = {name: net.encode(name, inputs[name]) for name in net.modalities}
+        assert torch.equal(trained.objective(features, logits, labels), objective(features, logits, labels))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UserError, match=r"model\.pt is no whole model file"):
         load_model(path, "best", torch.device("cpu"))

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import clips, narrow_net
+from nets import CROSS_ENTROPY, clips, narrow_net
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from avrobust.data.batches import Batch
-from avrobust.objectives.cross_entropy import cross_entropy
+from avrobust.models.late_fusion import LateFusion
+from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.loop import TrainingRecipe, history_csv, parameter_groups, top1_accuracy, train
@@ -41,11 +42,22 @@ def batch(positions: torch.Tensor) -> Batch:
     }
 
 
-def fit(folder: Path, recipe: TrainingRecipe = RECIPE, key: str = "key", net=None) -> dict:
+def fit(
+    folder: Path, recipe: TrainingRecipe = RECIPE, key: str = "key", net=None, objective=CROSS_ENTROPY, kept: int = 0
+) -> dict:
     batches = Batches()
     net = net or narrow_net()
     validation = [batch(torch.arange(8))]
-    return train(net, batches, batches, validation, recipe, cross_entropy, folder / "resume.pt", key, CPU)
+    return train(net, batches, batches, validation, recipe, objective, folder / "resume.pt", key, CPU, kept)
+
+
+def conformity(seed: int = 0) -> PrototypeConformity:
+    torch.manual_seed(seed)
+    return PrototypeConformity({"audio": 64, "visual": 64}, 5, 1e-3, 1e-4, prox_rate=0.1, conprox_rate=0.01)
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(torch.equal(one[part][key], other[part][key]) for part in other for key in other[part])
 
 
 def test_each_part_has_its_own_rate_and_every_parameter_is_in_one_group():
@@ -63,7 +75,8 @@ def test_one_step_by_hand():
     before, expected = copy.deepcopy(net), copy.deepcopy(net).train()
     first = batch(torch.arange(4))
     optimizer = torch.optim.SGD(parameter_groups(net, RECIPE), momentum=0.9, weight_decay=1e-4)
-    loss = loop.train_epoch(net, [first], optimizer, cross_entropy, 1, CPU)
+    loss, kept = loop.train_epoch(net, [first], optimizer, CROSS_ENTROPY, 1, CPU)
+    assert kept == {}
     inputs = {"audio": first["audio"], "visual": first["visual"].float() / 255}
     reference = torch.nn.functional.cross_entropy(expected(inputs), first["label"])
     reference.backward()
@@ -101,8 +114,8 @@ def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, mo
     monkeypatch.setattr(torch, "save", lambda state, path: (states.append(copy.deepcopy(state)), save(state, path)))
     result = fit(tmp_path)
     assert result["best_epoch"] == 2
-    assert all(torch.equal(result["best"][key], states[1]["latest"][key]) for key in result["best"])
-    assert all(torch.equal(result["latest"][key], states[3]["latest"][key]) for key in result["best"])
+    assert same(result["best"], states[1]["latest"])
+    assert same(result["latest"], states[3]["latest"])
 
 
 class Killed(Exception):
@@ -111,7 +124,7 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, monkeypatch, epoch):
-    whole = fit(tmp_path)
+    whole = fit(tmp_path, objective=conformity(), kept=6)
     (tmp_path / "resume.pt").unlink()
     train_epoch = loop.train_epoch
 
@@ -122,12 +135,42 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, monkeypatch, epo
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "train_epoch", dies)
-        fit(tmp_path)
-    result = fit(tmp_path, net=narrow_net(seed=99))
+        fit(tmp_path, objective=conformity(), kept=6)
+    result = fit(tmp_path, net=narrow_net(seed=99), objective=conformity(99), kept=6)
     assert result["resumed_epochs"] == epoch
     assert result["history"] == whole["history"] and result["best_epoch"] == whole["best_epoch"]
-    for state in ("best", "latest"):
-        assert all(torch.equal(result[state][key], whole[state][key]) for key in whole[state])
+    assert same(result["best"], whole["best"]) and same(result["latest"], whole["latest"])
+    assert same(result, {"training_features": whole["training_features"]})
+
+
+def test_a_training_that_is_over_when_it_is_killed_still_has_its_features(tmp_path):
+    whole = fit(tmp_path, kept=6)
+    result = fit(tmp_path, net=narrow_net(seed=99), kept=6)
+    assert result["resumed_epochs"] == 4
+    assert same(result, {"training_features": whole["training_features"]})
+
+
+def test_kept_features_are_the_first_of_the_last_epoch_as_the_net_in_training_saw_them(tmp_path, monkeypatch):
+    seen, head = [], LateFusion.head
+    monkeypatch.setattr(LateFusion, "head", lambda net, features: (seen.append(features), head(net, features))[1])
+    kept = fit(tmp_path, kept=6)["training_features"]
+    trained = [features for features in seen if features["audio"].requires_grad]
+    assert len(trained) == 2 * RECIPE.epochs
+    for name in ("audio", "visual"):
+        assert torch.equal(kept[name], torch.cat([features[name] for features in trained[-2:]])[:6])
+
+
+def test_the_objectives_own_parameters_move_at_their_own_constant_rates(tmp_path, monkeypatch):
+    rates, epoch = [], loop.train_epoch
+    monkeypatch.setattr(
+        loop, "train_epoch", lambda *given: (rates.append([g["lr"] for g in given[2].param_groups]), epoch(*given))[1]
+    )
+    objective = conformity()
+    result = fit(tmp_path, objective=objective)
+    assert [row[:3] for row in rates[:2]] == [[0.02, 0.01, 0.03]] * 2
+    assert rates[3][:3] == pytest.approx([0.002, 0.001, 0.003])
+    assert all(row[3:] == [pytest.approx(0.1 / 1e-3), pytest.approx(0.01 / 1e-4)] for row in rates)
+    assert not torch.equal(result["latest"]["objective"]["prox_centres.audio"], conformity().prox_centres["audio"])
 
 
 def test_another_setting_or_a_damaged_state_starts_anew(tmp_path):

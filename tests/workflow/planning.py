@@ -126,7 +126,7 @@ def codes(root: Path) -> dict[tuple[str, ...], str]:
         wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)
         digests["attack", dataset, variant, name] = attack(wildcards)
         digests["train", dataset, variant] = train(wildcards)
-    for program in ("render", "manifest", "pack", "availability", "table", "figure", "stack", "download"):
+    for program in ("render", "manifest", "pack", "availability", "table", "figure", "stack", "download", "claims"):
         digests[program,] = made.code(f"{program}.py")(SimpleNamespace())
     return digests
 

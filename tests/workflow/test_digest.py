@@ -16,17 +16,26 @@ from lib.digest import closure, digest
 FUSIONS = "avrobust.models.fusions"
 CONV1D = "avrobust.models.conv1d:Conv1d"
 RESNET18 = "avrobust.models.resnet18:ResNet18"
-CROSS_ENTROPY = "avrobust.objectives.cross_entropy:cross_entropy"
+CROSS_ENTROPY = "avrobust.objectives.cross_entropy:CrossEntropy"
+MIN_SIMILARITY = "avrobust.objectives.min_similarity:MinSimilarity"
+MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
     "data/batches", "data/store", "data/views", "files", "lazy", "runtime", "models/build", "models/files",
-    "models/fusions", "models/late_fusion", "models/modes", "objectives/cross_entropy", "program", "provenance",
-    "attacks/budget", "attacks/loop",
+    "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
 }  # fmt: skip
-RUNNING = {"evaluation/cell", "imagenet"}
-TRAINING = {"csv_text", "imagenet", "training/loop", "training/replicas", "models/weights", "data/manifest"}
-REPORT = {"files", "metrics/bootstrap", "metrics/rows", "program", "csv_text", "report/spec"}
+NET = {"models/fusions", "objectives/cross_entropy"}
+ATTACKING = {"attacks/budget", "attacks/loop", "attacks/threat", "evaluation/conditions", "imagenet"}
+SEARCHING = ATTACKING | {"evaluation/cell"}
+RUNNING = SEARCHING | {"evaluation/arguments"}
+TRAINING = {
+    "csv_text", "training/clips", "training/loop", "training/replicas", "training/start", "models/weights",
+    "data/manifest",
+}  # fmt: skip
+REPORT = {"files", "program", "csv_text", "report/spec"}
+MEASURED = REPORT | {"metrics/bootstrap", "metrics/rows"}
+TABLE = MEASURED | {"report/tables", "report/text"}
 
 
 def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
@@ -36,23 +45,40 @@ def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
 CLOSURES = {
     "attack concat mim": (
         "attack.py", attack_entries("Concat", "mim:MIM", CONV1D, RESNET18),
-        MODEL | RUNNING | {"models/conv1d", "models/resnet18", "attacks/mim", "attacks/projections"},
+        MODEL | NET | RUNNING | {"models/conv1d", "models/resnet18", "attacks/mim", "attacks/projections"},
+    ),
+    "attack minsim_exfmem fgsm": (
+        "attack.py",
+        [f"{FUSIONS}:Concat", CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:FGSM"],
+        MODEL | RUNNING | {"models/fusions", "models/conv1d", "models/resnet18", "objectives/min_similarity",
+                           "objectives/similarity", "defences/feature_memory", "defences/ista", "attacks/fgsm",
+                           "attacks/directions", "attacks/projections"},
     ),
     "attack audio fgsm": (
         "attack.py", attack_entries("AudioOnly", "fgsm:FGSM", CONV1D),
-        MODEL | RUNNING | {"models/conv1d", "attacks/fgsm", "attacks/directions", "attacks/projections"},
+        MODEL | NET | RUNNING | {"models/conv1d", "attacks/fgsm", "attacks/directions", "attacks/projections"},
     ),
     "attack visual pgd_official": (
         "attack.py", attack_entries("VisualOnly", "pgd_official:PGD_OFFICIAL", RESNET18),
-        MODEL | RUNNING | {"models/resnet18", "attacks/pgd_official", "attacks/pgd", "attacks/directions",
-                           "attacks/projections"},
+        MODEL | NET | RUNNING | {"models/resnet18", "attacks/pgd_official", "attacks/pgd", "attacks/directions",
+                                 "attacks/projections"},
     ),
     "train visual": (
         "train.py", [f"{FUSIONS}:VisualOnly", RESNET18, CROSS_ENTROPY],
-        MODEL | TRAINING | {"models/resnet18", "imagenet"},
+        MODEL | NET | TRAINING | {"models/resnet18", "imagenet"},
     ),
     "train audio": (
-        "train.py", [f"{FUSIONS}:AudioOnly", CONV1D, CROSS_ENTROPY], MODEL | TRAINING | {"models/conv1d"},
+        "train.py", [f"{FUSIONS}:AudioOnly", CONV1D, CROSS_ENTROPY], MODEL | NET | TRAINING | {"models/conv1d"},
+    ),
+    "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
+    "localise": (
+        "localise.py", [],
+        MODEL | ATTACKING | {"analysis/examples", "analysis/localisation", "evaluation/arguments",
+                             "evaluation/attention", "metrics/scores"},
+    ),
+    "embed": (
+        "embed.py", [],
+        MODEL | ATTACKING | {"evaluation/arguments", "evaluation/embedding", "metrics/clusters", "metrics/scores"},
     ),
     "render": (
         "render.py", [],
@@ -66,8 +92,16 @@ CLOSURES = {
          "processes", "program"},
     ),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "program"}),
-    "table": ("table.py", [], REPORT | {"report/tables", "report/text"}),
-    "figure": ("figure.py", [], REPORT | {"report/sweep", "report/sweep_plot"}),
+    "table": ("table.py", [], TABLE | {"data/manifest"}),
+    "figure": ("figure.py", [], MEASURED | {"report/style", "report/sweep", "report/sweep_plot"}),
+    "heat_maps": (
+        "heat_maps.py", [],
+        REPORT | {"analysis/examples", "report/heat_maps", "report/heat_maps_plot", "report/style"},
+    ),
+    "localisation": ("localisation.py", [], TABLE | {"metrics/scores", "report/localisation"}),
+    "tsne": ("tsne.py", [], TABLE | {"metrics/scores", "report/style", "report/tsne", "report/tsne_plot"}),
+    "claims": ("claims.py", [], TABLE | {"metrics/scores", "report/claims"}),
+    "choices": ("choices.py", [], REPORT | {"report/choices"}),
     "stack": ("stack.py", [], {"files", "program", "csv_text", "report/stacking"}),
     "download": ("download.py", [], {"data/download", "files", "program"}),
 }  # fmt: skip
@@ -80,7 +114,13 @@ def test_a_program_reaches_these_modules(program: str, entries: list[str], modul
     assert reached == {program, *(f"avrobust/{module}.py" for module in modules)}
 
 
-@pytest.mark.parametrize("program", ["table.py", "figure.py", "stack.py", "manifest.py", "availability.py"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "table.py", "figure.py", "heat_maps.py", "localisation.py", "tsne.py", "claims.py", "choices.py", "stack.py",
+        "manifest.py", "availability.py",
+    ],
+)  # fmt: skip
 def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
     for path in closure(ROOT / "scripts", program):
         assert "import torch" not in path.read_text(encoding="utf-8")
@@ -116,8 +156,10 @@ def test_comments_docstrings_and_blank_lines_change_no_digest(before: dict, root
 
 def test_an_operator_in_mim_changes_the_cells_of_mim_only(before: dict, root: Path) -> None:
     replace(root / "scripts/avrobust/attacks/mim.py", "gradient / norm.view", "gradient * norm.view")
-    cells = of_attack(before, "mim")
-    assert cells == {("attack", dataset, "concat", "mim") for dataset in ("music", "kinetics_sounds", "ave")}
+    cells = of_attack(before, "mim") | of_attack(before, "mim_ce")
+    nets = ("concat", "audio", "visual", "pcl", "maxsim", "minsim_exfmem")
+    for dataset in ("music", "kinetics_sounds", "ave"):
+        assert {variant for _, where, variant, name in of_attack(before, "mim") if where == dataset} == {*nets}
     assert changed(before, codes(root)) == cells
 
 
@@ -135,7 +177,12 @@ def test_an_encoder_changes_every_variant_that_has_it(before: dict, root: Path, 
 
 
 def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> None:
-    for part, table in (("attacks", "ATTACKS"), ("models", "FUSIONS"), ("objectives", "OBJECTIVES")):
+    for part, table in (
+        ("attacks", "ATTACKS"),
+        ("models", "FUSIONS"),
+        ("objectives", "OBJECTIVES"),
+        ("defences", "DEFENCES"),
+    ):
         registry = root / f"scripts/avrobust/{part}/registry.py"
         replace(registry, f"{table} = {{\n", f'{table} = {{\n    "new": "avrobust.{part}.new:NEW",\n')
     assert changed(before, codes(root)) == set()
@@ -144,7 +191,29 @@ def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> N
 def test_another_meaning_of_a_registered_name_changes_what_uses_it(before: dict, root: Path) -> None:
     registry = root / "scripts/avrobust/attacks/registry.py"
     replace(registry, '"avrobust.attacks.mim:MIM"', '"avrobust.attacks.mim:OTHER"')
-    assert changed(before, codes(root)) == of_attack(before, "mim")
+    assert changed(before, codes(root)) == of_attack(before, "mim") | of_attack(before, "mim_ce")
+
+
+def test_the_memory_changes_the_variants_that_have_one(before: dict, root: Path) -> None:
+    replace(root / "scripts/avrobust/defences/ista.py", "import torch\n", "import torch\n\nMORE = 1\n")
+    with_memory = {key for key in of_nets(before) if key[2] in ("exfmem", "minsim_exfmem")}
+    assert changed(before, codes(root)) == with_memory
+
+
+@pytest.mark.parametrize(
+    ("objective", "variants"),
+    [
+        ("max_similarity", {"maxsim"}),
+        ("similarity", {"maxsim", "minsim", "minsim_exfmem"}),
+        ("prototype_conformity", {"pcl"}),
+    ],
+)
+def test_an_objective_changes_what_is_trained_and_attacked_with_it(
+    before: dict, root: Path, objective: str, variants: set[str]
+) -> None:
+    path = root / f"scripts/avrobust/objectives/{objective}.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] in variants}
 
 
 def test_another_fusion_by_a_name_changes_that_variant(before: dict, root: Path) -> None:

@@ -18,14 +18,34 @@ TEXTBOOK = ("fgsm", "pgd", "mim")
 DEMO_SWEEP = (0.003, 0.006, 0.012, 0.024)
 PAPER_SWEEP = (0.002, 0.004, 0.006, 0.008, 0.01, 0.012)
 
-# Table 1: concat on two datasets under six attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1: concat
-# on AVE under four attacks. The columns for one modality alone are read from that net's FGSM cell.
+DATASETS = ("music", "kinetics_sounds", "ave")
+DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
+
+# Table 1: concat on two datasets under five attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1:
+# concat on AVE under four attacks. Sweeps: both unimodal nets under the three textbook attacks. Table 3 and appendix
+# table 2: five defences under FGSM, by cross-entropy alone where they were trained with something else, past the memory
+# and by transfer where there is one. Appendix table 3: six nets under both kinds of MIM, three by cross-entropy too.
 CELLS = {
     *(("music", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("kinetics_sounds", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("ave", "concat", attack) for attack in (*TEXTBOOK, "mim_official")),
     *(("music", variant, "fgsm") for variant in ("sum", "film", "gated_sum", "gated_concat")),
-    *((dataset, variant, "fgsm") for dataset in ("music", "kinetics_sounds", "ave") for variant in ("audio", "visual")),
+    *((dataset, variant, attack) for dataset in DATASETS for variant in ("audio", "visual") for attack in TEXTBOOK),
+    *((dataset, variant, "fgsm") for dataset in DATASETS for variant in DEFENCES),
+    *((dataset, variant, "fgsm_ce") for dataset in DATASETS for variant in DEFENCES if variant != "exfmem"),
+    *(
+        (dataset, variant, attack)
+        for dataset in DATASETS
+        for variant in ("exfmem", "minsim_exfmem")
+        for attack in ("fgsm_bypass", "fgsm_transfer")
+    ),
+    *((dataset, variant, "mim_official") for dataset in DATASETS for variant in ("audio", "visual")),
+    *(
+        (dataset, variant, attack)
+        for dataset in DATASETS
+        for variant in ("pcl", "maxsim", "minsim_exfmem")
+        for attack in ("mim", "mim_official", "mim_ce")
+    ),
 }
 
 
@@ -51,7 +71,7 @@ EVERY = ("audio", "visual", "both")
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
-    assert len(CELLS) == 24
+    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 12 + 12 + 6 + 27 == 108
     assert grid(scale).cells.keys() == CELLS
 
 
@@ -59,29 +79,51 @@ def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
 def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tuple[float, ...]) -> None:
     cells = grid(scale).cells
     # Both sweeps hold 0.006 and 0.012, so that the tables add nothing to what the figure needs.
-    for attack in TEXTBOOK:
-        assert cells["music", "concat", attack] == over(EVERY, *sweep)
-    for attack in OFFICIAL:
-        assert cells["music", "concat", attack] == table1(0.012, 0.006)
+    for dataset in DATASETS:
+        for attack in TEXTBOOK:
+            assert cells[dataset, "concat", attack] == over(EVERY, *sweep)
+        for variant in DEFENCES:
+            assert cells[dataset, variant, "fgsm"] == over(EVERY, 0.006)
+        for variant in ("exfmem", "minsim_exfmem"):
+            assert cells[dataset, variant, "fgsm_transfer"] == over(EVERY, 0.006)
+    # Table 1 attacks one modality with twice the strength of both; appendix table 3 does not.
+    for dataset in ("music", "kinetics_sounds"):
+        assert cells[dataset, "concat", "fgsm_official"] == table1(0.012, 0.006)
+        assert cells[dataset, "concat", "mim_official"] == table1(0.012, 0.006) | over(EVERY, 0.006)
     for variant in ("sum", "film", "gated_sum", "gated_concat"):
         assert cells["music", variant, "fgsm"] == over(EVERY, 0.006)
-    for attack in TEXTBOOK + OFFICIAL:
-        assert cells["kinetics_sounds", "concat", attack] == table1(0.012, 0.006)
-    for attack in (*TEXTBOOK, "mim_official"):
-        assert cells["ave", "concat", attack] == over(EVERY, 0.006)
-    assert cells["music", "audio", "fgsm"] == over(["audio"], *sweep)
-    assert cells["music", "visual", "fgsm"] == over(["visual"], *sweep)
-    for dataset in ("kinetics_sounds", "ave"):
-        assert cells[dataset, "audio", "fgsm"] == cells[dataset, "visual", "fgsm"] == set()
+    assert cells["ave", "concat", "mim_official"] == over(EVERY, 0.006)
+    for variant in ("audio", "visual"):
+        assert cells["music", variant, "pgd"] == over([variant], *sweep)
+        assert cells["music", variant, "fgsm"] == over([variant], *sweep) | over(EVERY, 0.006)
+
+
+def test_localisation_and_embeddings_have_the_conditions_that_figures_tables_and_claims_read() -> None:
+    made = grid()
+    assert made.conditions["localisation"] == {
+        (dataset, "localisation", attack): over(EVERY, 0.006) for dataset in DATASETS for attack in ("fgsm", "mim")
+    }
+    assert made.conditions["embeddings"] == {
+        ("music", variant, "fgsm"): over(("audio", "visual"), 0.006, 0.02) for variant in ("concat", "minsim")
+    }
+    assert made.examples == {
+        ("music", "localisation", "mim"): {"violin", "cello"},
+        ("kinetics_sounds", "localisation", "mim"): {
+            "shuffling_cards", "blowing_nose", "chopping_wood", "playing_xylophone",
+        },
+        ("ave", "localisation", "mim"): {"Frying", "Baby_cry", "Bus"},
+    }  # fmt: skip
 
 
 def test_the_printed_strengths_are_ten_times_the_corrected_ones_in_tables_only() -> None:
-    cells = grid(epsilon="printed").cells
+    made = grid(epsilon="printed")
+    cells = made.cells
     assert cells["music", "sum", "fgsm"] == over(EVERY, 0.06)
-    assert cells["kinetics_sounds", "concat", "pgd"] == table1(0.12, 0.06)
-    assert cells["ave", "concat", "fgsm"] == over(EVERY, 0.06)
+    assert cells["kinetics_sounds", "concat", "fgsm_official"] == table1(0.12, 0.06)
+    assert cells["ave", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP, 0.06)
     assert cells["music", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP) | table1(0.12, 0.06)
     assert cells["music", "concat", "fgsm"] == over(EVERY, *DEMO_SWEEP, 0.06) | table1(0.12, 0.06)
+    assert made.conditions["localisation"]["ave", "localisation", "mim"] == over(EVERY, 0.06)
 
 
 @pytest.mark.parametrize(("epsilon", "small", "large"), [("corrected", 0.006, 0.012), ("printed", 0.06, 0.12)])
@@ -99,18 +141,35 @@ def test_captions_and_columns_follow_the_strengths(epsilon: str, small: float, l
 
 def test_an_artefact_names_its_cells() -> None:
     artefacts = grid().artefacts
-    assert set(artefacts) == {("tian2021", name) for name in ("table1", "table2", "tableA1", "figure3")}
-    assert set(artefacts["tian2021", "table2"].cells) == {
+    assert {name for _, name in artefacts} == {
+        "table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "figure1", "figure3", "figure4", "figure5",
+        "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "claims", "choices",
+    }  # fmt: skip
+    assert set(artefacts["tian2021", "table2"].needs["cells"]) == {
         ("music", variant, "fgsm")
         for variant in ("sum", "concat", "film", "gated_sum", "gated_concat", "audio", "visual")
     }
-    assert set(artefacts["tian2021", "figure3"].cells) == {
-        *(("music", "concat", attack) for attack in TEXTBOOK),
-        ("music", "audio", "fgsm"),
-        ("music", "visual", "fgsm"),
+    assert set(artefacts["tian2021", "figure3"].needs["cells"]) == {
+        ("music", variant, attack) for variant in ("concat", "audio", "visual") for attack in TEXTBOOK
     }
+    assert artefacts["tian2021", "figure5"].needs["embeddings"] == (
+        ("music", "concat", "fgsm"), ("music", "minsim", "fgsm"),
+    )  # fmt: skip
+    assert artefacts["tian2021", "choices"].needs == {"cells": (), "localisation": (), "embeddings": ()}
+    assert [artefact.manifests for artefact in artefacts.values()].count(("ave",)) == 2
     for artefact in artefacts.values():
-        assert len(set(artefact.cells)) == len(artefact.cells)
+        for keys in artefact.needs.values():
+            assert len(set(keys)) == len(keys)
+
+
+def test_claims_cost_no_cell_and_no_condition() -> None:
+    made = settings()
+    paper = copy.deepcopy(made.papers["tian2021"])
+    assert len(paper["claims"]) >= 14
+    paper["claims"] = []
+    for scale in ("demo", "paper"):
+        with_claims = settings(scale=scale)
+        assert expand(with_claims).conditions == expand(replace(with_claims, papers={"tian2021": paper})).conditions
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +179,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def refusal(root: Path, change: Callable[[dict], object]) -> str:
     """Return the one line that a change of the paper's file is refused with."""
-    paper = yaml.safe_load((ROOT / PAPER).read_text(encoding="utf-8"))
+    paper = yaml.load((ROOT / PAPER).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     change(paper)
-    (root / PAPER).write_text(yaml.safe_dump(paper, sort_keys=False), encoding="utf-8")
+    (root / PAPER).write_text(yaml.dump(paper, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")
     with pytest.raises(SettingsError) as error:
         plan(root)
     assert len(str(error.value).splitlines()) == 1
@@ -142,6 +201,19 @@ def column(paper: dict) -> dict:
     return spec(paper)["columns"][1]["condition"]
 
 
+def batch(paper: dict) -> dict:
+    return paper["training"]["defence"]["ave"]["batch_size"]
+
+
+def first_test(paper: dict) -> dict:
+    return paper["claims"][0]["tests"][0]
+
+
+def score_of(paper: dict) -> dict:
+    claims = {claim["name"]: claim for claim in paper["claims"]}
+    return claims["localisation_finds_sources"]["tests"][0]["higher"]
+
+
 def series(paper: dict) -> dict:
     return spec(paper, "figure3")["panels"][0]["series"][0]
 
@@ -155,7 +227,7 @@ def series(paper: dict) -> dict:
         ),
         (
             lambda paper: spec(paper)["columns"][5]["condition"].update(variant="sound"),
-            ("workflow/papers/tian2021.yaml", "table1", "sound", "audio, visual, sum"),
+            ("workflow/papers/tian2021.yaml", "table1", "sound", "audio, visual, concat"),
         ),
         (
             lambda paper: spec(paper, "table2")["columns"][1]["condition"].update(epsilon="medium"),
@@ -163,9 +235,13 @@ def series(paper: dict) -> dict:
         ),
         (lambda paper: spec(paper)["rows"][0]["read"].update(attack="fgms"), ("fgms", "fgsm, fgsm_official, mim")),
         (lambda paper: series(paper)["read"].update(attack="cw"), ("cw", "fgsm, fgsm_official, mim")),
+        (lambda paper: paper["attacks"]["fgsm_ce"].update(update="cw"), ("cw", "fgsm, fgsm_official, mim")),
+        (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="hinge"), ("hinge", "cross_entropy")),
+        (lambda paper: paper["variants"]["maxsim"]["objective"].update(name="hinge"), ("hinge", "cross_entropy")),
+        (lambda paper: paper["variants"]["exfmem"]["defence"].update(name="wall"), ("wall", "feature_memory")),
         (
             lambda paper: series(paper)["read"].update(variant="nets"),
-            ("workflow/papers/tian2021.yaml", "figure3", "nets", "audio, visual, sum"),
+            ("workflow/papers/tian2021.yaml", "figure3", "nets", "audio, visual, concat"),
         ),
         (lambda paper: paper["variants"]["film"].update(fusion="flim"), ("flim", "concat, film, gated_concat")),
         (lambda paper: paper["variants"]["film"].update(audio="conv2d"), ("conv2d", "conv1d")),
@@ -189,15 +265,33 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: spec(paper)["rows"][0]["read"].pop("attack"), ("table1", "rows.0.read", "attack")),
         (lambda paper: spec(paper).pop("columns"), ("table1", "columns")),
         (lambda paper: paper["epsilons"].pop("corrected"), ("epsilons", "corrected", "printed")),
+        (lambda paper: paper["epsilons"].update(by="strength"), ("epsilons", "strength", "epsilon, epsilon_space")),
+        (lambda paper: paper["epsilons"].update(huge={"small": 1}), ("epsilons", "huge", "corrected, printed")),
+        (
+            lambda paper: paper["variants"]["pcl"].update(start="conct"),
+            ("pcl.start", "conct", "audio, visual"),
+        ),
+        (lambda paper: paper["variants"]["pcl"].pop("start"), ("variants.pcl", "search", "start")),
+        (lambda paper: paper["variants"]["exfmem"].pop("start"), ("variants.exfmem", "memory", "start")),
+        (lambda paper: paper["variants"]["pcl"].update(training="defense"), ("pcl.training", "defense", "defence")),
+        (lambda paper: paper["attacks"]["fgsm_transfer"].pop("surrogate"), ("fgsm_transfer", "surrogate")),
+        (lambda paper: paper["attacks"]["fgsm_transfer"].update(surrogate="none"), ("fgsm_transfer", "none", "concat")),
+        (lambda paper: first_test(paper)["higher"].update(of="speed"), ("claims.0.tests.0.higher",)),
+        (lambda paper: paper["claims"][0].pop("datasets"), ("claims.audio_visual_better_clean", "dataset")),
+        (lambda paper: first_test(paper)["lower"].update(variant="sound"), ("claims", "sound", "audio, visual")),
+        (
+            lambda paper: score_of(paper).update(attack="pgd"),
+            ("localisation_finds_sources", "no artefact scores"),
+        ),
         (lambda paper: column(paper).pop("modality"), ("table1", "columns.1.condition", "modality")),
         (lambda paper: column(paper).pop("epsilon"), ("table1", "columns.1.condition", "epsilon")),
         (lambda paper: column(paper).update(epsilon=-0.1), ("table1", "columns.1.condition.epsilon", "-0.1")),
         (lambda paper: column(paper).update(modality="sound"), ("table1", "sound", "audio, visual, both")),
         (lambda paper: column(paper).update(varaint="sum"), ("table1", "varaint", "variant")),
         (lambda paper: series(paper).update(modality="sound"), ("figure3", "sound", "audio, visual, both")),
-        (lambda paper: paper["training"].pop("ave"), ("training", "ave")),
-        (lambda paper: paper["training"]["ave"].pop("code"), ("training.ave", "code")),
-        (lambda paper: paper["learning_rates"].pop("code"), ("learning_rates", "code")),
+        (lambda paper: paper["training"]["defence"].pop("ave"), ("training.defence", "ave")),
+        (lambda paper: batch(paper).pop("code"), ("training.defence.ave.batch_size", "code")),
+        (lambda paper: batch(paper).update(old=32), ("training.defence.ave.batch_size", "old", "code, paper")),
     ],
     ids=named,
 )
@@ -215,28 +309,34 @@ def with_second_paper(change: Callable[[dict], object]) -> Settings:
     second = copy.deepcopy(made.papers["tian2021"])
     change(second)
     config = {**made.config, "papers": ["tian2021", "second"], "second": made.config["tian2021"]}
-    return replace(made, config=config, papers={**made.papers, "second": second})
+    chosen = {**made.chosen, "second": made.chosen["tian2021"]}
+    return replace(made, config=config, papers={**made.papers, "second": second}, chosen=chosen)
 
 
 def test_one_variant_name_for_two_nets_is_one_line() -> None:
     with pytest.raises(SettingsError) as error:
         expand(with_second_paper(lambda paper: paper["variants"]["concat"].update(fusion="sum")))
     assert len(str(error.value).splitlines()) == 1
-    for part in ("concat", "tian2021", "second"):
-        assert part in str(error.value)
+    assert "variant concat" in str(error.value)
+
+
+def test_one_attack_name_for_two_attacks_is_one_line() -> None:
+    with pytest.raises(SettingsError, match="attack fgsm_ce"):
+        expand(with_second_paper(lambda paper: paper["attacks"]["fgsm_ce"].update(update="pgd")))
 
 
 def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell() -> None:
     def change(paper: dict) -> None:
         paper["artefacts"] = {"table2": paper["artefacts"]["table2"]}
         paper["epsilons"]["corrected"] = {"small": 0.5}
+        paper["claims"] = []
 
     both = expand(with_second_paper(change))
     assert both.cells.keys() == CELLS
     assert both.variants == grid().variants
     assert both.cells["music", "sum", "fgsm"] == over(EVERY, 0.006, 0.5)
-    assert both.cells["ave", "concat", "fgsm"] == over(EVERY, 0.006)
-    assert set(both.artefacts) == {*grid().artefacts, ("second", "table2")}
+    assert both.cells["ave", "minsim", "fgsm"] == over(EVERY, 0.006)
+    assert set(both.artefacts) == {*grid().artefacts, *(("second", name) for name in ("table2", "claims", "choices"))}
 
 
 def test_a_difference_needs_the_cells_of_both_sides() -> None:
@@ -250,8 +350,14 @@ def test_a_difference_needs_the_cells_of_both_sides() -> None:
         {"name": "RI", "sum": ["X_A", "Avg"], "against": {"variant": "concat"}},
     ]
     spec(paper, "table2").update(rows=[film], columns=columns)
-    paper["artefacts"] = {"table2": paper["artefacts"]["table2"]}
+    paper["artefacts"], paper["claims"] = {"table2": paper["artefacts"]["table2"]}, []
     read = {("audio", 0.006), ("visual", 0.012)}
     assert expand(replace(made, papers={"tian2021": paper})).cells == {
         ("music", variant, "pgd"): read for variant in ("film", "sum", "concat")
+    }
+    film["against"] = {"attack": "fgsm"}
+    spec(paper, "table2").update(rows=[film])
+    assert expand(replace(made, papers={"tian2021": paper})).cells == {
+        ("music", "film", "pgd"): read,
+        **{("music", variant, "fgsm"): read for variant in ("sum", "concat")},
     }

@@ -36,7 +36,8 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "manifest_of_lists", "manifest_of_table", "pack", "availability", "imagenet_weights", "train",
-        "attack", "table", "sweep", "stack", "publish",
+        "search", "attack", "localise", "embed", "table", "sweep", "heat_maps", "localisation", "tsne", "claims",
+        "choices", "stack", "publish",
     }  # fmt: skip
     assert set(TARGETS) == {"all", "tian2021"}
 

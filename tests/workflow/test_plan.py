@@ -88,20 +88,25 @@ def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
 
 def test_conditions_are_canonical_and_sorted(demo: Plan) -> None:
     asked = {"dataset": "kinetics_sounds", "variant": "concat", "attack": "pgd"}
-    assert demo.conditions(job(**asked)) == '[["audio",0.012],["both",0.006],["visual",0.012]]'
-    assert demo.conditions(job(dataset="ave", variant="audio", attack="fgsm")) == "[]"
+    conditions = demo.conditions("cells")
+    asked["attack"] = "fgsm_official"
+    assert conditions(job(**asked)) == '[["audio",0.012],["both",0.006],["visual",0.012]]'
+    assert conditions(job(dataset="ave", variant="sum", attack="fgsm")) == "[]"
 
 
 def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the_scale_says(
     demo: Plan, paper: Plan
 ) -> None:
     weights = "results/weights/resnet18_imagenet.pth"
-    assert paper.imagenet_weights(job(variant="concat")) == [weights]
-    assert paper.weights_options(job(variant="visual")) == [f"--imagenet-weights={weights}"]
-    assert paper.imagenet_weights(job(variant="audio")) == paper.weights_options(job(variant="audio")) == []
-    assert demo.imagenet_weights(job(variant="concat")) == []
+    music = {name: job(dataset="music", variant=name) for name in ("concat", "visual", "audio", "sum", "pcl", "exfmem")}
+    assert paper.imagenet_weights(music["concat"]) == [weights]
+    assert paper.weights_options(music["visual"]) == [f"--imagenet-weights={weights}"]
+    assert paper.imagenet_weights(music["audio"]) == paper.weights_options(music["audio"]) == []
+    # What goes on from another net has its weights.
+    assert paper.imagenet_weights(music["pcl"]) == paper.imagenet_weights(music["exfmem"]) == []
+    assert demo.imagenet_weights(music["concat"]) == []
     own = plan(unedited(), scale="paper", imagenet_weights="/mine.pth")
-    assert own.imagenet_weights(job(variant="sum")) == ["/mine.pth"]
+    assert own.imagenet_weights(music["sum"]) == ["/mine.pth"]
 
 
 def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
@@ -115,11 +120,11 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
     ave = job(dataset="ave", variant="concat", attack="fgsm")
     music = job(dataset="music", variant="audio")
     assert json.loads(made["code"].recipe(ave)) == {
-        "epochs": 30, "milestones": [10, 20], "batch_size": 48,
+        "epochs": 30, "milestones": [10, 20], "batch_size": 48, "replica_size": None,
         "learning_rates": {"audio": 1e-3, "visual": 1e-4, "head": 1e-3},
     }  # fmt: skip
     assert json.loads(made["paper"].recipe(ave)) == {
-        "epochs": 100, "milestones": [30, 60, 90], "batch_size": 48,
+        "epochs": 100, "milestones": [30, 60, 90], "batch_size": 48, "replica_size": None,
         "learning_rates": {"audio": 1e-4, "visual": 1e-3, "head": 1e-3},
     }  # fmt: skip
     assert [json.loads(made[name].recipe(music))["batch_size"] for name in made] == [36, 48]
@@ -142,7 +147,7 @@ def test_batch_statistics_of_a_replica_are_the_papers_share_of_a_batch() -> None
             for choice in ("batch", "replica")
         )
         assert replica == whole | {"replica_size": 12}
-        assert "replica_size" not in whole
+        assert whole["replica_size"] is None
 
 
 @pytest.mark.parametrize(("scale", "whole", "half"), [("paper", 65535, 33075), ("demo", 16383, 8268)])
@@ -175,11 +180,80 @@ def test_a_choice_of_attacking_leaves_training_alone() -> None:
         assert getattr(same, told)(CONCAT) == getattr(other, told)(CONCAT)
 
 
+def test_a_defence_is_trained_by_its_own_recipe(paper: Plan) -> None:
+    recipes = {
+        (dataset, variant): json.loads(paper.recipe(job(dataset=dataset, variant=variant)))
+        for dataset in ("music", "kinetics_sounds", "ave")
+        for variant in ("concat", "pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
+    }
+    batches = {"music": (36, 36), "kinetics_sounds": (48, 32), "ave": (48, 16)}
+    for (dataset, variant), recipe in recipes.items():
+        assert recipe["batch_size"] == batches[dataset][variant != "concat"]
+        slow = dataset == "kinetics_sounds" and variant != "concat"
+        fast_parts = 1e-4 if slow else 1e-3
+        assert recipe["learning_rates"] == {"audio": fast_parts, "visual": 1e-4, "head": fast_parts}
+
+
+def test_what_a_stage_starts_from_and_leaves_to_the_next(paper: Plan) -> None:
+    full = job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1235")
+    assert paper.start(full) == ["results/paper/models/kinetics_sounds/minsim/s1235/model.pt"]
+    assert paper.start_options(full) == [f"--start={paper.start(full)[0]}"]
+    (memory,) = paper.stage_options(full)
+    assert json.loads(memory.removeprefix("--memory=")) == {
+        "columns": 1024, "features": "train_mode", "steps": {"audio": 5.8e-7, "visual": 2e-6},
+    }  # fmt: skip
+    net = json.loads(paper.model_spec(full))
+    assert net["defence"] == "feature_memory"
+    assert net["defence_options"] == {
+        "mixing": 0.6, "penalty": 0.1, "tolerance": 8e-4, "iterations": 2001, "training_group": 8,
+        "evaluation_group": 4,
+    }  # fmt: skip
+    assert json.loads(paper.objective(full)) == {"name": "min_similarity", "options": {"weight": 0.8}}
+    for variant in ("minsim", "concat"):
+        assert paper.stage_options(job(dataset="music", variant=variant)) == ["--kept-features=1024"]
+    assert paper.stage_options(job(dataset="music", variant="maxsim")) == []
+    pcl = job(dataset="music", variant="pcl", seed="1236")
+    assert paper.found_options(pcl) == ["results/paper/models/music/pcl/search.json"]
+    # One search for all seeds, with the first of them.
+    assert paper.search_start(pcl) == "results/paper/models/music/concat/s1234/model.pt"
+
+
+def test_the_choices_of_the_memory_arrive_at_it(demo: Plan) -> None:
+    default = configuration(unedited())["tian2021"]
+    other = default | {
+        "ista": "per_sample", "mixing_weight": "paper", "memory_features": "eval_mode", "similarity_weight": "paper",
+        "attention": "scaled",
+    }  # fmt: skip
+    made, full = plan(unedited(), tian2021=other), job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1")
+    options = json.loads(made.model_spec(full))["defence_options"]
+    assert (options["tolerance"], options["mixing"]) == (0.0, 0.5)
+    assert json.loads(made.stage_options(full)[0].removeprefix("--memory="))["features"] == "eval_mode"
+    assert json.loads(made.objective(full))["options"] == {"weight": 1.0}
+    where = job(dataset="ave", variant="localisation")
+    nets = [json.loads(one.model_spec(where)) for one in (demo, made)]
+    assert [net["fusion"] for net in nets] == ["attended_concat", "scaled_attended_concat"]
+    assert all((net["visual_pooling"], net["visual_stride"]) == ("none", 16) for net in nets)
+
+
+def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
+    def told(attack: str) -> dict:
+        return json.loads(demo.attack_spec(job(attack=attack)))
+
+    assert told("pgd") == {"update": "pgd"}
+    assert told("mim_ce") == {"update": "mim", "objective": "cross_entropy"}
+    assert told("fgsm_bypass") == {"update": "fgsm", "source": "undefended"}
+    assert told("fgsm_transfer") == {"update": "fgsm", "source": "surrogate"}
+    transfer = job(dataset="ave", variant="exfmem", attack="fgsm_transfer", seed="1234")
+    assert demo.surrogate(transfer) == ["results/demo/models/ave/concat/s1234/model.pt"]
+    assert demo.surrogate_options(transfer) == [f"--surrogate={demo.surrogate(transfer)[0]}"]
+    assert demo.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
+
+
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
     rates = {"audio": 0.02, "visual": 0.02, "head": 0.02}
     for dataset in ("music", "ave"):
         assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
-            "epochs": 24, "milestones": [18], "batch_size": 16, "learning_rates": rates,
+            "epochs": 24, "milestones": [18], "batch_size": 16, "learning_rates": rates, "replica_size": None,
         }  # fmt: skip
 
 
@@ -213,13 +287,15 @@ def test_wildcards_are_registered_names_only(demo: Plan) -> None:
 
 
 def test_published_files_of_the_paper(demo: Plan) -> None:
-    tables = ("table1", "table2", "tableA1")
+    tables = ("table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "localisation", "claims", "choices")
+    figures = ("figure1", "figure3", "figure4", "figure5", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6")
     wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
-    wanted |= {f"paper_tables/{name}.csv" for name in tables}
-    wanted |= {f"paper_tables/tian2021/figure3.{suffix}" for suffix in ("csv", "svg", "png")}
+    wanted |= {f"paper_tables/{name}.csv" for name in tables} | {"paper_tables/tian2021/claims_tests.csv"}
+    wanted |= {f"paper_tables/tian2021/{name}.{suffix}" for name in figures for suffix in ("csv", "svg", "png")}
+    wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
     targets = demo.targets(["tian2021"])
     assert set(targets) == wanted
-    assert len(targets) == len(wanted) == 12
+    assert len(targets) == len(wanted) == 9 * 3 + 1 + 9 * 3 + 3
     assert all(re.fullmatch(demo.published_items, path.removeprefix("paper_tables/")) for path in targets)
     assert demo.targets(["li2022"]) == []
 
@@ -257,8 +333,9 @@ def test_a_new_scale_changes_no_parameter_that_it_does_not_name(tmp_path: Path) 
     before, after = plan(unedited()), plan(root)
     concat = job(dataset="music", variant="concat", attack="mim")
     assert before.attack_options(concat) != after.attack_options(concat)
-    for told in ("model_spec", "recipe", "pack_options", "training_views", "conditions"):
+    for told in ("model_spec", "recipe", "pack_options", "training_views", "attack_spec"):
         assert getattr(before, told)(concat) == getattr(after, told)(concat)
+    assert before.conditions("cells")(concat) == after.conditions("cells")(concat)
 
 
 def test_planning_imports_none_of_the_heavy_libraries() -> None:
@@ -270,6 +347,7 @@ from lib.plan import Plan
 plan = Plan.load(Path.cwd(), yaml.safe_load(open("config.yaml")))
 plan.targets(["tian2021"])
 plan.code("train.py")(None)
+plan.choices = plan.spec(type("Job", (), {"paper": "tian2021", "artefact": "claims"}))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
     command = [sys.executable, "-c", program]

@@ -39,15 +39,15 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
         ("datasets={musik: {source: local}}",),
         ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, music"),
     ),
-    "negative epsilon": (
-        edit(PAPER, "corrected: {small: 0.006", "corrected: {small: -0.006"),
+    "negative width of a memory": (
+        edit(PAPER, "columns: 1024", "columns: -1024"),
         (),
-        (PAPER, "epsilons.corrected.small", "-0.006", "at least 0"),
+        (PAPER, "variants.exfmem.memory.columns", "-1024", "at least 1"),
     ),
     "unknown variant": (
         edit(PAPER, ATTACK, ATTACK.replace("film", "flim")),
         (),
-        (PAPER, "table2", "flim", "audio, visual, sum, concat, film"),
+        (PAPER, "table2", "flim", "audio, visual, concat, sum, film"),
     ),
     "unknown scale": (nothing, ("scale=huge",), ("config.yaml", "scale", "huge", "demo, paper")),
     "unknown paper": (nothing, ("papers=[tian2022]",), ("config.yaml", "papers", "tian2022", "tian2021")),
@@ -117,7 +117,9 @@ def refusal(root: Path, config: Mapping) -> str:
         ({"papers": "tian2021"}, ("papers", "tian2021", "array")),
         ({"scale": 1}, ("scale", "1", "string")),
         ({"scale": "../scales/demo"}, ("scale", "../scales/demo", "demo, paper")),
-        ({"tian2021": {}}, ("tian2021", "epsilon", "model_state")),
+        ({"tian2021": {"speed": "high"}}, ("tian2021", "speed", "epsilon", "model_state")),
+        ({"tian2021": None}, ("tian2021", "None", "object")),
+        ({"tian2021": {"ista": ["official"]}}, ("tian2021.ista", "['official']", "official, per_sample")),
     ],
 )
 def test_a_wrong_value_names_its_key(changes: Mapping, parts: tuple[str, ...]) -> None:
@@ -159,6 +161,19 @@ def test_where_clips_come_from_is_said_by_the_scale_unless_config_says_otherwise
     assert len(ours["classes"]) == 27
 
 
+def test_a_section_that_is_not_there_means_the_defaults() -> None:
+    config = configuration(unedited())
+    chosen = load_settings(unedited(), config).chosen["tian2021"]
+    del config["tian2021"]
+    assert load_settings(unedited(), config).chosen["tian2021"] == chosen
+
+
+def test_config_names_every_choice_and_takes_the_default_of_each() -> None:
+    made = load_settings(unedited(), configuration(unedited()))
+    choices = {choice["name"]: choice["default"] for choice in made.papers["tian2021"]["choices"] if "name" in choice}
+    assert made.config["tian2021"] == made.chosen["tian2021"] == choices
+
+
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=3)
 KEYS = st.text(max_size=12) | st.integers()
 # Characters that YAML can hold, for what is written to a file and read again.
@@ -196,7 +211,9 @@ LEVELS = [
         (), ("render",), ("render", "clips", "music"), ("training",), ("threads",), ("memory_mb",), ("minutes",),
     )),
     *(("workflow/datasets/ave.yaml", path) for path in ((), ("lists",))),
-    *((PAPER, path) for path in ((), ("variants", "film"), ("artefacts", "figure3"))),
+    *((PAPER, path) for path in (
+        (), ("variants", "film"), ("artefacts", "figure3"), ("attacks", "fgsm_ce"), ("window",), ("evaluation",),
+    )),
 ]  # fmt: skip
 
 
@@ -209,9 +226,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_unknown_keys_of_a_file_are_refused(root: Path, level: tuple, key: str, value: object) -> None:
     name, path = level
     text = (root / name).read_text(encoding="utf-8")
-    whole = yaml.safe_load(text)
+    whole = yaml.load(text, Loader=yaml.CSafeLoader)
     inside(whole, path)[f"x{key}"] = value
-    (root / name).write_text(yaml.safe_dump(whole), encoding="utf-8")
+    (root / name).write_text(yaml.dump(whole, Dumper=yaml.CSafeDumper), encoding="utf-8")
     try:
         message = refusal(root, configuration(root))
     finally:

@@ -12,23 +12,30 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from lib import digest
-from lib.grid import Artefact, Grid, expand
-from lib.settings import Settings, SettingsError, load_settings
+from lib import choices, digest
+from lib.errors import SettingsError
+from lib.grid import Artefact, Grid, Key, expand
+from lib.settings import Settings, load_settings
+from lib.variants import Variant, variant_of
 
 Wildcards = Mapping
 NOTHING = "(?!)"
 
-# In which table of which registry each part of a variant stands.
-REGISTRIES = {
-    "fusion": ("models", "FUSIONS"),
-    "audio": ("models", "AUDIO_ENCODERS"),
-    "visual": ("models", "VISUAL_ENCODERS"),
-    "objective": ("objectives", "OBJECTIVES"),
-}
-
 # What the released script of Tian & Xu writes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE = 11_000
+
+# What an artefact of each kind is published as, after its name.
+PUBLISHED = {
+    "table": (".csv", ".md"),
+    "localisation": (".csv", ".md"),
+    "choices": (".csv", ".md"),
+    "claims": (".csv", "_tests.csv", ".md"),
+    "sweep": (".csv", ".svg", ".png"),
+    "heat_maps": (".csv", ".svg", ".png"),
+    "tsne": (".csv", "_measures.csv", ".svg", ".png"),
+}
+# Kinds of which those of all papers stand below each other in one file.
+STACKED = ("table", "localisation", "claims", "choices")
 
 
 class Plan:
@@ -38,6 +45,7 @@ class Plan:
         self.settings = settings
         self.scripts = settings.root / "scripts"
         self.grid: Grid = expand(settings)
+        self._variants: dict[tuple[str, str], Variant] = {}
         self._check_registered()
         # Here and not when a rule asks, so that a missing list is one line before any job.
         self._clips = {dataset: self._count_clips(dataset) for dataset in settings.datasets}
@@ -79,15 +87,55 @@ class Plan:
 
     def cells(self, wildcards: Wildcards) -> list[str]:
         """The cells that an artefact is computed from, all seeds."""
-        return [
-            f"{self.results}/cells/{dataset}/{variant}/s{seed}/{attack}.parquet"
-            for dataset, variant, attack in self.artefact(wildcards).cells
-            for seed in self.settings.scale["seeds"]
-        ]
+        return self._needed("cells", wildcards, ".parquet")
+
+    def localisation_scores(self, wildcards: Wildcards) -> list[str]:
+        """The localisation scores that an artefact is computed from, all seeds."""
+        return self._needed("localisation", wildcards, ".parquet")
+
+    def embeddings(self, wildcards: Wildcards) -> list[str]:
+        """The embeddings that an artefact is computed from, all seeds."""
+        return self._needed("embeddings", wildcards, ".parquet")
+
+    def embedding_scores(self, wildcards: Wildcards) -> list[str]:
+        """The scores of the embeddings that an artefact is computed from, all seeds."""
+        return self._needed("embeddings", wildcards, ".scores.parquet")
+
+    def scores(self, wildcards: Wildcards) -> list[str]:
+        """All scores that an artefact is computed from."""
+        return [*self.localisation_scores(wildcards), *self.embedding_scores(wildcards)]
+
+    def examples(self, wildcards: Wildcards) -> list[str]:
+        """The clips that a heat map figure draws, of the first seed."""
+        return self._needed("localisation", wildcards, ".npz", self.settings.scale["seeds"][:1])
+
+    def manifests(self, wildcards: Wildcards) -> list[str]:
+        """The manifests that a table reads to tell which test clips stand in the training split too."""
+        return [f"{self.results}/data/{name}/manifest.csv" for name in self.artefact(wildcards).manifests]
+
+    def start(self, wildcards: Wildcards) -> list[str]:
+        """The model that a training goes on from; none where it starts from nothing or from ImageNet."""
+        start = self.variant(wildcards).start
+        return [self._model(wildcards.dataset, start, wildcards.seed)] if start else []
+
+    def search_start(self, wildcards: Wildcards) -> str:
+        """The model that every candidate of a search goes on from."""
+        return self._model(wildcards.dataset, self.variant(wildcards).start, self.search_seed)
+
+    def found_options(self, wildcards: Wildcards) -> list[str]:
+        """What a search has chosen for the variant's objective; none where nothing is searched."""
+        folder = f"{self.results}/models/{wildcards.dataset}/{wildcards.variant}"
+        return [f"{folder}/search.json"] if self.variant(wildcards).search else []
+
+    def surrogate(self, wildcards: Wildcards) -> list[str]:
+        """The model whose adversarial clips are transferred; none for an attack on the victim's own gradients."""
+        surrogate = self._attack(wildcards.attack).get("surrogate")
+        return [self._model(wildcards.dataset, surrogate, wildcards.seed)] if surrogate else []
 
     def imagenet_weights(self, wildcards: Wildcards) -> list[str]:
         """The weights that a frame encoder starts from; none where the scale or the net has no use for them."""
-        if not self.settings.scale["imagenet_weights"] or "visual" not in self._variant(wildcards):
+        variant = self.variant(wildcards)
+        if not self.settings.scale["imagenet_weights"] or "visual" not in variant.net or variant.start:
             return []
         return [self.settings.config["imagenet_weights"] or "results/weights/resnet18_imagenet.pth"]
 
@@ -109,9 +157,8 @@ class Plan:
         files = []
         for (paper, name), artefact in self.grid.artefacts.items():
             if paper in wanted:
-                suffixes = ("csv", "md") if artefact.kind == "table" else ("csv", "svg", "png")
-                files += [f"paper_tables/{paper}/{name}.{suffix}" for suffix in suffixes]
-                files += [f"paper_tables/{name}.csv"] if artefact.kind == "table" else []
+                files += [f"paper_tables/{paper}/{name}{suffix}" for suffix in PUBLISHED[artefact.kind]]
+                files += [f"paper_tables/{name}.csv"] if artefact.kind in STACKED else []
         return list(dict.fromkeys(files))
 
     # Wildcards
@@ -129,14 +176,24 @@ class Plan:
             "paper": _one_of(self.settings.papers),
             "dataset": _one_of(self.settings.datasets),
             "variant": _one_of(self.grid.variants),
-            "attack": _one_of(attack for _, _, attack in self.grid.cells),
+            "attack": _one_of(attack for keys in self.grid.conditions.values() for _, _, attack in keys),
             "seed": r"\d+",
             "shard": r"\d{4}",
         }
 
-    def artefacts_of(self, kind: str) -> str:
-        """A regular expression for the artefacts of one kind."""
-        return _one_of(artefact.name for artefact in self.grid.artefacts.values() if artefact.kind == kind)
+    def artefacts_of(self, *kinds: str) -> str:
+        """A regular expression for the artefacts of these kinds."""
+        return _one_of(artefact.name for artefact in self.grid.artefacts.values() if artefact.kind in kinds)
+
+    @property
+    def stacked_artefacts(self) -> str:
+        """A regular expression for the artefacts of which those of all papers stand in one file."""
+        return self.artefacts_of(*STACKED)
+
+    @property
+    def searched_variants(self) -> str:
+        """A regular expression for the variants whose options are searched."""
+        return _one_of(name for name, (_, variant) in self.grid.variants.items() if "search" in variant)
 
     @property
     def published_items(self) -> str:
@@ -163,28 +220,44 @@ class Plan:
 
     def model_spec(self, wildcards: Wildcards) -> str:
         """The net of a variant, as JSON."""
-        choices = self._choices(wildcards)
-        parts = {kind: name for kind, name in self._variant(wildcards).items() if kind != "objective"}
-        spec = {**parts, "width": self.settings.scale["width"]}
-        if "visual" in spec:
-            spec["visual_pooling"] = choices["visual_pooling"]
-        return canonical(spec)
+        return canonical(self.variant(wildcards).net)
 
     def objective(self, wildcards: Wildcards) -> str:
-        """What the training of a variant minimises and an attack on it maximises."""
-        return self._variant(wildcards)["objective"]
+        """What the training of a variant minimises, as JSON."""
+        return canonical(self.variant(wildcards).objective)
 
     def recipe(self, wildcards: Wildcards) -> str:
         """How a variant is trained, as JSON."""
-        paper, choices = self._paper(wildcards), self._choices(wildcards)
-        recipe = {
-            **paper["training"][wildcards.dataset][choices["training"]],
-            "learning_rates": paper["learning_rates"][choices["learning_rates"]],
-            **self.settings.scale.get("training", {}),
-        }
-        if choices["batch_norm"] == "replica":
-            recipe["replica_size"] = paper["replica_size"]
-        return canonical(recipe)
+        return canonical(self.variant(wildcards).recipe)
+
+    def stage_options(self, wildcards: Wildcards) -> list[str]:
+        """What passes from one training to the next: features to keep, what fills a memory."""
+        variant = self.variant(wildcards)
+        kept = [f"--kept-features={variant.kept_features}"] if variant.kept_features else []
+        return [*kept, f"--memory={canonical(variant.memory)}"] if variant.memory else kept
+
+    def start_options(self, wildcards: Wildcards) -> list[str]:
+        """The files that a training goes on from."""
+        start = [f"--start={path}" for path in self.start(wildcards)]
+        return [*start, *(f"--found-options={path}" for path in self.found_options(wildcards))]
+
+    @property
+    def search_seed(self) -> int:
+        """The seed that options are searched with; all seeds are trained with what it finds."""
+        return self.settings.scale["seeds"][0]
+
+    def search_options(self, wildcards: Wildcards) -> list[str]:
+        """What a search tries, how it trains each candidate, and under which attack it judges them."""
+        variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
+        judged = self._resolved(paper, "search", wildcards.dataset)
+        epsilons = self._resolved(paper, "epsilons", wildcards.dataset)
+        return [
+            f"--candidates={canonical(variant.search)}",
+            f"--recipe={canonical(variant.search_recipe)}",
+            f"--attack-spec={canonical(self._attack_spec(judged['attack']))}",
+            f"--epsilon={epsilons[judged['epsilon']]}",
+            *self._evaluation(paper, wildcards.dataset),
+        ]
 
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
@@ -207,39 +280,50 @@ class Plan:
 
     def test_views(self, wildcards: Wildcards) -> list[str]:
         """What a net sees of a clip under attack, and the device that it runs on."""
-        samples = self.settings.scale["audio_samples"]
-        if wildcards.dataset == "ave" and self._choices(wildcards)["ave_test_window"] == "half":
-            samples = samples * 33_075 // 65_535
-        return self._views(samples)
+        window = self._resolved(self.grid.variants[wildcards.variant][0], "window", wildcards.dataset)
+        return self._views(self.settings.scale["audio_samples"] * window["test"] // window["training"])
 
     def weights_options(self, wildcards: Wildcards) -> list[str]:
         """The weights that the frame encoder starts from."""
         return [f"--imagenet-weights={path}" for path in self.imagenet_weights(wildcards)]
 
+    def attack_spec(self, wildcards: Wildcards) -> str:
+        """An attack: its update, its objective and whose gradients it takes, as JSON."""
+        return canonical(self._attack_spec(wildcards.attack))
+
     def attack_options(self, wildcards: Wildcards) -> list[str]:
         """Which weights are attacked, how many clips at a time, and what a frame's epsilon counts in."""
-        choices = self._choices(wildcards)
         return [
-            f"--model-state={choices['model_state']}",
-            f"--epsilon-space={choices['epsilon_space']}",
+            *self._evaluation(self.grid.variants[wildcards.variant][0], wildcards.dataset),
             f"--batch-size={self.settings.scale['attack_batch_size']}",
         ]
 
+    def surrogate_options(self, wildcards: Wildcards) -> list[str]:
+        """The net whose adversarial clips are transferred."""
+        return [f"--surrogate={path}" for path in self.surrogate(wildcards)]
+
     def cell_key(self, wildcards: Wildcards) -> str:
         """What a cell says of itself, as JSON."""
-        return canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed")})
+        return canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")})
 
-    def conditions(self, wildcards: Wildcards) -> str:
-        """The modalities and epsilons of a cell, as JSON."""
-        key = (wildcards.dataset, wildcards.variant, wildcards.attack)
-        return canonical(sorted(self.grid.cells.get(key, ())))
+    def conditions(self, family: str) -> Callable[[Wildcards], str]:
+        """The modalities and epsilons of a file of one family, as JSON."""
+        return lambda wildcards: canonical(sorted(self.grid.conditions[family].get(_key(wildcards), ())))
+
+    def example_classes(self, wildcards: Wildcards) -> list[str]:
+        """The classes of which the figures show a clip."""
+        return sorted(self.grid.examples.get(_key(wildcards), ()))
+
+    def manifest_datasets(self, wildcards: Wildcards) -> list[str]:
+        """The datasets of `manifests`, in the same order."""
+        return list(self.artefact(wildcards).manifests)
 
     def spec(self, wildcards: Wildcards) -> str:
         """The layout of an artefact, as JSON."""
         return canonical(self.artefact(wildcards).spec)
 
     def code(self, program: str, *parts: str) -> Callable[[Wildcards], str]:
-        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`."""
+        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`, `search`."""
 
         def code_of(wildcards: Wildcards) -> str:
             entries = [entry for part in parts for entry in self._entries(part, wildcards)]
@@ -282,14 +366,39 @@ class Plan:
             f"--device={self.settings.config['device']}",
         ]
 
-    def _paper(self, wildcards: Wildcards) -> Mapping:
-        return self.settings.papers[self.grid.variants[wildcards.variant][0]]
+    def variant(self, wildcards: Wildcards) -> Variant:
+        """The variant on the dataset that the wildcards name."""
+        return self._variant(wildcards.variant, wildcards.dataset)
 
-    def _choices(self, wildcards: Wildcards) -> Mapping:
-        return self.settings.config[self.grid.variants[wildcards.variant][0]]
+    def _variant(self, name: str, dataset: str) -> Variant:
+        if (name, dataset) not in self._variants:
+            paper = self.grid.variants[name][0]
+            self._variants[name, dataset] = variant_of(self.settings, paper, name, dataset)
+        return self._variants[name, dataset]
 
-    def _variant(self, wildcards: Wildcards) -> Mapping:
-        return {"objective": "cross_entropy", **self.grid.variants[wildcards.variant][1]}
+    def _attack(self, name: str) -> Mapping:
+        """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
+        return self.grid.attacks.get(name, {"update": name})
+
+    def _attack_spec(self, name: str) -> dict:
+        return {part: value for part, value in self._attack(name).items() if part != "surrogate"}
+
+    def _resolved(self, paper: str, part: str, dataset: str) -> Mapping:
+        return choices.resolve(self.settings.papers[paper][part], self.settings.chosen[paper], dataset)
+
+    def _evaluation(self, paper: str, dataset: str) -> list[str]:
+        evaluation = self._resolved(paper, "evaluation", dataset)
+        return [f"--model-state={evaluation['model_state']}", f"--epsilon-space={evaluation['epsilon_space']}"]
+
+    def _model(self, dataset: str, variant: str, seed: str | int) -> str:
+        return f"{self.results}/models/{dataset}/{variant}/s{seed}/model.pt"
+
+    def _needed(self, family: str, wildcards: Wildcards, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
+        return [
+            f"{self.results}/{family}/{dataset}/{variant}/s{seed}/{attack}{suffix}"
+            for dataset, variant, attack in self.artefact(wildcards).needs[family]
+            for seed in seeds or self.settings.scale["seeds"]
+        ]
 
     def _render(self, dataset: str) -> Mapping:
         render = self.settings.scale.get("render")
@@ -315,10 +424,23 @@ class Plan:
             return sum(count_rows(self.settings.root / path) for path in facts["lists"].values())
         return count_rows(Path(facts["table"])) - 1  # its header
 
-    def _entries(self, part: str, wildcards: Wildcards) -> list[str]:
+    def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
+        if part == "variant":
+            return self._variant_entries(wildcards.variant, wildcards.dataset)
         if part == "attack":
-            return [self._registered("attacks", "ATTACKS", wildcards.attack)]
-        return [self._registered(*REGISTRIES[kind], name) for kind, name in self._variant(wildcards).items()]
+            return self._attack_entries(wildcards.attack, wildcards.dataset)
+        judged = self._resolved(self.grid.variants[wildcards.variant][0], part, wildcards.dataset)
+        return self._attack_entries(judged["attack"], wildcards.dataset)
+
+    def _variant_entries(self, name: str, dataset: str) -> list[str]:
+        return [self._registered(*place) for place in self._variant(name, dataset).registered()]
+
+    def _attack_entries(self, name: str, dataset: str) -> list[str]:
+        attack = self._attack(name)
+        entries = [self._registered("attacks", "ATTACKS", attack["update"])]
+        if attack.get("objective", "training") != "training":
+            entries.append(self._registered("objectives", "OBJECTIVES", attack["objective"]))
+        return entries + (self._variant_entries(attack["surrogate"], dataset) if "surrogate" in attack else [])
 
     def _registered(self, part: str, table: str, name: str) -> str:
         entry = digest.registered(self.scripts, part, table, name)
@@ -328,11 +450,12 @@ class Plan:
         return entry
 
     def _check_registered(self) -> None:
-        for _, _, attack in self.grid.cells:
-            self._registered("attacks", "ATTACKS", attack)
-        for _, variant in self.grid.variants.values():
-            for kind, name in variant.items():
-                self._registered(*REGISTRIES[kind], name)
+        for name, (paper, _) in self.grid.variants.items():
+            for dataset in self.settings.papers[paper]["datasets"]:
+                self._variant_entries(name, dataset)
+        for keys in self.grid.conditions.values():
+            for dataset, _, attack in keys:
+                self._attack_entries(attack, dataset)
 
 
 def canonical(value: object) -> str:
@@ -347,6 +470,10 @@ def count_rows(path: Path) -> int:
             return sum(1 for row in csv.reader(file) if any(map(str.strip, row)))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; it is the list of clips of a dataset") from None
+
+
+def _key(wildcards: Wildcards) -> Key:
+    return wildcards.dataset, wildcards.variant, wildcards.attack
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -5,24 +5,28 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import jsonschema
 import yaml
 
-
-class SettingsError(Exception):
-    """A mistake in the configuration: its text is one line with the file, the key, the value and what is allowed."""
+from lib import choices
+from lib.errors import SettingsError
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`."""
+    """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`.
+
+    `chosen`: paper -> choice -> the alternative that is taken.
+    """
 
     root: Path
     config: Mapping
     scale: Mapping
     datasets: Mapping[str, Mapping]
     papers: Mapping[str, Mapping]
+    chosen: Mapping[str, Mapping[str, str]]
 
     @property
     def scale_name(self) -> str:
@@ -38,19 +42,19 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     """
     schemas = root / "workflow/schemas"
     known = {kind: names(root / "workflow" / kind) for kind in ("scales", "papers", "datasets")}
-    check(config, schemas / "config.json", "config.yaml")
+    check(config, schemas / "config.json", "config.yaml", {name: {"type": "object"} for name in known["papers"]})
     known_name(config["scale"], known["scales"], "config.yaml: scale")
     scale = read_yaml(root / f"workflow/scales/{config['scale']}.yaml")
     check(scale, schemas / "scale.json", f"workflow/scales/{config['scale']}.yaml")
     for name in config["datasets"]:
         known_name(name, known["datasets"], "config.yaml: datasets")
-    papers = {}
+    papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
-        if name not in config:
-            raise SettingsError(f"config.yaml: paper {name} needs a section {name} with its choices")
         papers[name] = read_yaml(root / f"workflow/papers/{name}.yaml")
         check(papers[name], schemas / "paper.json", f"workflow/papers/{name}.yaml")
+        choices.check(papers[name], f"workflow/papers/{name}.yaml: ")
+        chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
     datasets = {}
     for name in dict.fromkeys(name for paper in papers.values() for name in paper["datasets"]):
         known_name(name, known["datasets"], "datasets of a paper")
@@ -70,7 +74,7 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         }
         if datasets[name]["source"] == "local" and "table" not in given:
             raise SettingsError(f"config.yaml: datasets.{name}: source local needs `table`, a CSV of clips")
-    return Settings(root, config, scale, datasets, papers)
+    return Settings(root, config, scale, datasets, papers, chosen)
 
 
 def names(folder: Path) -> list[str]:
@@ -90,16 +94,20 @@ def read_yaml(path: Path) -> dict:
         with path.open(encoding="utf-8") as file:
             return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{path}: not YAML: {error}") from None
 
 
-def check(value: object, schema_path: Path, file: str) -> None:
-    """Check a value against a JSON schema; the first mistake becomes a SettingsError of one line."""
+def check(value: object, schema_path: Path, file: str, sections: Mapping = MappingProxyType({})) -> None:
+    """Check a value against a JSON schema; the first mistake becomes a SettingsError of one line.
+
+    `sections` are schemas of further keys of the top level.
+    """
     schema = json.loads(schema_path.read_text(encoding="utf-8"))
+    schema["properties"] |= sections
     validator = jsonschema.Draft202012Validator(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
-        raise SettingsError(" ".join(f"{file}: {_one_line(errors[0])}".split()))
+        raise SettingsError(f"{file}: {_one_line(errors[0])}")
 
 
 def _one_line(error: jsonschema.ValidationError) -> str:
@@ -123,4 +131,4 @@ def _one_line(error: jsonschema.ValidationError) -> str:
         return f"{key}: {error.instance!r} must be {bound} {error.validator_value}"
     if error.validator == "type":
         return f"{key}: {error.instance!r} must be of type {error.validator_value}"
-    return f"{key}: {' '.join(error.message.split())}"
+    return f"{key}: {error.message}"

@@ -3,6 +3,7 @@ rule attack:
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
         shards=plan.shards,
+        surrogate=plan.surrogate,
     output:
         cell="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.parquet",
         provenance="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.json",
@@ -18,15 +19,16 @@ rule attack:
         mem_mb=plan.memory_mb("attack"),
         runtime=plan.minutes("attack"),
     params:
-        conditions=plan.conditions,
+        attack=plan.attack_spec,
+        conditions=plan.conditions("cells"),
         key=plan.cell_key,
-        objective=plan.objective,
         options=plan.test_views,
         attack_options=plan.attack_options,
+        surrogate_options=plan.surrogate_options,
         torch_threads=plan.threads("attack"),
         code=plan.code("attack.py", "variant", "attack"),
     shell:
-        "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack {wildcards.attack}"
+        "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --objective {params.objective:q} --threads {params.torch_threads:q} --code {params.code}"
+        " {params.surrogate_options:q} --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

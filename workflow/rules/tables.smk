@@ -3,6 +3,7 @@ rule table:
     input:
         cells=plan.cells,
         published=plan.published,
+        manifests=plan.manifests,
     output:
         csv=report(
             "results/{scale}/tables/{paper}/{artefact}.csv",
@@ -22,9 +23,11 @@ rule table:
         "../../envs/environment.yaml"
     params:
         spec=plan.spec,
+        manifest_datasets=plan.manifest_datasets,
         code=plan.code("table.py"),
     shell:
         "python scripts/table.py --spec {params.spec:q} --cells {input.cells:q} --published {input.published:q}"
+        " --manifests {input.manifests:q} --manifest-datasets {params.manifest_datasets:q}"
         " --scale {wildcards.scale} --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
 
 
@@ -58,6 +61,161 @@ rule sweep:
         " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
 
 
+rule heat_maps:
+    """Draw where the localisation net looks, clean and under attack."""
+    input:
+        examples=plan.examples,
+    output:
+        csv="results/{scale}/tables/{paper}/{artefact}.csv",
+        svg=report(
+            "results/{scale}/tables/{paper}/{artefact}.svg",
+            caption="../report/heat_maps.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "figure"},
+        ),
+        png="results/{scale}/tables/{paper}/{artefact}.png",
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("heat_maps"),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        spec=plan.spec,
+        code=plan.code("heat_maps.py"),
+    shell:
+        "python scripts/heat_maps.py --spec {params.spec:q} --examples {input.examples:q} --scale {wildcards.scale}"
+        " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
+
+
+rule localisation:
+    """Say how well the localisation net finds the sounding object, clean and under attack."""
+    input:
+        scores=plan.localisation_scores,
+    output:
+        csv=report(
+            "results/{scale}/tables/{paper}/{artefact}.csv",
+            caption="../report/table.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "table"},
+        ),
+        markdown="results/{scale}/tables/{paper}/{artefact}.md",
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("localisation"),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        spec=plan.spec,
+        code=plan.code("localisation.py"),
+    shell:
+        "python scripts/localisation.py --spec {params.spec:q} --scores {input.scores:q} --scale {wildcards.scale}"
+        " --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
+
+
+rule tsne:
+    """Draw the embeddings by t-SNE, with the numbers that such a picture is taken to show."""
+    input:
+        embeddings=plan.embeddings,
+        scores=plan.embedding_scores,
+    output:
+        csv="results/{scale}/tables/{paper}/{artefact}.csv",
+        measures=report(
+            "results/{scale}/tables/{paper}/{artefact}_measures.csv",
+            caption="../report/table.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "table"},
+        ),
+        svg=report(
+            "results/{scale}/tables/{paper}/{artefact}.svg",
+            caption="../report/tsne.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "figure"},
+        ),
+        png="results/{scale}/tables/{paper}/{artefact}.png",
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("tsne"),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        spec=plan.spec,
+        code=plan.code("tsne.py"),
+    shell:
+        "python scripts/tsne.py --spec {params.spec:q} --embeddings {input.embeddings:q} --scores {input.scores:q}"
+        " --scale {wildcards.scale} --csv {output.csv:q} --measures-csv {output.measures:q}"
+        " --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
+
+
+rule claims:
+    """Say of each claim of the paper whether it holds."""
+    input:
+        cells=plan.cells,
+        scores=plan.scores,
+    output:
+        csv=report(
+            "results/{scale}/tables/{paper}/{artefact}.csv",
+            caption="../report/claims.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "table"},
+        ),
+        tests="results/{scale}/tables/{paper}/{artefact}_tests.csv",
+        markdown="results/{scale}/tables/{paper}/{artefact}.md",
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("claims"),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        spec=plan.spec,
+        code=plan.code("claims.py"),
+    shell:
+        "python scripts/claims.py --spec {params.spec:q} --cells {input.cells:q} --scores {input.scores:q}"
+        " --scale {wildcards.scale} --csv {output.csv:q} --tests-csv {output.tests:q}"
+        " --markdown {output.markdown:q} 2> {log:q}"
+
+
+rule choices:
+    """List the points that the paper leaves open or contradicts, and what was chosen for each."""
+    output:
+        csv=report(
+            "results/{scale}/tables/{paper}/{artefact}.csv",
+            caption="../report/choices.rst",
+            category="{paper}",
+            labels={"artefact": "{artefact}", "as": "table"},
+        ),
+        markdown="results/{scale}/tables/{paper}/{artefact}.md",
+    log:
+        "results/{scale}/logs/{paper}/{artefact}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
+    wildcard_constraints:
+        artefact=plan.artefacts_of("choices"),
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        spec=plan.spec,
+        code=plan.code("choices.py"),
+    shell:
+        "python scripts/choices.py --spec {params.spec:q} --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
+
+
 rule stack:
     """Put the tables of one name of all papers under each other."""
     input:
@@ -69,7 +227,7 @@ rule stack:
     benchmark:
         "results/{scale}/benchmarks/stack_{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("table"),
+        artefact=plan.stacked_artefacts,
     localrule: True
     conda:
         "../../envs/environment.yaml"

@@ -75,6 +75,17 @@ def read(path: str | Path, classes: Iterable[str] | None = None) -> Iterator[Cli
         )
 
 
+def clips_seen_in_training(path: str | Path) -> set[str]:
+    """Return the test clips whose video is in the training split too, as in the released lists of AVE."""
+    training, test = set(), {}
+    for _, row in rows(path, COLUMNS):
+        if row["split"] == "train":
+            training.add(row["video_id"])
+        elif row["split"] == "test":
+            test[row["clip_id"]] = row["video_id"]
+    return {clip for clip, video in test.items() if video in training}
+
+
 def write_classes(path: str | Path, classes: Iterable[str]) -> None:
     """Write a class list. Raises UserError as `checked_classes` does."""
     write_text(path, "".join(f"{name}\n" for name in checked_classes(str(path), classes)))

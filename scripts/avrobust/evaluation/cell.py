@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avrobust.attacks.budget import Units
+from avrobust.attacks.budget import Budget, Units
 from avrobust.attacks.loop import Attack, Inputs, Objective, input_gradients, perturb
+from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
+from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
-
-# Which modalities each condition of a cell attacks.
-ATTACKED = {"clean": (), "audio": ("audio",), "visual": ("visual",), "both": ("audio", "visual")}
 
 SCHEMA = pa.schema(
     {
@@ -33,17 +32,6 @@ SCHEMA = pa.schema(
     }
 )
 
-# Float32 rounding of clip + step: allowed on top of an epsilon.
-SLACK = 1e-6
-
-
-@dataclass(frozen=True)
-class Condition:
-    """`modality` is a key of `ATTACKED`; `epsilon` is in the paper's units, the same for each modality."""
-
-    modality: str
-    epsilon: float
-
 
 @dataclass
 class Sanity:
@@ -53,12 +41,15 @@ class Sanity:
     conditions in which one full step of the same attack leaves a lower accuracy. `rising_accuracy`:
     modalities whose accuracy rises somewhere with epsilon. `unbounded_accuracy`: accuracy, in percent, of the
     first batch when every input may become anything valid; above 0 is a warning. None: not asked for.
+    `black_box_stronger`: conditions in which an attack that takes its gradients elsewhere leaves a lower accuracy than
+    the same attack with the victim's own gradients.
     """
 
     zero_gradient_clips: int = 0
     single_step_stronger: list[str] = field(default_factory=list)
     rising_accuracy: list[str] = field(default_factory=list)
     unbounded_accuracy: float | None = None
+    black_box_stronger: list[str] = field(default_factory=list)
 
     def flags(self) -> list[str]:
         """Return the names of the checks that found something."""
@@ -67,6 +58,7 @@ class Sanity:
             "single_step_stronger": bool(self.single_step_stronger),
             "rising_accuracy": bool(self.rising_accuracy),
             "unbounded_not_zero": bool(self.unbounded_accuracy),
+            "black_box_stronger": bool(self.black_box_stronger),
         }
         return [name for name, is_found in found.items() if is_found]
 
@@ -74,59 +66,87 @@ class Sanity:
 def evaluate(
     model: LateFusion,
     batches: Iterable[Batch],
-    attack: Attack,
-    objective: Objective,
+    threat: Threat,
     units: Mapping[str, Units],
     conditions: list[Condition],
     device: torch.device,
+    white_box: Threat | None = None,
 ) -> tuple[pa.Table, Sanity]:
     """Attack every clip under every condition and return the rows, clean ones included, and the checks.
 
-    `batches`: from `avrobust.data.batches`; `units`: what an epsilon of 1 is in each modality. Each batch's
-    clean features and clean gradients are computed once and shared: they are the same in every condition.
+    `model` is the victim, whose answers the rows hold. `batches`: from `avrobust.data.batches`; `units`: what an
+    epsilon of 1 is in each modality; `white_box`: where `threat` takes its gradients of another net, the same attack
+    on the victim's own, for the check. Each batch's clean features and clean gradients are computed once and shared:
+    they are the same in every condition.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or
             a modality that is not attacked changed. No row of such a cell must ever be stored.
     """
     units = {name: unit.to(device) for name, unit in units.items()}
+    attack = threat.attack
     tables: list[pa.Table] = []
     sanity = Sanity()
     correct: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
     single_step: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
-    with evaluating(model), torch.no_grad():
+    by_white_box: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
+    with evaluating(model), evaluating(threat.model), torch.no_grad():
         for batch in batches:
             inputs, labels = inputs_of(batch, device), batch["label"].to(device)
             features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-            gradients = input_gradients(model, inputs, labels, objective, model.modalities, features)
-            sanity.zero_gradient_clips += _clips_without_gradient(gradients)
+            start = _Start(threat, inputs, labels, features if threat.model is model else None)
+            own = _Start(white_box, inputs, labels, features) if white_box else None
+            sanity.zero_gradient_clips += _clips_without_gradient(start.gradients)
             clean = Condition("clean", 0.0)
-            tables.append(_rows(model, batch, labels, inputs, inputs, features, objective, units, clean)[0])
+            tables.append(_rows(model, batch, labels, inputs, inputs, features, threat.objective, units, clean)[0])
             for condition in conditions:
                 budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
-                attacked = perturb(model, inputs, labels, budgets, attack, objective, features, gradients)
-                _check(attack, inputs, attacked, units, condition)
-                rows, hits = _rows(model, batch, labels, inputs, attacked, features, objective, units, condition)
+                attacked = start.perturbed(budgets, attack)
+                check_promises(attack, inputs, attacked, units, condition)
+                rows, hits = _rows(model, batch, labels, inputs, attacked, features, threat.objective, units, condition)
                 tables.append(rows)
                 correct[condition].append(hits)
                 if attack.steps > 1:
-                    step = perturb(model, inputs, labels, budgets, _single_step(attack), objective, features, gradients)
+                    step = start.perturbed(budgets, _single_step(attack))
                     single_step[condition].append(_hits(model, labels, inputs, step, features))
-            if attack.steps > 1 and sanity.unbounded_accuracy is None:
+                if own:
+                    by_white_box[condition].append(
+                        _hits(model, labels, inputs, own.perturbed(budgets, attack), features)
+                    )
+            if attack.steps > 1 and threat.model is model and sanity.unbounded_accuracy is None:
                 anything = {name: units[name].budget(_range_in_units(units[name])) for name in model.modalities}
-                broken = perturb(model, inputs, labels, anything, attack, objective, features, gradients)
-                hits = _hits(model, labels, inputs, broken, features)
+                hits = _hits(model, labels, inputs, start.perturbed(anything, attack), features)
                 sanity.unbounded_accuracy = 100 * hits.float().mean().item()
-    accuracy = {key: torch.cat(hits).float().mean().item() for key, hits in correct.items()}
-    if attack.steps > 1:
-        sanity.single_step_stronger = [
-            f"{key.modality} {key.epsilon:g}"
-            for key, hits in single_step.items()
-            if torch.cat(hits).float().mean().item() < accuracy[key]
-        ]
+    accuracy = _accuracies(correct)
+    sanity.single_step_stronger = _lower(_accuracies(single_step), accuracy) if attack.steps > 1 else []
+    sanity.black_box_stronger = _lower(accuracy, _accuracies(by_white_box)) if white_box else []
     sanity.rising_accuracy = _rising(accuracy)
     table = pa.concat_tables(tables)
     return table.sort_by([("modality", "ascending"), ("epsilon", "ascending"), ("clip_id", "ascending")]), sanity
+
+
+class _Start:
+    """The clean batch as a threat sees it: its own clean features and gradients, once for all conditions."""
+
+    def __init__(self, threat: Threat, inputs: Inputs, labels: Tensor, features: Inputs | None):
+        self.threat, self.inputs, self.labels = threat, inputs, labels
+        model = threat.model
+        self.features = features or {name: model.encode(name, inputs[name]) for name in model.modalities}
+        self.gradients = input_gradients(model, inputs, labels, threat.objective, model.modalities, self.features)
+
+    def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
+        threat = self.threat
+        return perturb(
+            threat.model, self.inputs, self.labels, budgets, attack, threat.objective, self.features, self.gradients
+        )
+
+
+def _accuracies(hits: Mapping[Condition, list[Tensor]]) -> dict[Condition, float]:
+    return {key: torch.cat(parts).float().mean().item() for key, parts in hits.items() if parts}
+
+
+def _lower(some: Mapping[Condition, float], others: Mapping[Condition, float]) -> list[str]:
+    return [f"{key.modality} {key.epsilon:g}" for key in others if some[key] < others[key]]
 
 
 def _single_step(attack: Attack) -> Attack:
@@ -184,7 +204,7 @@ def _rows(
     }
     cosine = (
         F.cosine_similarity(encoded["audio"], encoded["visual"])
-        if len(encoded) == 2
+        if len(encoded) == 2 and all(feature.dim() == 2 for feature in encoded.values())
         else torch.full((count,), torch.nan)
     )
     columns = {
@@ -204,17 +224,3 @@ def _rows(
 
 def _numpy(values: Tensor) -> np.ndarray:
     return values.cpu().numpy()
-
-
-def _check(attack: Attack, clean: Inputs, attacked: Inputs, units: Mapping[str, Units], condition: Condition) -> None:
-    for name, inputs in attacked.items():
-        if name not in ATTACKED[condition.modality]:
-            if inputs is not clean[name]:
-                raise RuntimeError(f"{condition}: {name} is not attacked, yet it changed")
-            continue
-        linf = units[name].linf(inputs.double() - clean[name].double()).max().item()
-        if attack.keeps_ball and linf > condition.epsilon + SLACK:
-            raise RuntimeError(f"{condition}: {name} moved by {linf:.9f}, out of its ball")
-        low, high = inputs.min().item(), inputs.max().item()
-        if attack.keeps_range and not units[name].low <= low <= high <= units[name].high:
-            raise RuntimeError(f"{condition}: {name} reached [{low}, {high}], out of its valid range")

@@ -61,16 +61,23 @@ class Cell:
 class Outcomes:
     """Conditions measured on the same clips with the same seeds.
 
-    `correct` is boolean, (conditions, seeds, clips); `seeds` are the training seeds, sorted.
+    `correct` is boolean, (conditions, seeds, clips); `seeds` are the training seeds, sorted; `clip_ids` are the
+    clips' names, (clips,).
     """
 
     correct: np.ndarray
     seeds: tuple[int, ...]
+    clip_ids: np.ndarray
 
     @property
     def clips(self) -> int:
         """Number of clips."""
         return self.correct.shape[2]
+
+    def without(self, clip_ids: Iterable[str]) -> "Outcomes":
+        """The same outcomes without these clips."""
+        kept = ~np.isin(self.clip_ids, list(clip_ids))
+        return Outcomes(self.correct[:, :, kept], self.seeds, self.clip_ids[kept])
 
 
 def read_cell(path: str | Path) -> Cell:
@@ -150,7 +157,7 @@ class Cells:
                         "make both cells again from the same data"
                     )
                 correct[number, position] = _correct(cells[seed], condition)
-        return Outcomes(correct, tuple(seeds))
+        return Outcomes(correct, tuple(seeds), clips)
 
     def _seeds(self, dataset: str, variant: str, attack: str) -> dict[int, Cell]:
         try:

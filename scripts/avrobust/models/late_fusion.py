@@ -14,10 +14,21 @@ class LateFusion(nn.Module):
     `encode` and `head` are separate because an attack on one modality needs the other's feature only once.
     """
 
-    def __init__(self, encoders: Mapping[str, nn.Module], fusion: nn.Module, classes: int):
-        """`encoders`: modality -> module whose output the fusion takes; `classes`: number of logits."""
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        fusion: nn.Module,
+        classes: int,
+        defences: Mapping[str, nn.Module] | None = None,
+    ):
+        """Put the parts together.
+
+        `encoders`: modality -> module whose output the fusion takes; `classes`: number of logits; `defences`:
+        modality -> module that every feature of that modality passes, (N, D) -> (N, D).
+        """
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
+        self.defences = nn.ModuleDict(defences or {})
         self.fusion = fusion
         self.classifier = nn.Linear(fusion.out_features, classes)
         nn.init.normal_(self.classifier.weight, std=CLASSIFIER_STD)
@@ -27,9 +38,15 @@ class LateFusion(nn.Module):
         """The modalities that the net takes, in a fixed order."""
         return tuple(self.encoders)
 
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """The size of each modality's feature."""
+        return {name: encoder.out_features for name, encoder in self.encoders.items()}
+
     def encode(self, modality: str, x: Tensor) -> Tensor:
-        """Return the feature of one modality: (N, ...) input in natural units -> (N, D)."""
-        return self.encoders[modality](x)
+        """Return the feature of one modality: (N, ...) input in natural units -> (N, D), (N, D, h, w) for a map."""
+        feature = self.encoders[modality](x)
+        return self.defences[modality](feature) if modality in self.defences else feature
 
     def head(self, features: Mapping[str, Tensor]) -> Tensor:
         """Return logits (N, classes) from the features of all modalities."""
@@ -38,3 +55,9 @@ class LateFusion(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return logits (N, classes) from the inputs, modality -> (N, ...); modalities unused are ignored."""
         return self.head({name: self.encode(name, inputs[name]) for name in self.modalities})
+
+    def without_defences(self) -> "LateFusion":
+        """Return a net of the very same encoders, fusion and classifier whose features pass no defence."""
+        bare = LateFusion(self.encoders, self.fusion, self.classifier.out_features)
+        bare.classifier = self.classifier
+        return bare.train(self.training)

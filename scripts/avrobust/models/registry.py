@@ -16,4 +16,6 @@ FUSIONS = {
     "film": "avrobust.models.fusions:FiLM",
     "gated_sum": "avrobust.models.fusions:GatedSum",
     "gated_concat": "avrobust.models.fusions:GatedConcat",
+    "attended_concat": "avrobust.models.attention:AttendedConcat",
+    "scaled_attended_concat": "avrobust.models.attention:ScaledAttendedConcat",
 }

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
-def cross_entropy(features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy of each clip, (N,), in nats, from logits (N, C) and labels (N,) int64.
+class CrossEntropy(nn.Module):
+    """The cross-entropy of each clip, in nats."""
 
-    `features` are part of every objective's signature, because defended losses look at them.
-    """
-    return F.cross_entropy(logits, labels, reduction="none")
+    def __init__(self, dimensions: Mapping[str, int], classes: int):
+        super().__init__()
+
+    def forward(self, features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (N,) from logits (N, C) and labels (N,) int64; `features` are there for losses that look at them."""
+        return F.cross_entropy(logits, labels, reduction="none")

@@ -1,5 +1,8 @@
 """What training minimises and an attack maximises: one number per clip."""
 
 OBJECTIVES = {
-    "cross_entropy": "avrobust.objectives.cross_entropy:cross_entropy",
+    "cross_entropy": "avrobust.objectives.cross_entropy:CrossEntropy",
+    "min_similarity": "avrobust.objectives.min_similarity:MinSimilarity",
+    "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",
+    "prototype_conformity": "avrobust.objectives.prototype_conformity:PrototypeConformity",
 }

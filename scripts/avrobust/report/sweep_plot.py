@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from avrobust.files import replacing
 from avrobust.program import UserError
+from avrobust.report.style import STYLE, UNSTABLE
 from avrobust.report.sweep import REFERENCES, Curve, Figure
 
 # Okabe and Ito's palette, in an order that stays apart in grey.
@@ -18,26 +19,6 @@ COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#D55E00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 REFERENCE_COLOUR = "#555555"
-
-# Text stays text in the SVG; identifiers come from a fixed salt, so that equal data give equal bytes.
-STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "avrobust",
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4.0,
-}
-
-# What would make equal drawings differ: times and versions.
-UNSTABLE = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 # Epsilons are printed in these units.
 UNIT = 1e-3

@@ -9,7 +9,9 @@ The layout is a JSON object:
     rows             [{"keys": {"dataset": "MUSIC", "attack": "FGSM"},
                        "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}, ...]
                      `printed_as` changes keys for the search of the published values only;
-                     `keys` are printed and matched with the published values, `read` names the cells
+                     `keys` are printed and matched with the published values, `read` names the cells; `clips: unseen`
+                     in it leaves out the test clips whose video stands in the training split too
+                     `against` adds to what the columns are read against
     columns          [{"name": "X_A", "header": "✗A",
                        "condition": {"modality": "audio", "epsilon": 0.012}}, ...]
 
@@ -21,8 +23,10 @@ Rows and columns marked `ours_only` have no published value; all others must hav
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -52,6 +56,7 @@ class Row:
 
     keys: Mapping[str, str]
     read: Mapping[str, str]
+    against: Mapping[str, str] = field(default_factory=dict)
     printed_as: Mapping[str, str] = field(default_factory=dict)
     ours_only: bool = False
 
@@ -159,15 +164,17 @@ def read_published(path: str | Path, keys: Sequence[str]) -> dict[tuple[str, ...
     return published
 
 
-def combination(name: str, columns: Mapping[str, Column], read: Mapping[str, str]) -> dict[Condition, float]:
-    """The column `name`, read at `read`, as weights of conditions.
+def combination(
+    name: str, columns: Mapping[str, Column], read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
+) -> dict[Condition, float]:
+    """The column `name`, read at `read`, as weights of conditions; `against` adds to the column's own `against`.
 
     Raises `UserError` if a condition is not complete or has an unknown part.
     """
     column = columns[name]
     weights = _weights(column, columns, read)
     if column.against:
-        for condition, weight in _weights(column, columns, {**read, **column.against}).items():
+        for condition, weight in _weights(column, columns, {**read, **column.against, **against}).items():
             weights[condition] = weights.get(condition, 0.0) - weight
     return weights
 
@@ -189,17 +196,27 @@ def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, s
     return weights
 
 
-def measure(table: Layout, cells: Cells, published: Mapping[tuple[str, ...], Published]) -> list[Entry]:
+def measure(
+    table: Layout,
+    cells: Cells,
+    published: Mapping[tuple[str, ...], Published],
+    seen: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
+) -> list[Entry]:
     """All entries in the paper's order, row by row: the columns of a row share the draws of the bootstrap.
+
+    `seen`: dataset -> the test clips whose video stands in the training split too.
 
     Raises `UserError` if a cell, a condition or a published value is missing.
     """
     columns = {column.name: column for column in table.columns}
     entries = []
     for row in table.rows:
-        weights = [combination(name, columns, row.read) for name in columns]
+        read = {part: value for part, value in row.read.items() if part != "clips"}
+        weights = [combination(name, columns, read, row.against) for name in columns]
         conditions = list(dict.fromkeys(condition for combined in weights for condition in combined))
         outcomes = cells.outcomes(conditions)
+        if "clips" in row.read:
+            outcomes = outcomes.without(seen[read["dataset"]])
         # (conditions, columns)
         matrix = np.array([[combined.get(condition, 0.0) for combined in weights] for condition in conditions])
         ours = 100 * outcomes.correct.mean(axis=(1, 2)) @ matrix

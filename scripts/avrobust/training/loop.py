@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from avrobust.attacks.loop import Objective
 from avrobust.csv_text import write_csv_text
 from avrobust.data.batches import Batch, ShuffledBatches, inputs_of
 from avrobust.files import replacing
@@ -55,61 +54,70 @@ def train(
     batches: ShuffledBatches,
     validation: Iterable[Batch],
     recipe: TrainingRecipe,
-    objective: Objective,
+    objective: nn.Module,
     resume: Path,
     key: str,
     device: torch.device,
+    kept_features: int = 0,
 ) -> dict:
-    """Train `model` and return its states and history.
+    """Train `model`, and `objective` where it has parameters, and return their states and history.
 
     After every epoch all that the rest depends on is written to `resume`; a later call with the same `key`
     (a digest of everything that shapes the result) goes on from there and ends with the same bits.
 
-    Returns `best` and `latest` (state dictionaries on the CPU), `best_epoch`, `history` (one row per epoch)
-    and `resumed_epochs`.
+    Returns `best` and `latest` (state dictionaries `model` and `objective` on the CPU), `best_epoch`, `history` (one
+    row per epoch), `resumed_epochs` and `training_features`: modality -> (n, D), the first n <= `kept_features`
+    features of the last epoch, as the net in training saw them. The order is shuffled, so they are a random sample.
 
     Raises:
         UserError: the loss is not finite; the message names the epoch and the clips of the batch.
     """
     groups = parameter_groups(model, recipe)
     rates = [group["lr"] for group in groups]
-    optimizer = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    # An objective's own parameters keep their rates: only the net's decay.
+    own = objective.parameter_groups() if any(True for _ in objective.parameters()) else []
+    optimizer = torch.optim.SGD([*groups, *own], momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     state = _load_resume(resume, key)
     if state:
-        model.load_state_dict(state["latest"])
+        model.load_state_dict(state["latest"]["model"])
+        objective.load_state_dict(state["latest"]["objective"])
         optimizer.load_state_dict(state["optimizer"])
     history: list[dict] = state.get("history", [])
     best, best_epoch = state.get("best"), state.get("best_epoch", 0)
+    features: dict[str, Tensor] = state.get("training_features", {})
     resumed_epochs = len(history)
 
     for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
         factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, rates, strict=False):
             group["lr"] = factor * rate
         batches.epoch = epoch
-        loss = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size)
+        kept = kept_features if epoch == recipe.epochs else 0
+        loss, features = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size, kept)
         accuracy = top1_accuracy(model, validation, device)
         history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
         if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
-            best, best_epoch = _on_cpu(model.state_dict()), epoch
+            best, best_epoch = _states(model, objective), epoch
         with replacing(resume) as temporary:
             torch.save(
                 {
                     "key": key,
-                    "latest": model.state_dict(),
+                    "latest": {"model": model.state_dict(), "objective": objective.state_dict()},
                     "optimizer": optimizer.state_dict(),
                     "best": best,
                     "best_epoch": best_epoch,
                     "history": history,
+                    "training_features": features,
                 },
                 temporary,
             )
     return {
         "best": best,
-        "latest": _on_cpu(model.state_dict()),
+        "latest": _states(model, objective),
         "best_epoch": best_epoch,
         "history": history,
         "resumed_epochs": resumed_epochs,
+        "training_features": features,
     }
 
 
@@ -117,18 +125,19 @@ def train_epoch(
     model: LateFusion,
     loader: Iterable[Batch],
     optimizer: torch.optim.Optimizer,
-    objective: Objective,
+    objective: nn.Module,
     epoch: int,
     device: torch.device,
     replica_size: int | None = None,
-) -> float:
-    """Train for one epoch and return the mean loss of its batches, in nats.
+    kept_features: int = 0,
+) -> tuple[float, dict[str, Tensor]]:
+    """Train for one epoch; return the mean loss of its batches and its first `kept_features` features, on the CPU.
 
     Raises:
         UserError: the loss is not finite; the message names the epoch and the clips of the batch.
     """
     model.train()
-    losses, clips = [], []
+    losses, clips, kept, count = [], [], [], 0
     for batch in loader:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
         features = {
@@ -141,6 +150,9 @@ def train_epoch(
         optimizer.step()
         losses.append(loss.detach())
         clips.append(batch["clip_id"])
+        if count < kept_features:
+            kept.append({name: feature.detach() for name, feature in features.items()})
+            count += len(labels)
     # Looked at once per epoch: reading a loss makes a GPU wait.
     values = torch.stack(losses).cpu()
     broken = (~values.isfinite()).nonzero().flatten().tolist()
@@ -149,7 +161,8 @@ def train_epoch(
             f"the loss became {values[broken[0]]:g} in epoch {epoch}, batch {broken[0] + 1}, clips "
             f"{', '.join(clips[broken[0]])}; lower the learning rates or look at these clips"
         )
-    return values.mean().item()
+    sample = {name: torch.cat([part[name] for part in kept])[:kept_features].cpu() for name in (kept and kept[0])}
+    return values.mean().item(), sample
 
 
 def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.device) -> float:
@@ -165,6 +178,10 @@ def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.dev
 def history_csv(history: list[dict]) -> str:
     """Return the history as CSV text."""
     return write_csv_text(list(history[0]), (list(row.values()) for row in history))
+
+
+def _states(model: nn.Module, objective: nn.Module) -> dict[str, dict[str, Tensor]]:
+    return {"model": _on_cpu(model.state_dict()), "objective": _on_cpu(objective.state_dict())}
 
 
 def _on_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,100 @@
+"""What every program that attacks a net is told, and what it opens for that."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from avrobust.attacks.threat import AttackSpec
+from avrobust.data.batches import EvaluationViews
+from avrobust.data.store import Store
+from avrobust.data.views import Recipe
+from avrobust.evaluation.conditions import ATTACKED, Condition
+from avrobust.models.files import Trained, load_model
+from avrobust.program import UserError, json_argument
+from avrobust.provenance import Meter
+from avrobust.runtime import prepare
+
+IDENTITY = ("dataset", "variant", "seed", "attack")
+
+
+def attacking_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that all these programs share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model-state", choices=("best", "latest"), default="best")
+    parser.add_argument("--shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument(
+        "--attack-spec",
+        type=json_argument,
+        required=True,
+        help='JSON of an avrobust.attacks.threat.AttackSpec: {"update": "fgsm"}',
+    )
+    parser.add_argument(
+        "--conditions", type=json_argument, required=True, help='JSON: [["audio", 0.012], ["both", 0.006], ...]'
+    )
+    parser.add_argument(
+        "--epsilon-space",
+        choices=("normalised", "pixel"),
+        default="normalised",
+        help="what a frame's epsilon counts in: ImageNet-normalised values, or pixels in [0, 1]",
+    )
+    parser.add_argument("--audio-samples", type=int, required=True)
+    parser.add_argument("--frame-size", type=int, required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--key", type=json_argument, required=True, help=f"JSON: {', '.join(IDENTITY)}")
+    parser.add_argument("--code", default="", help="digest of the code, written down")
+    parser.add_argument("--provenance", type=Path, required=True)
+    return parser
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The net, the clips and the attack that the arguments name; `meter` runs since the start."""
+
+    victim: Trained
+    spec: AttackSpec
+    store: Store
+    views: EvaluationViews
+    conditions: list[Condition]
+    device: torch.device
+    meter: Meter
+
+    def written_down(self, given: argparse.Namespace) -> dict:
+        """Return what the provenance of every such program says."""
+        return {
+            **given.key,
+            "status": "ok",
+            "conditions": given.conditions,
+            "attack_spec": vars(self.spec),
+            "epsilon_space": given.epsilon_space,
+            "model_state": given.model_state,
+            "split": given.split,
+            "clips": len(self.views),
+            "code": given.code,
+        }
+
+
+def opened(given: argparse.Namespace) -> Opened:
+    """Set torch up and open what the arguments name.
+
+    Raises:
+        UserError: an argument is wrong, a file damaged, or the split has no clip.
+    """
+    if missing := [name for name in IDENTITY if name not in given.key]:
+        raise UserError(f"--key: {', '.join(missing)} must be given")
+    conditions = [Condition(modality, float(epsilon)) for modality, epsilon in given.conditions]
+    if unknown := [condition.modality for condition in conditions if condition.modality not in ATTACKED]:
+        raise UserError(f"--conditions: unknown modality {unknown[0]!r}; known are {', '.join(ATTACKED)}")
+    device = prepare(given.device, given.threads)
+    meter = Meter(device)
+    victim, store = load_model(given.model, given.model_state, device), Store(given.shards)
+    recipe = Recipe(given.audio_samples, given.frame_size)
+    views = EvaluationViews(store, store.indices(given.split), recipe, victim.model.modalities)
+    if not len(views):
+        raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
+    return Opened(victim, AttackSpec(**given.attack_spec), store, views, conditions, device, meter)

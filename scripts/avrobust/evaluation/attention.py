@@ -1,0 +1,175 @@
+"""One net with attention under one attack: where it looks in every clip, and whether what sounds is there."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avrobust.analysis import localisation
+from avrobust.analysis.examples import MEASURES, Chosen, Example
+from avrobust.analysis.localisation import Box
+from avrobust.attacks.budget import Units
+from avrobust.attacks.loop import input_gradients, perturb
+from avrobust.attacks.threat import Threat
+from avrobust.data.batches import Batch, inputs_of
+from avrobust.data.store import Store
+from avrobust.data.views import centre_frame
+from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.models.files import Trained
+from avrobust.models.modes import evaluating
+
+CLEAN = Condition("clean", 0.0)
+
+
+def view_boxes(store: Store, indices: Iterable[int], size: int) -> dict[str, Box | None]:
+    """Return where what sounds is in the evaluation view of each clip: clip id -> box, None where none is known.
+
+    `size`: the view's side in pixels. See `avrobust.analysis.localisation.box_in_view`.
+    """
+    from PIL import Image
+
+    boxes: dict[str, Box | None] = {}
+    for index in indices:
+        box = store.boxes[index]
+        if box is not None:
+            jpeg = store.jpeg(index, centre_frame(store.frame_count(index)) - 1)
+            with Image.open(io.BytesIO(jpeg)) as picture:
+                box = localisation.box_in_view(box, *picture.size, size)
+        boxes[store.clip_ids[index]] = box
+    return boxes
+
+
+def localise(
+    trained: Trained,
+    threat: Threat,
+    batches: Iterable[Batch],
+    boxes: Mapping[str, Box | None],
+    units: Mapping[str, Units],
+    conditions: Sequence[Condition],
+    device: torch.device,
+    chosen: Chosen,
+) -> dict[str, list]:
+    """Attack every clip under every condition; return the columns of `avrobust.metrics.scores.SCHEMA`.
+
+    `boxes`: from `view_boxes`; `units`: what an epsilon of 1 is in each modality; `chosen` is offered every clip.
+    Measures of every clip and condition, clean included: `recognised` and, where a box is known, `pointing`, `iou`
+    and `ciou`. Of attacked clips only: `peak_shift`, `correlation`. Of clean clips with a box only, as they belong
+    to the clip and not to the net: `box_share`, `centre_pointing`. All are in [0, 1] but `correlation`, in [-1, 1].
+
+    Raises:
+        RuntimeError: an input left its ball or its valid range, or changed without being attacked.
+    """
+    model, fusion = trained.model, trained.model.fusion
+    units = {name: unit.to(device) for name, unit in units.items()}
+    conditions = list(dict.fromkeys([CLEAN, *conditions]))
+    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+    with evaluating(model), evaluating(threat.model), torch.no_grad():
+        for batch in batches:
+            inputs, labels = inputs_of(batch, device), batch["label"].to(device)
+            features = {name: model.encode(name, inputs[name]) for name in model.modalities}
+            sources = features
+            if threat.model is not model:
+                sources = {name: threat.model.encode(name, inputs[name]) for name in threat.model.modalities}
+            gradients = input_gradients(
+                threat.model, inputs, labels, threat.objective, threat.model.modalities, sources
+            )
+            maps, predictions, frames = [], [], []
+            for condition in conditions:
+                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
+                attacked = perturb(
+                    threat.model, inputs, labels, budgets, threat.attack, threat.objective, sources, gradients
+                )
+                check_promises(threat.attack, inputs, attacked, units, condition)
+                encoded = {
+                    name: features[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
+                    for name in model.modalities
+                }
+                maps.append(fusion.attention(encoded).cpu())
+                predictions.append(model.head(encoded).argmax(dim=1).cpu())
+                frames.append(attacked["visual"])
+            known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
+            size = inputs["visual"].shape[-1]
+            measures = [
+                _measures(maps[0], map_, predicted == batch["label"], known, size, condition)
+                for map_, predicted, condition in zip(maps, predictions, conditions, strict=True)
+            ]
+            _append(columns, batch, conditions, measures)
+            _offer(chosen, trained.classes, batch, conditions, maps, predictions, frames, known, measures)
+    return columns
+
+
+def _as_tensor(boxes: Iterable[Box | None]) -> Tensor:
+    return torch.tensor([box or (torch.nan,) * 4 for box in boxes], dtype=torch.float64)
+
+
+def _measures(
+    clean: Tensor, maps: Tensor, recognised: Tensor, boxes: Tensor, size: int, condition: Condition
+) -> dict[str, Tensor]:
+    """Return name -> (N,); NaN where a clip has no box."""
+    share = localisation.iou(maps, boxes, size)
+    measures = {
+        "recognised": recognised.double(),
+        "pointing": localisation.pointing(maps, boxes),
+        "iou": share,
+        "ciou": torch.where(share.isnan(), share, (share >= localisation.LOCALISED).double()),
+    }
+    if condition == CLEAN:
+        measures["box_share"] = localisation.box_share(boxes)
+        measures["centre_pointing"] = localisation.centre_pointing(boxes)
+    else:
+        measures["peak_shift"] = localisation.peak_shift(maps, clean)
+        measures["correlation"] = localisation.correlation(maps, clean)
+    return measures
+
+
+def _append(
+    columns: dict[str, list], batch: Batch, conditions: Sequence[Condition], measures: Sequence[Mapping[str, Tensor]]
+) -> None:
+    for condition, of_condition in zip(conditions, measures, strict=True):
+        for measure, values in of_condition.items():
+            known = (~values.isnan()).nonzero().flatten().tolist()
+            columns["clip_id"] += [batch["clip_id"][place] for place in known]
+            columns["label"] += batch["label"][known].tolist()
+            columns["modality"] += [condition.modality] * len(known)
+            columns["epsilon"] += [condition.epsilon] * len(known)
+            columns["measure"] += [measure] * len(known)
+            columns["value"] += values[known].tolist()
+
+
+def _offer(
+    chosen: Chosen,
+    classes: Sequence[str],
+    batch: Batch,
+    conditions: Sequence[Condition],
+    maps: Sequence[Tensor],
+    predictions: Sequence[Tensor],
+    frames: Sequence[Tensor],
+    boxes: Tensor,
+    measures: Sequence[Mapping[str, Tensor]],
+) -> None:
+    for place, (clip_id, label) in enumerate(zip(batch["clip_id"], batch["label"].tolist(), strict=True)):
+        answers = [predicted[place].item() for predicted in predictions]
+        recognised = answers[0] == label
+        fooled = all(
+            answer != label
+            for answer, condition in zip(answers, conditions, strict=True)
+            if condition.modality == "both"
+        )
+        if not chosen.wants(clip_id, classes[label], recognised, fooled):
+            continue
+        seen = torch.stack([frame[place] for frame in frames]).permute(0, 2, 3, 1)
+        example = Example(
+            clip_id=clip_id,
+            label=classes[label],
+            predictions=tuple(classes[answer] for answer in answers),
+            maps=torch.stack([map_[place] for map_ in maps]).float().numpy(),
+            frames=(255 * seen).round().clamp(0, 255).byte().cpu().numpy(),
+            box=boxes[place].numpy(),
+            measures={
+                name: np.array([one[name][place].item() if name in one else np.nan for one in measures])
+                for name in MEASURES
+            },
+        )
+        chosen.keep(example, recognised, fooled)

@@ -1,0 +1,130 @@
+"""The embeddings of both modalities, clean and under attack, and how they cluster by class."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from avrobust.attacks.budget import Units
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.threat import Threat
+from avrobust.data.batches import Batch, inputs_of
+from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.metrics.clusters import distances, intra_inter_ratios, shifts, silhouettes
+from avrobust.models.late_fusion import LateFusion
+from avrobust.models.modes import evaluating
+from avrobust.program import UserError
+
+MODALITIES = ("audio", "visual")
+CLEAN = Condition("clean", 0.0)
+
+# Condition -> modality -> float32 (N, D).
+Points = Mapping[Condition, Mapping[str, np.ndarray]]
+
+
+def embed(
+    model: LateFusion,
+    threat: Threat,
+    batches: Iterable[Batch],
+    units: Mapping[str, Units],
+    conditions: Iterable[Condition],
+    device: torch.device,
+) -> tuple[list[str], np.ndarray, Points]:
+    """Return clip ids, labels (N,) and what `model` makes of every clip, clean and under each condition.
+
+    `batches`: from `avrobust.data.batches`; `units`: what an epsilon of 1 is in each modality. An attack maximises the
+    objective of `threat`, with the gradients of its net, as in `avrobust.evaluation.cell`.
+
+    Raises:
+        RuntimeError: an input left its ball or its valid range, or changed without being attacked.
+        UserError: a feature of the model is no vector, so that it has no Euclidean distance of the usual kind, or not
+            finite.
+    """
+    units = {name: unit.to(device) for name, unit in units.items()}
+    conditions = list(dict.fromkeys([CLEAN, *conditions]))
+    clip_ids: list[str] = []
+    labels: list[np.ndarray] = []
+    parts = {condition: {name: [] for name in MODALITIES} for condition in conditions}
+    with evaluating(model), evaluating(threat.model), torch.no_grad():
+        for batch in batches:
+            inputs, truth = inputs_of(batch, device), batch["label"].to(device)
+            features = {name: threat.model.encode(name, inputs[name]) for name in threat.model.modalities}
+            clean = {name: model.encode(name, inputs[name]) for name in MODALITIES}
+            if matrix := next((name for name in MODALITIES if clean[name].dim() != 2), None):
+                raise UserError(
+                    f"the {matrix} feature of a clip has the shape {tuple(clean[matrix].shape[1:])}, not one vector; "
+                    "embed a variant whose fusion takes vectors"
+                )
+            for condition in conditions:
+                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
+                attacked = perturb(threat.model, inputs, truth, budgets, threat.attack, threat.objective, features)
+                check_promises(threat.attack, inputs, attacked, units, condition)
+                for name in MODALITIES:
+                    unchanged = attacked[name] is inputs[name]
+                    feature = clean[name] if unchanged else model.encode(name, attacked[name])
+                    parts[condition][name].append(feature.cpu().numpy())
+            clip_ids += batch["clip_id"]
+            labels.append(batch["label"].numpy())
+    points = {
+        condition: {name: np.concatenate(values) for name, values in of_modality.items()}
+        for condition, of_modality in parts.items()
+    }
+    for condition, of_modality in points.items():
+        for name, values in of_modality.items():
+            if not np.isfinite(values).all():
+                raise UserError(f"{condition}: a {name} feature is not finite; the training diverged, train again")
+    return clip_ids, np.concatenate(labels), points
+
+
+def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:
+    """Return one row per clip and condition: clip_id, label, modality, epsilon, and the vectors audio and visual."""
+    schema = pa.schema(
+        [
+            ("clip_id", pa.string()),
+            ("label", pa.int16()),
+            ("modality", pa.string()),
+            ("epsilon", pa.float64()),
+            *((name, pa.list_(pa.float32())) for name in MODALITIES),
+        ]
+    )
+    tables = []
+    for condition, of_modality in points.items():
+        columns = {
+            "clip_id": clip_ids,
+            "label": labels,
+            "modality": [condition.modality] * len(labels),
+            "epsilon": [condition.epsilon] * len(labels),
+            **{name: list(values) for name, values in of_modality.items()},
+        }
+        tables.append(
+            pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
+        )
+    order = [(name, "ascending") for name in ("modality", "epsilon", "clip_id")]
+    return pa.concat_tables(tables).sort_by(order)
+
+
+def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str, list]:
+    """Return the columns of `avrobust.metrics.scores.SCHEMA`: every measure of `avrobust.metrics.clusters`.
+
+    `silhouette_*` and `ratio_*` compare the clips of every condition with the clean clips; `shift_*` has no clean row.
+    """
+    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+    for name in MODALITIES:
+        among_clean = distances(points[CLEAN][name], points[CLEAN][name])
+        for condition, of_modality in points.items():
+            to_clean = distances(of_modality[name], points[CLEAN][name])
+            values = {
+                f"silhouette_{name}": silhouettes(to_clean, labels),
+                f"ratio_{name}": intra_inter_ratios(to_clean, labels),
+            }
+            if condition != CLEAN:
+                values[f"shift_{name}"] = shifts(to_clean, among_clean, labels)
+            for measure, of_clips in values.items():
+                columns["clip_id"] += clip_ids
+                columns["label"] += labels.tolist()
+                columns["modality"] += [condition.modality] * len(labels)
+                columns["epsilon"] += [condition.epsilon] * len(labels)
+                columns["measure"] += [measure] * len(labels)
+                columns["value"] += of_clips.tolist()
+    return columns

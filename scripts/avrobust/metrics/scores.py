@@ -1,0 +1,119 @@
+"""Scores: what each clip got in a measure that is no recognition, such as an overlap or a silhouette."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avrobust.files import replacing
+from avrobust.program import UserError
+
+SCHEMA = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("label", pa.int16()),
+        ("modality", pa.string()),
+        ("epsilon", pa.float64()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+IDENTITY = ("dataset", "variant", "seed", "attack")
+
+
+class Score(NamedTuple):
+    """What one mean is taken of: `modality` is clean, audio, visual or both; `measure` is the program's own word."""
+
+    dataset: str
+    variant: str
+    attack: str
+    modality: str
+    measure: str
+    epsilon: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.measure} of {self.dataset}/{self.variant}/{self.attack}, {self.modality} at {self.epsilon:g}"
+
+
+@dataclass(frozen=True)
+class Values:
+    """Scores of the same clips with the same seeds: `values` is float64, (scores, seeds, clips)."""
+
+    values: np.ndarray
+    seeds: tuple[int, ...]
+    clips: tuple[str, ...]
+
+
+def write_scores(path: str | Path, identity: Mapping[str, object], columns: Mapping[str, Sequence]) -> None:
+    """Write rows of clip x modality x epsilon x measure, whole or not at all.
+
+    `identity` has dataset, variant, seed and attack; `columns` those of `SCHEMA`, all of one length.
+    """
+    arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
+    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
+    table = table.sort_by([(name, "ascending") for name in ("measure", "modality", "epsilon", "clip_id")])
+    table = table.replace_schema_metadata({name: str(identity[name]) for name in IDENTITY})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+class Scores:
+    """Score files, found by dataset, variant, attack and seed."""
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
+        self._values: dict[tuple[str, str, str], dict[int, dict[tuple, dict[str, float]]]] = {}
+        for path in paths:
+            self._add(path)
+
+    def values(self, scores: Sequence[Score]) -> Values:
+        """Return the values of `scores` (at least one), clip by clip, for all seeds.
+
+        Raises:
+            UserError: a score was not measured, or not on the clips and with the seeds of the first one.
+        """
+        found = [self._found(score) for score in scores]
+        seeds = tuple(sorted(found[0]))
+        clips = tuple(sorted(next(iter(found[0].values()))))
+        values = np.empty((len(scores), len(seeds), len(clips)))
+        for number, (score, by_seed) in enumerate(zip(scores, found, strict=True)):
+            if tuple(sorted(by_seed)) != seeds:
+                raise UserError(f"{score} has the seeds {sorted(by_seed)}, but {scores[0]} has {list(seeds)}")
+            for position, seed in enumerate(seeds):
+                if tuple(sorted(by_seed[seed])) != clips:
+                    raise UserError(
+                        f"{score}, seed {seed} was measured on other clips than {scores[0]}; make both files again"
+                    )
+                values[number, position] = [by_seed[seed][clip] for clip in clips]
+        return Values(values, seeds, clips)
+
+    def _add(self, path: str | Path) -> None:
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UserError(f"{path}: cannot be read as parquet ({error}); make it again") from None
+        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
+            raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no scores")
+        key = metadata["dataset"], metadata["variant"], metadata["attack"]
+        seeds = self._values.setdefault(key, {})
+        seed = int(metadata["seed"])
+        if seed in seeds:
+            raise UserError(f"{path}: scores of {'/'.join(key)}, seed {seed} are given twice; leave one out")
+        measures = seeds[seed] = {}
+        names = [name for name in SCHEMA.names if name != "label"]
+        for clip, modality, epsilon, measure, value in zip(*(table[name].to_pylist() for name in names), strict=True):
+            measures.setdefault((modality, round(epsilon, 9), measure), {})[clip] = value
+
+    def _found(self, score: Score) -> dict[int, dict[str, float]]:
+        seeds = self._values.get(score[:3])
+        if seeds is None:
+            given = ", ".join("/".join(key) for key in sorted(self._values))
+            raise UserError(f"no scores of {'/'.join(score[:3])} among those given ({given}); add their file")
+        key = (score.modality, round(score.epsilon, 9), score.measure)
+        if missing := [seed for seed, measures in seeds.items() if key not in measures]:
+            raise UserError(f"{score} was not measured with seed {missing[0]}")
+        return {seed: measures[key] for seed, measures in seeds.items()}

@@ -1,0 +1,246 @@
+"""A table of how well nets with attention find what sounds, clean and attacked, beside what chance finds.
+
+The layout is a JSON object:
+
+    title, caption   text above the table
+    citation         the paper, for the reader
+    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
+    rows             [{"dataset": "music", "variant": "attended_concat", "attack": "fgsm"}, ...]
+    epsilons         strengths of the attacks: [0.006]
+
+The paper prints heat maps and no such numbers, so there are no published values beside them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from avrobust.csv_text import write_csv_text
+from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
+from avrobust.metrics.scores import Score, Scores
+from avrobust.program import UserError
+from avrobust.report.spec import record
+from avrobust.report.text import PUBLISHED_SOURCE, SOURCES, WARNING
+
+ATTACKED = ("audio", "visual", "both")
+NO_BOX = "no box of what sounds is known"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of `scripts/localise.py`: how it is printed, in per cent or as it is, and where it is measured.
+
+    `header`: the column of the wide table; `yes_or_no`: a clip has 0 or 1; `attacked_only`: it compares with the
+    clean clip; `needs_box`: it needs to know where what sounds is.
+    """
+
+    name: str
+    header: str
+    per_cent: bool = True
+    yes_or_no: bool = False
+    attacked_only: bool = False
+    needs_box: bool = False
+
+    @property
+    def unit(self) -> str:
+        """What the CSV's values count in."""
+        return "%" if self.per_cent else "1"
+
+
+MEASURES = (
+    Measure("recognised", "recognised (%)", yes_or_no=True),
+    Measure("pointing", "pointing (%)", yes_or_no=True, needs_box=True),
+    Measure("ciou", "cIoU@0.5 (%)", yes_or_no=True, needs_box=True),
+    Measure("iou", "mean IoU (%)", needs_box=True),
+    Measure("peak_shift", "peak shift (% of the diagonal)", attacked_only=True),
+    Measure("correlation", "correlation", per_cent=False, attacked_only=True),
+)
+# What `pointing` is without a net: for a random point, and for the frame's centre. They belong to the clean clip.
+CHANCE = {
+    Measure("box_share", "pointing (%)", needs_box=True): "chance: a random point",
+    Measure("centre_pointing", "pointing (%)", yes_or_no=True, needs_box=True): "chance: the centre",
+}
+READING = (
+    "Mean over seeds [95 % interval, a bootstrap over clips and seeds]. Pointing: the map's peak lies in the box of "
+    "what sounds. IoU: of that box and of where the map is above half of the way from its least to its greatest value; "
+    "cIoU@0.5: how often it is 0.5 or more (Senocak et al., CVPR 2018, with one annotation). Peak shift and "
+    "correlation: of the attacked map against the clean one."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One net under one attack."""
+
+    dataset: str
+    variant: str
+    attack: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The table before it is measured."""
+
+    title: str
+    caption: str
+    rows: Sequence[Row]
+    epsilons: Sequence[float]
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measured place: value, low and high as printed; None, with a note, where nothing could be measured."""
+
+    row: Row
+    modality: str
+    epsilon: float
+    measure: Measure
+    value: float | None
+    low: float | None
+    high: float | None
+    clips: int
+    seeds: int
+    note: str = ""
+
+
+def layout(spec: object) -> Layout:
+    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    table = record(Layout, spec, "table")
+    rows = tuple(record(Row, value, f"row {number}") for number, value in enumerate(table.rows, 1))
+    for name, values in (("rows", rows), ("epsilons", table.epsilons)):
+        if not values:
+            raise UserError(f"table: {name} is empty; give at least one")
+    if len({*rows}) < len(rows):
+        raise UserError("table: two rows are the same; leave one out")
+    return Layout(table.title, table.caption, rows, tuple(table.epsilons), table.citation, table.sources)
+
+
+def measure(table: Layout, scores: Scores) -> list[Entry]:
+    """All entries, row by row, in the order of the conditions, then of the measures; chance comes last.
+
+    Raises:
+        UserError: scores of a row or of one of its conditions are missing.
+    """
+    entries = []
+    for row in table.rows:
+        attacked = [(modality, epsilon) for epsilon in table.epsilons for modality in ATTACKED]
+        everywhere = [("clean", 0.0), *attacked]
+        of_row = [_entries(row, one, attacked if one.attacked_only else everywhere, scores) for one in MEASURES]
+        of_row += [_entries(row, one, everywhere[:1], scores) for one in CHANCE]
+        order = {(*place, one): number for number, (place, one) in enumerate(_places(everywhere))}
+        entries += sorted(
+            (entry for part in of_row for entry in part),
+            key=lambda entry: order[entry.modality, entry.epsilon, entry.measure],
+        )
+    return entries
+
+
+def _places(conditions: Sequence[tuple[str, float]]) -> list[tuple[tuple[str, float], Measure]]:
+    return [(place, one) for place in conditions for one in MEASURES] + [(conditions[0], one) for one in CHANCE]
+
+
+def _entries(row: Row, one: Measure, conditions: Sequence[tuple[str, float]], scores: Scores) -> list[Entry]:
+    wanted = [
+        Score(row.dataset, row.variant, row.attack, modality, one.name, epsilon) for modality, epsilon in conditions
+    ]
+    if one.needs_box and not _measured(wanted[0], scores):
+        return [Entry(row, *condition, one, None, None, None, 0, 0, NO_BOX) for condition in conditions]
+    found = scores.values(wanted)
+    factor = 100 if one.per_cent else 1
+    means = factor * found.values.mean(axis=(1, 2))
+    lows, highs = interval(factor * resampled_means(found.values))
+    entries = []
+    for condition, mean, low, high in zip(conditions, means, lows, highs, strict=True):
+        ends = rule_of_three(mean, low, high, len(found.clips)) if one.yes_or_no else (low, high)
+        numbers = (_rounded(number, one) for number in (mean, *ends))
+        entries.append(Entry(row, *condition, one, *numbers, len(found.clips), len(found.seeds)))
+    return entries
+
+
+def _measured(score: Score, scores: Scores) -> bool:
+    """Whether any clip has this score: a measure that needs a box is left out where no box is known."""
+    scores.values([score._replace(measure="recognised")])  # a missing file is another matter, and an error
+    try:
+        scores.values([score])
+    except UserError:
+        return False
+    return True
+
+
+def _rounded(value: float, one: Measure) -> float:
+    return round(float(value), 2 if one.per_cent else 3) + 0.0
+
+
+def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
+    """The table as CSV, one line per entry."""
+    header = ["dataset", "variant", "attack", "condition", "epsilon", "measure", "unit", "value", "low", "high"]
+    header += ["n", "seeds", "scale", "source", "note"]
+    lines = (
+        [
+            entry.row.dataset,
+            entry.row.variant,
+            entry.row.attack,
+            entry.modality,
+            f"{entry.epsilon:g}",
+            entry.measure.name,
+            entry.measure.unit,
+            *(_number(value, entry.measure) for value in (entry.value, entry.low, entry.high)),
+            entry.clips,
+            entry.seeds,
+            scale,
+            table.sources.get(entry.row.dataset, ""),
+            entry.note,
+        ]
+        for entry in entries
+    )
+    return write_csv_text(header, lines)
+
+
+def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
+    """The table for readers, a line per condition; warns if the clips are not the paper's."""
+    headers = list(dict.fromkeys(one.header for one in MEASURES))
+    lines: dict[tuple[str, ...], dict[str, str]] = {}
+    for entry in entries:
+        condition = CHANCE.get(entry.measure, entry.modality)
+        epsilon = "" if condition != entry.modality or condition == "clean" else f"{entry.epsilon:g}"
+        keys = entry.row.dataset, entry.row.variant, entry.row.attack, condition, epsilon
+        if entry.measure not in CHANCE or entry.value is not None:
+            lines.setdefault(keys, {})[entry.measure.header] = _cell(entry)
+    text = [f"# {table.title}", "", table.caption, ""]
+    text += [f"After {table.citation}. {READING}" if table.citation else READING, ""]
+    text += [f"Scale `{scale}`. {_sizes(entries)}", ""]
+    others = {source for source in table.sources.values() if source != PUBLISHED_SOURCE}
+    if others:
+        text += [WARNING.format(sources=" and ".join(SOURCES[source] for source in sorted(others))), ""]
+    text.append(_line(["dataset", "variant", "attack", "condition", "ε", *headers]))
+    text.append(_line(["---"] * 5 + ["---:"] * len(headers)))
+    text += [_line([*keys, *(cells.get(header, "") for header in headers)]) for keys, cells in lines.items()]
+    if unknown := list(dict.fromkeys(entry.row.dataset for entry in entries if entry.value is None)):
+        text += ["", f"—: {NO_BOX} in {', '.join(unknown)}."]
+    return "\n".join(text) + "\n"
+
+
+def _number(value: float | None, one: Measure) -> str:
+    return "" if value is None else f"{value:.{2 if one.per_cent else 3}f}"
+
+
+def _cell(entry: Entry) -> str:
+    value, low, high = (_number(number, entry.measure) for number in (entry.value, entry.low, entry.high))
+    return "—" if entry.value is None else f"{value} [{low}, {high}]"
+
+
+def _sizes(entries: Iterable[Entry]) -> str:
+    """How many clips each dataset has, and how many of them a box."""
+    parts = []
+    for dataset in dict.fromkeys(entry.row.dataset for entry in entries):
+        of_dataset = [entry for entry in entries if entry.row.dataset == dataset]
+        clips = max(entry.clips for entry in of_dataset)
+        boxes = max(entry.clips for entry in of_dataset if entry.measure.needs_box)
+        seeds = max(entry.seeds for entry in of_dataset)
+        parts.append(f"{dataset}: n = {clips} clips, {boxes} with a box, {seeds} seed{'s' if seeds > 1 else ''}.")
+    return " ".join(parts)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

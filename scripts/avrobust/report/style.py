@@ -1,0 +1,38 @@
+"""What all figures share: fonts and lines, and files that are equal byte for byte if the data are."""
+
+from matplotlib.figure import Figure
+
+from avrobust.files import replacing
+
+# Width of a figure in inches, the text width of a page.
+WIDTH = 7.2
+
+# Text stays text in the SVG; identifiers come from a fixed salt, so that equal data give equal bytes.
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "avrobust",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.0,
+}
+
+# What would make equal drawings differ: times and versions.
+UNSTABLE = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
+def save(canvas: Figure, *, svg: str, png: str) -> None:
+    """Write a figure with a canvas as SVG and as PNG of 200 dots per inch, each whole or not at all.
+
+    Call it inside `matplotlib.rc_context(STYLE)`: what the SVG writer needs of it is read while writing.
+    """
+    for path, kind in ((svg, "svg"), (png, "png")):
+        with replacing(path) as temporary:
+            canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])

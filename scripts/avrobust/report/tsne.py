@@ -1,0 +1,333 @@
+"""Embeddings as pictures and as numbers: a joint t-SNE per panel, and how well the classes cluster.
+
+The layout is a JSON object:
+
+    title, caption   text of the figure
+    citation         the paper, for the reader
+    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
+    attack           the attack of the files that are read, also for clean points: "fgsm"
+    modality         what is attacked: audio, visual, or clean for nothing
+    epsilons         the strengths, one row of the picture each, as the paper counts them; [] where nothing is attacked
+    seed             the training seed whose embeddings are drawn; the measures are over all seeds
+    panels           [{"title": "w/o MinSim", "read": {"dataset": "music", "variant": "concat"}}, ...]
+
+A picture shows what t-SNE keeps, neighbours; sizes of clusters and distances between them mean little (Wattenberg et
+al., Distill 2016), and a t-SNE has no axes and no unit. What the paper reads off it, tight classes that lie apart, is
+therefore also measured, in the embedding itself: `avrobust.metrics.clusters`.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from avrobust.csv_text import write_csv_text
+from avrobust.metrics.bootstrap import interval, resampled_means
+from avrobust.metrics.scores import Score, Scores
+from avrobust.program import UserError
+from avrobust.report.spec import record
+
+EMBEDDINGS = ("audio", "visual")
+MEASURES = ("silhouette", "ratio", "shift")
+COLUMNS = ("clip_id", "label", "modality", "epsilon", *EMBEDDINGS)
+IDENTITY = ("dataset", "variant", "seed", "attack", "classes")
+
+# Van der Maaten & Hinton (2008) recommend 5 to 50; it must stay below a third of the points.
+PERPLEXITY = 30
+RANDOM_STATE = 0
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of the picture."""
+
+    title: str
+    read: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A t-SNE figure before anything is projected."""
+
+    title: str
+    attack: str
+    modality: str
+    epsilons: Sequence[float]
+    seed: int
+    panels: Sequence[Panel]
+    caption: str = ""
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Sequence[float]:
+        """The epsilon of each row of the picture: 0 where nothing is attacked."""
+        return self.epsilons or (0.0,)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """What one trained variant makes of the clips.
+
+    `clips` and `classes` are the name and the class name of each, sorted by clip; `points` is found by (modality
+    attacked, epsilon, "audio" or "visual"): float32 (clips, D). `all_classes` are all class names in their order.
+    """
+
+    clips: Sequence[str]
+    classes: Sequence[str]
+    all_classes: Sequence[str]
+    points: Mapping[tuple[str, float, str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Points that are drawn alike: `name` is audio, visual, attacked audio or attacked visual; `places` is (N, 2)."""
+
+    name: str
+    places: np.ndarray
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One joint t-SNE: `clips` and `classes` (N) belong to each of `kinds`, whose places have three decimals."""
+
+    panel: Panel
+    epsilon: float
+    clips: Sequence[str]
+    classes: Sequence[str]
+    all_classes: Sequence[str]
+    kinds: Sequence[Kind]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The mean of one measure over clips and seeds, and its 95 % interval; None where no clip has a value.
+
+    `embedding` is audio or visual; `condition` and `epsilon` say what was attacked; `clips` are those with a value.
+    """
+
+    panel: Panel
+    embedding: str
+    condition: str
+    epsilon: float
+    measure: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    clips: int
+    seeds: int
+
+
+def figure(spec: object) -> Figure:
+    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    whole = record(Figure, spec, "figure")
+    if whole.modality not in ("clean", *EMBEDDINGS):
+        raise UserError(f"figure: modality must be clean, audio or visual, got {whole.modality!r}")
+    if bool(whole.epsilons) == (whole.modality == "clean"):
+        raise UserError(f"figure: modality {whole.modality} with epsilons {list(whole.epsilons)}; only clean has none")
+    panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
+    if not panels:
+        raise UserError("figure: panels must name at least one")
+    for number, panel in enumerate(panels, 1):
+        if {*panel.read} != {"dataset", "variant"}:
+            raise UserError(f"panel {number}: read must name dataset and variant, got {', '.join(panel.read)}")
+        if panel.title in [other.title for other in panels[: number - 1]]:
+            raise UserError(f"panel {number}: the title {panel.title!r} occurs twice; the data files name panels by it")
+    return replace(whole, epsilons=tuple(map(float, whole.epsilons)), panels=tuple(panels))
+
+
+class Embeddings:
+    """Files of embeddings, found by dataset, variant, attack and seed; each is read when it is asked for.
+
+    Raises `UserError` if a file holds no embeddings or if one is given twice.
+    """
+
+    def __init__(self, paths: Iterable[str | Path]) -> None:
+        self._files: dict[tuple[str, str, str, int], tuple[str | Path, list[str]]] = {}
+        for path in paths:
+            try:
+                schema = pq.read_schema(path)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise UserError(f"{path}: cannot be read as parquet ({error}); make it again") from None
+            metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+            if missing := [*({*COLUMNS} - {*schema.names}), *({*IDENTITY} - {*metadata})]:
+                raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no embeddings")
+            key = metadata["dataset"], metadata["variant"], metadata["attack"], int(metadata["seed"])
+            if key in self._files:
+                raise UserError(f"{path}: embeddings of {_words(key)} are given twice; leave one out")
+            self._files[key] = path, json.loads(metadata["classes"])
+
+    def read(self, panel: Panel, attack: str, seed: int) -> Embedding:
+        """Return the embedding of a panel; `UserError` if it is not among the files or not whole."""
+        key = panel.read["dataset"], panel.read["variant"], attack, seed
+        if key not in self._files:
+            given = ", ".join(map(_words, sorted(self._files)))
+            raise UserError(f"no embeddings of {_words(key)} among those given ({given}); add their file")
+        path, classes = self._files[key]
+        table = pq.read_table(path, columns=list(COLUMNS))
+        table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
+        clips, labels = table["clip_id"].to_pylist(), table["label"].to_numpy()
+        if not clips or not 0 <= labels.min() <= labels.max() < len(classes):
+            raise UserError(f"{path}: no rows, or labels beyond its {len(classes)} classes; make it again")
+        conditions = list(zip(table["modality"].to_pylist(), np.round(table["epsilon"].to_numpy(), 9), strict=True))
+        first = conditions.count(conditions[0])
+        points = {}
+        for start in range(0, len(clips), first):
+            part = slice(start, start + first)
+            if (
+                clips[part] != clips[:first]
+                or len(set(conditions[part])) != 1
+                or (labels[part] != labels[:first]).any()
+            ):
+                raise UserError(f"{path}: its conditions do not hold the same clips; make it again")
+            for name in EMBEDDINGS:
+                values = np.stack(table[name].slice(start, first).to_numpy())
+                if not np.isfinite(values).all():
+                    raise UserError(f"{path}: the {name} embedding of {_condition(*conditions[start])} is not finite")
+                points[(*conditions[start], name)] = values
+        return Embedding(clips[:first], [classes[label] for label in labels[:first]], classes, points)
+
+
+def project(layout: Figure, panel: Panel, epsilon: float, embedding: Embedding) -> Projection:
+    """Project all points of one panel together: clean audio and visual, and the attacked ones at `epsilon`.
+
+    t-SNE as scikit-learn has it, from the first two principal components, on one thread and with a fixed seed: equal
+    points give equal places on one machine. Its result has no directions and is turned: the longest extent lies along
+    x, and the audio points, on the whole, to the left. Audio and visual features have the same length but not the same
+    meaning; they are projected together because the paper's figures show them together.
+
+    Raises:
+        UserError: a condition is not in `embedding`, or all its points are one.
+    """
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    wanted = {name: ("clean", 0.0, name) for name in EMBEDDINGS}
+    if layout.modality != "clean":
+        wanted[f"attacked {layout.modality}"] = layout.modality, round(epsilon, 9), layout.modality
+    if missing := [key for key in wanted.values() if key not in embedding.points]:
+        raise UserError(
+            f"panel {panel.title!r}: the embeddings of {_words(panel.read.values())} hold no "
+            f"{_condition(*missing[0][:2])}; add it to the conditions that are embedded"
+        )
+    points = np.concatenate([embedding.points[key] for key in wanted.values()])
+    if (points == points[0]).all():
+        raise UserError(f"panel {panel.title!r}: all {len(points)} embeddings are equal; the net tells no clips apart")
+    with threadpool_limits(1):
+        places = TSNE(
+            perplexity=min(PERPLEXITY, (len(points) - 1) / 3),
+            init="pca",
+            learning_rate="auto",
+            random_state=RANDOM_STATE,
+            n_jobs=1,
+        ).fit_transform(points)
+    places = _turned(places.astype(np.float64), len(embedding.clips)).round(3) + 0.0
+    return Projection(
+        panel=panel,
+        epsilon=epsilon,
+        clips=embedding.clips,
+        classes=embedding.classes,
+        all_classes=embedding.all_classes,
+        kinds=[Kind(name, part) for name, part in zip(wanted, np.split(places, len(wanted)), strict=True)],
+    )
+
+
+def _turned(places: np.ndarray, audio: int) -> np.ndarray:
+    """Rotate (N, 2) about its centre to its principal axes, the first `audio` points to the left of the others."""
+    centred = places - places.mean(axis=0)
+    x, y = np.linalg.eigh(centred.T @ centred)[1][:, 1]
+    if centred[:audio].mean(axis=0) @ (x, y) > 0:
+        x, y = -x, -y
+    return centred @ np.array([[x, -y], [y, x]])
+
+
+def measure(layout: Figure, panel: Panel, scores: Scores) -> list[Measured]:
+    """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each epsilon.
+
+    A clip without a value (see `avrobust.metrics.clusters`) in any of one measure's conditions or seeds is left out of
+    all of them. The interval is that of a mean of given values: a clip that is drawn twice does not move the other
+    clips' silhouettes. Raises `UserError` if a score is missing.
+    """
+    measured = []
+    for name, embedding in product(MEASURES, EMBEDDINGS):
+        conditions = [] if name == "shift" else [("clean", 0.0)]
+        if embedding == layout.modality:
+            conditions += [(layout.modality, epsilon) for epsilon in layout.epsilons]
+        if not conditions:
+            continue
+        values = scores.values(
+            [
+                Score(
+                    panel.read["dataset"],
+                    panel.read["variant"],
+                    layout.attack,
+                    modality,
+                    f"{name}_{embedding}",
+                    epsilon,
+                )
+                for modality, epsilon in conditions
+            ]
+        )
+        defined = values.values[:, :, np.isfinite(values.values).all(axis=(0, 1))]
+        clips = defined.shape[2]
+        means, low, high = [[None] * len(conditions)] * 3
+        if clips:
+            means = defined.mean(axis=(1, 2)).tolist()
+            low, high = (ends.tolist() for ends in interval(resampled_means(defined)))
+        measured += [
+            Measured(panel, embedding, *condition, name, *numbers, clips, len(values.seeds))
+            for condition, *numbers in zip(conditions, means, low, high, strict=True)
+        ]
+    return measured
+
+
+def points_csv(projections: Iterable[Projection], scale: str) -> str:
+    """The drawn points as CSV; x and y have no unit."""
+    header = ["panel", "epsilon", "clip_id", "class", "kind", "x", "y", "scale"]
+    return write_csv_text(
+        header,
+        (
+            [projection.panel.title, f"{projection.epsilon:g}", clip, name, kind.name, f"{x:.3f}", f"{y:.3f}", scale]
+            for projection in projections
+            for kind in projection.kinds
+            for clip, name, (x, y) in zip(projection.clips, projection.classes, kind.places, strict=True)
+        ),
+    )
+
+
+def measures_csv(layout: Figure, measured: Iterable[Measured], scale: str) -> str:
+    """The measures as CSV, one line each; `embedding` is whose features are measured, `condition` what is attacked."""
+    header = ["panel", "variant", "embedding", "condition", "epsilon", "measure", "mean", "low", "high"]
+    header += ["n", "seeds", "scale", "source"]
+    return write_csv_text(
+        header,
+        (
+            [
+                one.panel.title,
+                one.panel.read["variant"],
+                one.embedding,
+                one.condition,
+                f"{one.epsilon:g}",
+                one.measure,
+                *("" if value is None else f"{value:.4f}" for value in (one.mean, one.low, one.high)),
+                one.clips,
+                one.seeds,
+                scale,
+                layout.sources.get(one.panel.read["dataset"], ""),
+            ]
+            for one in measured
+        ),
+    )
+
+
+def _words(key: Iterable[object]) -> str:
+    return "/".join(map(str, key))
+
+
+def _condition(modality: str, epsilon: float) -> str:
+    return f"{modality} at {epsilon:g}"

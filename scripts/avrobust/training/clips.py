@@ -1,0 +1,55 @@
+"""The clips of a training: shuffled batches to learn from, and those to choose the epoch by."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from avrobust.data.batches import (
+    Batch,
+    EvaluationViews,
+    ShuffledBatches,
+    TrainingViews,
+    evaluation_batches,
+    training_loader,
+)
+from avrobust.data.store import Store
+from avrobust.data.views import Recipe
+from avrobust.program import UserError
+
+
+@dataclass(frozen=True)
+class TrainingClips:
+    """What `avrobust.training.loop.train` reads, and the number of clips in it."""
+
+    loader: Iterable[Batch]
+    batches: ShuffledBatches
+    validation: Iterable[Batch]
+    training_count: int
+    validation_count: int
+
+
+def training_clips(
+    store: Store, views: Recipe, modalities: tuple[str, ...], batch_size: int, epochs: int, seed: int, threads: int
+) -> TrainingClips:
+    """Return the batches of the splits train and val.
+
+    Raises:
+        UserError: too few clips for one batch, or none to choose the epoch by.
+    """
+    train_indices, validation_indices = store.indices("train"), store.indices("val")
+    if len(train_indices) < batch_size:
+        raise UserError(
+            f"{len(train_indices)} clips to train on make no batch of {batch_size}; see the dataset's "
+            "availability.csv, or lower the batch size (training, in the scale or the paper)"
+        )
+    if not len(validation_indices):
+        raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
+    training = TrainingViews(store, train_indices, views, modalities, seed)
+    batches = ShuffledBatches(len(training), batch_size, seed)
+    validation = EvaluationViews(store, validation_indices, views, modalities)
+    return TrainingClips(
+        training_loader(training, batches, epochs, threads),
+        batches,
+        evaluation_batches(validation, batch_size, epochs, threads),
+        len(training),
+        len(validation),
+    )

@@ -1,0 +1,99 @@
+"""What a training starts from: fresh weights, ImageNet's, or those of a stage that went before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avrobust.data.batches import EvaluationViews, evaluation_batches, inputs_of
+from avrobust.data.store import Store
+from avrobust.data.views import Recipe
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.files import Trained
+from avrobust.models.late_fusion import LateFusion
+from avrobust.models.weights import load_imagenet
+from avrobust.program import UserError
+
+
+@dataclass(frozen=True)
+class MemoryRecipe:
+    """Which features of the stage before fill the memory of each modality.
+
+    `columns`: at most so many clips. `features`: `train_mode`, what the last epoch of that stage saw (augmented clips,
+    batch statistics, weights on the move; as released), or `eval_mode`, those of the finished net on plain clips.
+    `steps`: modality -> longest step of the sparse coding.
+    """
+
+    columns: int
+    features: str
+    steps: Mapping[str, float]
+
+
+def fresh_model(spec: ModelSpec, classes: int, seed: int, imagenet_weights: Path | None) -> LateFusion:
+    """Return an untrained net of this seed; its frame encoder has ImageNet's weights where they are given."""
+    torch.manual_seed(seed)
+    model = build(spec, classes)
+    if imagenet_weights and "visual" in model.modalities:
+        load_imagenet(model.encoders["visual"], imagenet_weights)
+    return model
+
+
+def continued_model(
+    spec: ModelSpec, start: Trained, seed: int, banks: Mapping[str, Tensor], steps: Mapping[str, float]
+) -> tuple[ModelSpec, LateFusion]:
+    """Return a net with the weights of `start` and, where it has a memory, `banks` (D, K) in it; and its spec.
+
+    The spec states the number of columns that there are.
+
+    Raises:
+        UserError: the nets have other weights than each other.
+    """
+    torch.manual_seed(seed)
+    if banks:
+        columns = next(iter(banks.values())).shape[1]
+        spec = replace(spec, defence_options={**spec.defence_options, "columns": columns})
+    model = build(spec, len(start.classes))
+    weights, own = start.model.state_dict(), model.state_dict()
+    fits = {name for name in weights if name in own and own[name].shape == weights[name].shape}
+    missing = {name for name in own if name not in fits and not name.startswith("defences.")}
+    if missing or len(fits) < len(weights):
+        raise UserError(
+            f"the net to start from does not fit, as {min(missing | (weights.keys() - fits))} shows; a variant and the "
+            "one that it starts from must have the same encoders and fusion"
+        )
+    model.load_state_dict(weights, strict=False)
+    for name, bank in banks.items():
+        model.defences[name].remember(bank, steps[name])
+    return spec, model
+
+
+def memory_banks(
+    recipe: MemoryRecipe,
+    start: Trained,
+    store: Store,
+    views: Recipe,
+    batch_size: int,
+    seed: int,
+    threads: int,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """Return modality -> (D, K), K = min(`recipe.columns`, clips there are); the same clips in both banks.
+
+    Raises:
+        UserError: the net to start from kept no features of its training.
+    """
+    if recipe.features == "train_mode":
+        if not start.training_features:
+            raise UserError("the net to start from kept no features of its training; train it again")
+        return {name: values[: recipe.columns].T for name, values in start.training_features.items()}
+    indices = np.random.default_rng(seed).permutation(store.indices("train"))[: recipe.columns]
+    clips = EvaluationViews(store, np.sort(indices), views, start.model.modalities)
+    parts = []
+    with torch.no_grad():
+        for batch in evaluation_batches(clips, batch_size, 1, threads):
+            inputs = inputs_of(batch, device)
+            parts.append({name: start.model.encode(name, inputs[name]).cpu() for name in start.model.modalities})
+    return {name: torch.cat([part[name] for part in parts]).T for name in start.model.modalities}

@@ -1,0 +1,143 @@
+"""Choose the options of an objective on the validation clips, among candidates, and write down how each did.
+
+Every candidate is trained from the same start with the same seed. The score is what the paper judges a defence by: the
+accuracy on clean clips plus the mean of the accuracies under attack on the sound, on the frame and on both, which
+orders defences as their relative improvement does. The highest score wins; of equals the first in the list.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import torch
+
+from avrobust.attacks.budget import units
+from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.csv_text import write_csv_text
+from avrobust.data.manifest import read_classes
+from avrobust.data.store import Store
+from avrobust.data.views import Recipe
+from avrobust.evaluation.cell import evaluate
+from avrobust.evaluation.conditions import Condition
+from avrobust.files import write_json, write_text
+from avrobust.models.build import ModelSpec
+from avrobust.models.files import Trained, load_model
+from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.program import UserError, json_argument, run
+from avrobust.provenance import Meter
+from avrobust.runtime import prepare
+from avrobust.training.clips import training_clips
+from avrobust.training.loop import TrainingRecipe, train
+from avrobust.training.start import continued_model
+
+log = logging.getLogger("search")
+
+ATTACKED = ("audio", "visual", "both")
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--class-list", type=Path, required=True)
+    parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
+    parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
+    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser.add_argument("--candidates", type=json_argument, required=True, help="JSON list of options to try")
+    parser.add_argument("--start", type=Path, required=True, help="model whose latest weights each starts from")
+    parser.add_argument("--attack-spec", type=json_argument, required=True, help="JSON of an AttackSpec")
+    parser.add_argument("--epsilon", type=float, required=True)
+    parser.add_argument("--epsilon-space", choices=("normalised", "pixel"), default="normalised")
+    parser.add_argument("--model-state", choices=("best", "latest"), default="best")
+    parser.add_argument("--audio-samples", type=int, required=True)
+    parser.add_argument("--frame-size", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
+    parser.add_argument("--chosen", type=Path, required=True, help="JSON to write")
+    parser.add_argument("--candidates-csv", type=Path, required=True, help="table of all candidates to write")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the program."""
+    given = arguments()
+    device = prepare(given.device, given.threads)
+    meter = Meter(device)
+    classes, store = read_classes(given.class_list), Store(given.shards)
+    start = load_model(given.start, "latest", device)
+    if tuple(start.classes) != tuple(classes):
+        raise UserError(f"{given.start} was trained on other classes than {given.class_list}; train it again")
+
+    rows = []
+    for number, options in enumerate(given.candidates, 1):
+        log.info("candidate %d of %d: %s", number, len(given.candidates), json.dumps(options))
+        accuracies = _accuracies(given, options, number, start, store, device)
+        score = accuracies["clean"] + sum(accuracies[name] for name in ATTACKED) / len(ATTACKED)
+        log.info("score %.2f: %s", score, ", ".join(f"{name} {value:.2f}" for name, value in accuracies.items()))
+        rows.append({**options, **accuracies, "score": score})
+    best = max(range(len(rows)), key=lambda number: rows[number]["score"])
+    options, measured = list(given.candidates[0]), ["clean", *ATTACKED, "score"]
+    lines = ([*(f"{row[name]:g}" for name in options), *(f"{row[name]:.2f}" for name in measured)] for row in rows)
+    write_text(given.candidates_csv, write_csv_text([*options, *measured], lines))
+    write_json(
+        given.chosen,
+        {
+            "chosen": given.candidates[best],
+            "candidates": rows,
+            "rule": "highest clean accuracy + mean accuracy under attack, on the validation clips",
+            "attack": given.attack_spec,
+            "epsilon": given.epsilon,
+            "epsilon_space": given.epsilon_space,
+            "model_state": given.model_state,
+            "recipe": given.recipe,
+            "seed": given.seed,
+            "code": given.code,
+            **meter.read(),
+        },
+    )
+    for path in given.chosen.parent.glob("resume-*.pt"):
+        path.unlink()
+    log.info("chosen: %s", json.dumps(given.candidates[best]))
+
+
+def _accuracies(
+    given: argparse.Namespace, options: dict, number: int, start: Trained, store: Store, device: torch.device
+) -> dict[str, float]:
+    """Train one candidate and return its accuracy in per cent, clean and under each attack, on the split val."""
+    views, recipe = Recipe(given.audio_samples, given.frame_size), TrainingRecipe(**given.recipe)
+    spec = ObjectiveSpec(given.objective["name"], {**given.objective.get("options", {}), **options})
+    _, model = continued_model(ModelSpec(**given.model_spec), start, given.seed, {}, {})
+    model = model.to(device)
+    objective = build_objective(spec, model.dimensions, len(start.classes)).to(device)
+    clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
+    shaping = [given.model_spec, given.recipe, vars(spec), vars(views), given.seed, given.code, device.type]
+    read = [*given.shards, given.start]
+    shaping += [given.threads, [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in read]]
+    result = train(
+        model,
+        clips.loader,
+        clips.batches,
+        clips.validation,
+        recipe,
+        objective,
+        resume=given.chosen.with_name(f"resume-{number}.pt"),
+        key=hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest(),
+        device=device,
+    )
+    state = result[given.model_state]
+    model.load_state_dict(state["model"])
+    objective.load_state_dict(state["objective"])
+    trained = Trained(model.eval(), objective.eval(), start.classes, {})
+    conditions = [Condition(name, given.epsilon) for name in ATTACKED]
+    threat = bind(AttackSpec(**given.attack_spec), trained)
+    rows, _ = evaluate(model, clips.validation, threat, units(given.epsilon_space), conditions, device)
+    modality, label, prediction = (rows[name].to_numpy() for name in ("modality", "label", "prediction"))
+    return {name: 100 * float((label == prediction)[modality == name].mean()) for name in ("clean", *ATTACKED)}
+
+
+if __name__ == "__main__":
+    run(main)

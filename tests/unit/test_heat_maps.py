@@ -1,0 +1,242 @@
+"""Figures of heat maps: the right clips, every word on the page, and equal bytes."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from avrobust.analysis.examples import MEASURES, Example, Examples, read_examples, write_examples
+from avrobust.files import write_text
+from avrobust.program import UserError
+from avrobust.report.heat_maps import find, layout, tidy
+from avrobust.report.heat_maps_plot import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, overlay
+from avrobust.report.style import STYLE
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SPEC = {
+    "title": "Figure 4",
+    "caption": "Where the net looks.",
+    "epsilon": 0.006,
+    "rows": [
+        {"dataset": "music", "class": "cello", "title": "playing cello"},
+        {"dataset": "kinetics_sounds", "class": "blowing_nose"},
+        {"dataset": "music", "class": "theremin", "title": "playing theremin"},
+    ],
+}
+
+
+def example(label: str, clip_id: str, answers: tuple[str, ...], box: tuple | None, seed: int = 0) -> Example:
+    """Under five conditions: clean; audio, visual, both at 0.006; both at 0.012."""
+    generator = np.random.default_rng(seed)
+    measures = {name: generator.uniform(size=5).round(2) for name in MEASURES}
+    measures["peak_shift"][0] = measures["correlation"][0] = np.nan
+    if box is None:
+        measures["pointing"][:] = measures["iou"][:] = np.nan
+    return Example(
+        clip_id,
+        label,
+        answers,
+        generator.dirichlet(np.ones(9), size=5).reshape(5, 3, 3).astype(np.float32),
+        generator.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8),
+        np.array(box or (np.nan,) * 4),
+        measures,
+    )
+
+
+def sources() -> list[Examples]:
+    shared = {
+        "variant": "attended_concat",
+        "seed": 1234,
+        "attack": "fgsm",
+        "modalities": ("clean", "audio", "visual", "both", "both"),
+        "epsilons": (0.0, 0.006, 0.006, 0.006, 0.012),
+    }
+    cello = example("cello", "cello_0007", ("cello", "flute", "cello", "tuba", "erhu"), (0.1, 0.2, 0.6, 1.0))
+    nose = example("blowing_nose", "xYz", ("blowing_nose",) * 3 + ("tap_dancing", "bowling"), None, seed=1)
+    music = Examples(dataset="music", examples=(cello,), **shared)
+    return [music, Examples(dataset="kinetics_sounds", examples=(nose,), **shared)]
+
+
+def write_all(folder: Path) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{source.dataset}.npz" for source in sources()]
+    for path, source in zip(paths, sources(), strict=True):
+        write_examples(path, source)
+    return paths
+
+
+def program(folder: Path, examples: list[Path], spec: dict = SPEC) -> subprocess.CompletedProcess:
+    outputs = [f"--{kind}={folder / f'figure.{kind}'}" for kind in ("csv", "svg", "png")]
+    command = [sys.executable, SCRIPTS / "heat_maps.py", "--spec", json.dumps(spec), "--scale", "demo", *outputs]
+    return subprocess.run([*command, "--examples", *examples], capture_output=True, text=True, check=False)
+
+
+def test_examples_survive_the_file(tmp_path):
+    for path, source in zip(write_all(tmp_path), sources(), strict=True):
+        found = read_examples(path)
+        for name in ("dataset", "variant", "seed", "attack", "modalities", "epsilons"):
+            assert getattr(found, name) == getattr(source, name)
+        for one, other in zip(found.examples, source.examples, strict=True):
+            assert (one.clip_id, one.label, one.predictions) == (other.clip_id, other.label, other.predictions)
+            for name in ("maps", "frames", "box"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+            for name in MEASURES:
+                np.testing.assert_array_equal(one.measures[name], other.measures[name])
+        write_examples(tmp_path / "again.npz", source)
+        assert (tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+
+def test_a_file_without_examples_is_whole(tmp_path):
+    nothing = dataclasses.replace(sources()[0], examples=())
+    write_examples(tmp_path / "nothing.npz", nothing)
+    assert read_examples(tmp_path / "nothing.npz") == nothing
+
+
+def test_data_beside_the_figure():
+    figure = layout(SPEC)
+    rows = list(csv.DictReader(tidy(find(figure, sources()), "demo").splitlines()))
+    head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,iou,peak_shift,correlation,scale,note"
+    assert ",".join(rows[0]) == head
+    assert len(rows) == 4 + 4 + 1
+    assert [row["condition"] for row in rows[:4]] == ["clean", "audio", "visual", "both"]
+    assert [row["prediction"] for row in rows[:4]] == ["cello", "flute", "cello", "tuba"]
+    cello = sources()[0].examples[0]
+    assert [row["iou"] for row in rows[:4]] == [f"{value:.4f}" for value in cello.measures["iou"][:4]]
+    assert (rows[0]["epsilon"], rows[3]["epsilon"], rows[0]["peak_shift"]) == ("0", "0.006", "")
+    assert {row["pointing"] for row in rows[4:8]} == {""}, "no box is known"
+    last = {name: value for name, value in rows[8].items() if value}
+    assert last == {
+        "row": "3",
+        "dataset": "music",
+        "class": "theremin",
+        "scale": "demo",
+        "note": "no clip of this class",
+    }
+
+
+def test_the_budget_of_the_layout_is_shown():
+    twice = {**SPEC, "epsilon": 0.012, "rows": SPEC["rows"][:1]}
+    with pytest.raises(UserError, match=r"audio at epsilon 0\.012 is not among their conditions .*both 0\.012"):
+        find(layout(twice), sources())
+    (shown,) = find(layout({**twice, "epsilon": 0.006}), sources())
+    assert shown.places == {"clean": 0, "audio": 1, "visual": 2, "both": 3}
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    made = program(folder, write_all(folder / "examples"))
+    assert made.returncode == 0, made.stderr
+    assert "Figure 4: 2 of 3 rows have a clip" in made.stderr
+    return folder
+
+
+def test_every_word_is_on_the_page(drawn):
+    root = ElementTree.parse(drawn / "figure.svg").getroot()
+    texts = ["".join(element.itertext()).strip() for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    whole = " ".join(texts).replace("\N{NO-BREAK SPACE}", " ")
+    for words in (
+        "Figure 4",
+        "scale demo, ε = 0.006 in each attacked modality; fgsm on attended_concat, seed 1234",
+        "playing cello",
+        "blowing nose",
+        "kinetics sounds",
+        "cello_0007",
+        "✓ cello",
+        "✗ flute",
+        "✗ tap dancing",
+        "music, playing theremin: no clip of this class",
+        "attention, from least to most of each map",
+        "sounding object",
+        "audio attacked",
+        "Where the net looks.",
+    ):
+        assert words in whole
+    assert "erhu" not in whole and "bowling" not in whole, "those are of another budget"
+    # Six pictures in each row that has a clip, and the colour bar.
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 2 * 6 + 1
+
+
+def test_png_opens_and_shows_the_frames(drawn):
+    with Image.open(drawn / "figure.png") as image:
+        image.load()
+        assert image.size[0] == 1440
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    spread = pixels.max(axis=2) - pixels.min(axis=2)
+    assert (spread > 60).mean() > 0.1, "colours of frames and maps"
+    assert (pixels[:, :6] == 255).all() and (pixels[:, -6:] == 255).all(), "nothing runs off the page"
+
+
+def test_equal_examples_give_equal_bytes_in_any_order(drawn, tmp_path):
+    figure = layout(SPEC)
+    shown = find(figure, map(read_examples, write_all(tmp_path)[::-1]))
+    draw(figure, shown, "demo", svg=tmp_path / "figure.svg", png=tmp_path / "figure.png")
+    write_text(tmp_path / "figure.csv", tidy(shown, "demo"))
+    for kind in ("csv", "svg", "png"):
+        assert (tmp_path / f"figure.{kind}").read_bytes() == (drawn / f"figure.{kind}").read_bytes()
+
+
+def test_a_page_without_boxes_has_no_key_for_them(drawn, tmp_path):
+    figure = layout({**SPEC, "rows": SPEC["rows"][1:2]})
+    draw(figure, find(figure, sources()), "demo", svg=tmp_path / "figure.svg", png=tmp_path / "figure.png")
+    assert "sounding object" in (drawn / "figure.svg").read_text()
+    assert "sounding object" not in (tmp_path / "figure.svg").read_text()
+
+
+def test_overlay_reads_in_grey_and_keeps_the_frame():
+    bar = COLOUR_MAP(np.linspace(0, 1, 256))[:, :3] @ np.array([0.2126, 0.7152, 0.0722])
+    assert (np.diff(bar) > 0).all(), "lightness rises all the way"
+    frame = np.zeros((DRAWN, DRAWN, 3), np.uint8)
+    frame[:, DRAWN // 2 :] = 9  # dull, yet to be seen
+    flat, rising = np.full((2, 2), 0.25, np.float32), np.array([[0, 0], [1, 1]], np.float32)
+    expected = _mixed(np.array([GREYS]), np.zeros((1, 2)))
+    assert overlay(frame, flat)[7, [0, -1]] == pytest.approx(expected[0])
+    assert overlay(frame, rising)[[0, -1], 0] == pytest.approx(
+        _mixed(np.full((1, 2), GREYS[0]), np.array([[0.0, 1.0]]))[0]
+    )
+    assert overlay(frame[:32, :32], flat).shape == (DRAWN, DRAWN, 3)
+    assert enlarged(np.zeros((300, 300, 3), np.uint8)).shape == (300, 300, 3)
+
+
+@settings(max_examples=30)
+@given(st.text(st.sampled_from("abcdWi_ ✓"), max_size=80), st.floats(0.3, 2), st.integers(1, 3))
+def test_text_fits_its_lines(text, width, lines):
+    with mpl.rc_context(STYLE):
+        font = _Text(6.5)
+        whole, cut = font.wrapped(text, width), font.wrapped(text, width, lines)
+        assert all(font._fits(line, width) for line in [*whole, *cut])
+        assert "".join(whole).replace(" ", "") == text.replace(" ", "")
+        assert len(cut) <= lines and (cut == whole or cut[-1].endswith("…"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": []}, "rows is empty"),
+        ({"rows": [{"dataset": "music"}]}, "row 1: class must be given"),
+        ({"rows": [{"dataset": "music", "class": "cello", "label": 1}]}, "row 1: unknown label"),
+        ({"rows": ["cello"]}, "row 1: must be a JSON object"),
+        ({"colours": "jet"}, "figure: unknown colours"),
+    ],
+)
+def test_mistakes_in_the_layout_are_named(change, message):
+    with pytest.raises(UserError, match=message):
+        layout({**SPEC, **change})
+
+
+def test_examples_must_be_given_once():
+    music, kinetics = sources()
+    with pytest.raises(UserError, match="no examples of kinetics_sounds among those given"):
+        find(layout(SPEC), [music])
+    with pytest.raises(UserError, match="two sets of examples of music"):
+        find(layout(SPEC), [music, kinetics, music])

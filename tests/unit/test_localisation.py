@@ -1,0 +1,489 @@
+"""Localisation: measures worked by hand, the choice of examples, and the programs from a net to a table."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import localise
+from avrobust.analysis import localisation
+from avrobust.analysis.examples import MEASURES, Chosen, Example, read_examples
+from avrobust.data import store
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.store import PackedClip, Store
+from avrobust.data.views import Recipe, evaluation_frame
+from avrobust.evaluation.attention import view_boxes
+from avrobust.metrics.scores import Scores, write_scores
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.files import load_model, save_model
+from avrobust.objectives.build import ObjectiveSpec
+from avrobust.program import UserError
+from avrobust.report.localisation import NO_BOX, layout, markdown, measure, tidy
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+NAN = (math.nan,) * 4
+
+
+def boxes(*given_boxes: Sequence[float]) -> torch.Tensor:
+    return torch.tensor(given_boxes, dtype=torch.float64)
+
+
+# --- Boxes in the view
+
+
+def test_box_of_a_wide_picture_by_hand():
+    # 96 x 72 becomes 85 x 64, of which columns 10 to 73 are seen.
+    found = localisation.box_in_view((0.5, 0.25, 0.6, 0.75), 96, 72, 64)
+    assert found == pytest.approx(((42.5 - 10) / 64, 0.25, (51 - 10) / 64, 0.75))
+
+
+def test_box_of_a_tall_picture_by_hand():
+    # 72 x 96 at 72 stays; rows 12 to 83 are seen.
+    found = localisation.box_in_view((0, 0.25, 1, 0.5), 72, 96, 72)
+    assert found == pytest.approx((0, (24 - 12) / 72, 1, (48 - 12) / 72))
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((0, 0, 1, 1), (0, 0, 1, 1)),
+        ((0, 0, 0.1, 1), None),  # ends at column 8.5
+        ((0.9, 0, 1, 1), None),  # starts at column 76.5
+        ((0, 0, 0.2, 1), (0, 0, 7 / 64, 1)),
+    ],
+)
+def test_box_is_clipped_to_the_view(box, expected):
+    found = localisation.box_in_view(box, 96, 72, 64)
+    assert found == (None if expected is None else pytest.approx(expected))
+
+
+def packed(number: int, box: tuple | None, split: str = "test", classes: int = 3, size=(96, 72)) -> PackedClip:
+    """A clip whose frames are black but for a white box; without one they are grey."""
+    pixels = np.full((size[1], size[0], 3), 0 if box else 128, np.uint8)
+    if box:
+        x0, y0, x1, y1 = (round(part * side) for part, side in zip(box, 2 * size, strict=True))
+        pixels[y0:y1, x0:x1] = 255
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "JPEG", quality=95, subsampling=0)
+    audio = np.random.default_rng(number).integers(-(2**14), 2**14, 4096, np.int16)
+    return PackedClip(
+        f"clip{number:02}", split, (number % classes,), None, None, audio, [data.getvalue()] * 3, box, *size
+    )
+
+
+def write_shard(path: Path, clips: Sequence[PackedClip]) -> Path:
+    with store.writing(path, audio_rate=11025, frame_rate=8) as shard:
+        for one in clips:
+            shard.add(one)
+    return path
+
+
+@pytest.mark.parametrize("size", [(96, 72), (72, 98), (150, 75)])
+@pytest.mark.parametrize("side", [64, 72])
+def test_box_is_where_the_evaluation_view_shows_it(tmp_path, size, side):
+    opened = Store(
+        [write_shard(tmp_path / "0.arrow", [packed(0, (0.25, 0.375, 0.5, 0.75), size=size), packed(1, None)])]
+    )
+    found = view_boxes(opened, range(2), side)
+    assert found["clip01"] is None
+    frame = evaluation_frame(opened, 0, Recipe(4096, side))[0]
+    columns, rows = (np.flatnonzero((frame > 127).any(axis=axis)) for axis in (0, 1))
+    seen = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    assert [side * end for end in found["clip00"]] == pytest.approx(seen, abs=1.2)
+
+
+# --- Measures
+
+
+def test_the_peak_is_the_centre_of_a_position():
+    maps = torch.zeros(3, 2, 4)
+    maps[0, 0, 0], maps[1, 1, 2], maps[2, :, 3] = 1, 1, 1
+    assert localisation.peaks(maps).tolist() == [[0.125, 0.25], [0.625, 0.75], [0.875, 0.25]]
+
+
+@given(st.integers(0, 2**31), st.integers(2, 8), st.sampled_from([3, 5]))
+def test_the_peak_is_that_of_the_drawn_map(seed, positions, factor):
+    """By an odd factor a position's centre is a pixel's, so that the drawn map's greatest pixel tells the same."""
+    maps = torch.rand(4, positions, positions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    size = positions * factor
+    drawn = localisation.upsampled(maps, size)
+    x, y = (localisation.peaks(maps) * size - 0.5).round().long().unbind(dim=1)
+    torch.testing.assert_close(drawn[torch.arange(4), y, x], drawn.amax(dim=(1, 2)))
+
+
+def test_pointing_by_hand():
+    maps = torch.zeros(5, 2, 2)
+    maps[:, 1, 0] = 1  # the peak is at (0.25, 0.75)
+    tried = boxes((0, 0.5, 0.5, 1), (0.25, 0.75, 1, 1), (0, 0, 0.5, 0.75), (0.5, 0.5, 1, 1), NAN)
+    assert localisation.pointing(maps, tried).tolist()[:4] == [1, 1, 0, 0]
+    assert localisation.pointing(maps, tried)[4].isnan()
+
+
+def test_iou_by_hand():
+    maps = torch.zeros(5, 4, 4)
+    maps[:, :2, :2] = 3  # drawn at 4 pixels a side it is itself: a quarter of the view is above half
+    tried = boxes((0, 0, 0.5, 0.5), (0, 0, 1, 1), (0.25, 0, 0.75, 0.5), (0.5, 0.5, 1, 1), NAN)
+    assert localisation.iou(maps, tried, 4).tolist()[:4] == pytest.approx([1, 4 / 16, 2 / 6, 0])
+    assert localisation.iou(maps, tried, 4)[4].isnan()
+
+
+def test_iou_counts_what_is_above_half_of_least_to_most():
+    ramp = torch.arange(8.0).expand(1, 8, 8) + 100  # 107 is the most, 103.5 half: columns 4 to 7
+    assert localisation.iou(ramp, boxes((0.5, 0, 1, 1)), 8).tolist() == [1]
+    flat = torch.full((1, 8, 8), 0.5)
+    assert localisation.iou(flat, boxes((0, 0, 1, 1)), 8).tolist() == [0]
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 10), st.floats(-1, 1))
+def test_scale_and_offset_of_a_map_do_not_matter(seed, scale, offset):
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.rand(3, 4, 4, generator=generator, dtype=torch.float64)
+    tried = boxes((0, 0, 0.5, 0.5), (0.2, 0.3, 0.9, 0.8), (0.4, 0, 1, 0.4))
+    moved = scale * maps + offset
+    torch.testing.assert_close(localisation.pointing(moved, tried), localisation.pointing(maps, tried))
+    torch.testing.assert_close(localisation.iou(moved, tried, 12), localisation.iou(maps, tried, 12), atol=0.03, rtol=0)
+    torch.testing.assert_close(localisation.correlation(moved, maps), torch.ones(3, dtype=torch.float64))
+
+
+def test_chance_by_hand():
+    tried = boxes((0, 0, 0.5, 0.5), (0.25, 0.25, 0.75, 1), (0, 0, 1, 1), NAN)
+    assert localisation.box_share(tried).tolist()[:3] == pytest.approx([0.25, 0.375, 1])
+    assert localisation.centre_pointing(tried).tolist()[:3] == [0, 1, 1]
+    assert localisation.box_share(tried)[3].isnan() and localisation.centre_pointing(tried)[3].isnan()
+
+
+@pytest.mark.parametrize("box", [(0.1, 0.2, 0.6, 0.9), (0, 0, 0.5, 0.25)])
+def test_box_share_is_what_a_random_peak_points_to(box):
+    positions = 20
+    maps = torch.eye(positions**2).view(-1, positions, positions)  # a peak at every position
+    pointing = localisation.pointing(maps, boxes(box).expand(len(maps), 4))
+    assert pointing.mean().item() == pytest.approx(localisation.box_share(boxes(box)).item(), abs=0.01)
+
+
+def test_peak_shift_by_hand():
+    maps = torch.eye(4).view(4, 2, 2)  # upper left, upper right, lower left, lower right
+    shifts = localisation.peak_shift(maps, maps[:1].expand(4, 2, 2))
+    assert shifts.tolist() == pytest.approx([0, 0.5 / math.sqrt(2), 0.5 / math.sqrt(2), 0.5])
+
+
+def test_correlation_agrees_with_numpy_and_knows_flat_maps():
+    generator = torch.Generator().manual_seed(1)
+    first, second = (torch.rand(4, 3, 3, generator=generator) for _ in range(2))
+    first[3] = 1 / 9
+    expected = [np.corrcoef(a.flatten(), b.flatten())[0, 1] for a, b in zip(first[:3], second, strict=False)]
+    assert localisation.correlation(first, second).tolist() == pytest.approx([*expected, 0])
+    assert localisation.correlation(second, first)[3] == 0
+    peaked = torch.zeros(1, 3, 3)
+    peaked[0, 1, 1] = 1
+    assert localisation.correlation(peaked, peaked).tolist() == pytest.approx([1])
+
+
+# --- The choice of examples
+
+
+def example(clip_id: str, label: str = "cello") -> Example:
+    nothing = np.zeros((1, 1, 1), np.float32)
+    return Example(clip_id, label, (label,), nothing, nothing, nothing, {})
+
+
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        # clip id -> recognised clean, fooled by the attack on both
+        ({"a": (True, False), "b": (True, True), "c": (True, True), "d": (False, True)}, "b"),
+        ({"a": (False, True), "b": (True, False), "c": (True, False)}, "b"),
+        ({"b": (False, True), "a": (False, True), "c": (False, False)}, "a"),
+    ],
+)
+def test_the_example_is_the_first_that_shows_most_in_any_order(offered, expected):
+    for order in permutations(offered):
+        chosen = Chosen(("cello", "tuba"))
+        for clip_id in order:
+            if chosen.wants(clip_id, "cello", *offered[clip_id]):
+                chosen.keep(example(clip_id), *offered[clip_id])
+        assert [one.clip_id for one in chosen.examples()] == [expected]
+
+
+def test_classes_that_are_not_asked_for_are_not_kept():
+    chosen = Chosen(("cello",))
+    assert not chosen.wants("a", "tuba", True, True)
+    assert chosen.wants("a", "cello", False, False)
+    assert chosen.examples() == ()
+
+
+# --- The program
+
+CLASSES = ["cello", "tuba", "flute"]
+CONDITIONS = [["audio", 0.05], ["visual", 0.05], ["both", 0.05]]
+KEY = {"dataset": "music", "variant": "attended_concat", "seed": 3, "attack": "fgsm"}
+
+
+def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_model(path: Path, fusion: str = "attended_concat") -> Path:
+    torch.manual_seed(0)
+    pooling = "none" if fusion == "attended_concat" else "average"
+    spec = ModelSpec(fusion, "conv1d", "resnet18", width=0.0625, visual_pooling=pooling, visual_stride=8)
+    net = build(spec, len(CLASSES))
+    torch.nn.init.normal_(net.classifier.weight)
+    state = {"model": net.state_dict(), "objective": {}}
+    save_model(path, spec, ObjectiveSpec(), CLASSES, state, state, {})
+    return path
+
+
+def write_data(path: Path) -> Path:
+    """Eight test clips, of which six have a box, in an order that is not that of their names."""
+    some = [packed(n, None if n < 2 else (0.2 + n / 20, 0.3, 0.5 + n / 20, 0.8)) for n in (5, 1, 7, 0, 3, 2, 6, 4)]
+    return write_shard(path, [*some, packed(8, (0, 0, 1, 1), split="train")])
+
+
+def arguments(folder: Path, model: Path, shard: Path, batch: int = 3) -> list[str]:
+    given_json = {"attack-spec": {"update": "fgsm"}, "conditions": CONDITIONS, "key": KEY}
+    sizes = {"audio-samples": 4096, "frame-size": 32, "batch-size": batch, "device": "cpu"}
+    files = {"model": model, "shards": shard} | {name: folder / file for name, file in OUTPUTS.items()}
+    plain = [f"--{name}={value}" for name, value in (sizes | files).items()]
+    return [*plain, *(f"--{name}={json.dumps(value)}" for name, value in given_json.items()), *EXAMPLE_CLASSES]
+
+
+EXAMPLE_CLASSES = ["--example-classes", "tuba", "cello", "harp"]
+OUTPUTS = {"scores": "scores.parquet", "examples": "examples.npz", "provenance": "provenance.json"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("localise")
+    done = program("localise.py", *arguments(folder, write_model(folder / "model.pt"), write_data(folder / "0.arrow")))
+    assert done.returncode == 0, done.stderr
+    assert "no clip to show of harp" in done.stderr
+    return folder
+
+
+def test_scores_of_every_clip_and_condition(made):
+    rows = pq.read_table(made / "scores.parquet").to_pandas()
+    counts = rows.groupby(["measure", "modality"]).size()
+    conditions = ["audio", "both", "clean", "visual"]
+    assert counts["recognised"].to_dict() == dict.fromkeys(conditions, 8)
+    for name in ("pointing", "iou", "ciou"):
+        assert counts[name].to_dict() == dict.fromkeys(conditions, 6), "two clips have no box"
+    for name in ("peak_shift", "correlation"):
+        assert counts[name].to_dict() == dict.fromkeys(["audio", "both", "visual"], 8)
+    for name in ("box_share", "centre_pointing"):
+        assert counts[name].to_dict() == {"clean": 6}
+    assert not rows.value.isna().any()
+    assert rows[rows.measure != "correlation"].value.between(0, 1).all()
+    wide = rows[rows.modality == "both"].pivot(index="clip_id", columns="measure", values="value")
+    known = wide.iou.dropna()
+    assert (wide.ciou[known.index] == (known >= 0.5)).all()
+
+
+def test_scores_are_the_nets_own(made):
+    trained = load_model(made / "model.pt", "best", torch.device("cpu"))
+    opened, recipe = Store([made / "0.arrow"]), Recipe(4096, 32)
+    views = EvaluationViews(opened, opened.indices("test"), recipe, trained.model.modalities)
+    batch = collate([views[position] for position in range(len(views))])
+    inputs = inputs_of(batch, torch.device("cpu"))
+    with torch.no_grad():
+        features = {name: trained.model.encode(name, inputs[name]) for name in inputs}
+        maps, answers = trained.model.fusion.attention(features), trained.model.head(features).argmax(1)
+    rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
+    found = view_boxes(opened, views.indices, 32)
+    for clip_id, map_, answer, label in zip(batch["clip_id"], maps, answers, batch["label"], strict=True):
+        assert rows["recognised", "clean", clip_id] == (answer == label)
+        if found[clip_id]:
+            box = boxes(found[clip_id])
+            assert rows["iou", "clean", clip_id] == localisation.iou(map_[None], box, 32).item()
+            assert rows["pointing", "clean", clip_id] == localisation.pointing(map_[None], box).item()
+
+
+def test_examples_hold_what_the_net_saw(made):
+    found = read_examples(made / "examples.npz")
+    assert (found.dataset, found.variant, found.seed, found.attack) == ("music", "attended_concat", 3, "fgsm")
+    assert found.modalities == ("clean", "audio", "visual", "both")
+    assert found.epsilons == (0, 0.05, 0.05, 0.05)
+    assert [one.label for one in found.examples] == ["tuba", "cello"]
+    rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
+    opened = Store([made / "0.arrow"])
+    for one in found.examples:
+        assert one.maps.shape == (4, 4, 4) and one.maps.dtype == np.float32
+        assert one.maps.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-5)
+        assert one.frames.shape == (4, 32, 32, 3) and one.frames.dtype == np.uint8
+        index = opened.clip_ids.index(one.clip_id)
+        assert (one.frames[0] == evaluation_frame(opened, index, Recipe(4096, 32)).transpose(1, 2, 0)).all()
+        same = [(one.frames[0] == frame).all() for frame in one.frames]
+        assert same == [True, True, False, False], "only the last two conditions attack the frame"
+        for name in MEASURES:
+            for place, modality in enumerate(found.modalities):
+                value = rows.get((name, modality, one.clip_id), math.nan)
+                np.testing.assert_equal(one.measures[name][place], value)
+        for place, modality in enumerate(found.modalities):
+            assert rows["recognised", modality, one.clip_id] == (one.predictions[place] == one.label)
+
+
+def test_examples_follow_the_rule(made):
+    rows = pq.read_table(made / "scores.parquet").to_pandas()
+    right = rows[rows.measure == "recognised"].pivot(index=["label", "clip_id"], columns="modality", values="value")
+    for one in read_examples(made / "examples.npz").examples:
+        clips = right.loc[CLASSES.index(one.label)].sort_index()
+        best = clips[(clips.clean == 1) & (clips.both == 0)]
+        best = best if len(best) else clips[clips.clean == 1]
+        best = best if len(best) else clips
+        assert one.clip_id == best.index[0]
+
+
+def test_equal_inputs_give_equal_bytes_and_batches_do_not_matter(made, tmp_path, monkeypatch):
+    for folder, batch in ((tmp_path / "again", 3), (tmp_path / "one", 1)):
+        given_arguments = arguments(folder, made / "model.pt", made / "0.arrow", batch)
+        monkeypatch.setattr(sys, "argv", ["localise.py", *given_arguments])
+        localise.main()
+    for name in ("scores", "examples"):
+        assert (tmp_path / "again" / OUTPUTS[name]).read_bytes() == (made / OUTPUTS[name]).read_bytes()
+    first, other = (read_examples(folder / OUTPUTS["examples"]) for folder in (made, tmp_path / "one"))
+    assert [one.clip_id for one in first.examples] == [one.clip_id for one in other.examples]
+    with np.load(made / OUTPUTS["examples"], allow_pickle=False) as arrays:
+        assert {array.dtype.kind for array in arrays.values()} <= set("Ufiu")
+
+
+def test_a_net_without_attention_is_refused(tmp_path, monkeypatch):
+    plain, shard = write_model(tmp_path / "plain.pt", "concat"), write_data(tmp_path / "0.arrow")
+    monkeypatch.setattr(sys, "argv", ["localise.py", *arguments(tmp_path, plain, shard)])
+    with pytest.raises(UserError, match=r"plain\.pt: the net has no attention to look at"):
+        localise.main()
+    assert not (tmp_path / OUTPUTS["scores"]).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no zip", None])
+def test_damaged_examples_are_named(tmp_path, content, made):
+    path = tmp_path / "examples.npz"
+    path.write_bytes((made / "examples.npz").read_bytes()[:-40] if content is None else content)
+    with pytest.raises(UserError, match=r"examples\.npz: holds no whole set of examples"):
+        read_examples(path)
+
+
+# --- The table
+
+ROW = {"dataset": "music", "variant": "attended_concat", "attack": "fgsm"}
+SPEC = {
+    "title": "Localisation",
+    "caption": "By hand.",
+    "rows": [ROW],
+    "epsilons": [0.006],
+    "sources": {"music": "render"},
+}
+# measure -> condition -> seed -> values of the clips
+BY_HAND = {
+    "recognised": {"clean": ([1, 1, 1, 1], [1, 1, 1, 0]), "both": ([0, 0, 0, 0], [0, 0, 0, 0])},
+    "pointing": {"clean": ([1, 0], [1, 1]), "both": ([0, 0], [1, 0])},
+    "ciou": {"clean": ([1, 0], [1, 0]), "both": ([0, 0], [0, 0])},
+    "iou": {"clean": ([0.6, 0.4], [0.5, 0.3]), "both": ([0.2, 0.0], [0.1, 0.1])},
+    "box_share": {"clean": ([0.25, 0.35], [0.25, 0.35])},
+    "centre_pointing": {"clean": ([1, 0], [1, 0])},
+    "peak_shift": {"both": ([0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.0, 0.0])},
+    "correlation": {"both": ([1, 0.5, 0, -0.5], [1, 1, 1, 1])},
+}
+
+
+def write_by_hand(folder: Path, measures: dict, dataset: str = "music") -> list[Path]:
+    paths = []
+    for seed in (0, 1):
+        columns = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+        for name, conditions in measures.items():
+            for condition, values in conditions.items():
+                # What is by hand for `both` is so for each modality.
+                for modality in ("audio", "visual", "both") if condition == "both" else ("clean",):
+                    for number, value in enumerate(values[seed]):
+                        epsilon = 0.0 if modality == "clean" else 0.006
+                        for key, entry in zip(columns, (f"c{number}", 0, modality, epsilon, name, value), strict=True):
+                            columns[key].append(entry)
+        paths.append(folder / f"{dataset}{seed}.parquet")
+        write_scores(paths[-1], {**ROW, "dataset": dataset, "seed": seed}, columns)
+    return paths
+
+
+def test_table_by_hand(tmp_path):
+    entries = measure(layout(SPEC), Scores(write_by_hand(tmp_path, BY_HAND)))
+    values = {(entry.modality, entry.measure.name): entry.value for entry in entries}
+    assert {name: values["clean", name] for name in BY_HAND if ("clean", name) in values} == {
+        "recognised": 87.5,
+        "pointing": 75,
+        "ciou": 50,
+        "iou": 45,
+        "box_share": 30,
+        "centre_pointing": 50,
+    }
+    attacked = {"recognised": 0, "pointing": 25, "ciou": 0, "iou": 10, "peak_shift": 12.5, "correlation": 0.625}
+    for modality in ("audio", "visual", "both"):
+        assert {name: values[modality, name] for name in attacked} == attacked
+    assert len(entries) == 4 + 2 + 3 * 6
+    nothing = next(entry for entry in entries if (entry.modality, entry.measure.name) == ("both", "recognised"))
+    assert (nothing.low, nothing.high) == (0, 75), "0 of 4 clips: the rule of three allows 75 %"
+    assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
+    assert {(entry.clips, entry.seeds) for entry in entries if not entry.measure.needs_box} == {(4, 2)}
+    assert all(entry.low <= entry.value <= entry.high for entry in entries)
+
+
+def test_without_boxes_the_rows_say_so(tmp_path):
+    names = ("recognised", "peak_shift", "correlation")
+    table = layout(SPEC)
+    entries = measure(table, Scores(write_by_hand(tmp_path, {name: BY_HAND[name] for name in names})))
+    lines = list(csv.DictReader(io.StringIO(tidy(table, entries, "paper"))))
+    assert {line["measure"] for line in lines if line["value"]} == set(names)
+    assert {(line["value"], line["low"], line["n"]) for line in lines if line["note"]} == {("", "", "0")}
+    assert {line["note"] for line in lines if not line["value"]} == {NO_BOX}
+    text = markdown(table, entries, "paper")
+    assert "| clean |  | 87.50 [" in text and "| — | — | — |" in text
+    assert "chance" not in text and text.endswith("—: no box of what sounds is known in music.\n")
+
+
+def test_program_writes_table_and_text(tmp_path):
+    scores = write_by_hand(tmp_path, BY_HAND)
+    outputs = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--scale", "demo"]
+    done = program("localisation.py", "--spec", json.dumps(SPEC), "--scores", *scores, *outputs)
+    assert done.returncode == 0, done.stderr
+    lines = list(csv.DictReader((tmp_path / "t.csv").open()))
+    assert list(lines[0].values())[:8] == ["music", "attended_concat", "fgsm", "clean", "0", "recognised", "%", "87.50"]
+    assert {line["scale"] + line["source"] for line in lines} == {"demorender"}
+    assert [line["value"] for line in lines if line["measure"] == "correlation"] == ["0.625"] * 3
+    text = (tmp_path / "t.md").read_text()
+    assert "Not the paper's data" in text and "music: n = 4 clips, 2 with a box, 2 seeds." in text
+    chance = [line for line in text.splitlines() if "chance" in line]
+    assert len(chance) == 2 and "| 30.00 [" in chance[0] and "| 50.00 [" in chance[1]
+    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert widths == {5 + 6 + 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": []}, "rows is empty"),
+        ({"rows": [ROW, ROW]}, "two rows are the same"),
+        ({"rows": [{"dataset": "music"}]}, "row 1: attack, variant must be given"),
+        ({"colour": 1}, "unknown colour"),
+    ],
+)
+def test_mistakes_in_the_layout_are_named(change, message):
+    with pytest.raises(UserError, match=message):
+        layout({**SPEC, **change})
+
+
+def test_missing_scores_are_an_error(tmp_path):
+    found = Scores(write_by_hand(tmp_path, BY_HAND))
+    with pytest.raises(UserError, match=r"no scores of ave/attended_concat/fgsm"):
+        measure(layout({**SPEC, "rows": [{**ROW, "dataset": "ave"}]}), found)
+    with pytest.raises(UserError, match=r"audio at 0\.5 was not measured"):
+        measure(layout({**SPEC, "epsilons": [0.5]}), found)

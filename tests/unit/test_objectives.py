@@ -1,0 +1,144 @@
+"""What training minimises: hand-worked values, gradients, and clips that do not see each other."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avrobust.lazy import load
+from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.objectives.prototype_conformity import PrototypeConformity
+from avrobust.objectives.registry import OBJECTIVES
+from avrobust.objectives.similarity import audio_visual_similarity
+
+OPTIONS = {
+    "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
+}
+# 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
+AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])
+COSINE = 63 / 65
+LOGITS, LABELS = torch.tensor([[1.0, 1.0, 1.0]]), torch.tensor([1])
+LOG_3 = 1.0986123
+
+
+def objective(name: str, **options: object):
+    torch.manual_seed(0)
+    return build_objective(ObjectiveSpec(name, OPTIONS.get(name, {}) | options), {"audio": 2, "visual": 2}, 3).double()
+
+
+def clips(count: int, seed: int = 0) -> tuple[dict, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    features = {name: torch.rand(count, 2, generator=generator, dtype=torch.float64) for name in ("audio", "visual")}
+    logits = torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    return features, logits, torch.randint(3, (count,), generator=generator)
+
+
+def test_cosine_by_hand():
+    features = {"audio": torch.cat([AUDIO, AUDIO, AUDIO]), "visual": torch.stack([VISUAL[0], 2 * AUDIO[0], -AUDIO[0]])}
+    assert audio_visual_similarity(features).tolist() == pytest.approx([COSINE, 1, -1])
+
+
+def test_the_cosine_of_nothing_is_0_and_has_a_gradient():
+    audio = torch.zeros(1, 2, requires_grad=True)
+    similarity = audio_visual_similarity({"audio": audio, "visual": VISUAL})
+    similarity.sum().backward()
+    assert similarity.item() == 0 and audio.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("weight", "expected"), [(1.0, COSINE), (0.8, 0.8 * COSINE), (0.0, 0.0)])
+def test_min_similarity_by_hand(weight, expected):
+    loss = objective("min_similarity", weight=weight)({"audio": AUDIO, "visual": VISUAL}, LOGITS, LABELS)
+    assert loss.tolist() == pytest.approx([LOG_3 + expected])
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.8])
+def test_max_similarity_by_hand(weight):
+    loss = objective("max_similarity", weight=weight)({"audio": AUDIO, "visual": VISUAL}, LOGITS, LABELS)
+    assert loss.tolist() == pytest.approx([LOG_3 + weight * (1 - COSINE)])
+
+
+def test_min_and_max_similarity_pull_apart():
+    features, logits, labels = clips(7)
+    low, high = (objective(name)(features, logits, labels) for name in ("min_similarity", "max_similarity"))
+    cross_entropy = F.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(low + high, 2 * cross_entropy + 1)
+
+
+def conformity() -> PrototypeConformity:
+    """Centres of three classes in the plane, the same for both modalities."""
+    made = PrototypeConformity({"audio": 2, "visual": 2}, 3, 0.5, 0.1, prox_rate=0.1, conprox_rate=0.2)
+    for centres, values in (
+        (made.prox_centres, [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]),
+        (made.conprox_centres, [[0.0, 1.0], [9.0, 9.0], [2.0, 0.0]]),
+    ):
+        for name in ("audio", "visual"):
+            centres[name].data = torch.tensor(values)
+    return made
+
+
+def test_prototype_conformity_by_hand():
+    """f = (1, 1), y = 1: prox = 0 + 1 = 1; conprox = mean of (1 + 0) and (1 + 1) = 1.5; twice, for two modalities."""
+    feature = torch.tensor([[1.0, 1.0]])
+    loss = conformity()({"audio": feature, "visual": feature}, LOGITS, LABELS)
+    assert loss.tolist() == pytest.approx([LOG_3 + 2 * (0.5 * 1.0 - 0.1 * 1.5)])
+
+
+def test_each_step_of_the_centres_is_free_of_the_weights():
+    """Plain gradient descent on prox, and on minus conprox, at the stated rates: by hand from the mean over clips."""
+    made = conformity()
+    optimizer = torch.optim.SGD(made.parameter_groups(), momentum=0.9, weight_decay=1e-2)
+    feature = torch.tensor([[1.0, 1.0]])
+    for _ in range(2):
+        before = {name: centre.detach().clone() for name, centre in made.named_parameters()}
+        optimizer.zero_grad()
+        made({"audio": feature, "visual": feature}, LOGITS, LABELS).mean().backward()
+        optimizer.step()
+        own = before["prox_centres.audio"][1]
+        torch.testing.assert_close(made.prox_centres["audio"][1], own - 0.1 * 2 * (own - feature[0]))
+        torch.testing.assert_close(made.prox_centres["audio"][0], before["prox_centres.audio"][0])
+        other = before["conprox_centres.audio"][0]
+        torch.testing.assert_close(made.conprox_centres["audio"][0], other + 0.2 * (other - feature[0]))
+        torch.testing.assert_close(made.conprox_centres["audio"][1], before["conprox_centres.audio"][1])
+
+
+def test_both_kinds_of_centres_are_apart():
+    made = objective("prototype_conformity")
+    names = {name for name, _ in made.named_parameters()}
+    assert names == {f"{kind}_centres.{modality}" for kind in ("prox", "conprox") for modality in ("audio", "visual")}
+    assert not torch.equal(made.prox_centres["audio"], made.conprox_centres["audio"])
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@given(count=st.integers(1, 9), seed=st.integers(0, 99))
+def test_one_number_per_clip_that_depends_on_no_other_clip(name, count, seed):
+    features, logits, labels = clips(count, seed)
+    made = objective(name)
+    loss = made(features, logits, labels)
+    assert loss.shape == (count,) and loss.isfinite().all()
+    alone = [
+        made({key: value[i : i + 1] for key, value in features.items()}, logits[i : i + 1], labels[i : i + 1])
+        for i in range(count)
+    ]
+    torch.testing.assert_close(loss, torch.cat(alone))
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_gradients_reach_the_logits_and_whatever_the_loss_looks_at(name):
+    features, logits, labels = clips(4)
+    made = objective(name)
+    leaves = [logits.requires_grad_(), *(feature.requires_grad_() for feature in features.values())]
+    gradients = torch.autograd.grad(made(features, logits, labels).sum(), leaves, allow_unused=True)
+    assert gradients[0].abs().sum() > 0
+    for gradient in gradients[1:]:
+        assert (gradient is None) if name == "cross_entropy" else gradient.abs().sum() > 0
+
+    def of_features(audio: torch.Tensor, visual: torch.Tensor) -> torch.Tensor:
+        return made({"audio": audio, "visual": visual}, logits.detach(), labels)
+
+    assert torch.autograd.gradcheck(of_features, tuple(features.values())) or name == "cross_entropy"
+
+
+def test_every_objective_is_built_by_its_name():
+    for name in OBJECTIVES:
+        assert isinstance(objective(name), load(OBJECTIVES, name))

@@ -1,0 +1,106 @@
+"""Whose gradients an attack takes and what it maximises; and the stages of a defence."""
+
+import copy
+
+import pytest
+import torch
+from nets import CROSS_ENTROPY, clips, narrow_net
+
+from avrobust.attacks.pgd import PGD
+from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.models.build import ModelSpec
+from avrobust.models.files import Trained
+from avrobust.objectives.cross_entropy import CrossEntropy
+from avrobust.objectives.min_similarity import MinSimilarity
+from avrobust.program import UserError
+from avrobust.training.start import continued_model
+
+NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.125}
+MEMORY = {
+    "mixing": 0.5, "penalty": 0.1, "iterations": 20, "tolerance": 0.0, "training_group": 2, "evaluation_group": 2,
+}  # fmt: skip
+STEPS = {"audio": 1e-3, "visual": 1e-3}
+
+
+def trained(seed: int = 0) -> Trained:
+    """A net that was trained to keep its features apart, with what its last epoch saw."""
+    net = narrow_net(seed=seed)
+    features = torch.rand(9, 64, generator=torch.Generator().manual_seed(seed))
+    kept = {"audio": features, "visual": 2 * features}
+    return Trained(net, MinSimilarity(net.dimensions, 5), ["a", "b", "c", "d", "e"], kept)
+
+
+def with_memory() -> Trained:
+    start = trained()
+    banks = {name: features.T for name, features in start.training_features.items()}
+    spec = ModelSpec(**NET, defence="feature_memory", defence_options={**MEMORY, "columns": 1024})
+    made, model = continued_model(spec, start, 0, banks, STEPS)
+    assert made.defence_options["columns"] == 9
+    return start._replace(model=model.eval())
+
+
+def test_an_attack_maximises_what_its_victim_was_trained_with_unless_told_otherwise():
+    victim = trained()
+    own, alone = bind(AttackSpec("pgd"), victim), bind(AttackSpec("pgd", objective="cross_entropy"), victim)
+    assert own.attack is alone.attack is PGD
+    assert own.model is alone.model is victim.model
+    assert own.objective is victim.objective
+    assert isinstance(alone.objective, CrossEntropy)
+
+
+def test_a_transfer_takes_net_and_objective_of_the_surrogate():
+    victim, surrogate = trained(), trained(1)._replace(objective=CROSS_ENTROPY)
+    threat = bind(AttackSpec("fgsm", source="surrogate"), victim, surrogate)
+    assert threat.model is surrogate.model and threat.objective is CROSS_ENTROPY
+
+
+@pytest.mark.parametrize(
+    ("source", "surrogate"), [("surrogate", False), ("victim", True), ("undefended", True), ("other", False)]
+)
+def test_a_source_that_does_not_fit_is_refused(source, surrogate):
+    with pytest.raises(ValueError, match=source):
+        bind(AttackSpec("fgsm", source=source), trained(), trained(1) if surrogate else None)
+
+
+def test_past_the_memory_is_the_same_net_without_it():
+    victim, inputs = with_memory(), clips(2)
+    bare = bind(AttackSpec("fgsm", source="undefended"), victim).model
+    assert bare.encoders["audio"] is victim.model.encoders["audio"]
+    assert bare.classifier is victim.model.classifier
+    assert not bare.training
+    with torch.no_grad():
+        assert torch.equal(bare(inputs), trained().model(inputs))
+        assert not torch.allclose(victim.model(inputs), bare(inputs))
+
+
+def test_a_stage_goes_on_with_all_weights_of_the_one_before_and_its_features_in_the_memory():
+    start, made = trained(), with_memory()
+    state = made.model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in start.model.state_dict().items())
+    for name, features in start.training_features.items():
+        assert torch.equal(made.model.defences[name].bank, features.T)
+        # 0.99 over the largest eigenvalue, where that is less than the given step.
+        largest = torch.linalg.matrix_norm(features.double(), ord=2) ** 2
+        assert float(made.model.defences[name].step) == pytest.approx(min(STEPS[name], 0.99 / largest))
+
+
+def test_gradients_pass_the_memory_to_the_inputs_and_none_to_the_memory():
+    victim, inputs = with_memory(), clips(2)
+    leaves = {name: value.requires_grad_() for name, value in inputs.items()}
+    logits = victim.model(leaves)
+    gradients = torch.autograd.grad(logits.sum(), list(leaves.values()))
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    assert not any(buffer.requires_grad for buffer in victim.model.defences.buffers())
+    assert list(victim.model.defences.parameters()) == []
+
+
+def test_a_net_that_is_copied_keeps_its_memory():
+    victim, inputs = with_memory(), clips(2)
+    with torch.no_grad():
+        assert torch.equal(copy.deepcopy(victim.model)(inputs), victim.model(inputs))
+
+
+def test_a_stage_that_does_not_fit_the_one_before_is_refused():
+    spec = ModelSpec(**{**NET, "fusion": "film"})
+    with pytest.raises(UserError, match="does not fit, as classifier"):
+        continued_model(spec, trained(), 0, {}, {})

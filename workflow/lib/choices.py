@@ -1,0 +1,74 @@
+"""Points that a paper leaves open: which alternatives there are, which one is chosen, what follows from it.
+
+In a paper's file a mapping with the key `by` stands for one of its other values: that of the alternative chosen for the
+choice of that name, or that of the job's dataset where it says `by: dataset`. `{by: name}` alone is the alternative's
+own name.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from lib.errors import SettingsError
+
+DATASET = "dataset"
+
+
+def alternatives(paper: Mapping) -> dict[str, list[str]]:
+    """Return the choices that can be set, each with its alternatives, the default first."""
+    return {
+        choice["name"]: [choice["default"], *choice["alternatives"]] for choice in paper["choices"] if "name" in choice
+    }
+
+
+def chosen(paper: Mapping, given: Mapping, where: str) -> dict[str, str]:
+    """Return what is chosen for every choice of a paper: what is `given` (a section of config.yaml), else the default.
+
+    Raises:
+        SettingsError: an unknown choice or alternative.
+    """
+    known = alternatives(paper)
+    if unknown := [name for name in given if name not in known]:
+        values = ", ".join(f"{name} = {given[name]!r}" for name in sorted(unknown, key=str))
+        raise SettingsError(f"{where}: unknown key {values}; allowed are {', '.join(sorted(known))}")
+    for name, value in given.items():
+        if value not in known[name]:
+            raise SettingsError(f"{where}.{name}: {value!r} is not allowed; allowed are {', '.join(known[name])}")
+    return {name: given.get(name, names[0]) for name, names in known.items()}
+
+
+def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None) -> object:
+    """Return `value` with every `by` replaced by what it stands for."""
+    if isinstance(value, list):
+        return [resolve(part, chosen, dataset) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "by" not in value:
+        return {name: resolve(part, chosen, dataset) for name, part in value.items()}
+    selected = dataset if value["by"] == DATASET else chosen[value["by"]]
+    return selected if len(value) == 1 else resolve(value[selected], chosen, dataset)
+
+
+def check(paper: Mapping, where: str) -> None:
+    """Raise SettingsError unless every `by` of a paper names a choice of it and has all its alternatives."""
+    known = {**alternatives(paper), DATASET: list(paper["datasets"])}
+    for place, value in _all_by(paper, where):
+        if value["by"] not in known:
+            raise SettingsError(f"{place}: by: {value['by']!r} is none of {', '.join(known)}")
+        if len(value) > 1:
+            wanted, given = known[value["by"]], [name for name in value if name != "by"]
+            if missing := [name for name in wanted if name not in given]:
+                raise SettingsError(f"{place}: {', '.join(missing)} must be given; given are {', '.join(given)}")
+            # What is said of a dataset that the paper does not use here does no harm.
+            if value["by"] != DATASET and (extra := [name for name in given if name not in wanted]):
+                raise SettingsError(f"{place}: unknown key {', '.join(extra)}; allowed are {', '.join(wanted)}")
+
+
+def _all_by(value: object, place: str) -> Iterator[tuple[str, Mapping]]:
+    if isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _all_by(part, f"{place}.{number}")
+    elif isinstance(value, Mapping):
+        if "by" in value and isinstance(value["by"], str):
+            yield place, value
+        separator = "" if place.endswith(": ") else "."
+        for name, part in value.items():
+            yield from _all_by(part, f"{place}{separator}{name}")

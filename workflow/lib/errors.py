@@ -1,0 +1,8 @@
+"""The one error of the workflow layer."""
+
+
+class SettingsError(Exception):
+    """A mistake in the configuration: its text is one line with the file, the key, the value and what is allowed."""
+
+    def __init__(self, text: str):
+        super().__init__(" ".join(text.split()))

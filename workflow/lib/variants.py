@@ -1,0 +1,95 @@
+"""A variant of a paper on one dataset: its net, what it is trained on and how, and what it starts from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from lib import choices
+from lib.settings import Settings
+
+NET = ("fusion", "audio", "visual", "visual_pooling")
+
+# In which table of which registry each part of a variant stands.
+REGISTRIES = {
+    "fusion": ("models", "FUSIONS"),
+    "audio": ("models", "AUDIO_ENCODERS"),
+    "visual": ("models", "VISUAL_ENCODERS"),
+    "objective": ("objectives", "OBJECTIVES"),
+    "defence": ("defences", "DEFENCES"),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant with every choice taken and everything that depends on the dataset settled."""
+
+    paper: Mapping
+    scale: Mapping
+    facts: Mapping
+    training: Mapping
+    kept_features: int
+
+    @property
+    def start(self) -> str | None:
+        """The variant whose latest weights the training starts from."""
+        return self.facts.get("start")
+
+    @property
+    def search(self) -> list[Mapping]:
+        """Options of the objective to choose from on the validation clips; empty where nothing is searched."""
+        return self.facts.get("search", [])
+
+    @property
+    def net(self) -> dict:
+        """What `avrobust.models.build.ModelSpec` takes."""
+        spec = {name: self.facts[name] for name in NET if name in self.facts}
+        spec["width"] = self.scale["width"]
+        if self.facts.get("visual_pooling") == "none":
+            spec["visual_stride"] = self.scale["map_stride"]
+        if "defence" in self.facts:
+            spec["defence"] = self.facts["defence"]["name"]
+            spec["defence_options"] = self.facts["defence"].get("options", {})
+        return spec
+
+    @property
+    def objective(self) -> dict:
+        """What `avrobust.objectives.build.ObjectiveSpec` takes."""
+        return {"name": "cross_entropy", **self.facts.get("objective", {})}
+
+    @property
+    def recipe(self) -> dict:
+        """What `avrobust.training.loop.TrainingRecipe` takes; a scale's own sizes win over the paper's."""
+        return {**self.training, **self.scale.get("training", {})}
+
+    @property
+    def search_recipe(self) -> dict:
+        """The recipe of each candidate of a search."""
+        return {**self.recipe, **self.scale.get("search", {})}
+
+    @property
+    def memory(self) -> dict | None:
+        """What `avrobust.training.start.MemoryRecipe` takes; None for a net without a memory."""
+        if "memory" not in self.facts:
+            return None
+        return {**self.facts["memory"], **self.scale.get("memory", {})}
+
+    def registered(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (part, table, name) of every registry entry that the variant uses."""
+        named = {kind: self.facts[kind] for kind in ("fusion", "audio", "visual") if kind in self.facts}
+        named["objective"] = self.objective["name"]
+        if "defence" in self.facts:
+            named["defence"] = self.facts["defence"]["name"]
+        for kind, name in named.items():
+            yield *REGISTRIES[kind], name
+
+
+def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> Variant:
+    """Return a variant of a paper on a dataset."""
+    paper, chosen = settings.papers[paper_name], settings.chosen[paper_name]
+    facts = choices.resolve(paper["variants"][name], chosen, dataset)
+    training = choices.resolve(paper["training"][facts.get("training", "undefended")], chosen, dataset)
+    kept = [
+        {**other["memory"], **settings.scale.get("memory", {})}["columns"]
+        for other in (choices.resolve(value, chosen, dataset) for value in paper["variants"].values())
+        if "memory" in other and other["start"] == name
+    ]
+    return Variant(paper, settings.scale, facts, training, max(kept, default=0))

@@ -1,0 +1,69 @@
+rule localise:
+    """Score where the localisation net looks, clean and attacked, and keep a clip of each class to draw."""
+    input:
+        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+        shards=plan.shards,
+    output:
+        scores="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.parquet",
+        examples="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.npz",
+        provenance="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.json",
+    log:
+        "results/{scale}/logs/{dataset}/localise_{variant}_s{seed}_{attack}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/localise_{variant}_s{seed}_{attack}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: plan.threads("attack")
+    resources:
+        gpu=plan.gpus,
+        mem_mb=plan.memory_mb("attack"),
+        runtime=plan.minutes("attack"),
+    params:
+        attack=plan.attack_spec,
+        conditions=plan.conditions("localisation"),
+        key=plan.cell_key,
+        options=plan.test_views,
+        attack_options=plan.attack_options,
+        example_classes=plan.example_classes,
+        torch_threads=plan.threads("attack"),
+        code=plan.code("localise.py", "variant", "attack"),
+    shell:
+        "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
+        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --example-classes {params.example_classes:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --scores {output.scores:q} --examples {output.examples:q} --provenance {output.provenance:q} 2> {log:q}"
+
+
+rule embed:
+    """Store the embeddings of both modalities, clean and under attack, and how they cluster by class."""
+    input:
+        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+        shards=plan.shards,
+    output:
+        embeddings="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.parquet",
+        scores="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.scores.parquet",
+        provenance="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.json",
+    log:
+        "results/{scale}/logs/{dataset}/embed_{variant}_s{seed}_{attack}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/embed_{variant}_s{seed}_{attack}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: plan.threads("attack")
+    resources:
+        gpu=plan.gpus,
+        mem_mb=plan.memory_mb("attack"),
+        runtime=plan.minutes("attack"),
+    params:
+        attack=plan.attack_spec,
+        conditions=plan.conditions("embeddings"),
+        key=plan.cell_key,
+        options=plan.test_views,
+        attack_options=plan.attack_options,
+        torch_threads=plan.threads("attack"),
+        code=plan.code("embed.py", "variant", "attack"),
+    shell:
+        "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
+        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --threads {params.torch_threads:q} --code {params.code}"
+        " --embeddings {output.embeddings:q} --scores {output.scores:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -150,7 +150,7 @@ def test_batch_statistics_of_a_replica_are_the_papers_share_of_a_batch() -> None
         assert whole["replica_size"] is None
 
 
-@pytest.mark.parametrize(("scale", "whole", "half"), [("paper", 65535, 33075), ("demo", 16383, 8268)])
+@pytest.mark.parametrize(("scale", "whole", "half"), [("paper", 65535, 33075), ("demo", 8191, 4133)])
 def test_half_a_window_is_for_the_test_clips_of_ave(scale: str, whole: int, half: int) -> None:
     default = configuration(unedited())["tian2021"]
     ave = job(dataset="ave", variant="concat")
@@ -253,7 +253,7 @@ def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
     rates = {"audio": 0.02, "visual": 0.02, "head": 0.02}
     for dataset in ("music", "ave"):
         assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
-            "epochs": 24, "milestones": [18], "batch_size": 16, "learning_rates": rates, "replica_size": None,
+            "epochs": 16, "milestones": [12], "batch_size": 16, "learning_rates": rates, "replica_size": None,
         }  # fmt: skip
 
 

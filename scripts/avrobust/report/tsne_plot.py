@@ -42,8 +42,8 @@ MARKERS = {
 PANEL_INCHES, WORDS_INCHES = 3.0, 0.3
 LEGEND_INCHES, CLASS_INCHES = 1.4, 0.17
 LINE_INCHES, REST_INCHES = 0.16, 0.65
-# Letters per inch: of the title, and of the words below a panel.
-LETTERS, SMALL_LETTERS = 13, 18
+# Letters of the title per inch.
+LETTERS = 13
 
 # Height of a panel in widths, and the part of it around the points that stays empty.
 LOWEST, HIGHEST, MARGIN = 0.6, 1.0, 0.08
@@ -79,10 +79,12 @@ def draw(
                 axis.set_title(projection.panel.title)
             if position % columns == 0 and layout.modality != "clean":
                 axis.set_ylabel(f"{layout.modality} attacked, ε = {projection.epsilon:g}")
-            axis.set_xlabel(fill(_silhouettes(projection, measured), int(SMALL_LETTERS * panel)), fontsize=7)
+            axis.set_xlabel(_silhouettes(projection, measured), fontsize=7)
         canvas.suptitle(title, fontsize=9)
         of_class = [
-            Line2D([], [], linestyle="none", marker="s", markersize=6, color=colours[name], label=name)
+            Line2D(
+                [], [], linestyle="none", marker="s", markersize=6, color=colours[name], label=name.replace("_", " ")
+            )
             for name in classes
         ]
         of_kind = [
@@ -126,7 +128,7 @@ def _panel(axis: Axes, projection: Projection, colours: Mapping[str, str], aspec
 
 
 def _silhouettes(projection: Projection, measured: Sequence[Measured]) -> str:
-    """Silhouettes of one panel: audio 0.31 (attacked 0.12), visual 0.45."""
+    """Silhouettes of one panel, a line for each modality: audio 0.31 (attacked 0.12)."""
     words = []
     for embedding in ("audio", "visual"):
         found = {
@@ -137,7 +139,7 @@ def _silhouettes(projection: Projection, measured: Sequence[Measured]) -> str:
         }
         word = f"{embedding} {_two_decimals(found.pop('clean'))}"
         words.append(word + "".join(f" (attacked {_two_decimals(mean)})" for mean in found.values()))
-    return f"silhouette: {', '.join(words)}"
+    return "silhouettes: " + ",\n".join(words)
 
 
 def _two_decimals(value: float) -> str:

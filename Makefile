@@ -17,8 +17,8 @@ demo: setup ## remake every table and figure at the demo scale, on CPU, without 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
 
-bench: setup ## time the attack loop against a textbook loop
-	@$(activate) && python benchmarks/attack_loop.py
+bench: setup ## time the attack loop and the sparse coding against textbook loops
+	@$(activate) && python benchmarks/attack_loop.py && python benchmarks/ista.py
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

@@ -2,7 +2,8 @@
 
 Every candidate is trained from the same start with the same seed. The score is what the paper judges a defence by: the
 accuracy on clean clips plus the mean of the accuracies under attack on the sound, on the frame and on both, which
-orders defences as their relative improvement does. The highest score wins; of equals the first in the list.
+orders defences as their relative improvement does. The highest score wins; of equals the first in the list. A candidate
+that cannot be trained, such as one whose loss diverges, gets -1 everywhere.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--chosen", type=Path, required=True, help="JSON to write")
     parser.add_argument("--candidates-csv", type=Path, required=True, help="table of all candidates to write")
+    parser.add_argument("--provenance", type=Path, required=True, help="JSON to write")
     return parser.parse_args()
 
 
@@ -75,11 +77,18 @@ def main() -> None:
     rows = []
     for number, options in enumerate(given.candidates, 1):
         log.info("candidate %d of %d: %s", number, len(given.candidates), json.dumps(options))
-        accuracies = _accuracies(given, options, number, start, store, device)
+        try:
+            accuracies = _accuracies(given, options, number, start, store, device)
+        except UserError as error:
+            log.warning("left out: %s", error)
+            rows.append({**options, **dict.fromkeys(["clean", *ATTACKED, "score"], -1.0)})
+            continue
         score = accuracies["clean"] + sum(accuracies[name] for name in ATTACKED) / len(ATTACKED)
         log.info("score %.2f: %s", score, ", ".join(f"{name} {value:.2f}" for name, value in accuracies.items()))
         rows.append({**options, **accuracies, "score": score})
     best = max(range(len(rows)), key=lambda number: rows[number]["score"])
+    if rows[best]["score"] < 0:
+        raise UserError("no candidate could be trained; the log says why of each")
     options, measured = list(given.candidates[0]), ["clean", *ATTACKED, "score"]
     lines = ([*(f"{row[name]:g}" for name in options), *(f"{row[name]:.2f}" for name in measured)] for row in rows)
     write_text(given.candidates_csv, write_csv_text([*options, *measured], lines))
@@ -89,6 +98,12 @@ def main() -> None:
             "chosen": given.candidates[best],
             "candidates": rows,
             "rule": "highest clean accuracy + mean accuracy under attack, on the validation clips",
+        },
+    )
+    # Apart from the choice: equal choices are equal files, and make no net anew.
+    write_json(
+        given.provenance,
+        {
             "attack": given.attack_spec,
             "epsilon": given.epsilon,
             "epsilon_space": given.epsilon_space,

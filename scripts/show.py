@@ -20,7 +20,7 @@ def main() -> None:
         for path in paths
         if path.suffix == ".md"
     ]
-    reading = "Below: ours (published), in %; the files hold the intervals."
+    reading = "Below: tables as ours (published), in %, and ledgers; the files hold the intervals and the rest."
     print("\n\n".join([inventory(found), *([reading] if tables else []), *tables]))
 
 

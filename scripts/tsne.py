@@ -7,13 +7,15 @@ from itertools import product
 from avrobust.files import write_text
 from avrobust.metrics.scores import Scores
 from avrobust.program import json_argument, progress, run
-from avrobust.report.tsne import Embeddings, figure, measure, measures_csv, points_csv, project
+from avrobust.report.tsne import DRAWN, Embeddings, figure, first_classes, measure, measures_csv, points_csv, project
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spec", type=json_argument, required=True, help="layout as JSON: avrobust/report/tsne.py")
-    parser.add_argument("--embeddings", nargs="+", required=True, metavar="PARQUET", help="of the seed that is drawn")
+    parser.add_argument(
+        "--embeddings", nargs="+", required=True, metavar="PARQUET", help="of the seed that is drawn; more may be given"
+    )
     parser.add_argument("--scores", nargs="+", required=True, metavar="PARQUET", help="of all seeds")
     parser.add_argument("--scale", required=True, help="name of the scale at which the embeddings were made")
     parser.add_argument("--csv", required=True, help="the drawn points to write, one per line")
@@ -25,7 +27,7 @@ def main() -> None:
     layout = figure(arguments.spec)
     files, scores = Embeddings(arguments.embeddings), Scores(arguments.scores)
     measured = [one for panel in layout.panels for one in measure(layout, panel, scores)]
-    embeddings = [files.read(panel, layout.attack, layout.seed) for panel in layout.panels]
+    embeddings = [first_classes(files.read(panel, layout.attack, layout.seed), DRAWN) for panel in layout.panels]
     places = list(product(layout.rows, zip(layout.panels, embeddings, strict=True)))
     projections = [
         project(layout, panel, epsilon, embedding)

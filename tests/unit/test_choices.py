@@ -55,6 +55,7 @@ def test_csv_has_every_choice_by_number_with_what_was_taken() -> None:
         "set_in": "config.yaml: tian2021.training",
         "why": "Because.",
         "sensitivity": "None.",
+        "scale": "",
     }
 
 
@@ -73,9 +74,12 @@ def test_markdown_shows_what_is_not_the_default() -> None:
     text = markdown(choices({**SPEC, "citation": "Hand et al"}))
     assert text.startswith("# Choices for Hand et al\n\n5 points that the paper leaves open")
     assert "Taken otherwise than by default: epsilon (1), failed_clips (2).\n" in text
-    assert "| 1 | Which 1? | **printed** (default: corrected) | corrected | config.yaml: tian2021.epsilon |" in text
-    assert "| 3 | This \\| that? | this | mim_official |" in text
-    assert "| 9 | Which 9? | code | paper; mine |" in text
+    assert "| 1 | **printed** (default: corrected) | Which 1? | corrected | config.yaml: tian2021.epsilon |" in text
+    assert "| 3 | this | This \\| that? | mim_official |" in text
+    assert "| 9 | code | Which 9? | paper; mine |" in text
+    assert "has its own" not in text
+    text = markdown(choices({**SPEC, "scale": "tiny", "set_by_scale": ["training", "sweep"]}))
+    assert "> Scale `tiny` has its own training, sweep: where these differ, they are used" in text
     plain = {**SPEC, "chosen": {"epsilon": "corrected", "training": "code"}}
     assert "Taken otherwise than by default: none.\n" in markdown(choices(plain))
 

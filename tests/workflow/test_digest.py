@@ -204,7 +204,7 @@ def test_the_memory_changes_the_variants_that_have_one(before: dict, root: Path)
     ("objective", "variants"),
     [
         ("max_similarity", {"maxsim"}),
-        ("similarity", {"maxsim", "minsim", "minsim_exfmem"}),
+        ("similarity", {"maxsim", "minsim", "minsim_continued", "minsim_exfmem"}),
         ("prototype_conformity", {"pcl"}),
     ],
 )

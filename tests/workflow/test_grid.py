@@ -19,6 +19,7 @@ DEMO_SWEEP = (0.006, 0.012, 0.024)
 PAPER_SWEEP = (0.002, 0.004, 0.006, 0.008, 0.01, 0.012)
 
 DATASETS = ("music", "kinetics_sounds", "ave")
+CONTROLS = ("concat_continued", "minsim_continued")
 DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
 
 # Table 1: concat on two datasets under five attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1:
@@ -31,7 +32,7 @@ CELLS = {
     *(("ave", "concat", attack) for attack in (*TEXTBOOK, "mim_official")),
     *(("music", variant, "fgsm") for variant in ("sum", "film", "gated_sum", "gated_concat")),
     *((dataset, variant, attack) for dataset in DATASETS for variant in ("audio", "visual") for attack in TEXTBOOK),
-    *((dataset, variant, "fgsm") for dataset in DATASETS for variant in DEFENCES),
+    *((dataset, variant, "fgsm") for dataset in DATASETS for variant in (*DEFENCES, *CONTROLS)),
     *((dataset, variant, "fgsm_ce") for dataset in DATASETS for variant in DEFENCES if variant != "exfmem"),
     *(
         (dataset, variant, attack)
@@ -67,11 +68,12 @@ def table1(large: float, small: float) -> set[tuple[str, float]]:
 
 
 EVERY = ("audio", "visual", "both")
+BY_DATASET = {"by": "dataset", **{dataset: {"small": 0.1, "large": 0.2} for dataset in DATASETS}}
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
-    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 12 + 12 + 6 + 27 == 108
+    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 12 + 12 + 6 + 27 == 114
     assert grid(scale).cells.keys() == CELLS
 
 
@@ -272,6 +274,21 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("pcl.start", "conct", "audio, visual"),
         ),
         (lambda paper: paper["variants"]["pcl"].pop("start"), ("variants.pcl", "search", "start")),
+        (lambda paper: paper["variants"]["exfmem"].pop("defence"), ("variants.exfmem", "memory", "defence")),
+        (lambda paper: paper["variants"]["pcl"].update(start="pcl"), ("variants.pcl.start", "pcl starts from pcl")),
+        (
+            lambda paper: paper["variants"]["pcl"]["search"][0].pop("prox_weight"),
+            ("variants.pcl.search", "same options"),
+        ),
+        (lambda paper: paper["variants"]["minsim_exfmem"].update(search=[{"weight": 1}]), ("minsim_exfmem", "defence")),
+        (lambda paper: paper["search"].update(attack="fgsm_transfer"), ("search.attack", "fgsm_transfer", "surrogate")),
+        (lambda paper: paper["search"].update(epsilon="medium"), ("search", "medium", "small, large")),
+        (lambda paper: paper.update(epsilons=BY_DATASET), ("epsilons", "by dataset")),
+        (
+            lambda paper: spec(paper, "figure5").update(attack="fgsm_transfer"),
+            ("figure5", "fgsm_transfer", "surrogate"),
+        ),
+        (lambda paper: spec(paper, "figure4")["rows"][0].update({"class": "celo"}), ("figure4", "celo", "music")),
         (lambda paper: paper["variants"]["exfmem"].pop("start"), ("variants.exfmem", "memory", "start")),
         (lambda paper: paper["variants"]["pcl"].update(training="defense"), ("pcl.training", "defense", "defence")),
         (lambda paper: paper["attacks"]["fgsm_transfer"].pop("surrogate"), ("fgsm_transfer", "surrogate")),

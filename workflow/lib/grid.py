@@ -17,6 +17,8 @@ FAMILIES = ("cells", "localisation", "embeddings")
 MODALITIES = ("audio", "visual", "both")
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
+# What a scale may have values of its own for, in the place of the paper's.
+SCALE_PARTS = ("training", "memory", "sweep")
 # Conditions that every file holds.
 FREE = ("clean", "majority")
 # What a claim calls its measures, and the modalities under attack that each reads.
@@ -90,7 +92,10 @@ def expand(settings: Settings) -> Grid:
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind: str, spec: Mapping) -> None:
     facts = settings.papers[paper]
     where = f"workflow/papers/{paper}.yaml: " + (name if kind in ("claims", "choices") else f"artefacts.{name}")
+    if facts["epsilons"].get("by") == choices.DATASET:
+        raise SettingsError(f"{where}: epsilons cannot go by dataset: a claim or a caption speaks of several")
     epsilons = choices.resolve(facts["epsilons"], settings.chosen[paper])
+    _number(facts["search"]["epsilon"], epsilons, f"workflow/papers/{paper}.yaml: search")
     spec = _with_epsilons(spec, epsilons, where)
     sweep = settings.scale["sweep"] or facts["sweep"]
     if kind == "sweep":
@@ -101,17 +106,25 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind: str, spec:
     for _, key, _ in needs:
         _check_key(key, facts, where)
     for family, key, condition in needs:
+        if family != "cells" and facts["attacks"].get(key[2], {}).get("source") == "surrogate":
+            raise SettingsError(f"{where}: {key[2]} takes its gradients of a surrogate, which only a cell can have")
         conditions = grid.conditions[family].setdefault(key, set())
         if condition[0] not in FREE:
             conditions.add(condition)
     if kind == "heat_maps":
         for row in spec["rows"]:
-            grid.examples.setdefault((row["dataset"], *spec["read"].values()), set()).add(row["class"])
+            known = settings.datasets[row["dataset"]]
+            if known["class_names_from"] == "dataset" and row["class"] not in known["classes"]:
+                raise SettingsError(f"{where}: {row['class']!r} is no class of {row['dataset']}")
+            key = (row["dataset"], spec["read"]["variant"], spec["read"]["attack"])
+            grid.examples.setdefault(key, set()).add(row["class"])
         spec = {part: value for part, value in spec.items() if part != "read"}
     if kind in ("claims", "choices"):
-        spec = {**spec, "paper": paper}
+        spec = {**spec, "paper": paper, "citation": facts["citation"]}
     if kind == "choices":
         spec["chosen"] = {**settings.chosen[paper], **{name: settings.config[name] for name in COMMON_CHOICES}}
+        spec["scale"] = settings.scale_name
+        spec["set_by_scale"] = [part for part in SCALE_PARTS if settings.scale.get(part)]
     elif kind not in ("sweep", "heat_maps"):
         used = sorted({key[0] for _, key, _ in needs})
         spec = {**spec, "citation": facts["citation"]}
@@ -137,12 +150,31 @@ def _check_variants(facts: Mapping, where: str) -> None:
         for part in ("memory", "search"):
             if part in variant and "start" not in variant:
                 raise SettingsError(f"{where}.{name}: {part} needs `start`, the variant that goes before")
+        if "search" in variant and "defence" in variant:
+            raise SettingsError(f"{where}.{name}: search is of a net that passes its features through no defence")
+        if "memory" in variant and "defence" not in variant:
+            raise SettingsError(f"{where}.{name}: memory needs `defence`, what it is filled for")
+        options = [sorted(candidate) for candidate in variant.get("search", [])]
+        if any(names != options[0] for names in options):
+            raise SettingsError(f"{where}.{name}.search: every candidate must give the same options")
+    for name in facts["variants"]:
+        _check_starts(name, facts["variants"], where)
+    if facts["attacks"].get(facts["search"]["attack"], {}).get("source") == "surrogate":
+        raise SettingsError(f"{where}: search.attack {facts['search']['attack']} takes its gradients of a surrogate")
     for name, attack in facts["attacks"].items():
         surrogate = attack.get("surrogate")
         if (attack.get("source") == "surrogate") != (surrogate is not None):
             raise SettingsError(f"{where}: attack {name}: `source: surrogate` and `surrogate` need each other")
         if surrogate is not None and surrogate not in facts["variants"]:
             raise SettingsError(f"{where}: attack {name}: {surrogate!r} is none of {', '.join(facts['variants'])}")
+
+
+def _check_starts(name: str, variants: Mapping, where: str) -> None:
+    seen = [name]
+    while (start := variants[seen[-1]].get("start")) is not None:
+        if start in seen:
+            raise SettingsError(f"{where}.{name}.start: {' starts from '.join([*seen, start])}, for ever")
+        seen.append(start)
 
 
 def _with_epsilons(value: object, epsilons: Mapping[str, float], where: str) -> object:
@@ -205,7 +237,8 @@ def _sweep_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
 def _heat_map_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
     for row in spec["rows"]:
         for modality in MODALITIES:
-            yield "localisation", (row["dataset"], *spec["read"].values()), (modality, spec["epsilon"])
+            key = (row["dataset"], spec["read"]["variant"], spec["read"]["attack"])
+            yield "localisation", key, (modality, spec["epsilon"])
 
 
 def _localisation_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:

@@ -46,6 +46,7 @@ class Plan:
         self.scripts = settings.root / "scripts"
         self.grid: Grid = expand(settings)
         self._variants: dict[tuple[str, str], Variant] = {}
+        self._check_shared()
         self._check_registered()
         # Here and not when a rule asks, so that a missing list is one line before any job.
         self._clips = {dataset: self._count_clips(dataset) for dataset in settings.datasets}
@@ -345,6 +346,10 @@ class Plan:
         """Time limit of a job of this kind in minutes, more with each attempt."""
         return lambda wildcards, attempt: attempt * self.settings.scale["minutes"][kind]
 
+    def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of a search in minutes: each candidate is trained as a net is."""
+        return attempt * self.settings.scale["minutes"]["train"] * len(self.variant(wildcards).search)
+
     @property
     def gpus(self) -> int:
         """GPUs of a job that trains or attacks."""
@@ -448,6 +453,22 @@ class Plan:
             allowed = ", ".join(digest.registered_names(self.scripts, part, table))
             raise SettingsError(f"{name!r} is not in {table} of scripts/avrobust/{part}/registry.py: {allowed}")
         return entry
+
+    def _check_shared(self) -> None:
+        """Raise SettingsError if two papers mean different trainings by one variant of one dataset."""
+        for name, (first, _) in self.grid.variants.items():
+            for paper, facts in self.settings.papers.items():
+                if paper == first or name not in facts["variants"]:
+                    continue
+                for dataset in facts["datasets"]:
+                    if dataset not in self.settings.papers[first]["datasets"]:
+                        raise SettingsError(f"variant {name} of {paper}: {first}, which has it too, has no {dataset}")
+                    ways = [
+                        (variant_of(self.settings, one, name, dataset).told, self._evaluation(one, dataset))
+                        for one in (first, paper)
+                    ]
+                    if ways[0] != ways[1]:
+                        raise SettingsError(f"variant {name} on {dataset} is not the same in {first} and {paper}")
 
     def _check_registered(self) -> None:
         for name, (paper, _) in self.grid.variants.items():

@@ -72,6 +72,11 @@ class Variant:
             return None
         return {**self.facts["memory"], **self.scale.get("memory", {})}
 
+    @property
+    def told(self) -> tuple:
+        """All that shapes the trained net."""
+        return self.net, self.objective, self.recipe, self.memory, self.start, self.search
+
     def registered(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the variant uses."""
         named = {kind: self.facts[kind] for kind in ("fusion", "audio", "visual") if kind in self.facts}
@@ -87,8 +92,9 @@ def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> 
     paper, chosen = settings.papers[paper_name], settings.chosen[paper_name]
     facts = choices.resolve(paper["variants"][name], chosen, dataset)
     training = choices.resolve(paper["training"][facts.get("training", "undefended")], chosen, dataset)
+    # As many as the paper wants, whatever the scale takes of them: another size of a memory trains no net anew.
     kept = [
-        {**other["memory"], **settings.scale.get("memory", {})}["columns"]
+        other["memory"]["columns"]
         for other in (choices.resolve(value, chosen, dataset) for value in paper["variants"].values())
         if "memory" in other and other["start"] == name
     ]

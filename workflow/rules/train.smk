@@ -69,6 +69,7 @@ rule search:
     output:
         chosen="results/{scale}/models/{dataset}/{variant}/search.json",
         candidates="results/{scale}/models/{dataset}/{variant}/search.csv",
+        provenance="results/{scale}/models/{dataset}/{variant}/search_provenance.json",
     log:
         "results/{scale}/logs/{dataset}/search_{variant}.log",
     benchmark:
@@ -81,7 +82,7 @@ rule search:
     resources:
         gpu=plan.gpus,
         mem_mb=plan.memory_mb("train"),
-        runtime=plan.minutes("train"),
+        runtime=plan.search_minutes,
     params:
         model_spec=plan.model_spec,
         objective=plan.objective,
@@ -94,4 +95,5 @@ rule search:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
         " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q} {params.views:q}"
         " --seed {params.seed:q} --threads {params.torch_threads:q} --code {params.code}"
-        " --chosen {output.chosen:q} --candidates-csv {output.candidates:q} 2> {log:q}"
+        " --chosen {output.chosen:q} --candidates-csv {output.candidates:q}"
+        " --provenance {output.provenance:q} 2> {log:q}"

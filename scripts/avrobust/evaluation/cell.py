@@ -1,6 +1,7 @@
 """A cell: one net under one attack, every modality and budget, one stored row per clip."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -33,6 +34,10 @@ SCHEMA = pa.schema(
 )
 
 
+# An attack without bounds is tried on so many clips.
+UNBOUNDED_CLIPS = 8
+
+
 @dataclass
 class Sanity:
     """Checks after Athalye et al. (ICML 2018) and AutoAttack: each is a sign of an attack that is too weak.
@@ -40,7 +45,7 @@ class Sanity:
     `zero_gradient_clips`: clips whose clean gradient is zero in some modality. `single_step_stronger`:
     conditions in which one full step of the same attack leaves a lower accuracy. `rising_accuracy`:
     modalities whose accuracy rises somewhere with epsilon. `unbounded_accuracy`: accuracy, in percent, of the
-    first batch when every input may become anything valid; above 0 is a warning. None: not asked for.
+    first `UNBOUNDED_CLIPS` clips when every input may become anything valid; above 0 is a warning. None: not asked for.
     `black_box_stronger`: conditions in which an attack that takes its gradients elsewhere leaves a lower accuracy than
     the same attack with the victim's own gradients.
     """
@@ -77,7 +82,7 @@ def evaluate(
     `model` is the victim, whose answers the rows hold. `batches`: from `avrobust.data.batches`; `units`: what an
     epsilon of 1 is in each modality; `white_box`: where `threat` takes its gradients of another net, the same attack
     on the victim's own, for the check. Each batch's clean features and clean gradients are computed once and shared:
-    they are the same in every condition.
+    they are the same in every condition. The rows' `loss` is what the attack maximises, whatever net it attacks.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or
@@ -115,7 +120,8 @@ def evaluate(
                     )
             if attack.steps > 1 and threat.model is model and sanity.unbounded_accuracy is None:
                 anything = {name: units[name].budget(_range_in_units(units[name])) for name in model.modalities}
-                hits = _hits(model, labels, inputs, start.perturbed(anything, attack), features)
+                few = start.first(UNBOUNDED_CLIPS)
+                hits = _hits(model, few.labels, few.inputs, few.perturbed(anything, attack), few.features)
                 sanity.unbounded_accuracy = 100 * hits.float().mean().item()
     accuracy = _accuracies(correct)
     sanity.single_step_stronger = _lower(_accuracies(single_step), accuracy) if attack.steps > 1 else []
@@ -133,6 +139,14 @@ class _Start:
         model = threat.model
         self.features = features or {name: model.encode(name, inputs[name]) for name in model.modalities}
         self.gradients = input_gradients(model, inputs, labels, threat.objective, model.modalities, self.features)
+
+    def first(self, count: int) -> "_Start":
+        """The same of the first clips alone."""
+        part = copy(self)
+        part.labels = self.labels[:count]
+        for name in ("inputs", "features", "gradients"):
+            setattr(part, name, {key: value[:count] for key, value in getattr(self, name).items()})
+        return part
 
     def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
         threat = self.threat

@@ -52,7 +52,8 @@ class PrototypeConformity(nn.Module):
         """Return SGD's groups for the centres: no momentum, no decay, gradients free of the weights' scale."""
         plain = {"momentum": 0.0, "weight_decay": 0.0}
         return [
-            {"params": list(centres.values()), "lr": rate / weight, **plain}
+            # Of weight 0 a centre has no gradient, and any rate leaves it where it is.
+            {"params": list(centres.values()), "lr": rate / weight if weight else 0.0, **plain}
             for centres, rate, weight in (
                 (self.prox_centres, self.prox_rate, self.prox_weight),
                 (self.conprox_centres, self.conprox_rate, self.conprox_weight),

@@ -4,6 +4,7 @@ The choices are a JSON object:
 
     paper, citation  key and name of the paper
     chosen           what this run uses: {"epsilon": "corrected", "failed_clips": "drop", ...}
+    scale            name of the scale; set_by_scale: what it has values of its own for: ["training"]
     choices          [{"number": 1, "name": "epsilon", "question": "...", "default": "corrected",
                        "alternatives": ["printed"], "set_in": "config.yaml: tian2021.epsilon",
                        "why": "...", "sensitivity": "..."}, ...]
@@ -15,13 +16,13 @@ The choices are a JSON object:
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avrobust.csv_text import write_csv_text
 from avrobust.program import UserError
 from avrobust.report.spec import record
 
-COLUMNS = ("number", "name", "question", "default", "alternatives", "chosen", "set_in", "why", "sensitivity")
+COLUMNS = ("number", "name", "question", "default", "alternatives", "chosen", "set_in", "why", "sensitivity", "scale")
 _TOP_LEVEL = re.compile(r"config\.yaml: (\w+)")
 _ELSEWHERE = "what config.yaml says"
 
@@ -54,6 +55,8 @@ class Choices:
     choices: Sequence[Choice]
     chosen: Mapping[str, str]
     citation: str = ""
+    scale: str = ""
+    set_by_scale: Sequence[str] = ()
 
     def taken(self, choice: Choice) -> str:
         """What this run uses."""
@@ -79,7 +82,7 @@ def choices(spec: object) -> Choices:
         if choice.key in given.chosen and given.chosen[choice.key] not in allowed:
             taken = given.chosen[choice.key]
             raise UserError(f"choice {choice.number}: {choice.key} is {taken!r}, which is none of {', '.join(allowed)}")
-    return Choices(given.paper, tuple(found), given.chosen, given.citation)
+    return replace(given, choices=tuple(found))
 
 
 def csv_of_choices(given: Choices) -> str:
@@ -97,22 +100,34 @@ def markdown(given: Choices) -> str:
         "",
         f"{len(given.choices)} points that the paper leaves open, or on which it and its released code disagree.",
         f"Taken otherwise than by default: {differing}.",
+        *_of_scale(given),
         "",
-        _line(["", "question", "taken", "alternatives", "set in", "why", "to see what hangs on it"]),
+        _line(["", "taken", "question", "alternatives", "set in", "why", "to see what hangs on it"]),
         _line(["---:", *["---"] * 6]),
     ]
     for choice in given.choices:
         taken = given.taken(choice)
         shown = f"**{taken}** (default: {choice.default})" if choice in others else taken
         rest = [one for one in (choice.default, *choice.alternatives) if one != taken]
-        cells = [str(choice.number), choice.question, shown, "; ".join(rest), choice.set_in]
+        cells = [str(choice.number), shown, choice.question, "; ".join(rest), choice.set_in]
         lines.append(_line([*cells, choice.why, choice.sensitivity]))
     return "\n".join(lines) + "\n"
+
+
+def _of_scale(given: Choices) -> list[str]:
+    """Say that a scale's own sizes take the place of what is chosen."""
+    if not given.set_by_scale:
+        return []
+    parts = ", ".join(given.set_by_scale)
+    own = f"> Scale `{given.scale}` has its own {parts}: where these differ, they are used and not what is taken here."
+    return ["", own]
 
 
 def _value(given: Choices, choice: Choice, column: str) -> object:
     if column == "chosen":
         return given.taken(choice)
+    if column == "scale":
+        return given.scale
     return "; ".join(choice.alternatives) if column == "alternatives" else getattr(choice, column)
 
 

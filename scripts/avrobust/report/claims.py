@@ -21,8 +21,9 @@ a 95 % interval by the two-level bootstrap of `avrobust.metrics.bootstrap`, pair
     undecided  anything else: too few clips to tell, a tie, or a score that is not there
 
 A tie is no evidence against a claim: where both sides recognise nothing, the next clip could speak for either. So an
-effect of exactly 0 never fails, and a rate of exactly 0 or 100 % widens its test's interval by the rule of three, as if
-it could still be 3 / n.
+effect of exactly 0 never fails, and a rate of exactly 0 or 100 % moves the ends of its test's interval outwards by the
+rule of three, as if it could still be 3 / n. Scores that depend on other clips, as silhouettes do, are resampled as
+they stand: their intervals leave out that the others would be other clips too.
 
 A claim with several tests claims all of them, so its effect is the smallest of theirs. Its interval goes from the
 lower end of the minimum over its tests, all resampled together (tests of one dataset see the same draws, datasets
@@ -364,7 +365,22 @@ def _scored(test: Comparison, scores: Scores) -> _Measured:
     effects = np.asarray(higher - lower - test.by, np.float64)
     if np.isnan(effects).all():
         raise UserError(f"no clip has a value of {' and '.join(_name(side, '') for side in test.read)}")
-    return _Measured(effects)
+    below = above = 0.0
+    for side, sign in ((higher, 1), (lower, -1)):
+        if isinstance(side, np.ndarray):
+            down, up = _rule_of_three(side, sign)
+            below, above = below + down, above + up
+    return _Measured(effects, below, above)
+
+
+def _rule_of_three(values: np.ndarray, sign: int) -> tuple[float, float]:
+    """How far a mean of noes and yeses that are all alike could still move the effect, down and up."""
+    held = values[~np.isnan(values)]
+    if not held.size or not np.isin(held, (0, 1)).all() or held.min() != held.max():
+        return 0.0, 0.0
+    clips = int((~np.isnan(values)).any(axis=0).sum())
+    move = sign * (1 if held[0] == 0 else -1) * min(3 / clips, 1)
+    return min(move, 0), max(move, 0)
 
 
 def _replicates(claim: Claim, measured: Mapping[int, _Measured]) -> dict[int, np.ndarray]:
@@ -389,8 +405,7 @@ def _replicates(claim: Claim, measured: Mapping[int, _Measured]) -> dict[int, np
 def _result(measured: _Measured, replicates: np.ndarray) -> Result:
     effect = round(float(np.nanmean(measured.effects)), _PRECISION)
     low, high = (round(float(end), _PRECISION) for end in interval(replicates))
-    low = min(low, round(effect + measured.below, _PRECISION))
-    high = max(high, round(effect + measured.above, _PRECISION))
+    low, high = (round(end, _PRECISION) for end in (low + measured.below, high + measured.above))
     seeds, _ = measured.effects.shape
     clips = int(np.isfinite(measured.effects).any(axis=0).sum())
     return Result(verdict(effect, low, high), effect, low, high, clips, seeds)
@@ -483,14 +498,14 @@ def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
     used = {given.sources.get(test.dataset, PUBLISHED_SOURCE) for one in judgements for test in one.claim.tests}
     if others := sorted(used - {PUBLISHED_SOURCE}):
         lines += [WARNING.format(sources=" and ".join(SOURCES[source] for source in others)), ""]
-    lines.append(_line(["section", "claim", "verdict", "effect", "weakest test", "tests that hold"]))
+    lines.append(_line(["section", "verdict", "claim", "effect", "weakest test", "tests that hold"]))
     lines.append(_line(["---", "---", "---", "---:", "---", "---:"]))
     for one in judgements:
         effect, low, high = _numbers(one.overall, one.claim.unit)
         weakest = "" if one.weakest is None else one.claim.tests[one.weakest].label
         shown = f"{effect} [{low}, {high}]" if effect else ""
         holding = f"{one.holding} of {len(one.tests)}"
-        lines.append(_line([one.claim.section, one.claim.sentence, one.overall.verdict, shown, weakest, holding]))
+        lines.append(_line([one.claim.section, one.overall.verdict, one.claim.sentence, shown, weakest, holding]))
     notes = [(one.claim.name, _joined(one.claim.note, one.overall.reason)) for one in judgements]
     if notes := [f"- {name}: {note}" for name, note in notes if note]:
         lines += ["", "Notes:", "", *notes]

@@ -87,16 +87,16 @@ class Entry:
     """One measured place of a table.
 
     `ours`, `low`, `high` and `published` are percentages or differences of them, rounded to two decimals as
-    they are printed, so that `difference` and `inside` can be checked by eye.
+    they are printed, so that `difference` and `inside` can be checked by eye. None where no clip is left.
     """
 
     keys: tuple[str, ...]
     dataset: str
     column: str
     published: float | None
-    ours: float
-    low: float
-    high: float
+    ours: float | None
+    low: float | None
+    high: float | None
     clips: int
     seeds: int
     note: str
@@ -104,12 +104,12 @@ class Entry:
     @property
     def difference(self) -> float | None:
         """Ours minus published, in percentage points."""
-        return None if self.published is None else rounded(self.ours - self.published)
+        return None if self.published is None or self.ours is None else rounded(self.ours - self.published)
 
     @property
     def inside(self) -> bool | None:
         """Whether the published value lies in our interval."""
-        return None if self.published is None else self.low <= self.published <= self.high
+        return None if self.published is None or self.ours is None else self.low <= self.published <= self.high
 
 
 def rounded(value: float) -> float:
@@ -217,6 +217,9 @@ def measure(
         outcomes = cells.outcomes(conditions)
         if "clips" in row.read:
             outcomes = outcomes.without(seen[read["dataset"]])
+        if not outcomes.clips:
+            entries += [_without_clips(table, row, column.name, len(outcomes.seeds)) for column in table.columns]
+            continue
         # (conditions, columns)
         matrix = np.array([[combined.get(condition, 0.0) for combined in weights] for condition in conditions])
         ours = 100 * outcomes.correct.mean(axis=(1, 2)) @ matrix
@@ -243,6 +246,13 @@ def measure(
                 )
             )
     return entries
+
+
+def _without_clips(table: Layout, row: Row, column: str, seeds: int) -> Entry:
+    """An entry for which no clip is left: every test clip's video stands in the training split too."""
+    keys = tuple(row.keys[key] for key in table.keys)
+    nothing = dict.fromkeys(("published", "ours", "low", "high"))
+    return Entry(keys, row.read["dataset"], column, **nothing, clips=0, seeds=seeds, note="no clip is left")
 
 
 def _printed(row: Row, column: Column, place: tuple[str, ...], published: Mapping) -> Published:

@@ -10,7 +10,7 @@ from avrobust.program import UserError
 KINDS = (".csv", ".md", ".svg", ".png")
 
 # Intervals are dropped where they do not fit: the file has them.
-_INTERVAL = re.compile(r" \[[^\]]*\]")
+_INTERVAL = re.compile(r"(?<=\d) \[[^\]]*\]")
 _MORE = "…"
 
 

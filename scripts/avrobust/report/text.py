@@ -72,6 +72,8 @@ def _number(value: float | None) -> str:
 
 
 def _cell(entry: Entry) -> str:
+    if entry.ours is None:
+        return "–"
     published = "" if entry.published is None else f" ({entry.published:.2f})"
     return f"{entry.ours:.2f} [{entry.low:.2f}, {entry.high:.2f}]{published}"
 
@@ -80,7 +82,7 @@ def _sizes(entries: Iterable[Entry]) -> str:
     sizes = dict.fromkeys((entry.dataset, entry.clips, entry.seeds) for entry in entries)
     return " ".join(
         f"{dataset}: n = {clips} clips, {seeds} seed{'s' if seeds > 1 else ''}"
-        + (f"; one clip is {100 / clips:.2f} points." if clips < MANY_CLIPS else ".")
+        + (f"; one clip is {100 / clips:.2f} points." if 0 < clips < MANY_CLIPS else ".")
         for dataset, clips, seeds in sizes
     )
 

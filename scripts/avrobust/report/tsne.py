@@ -37,6 +37,9 @@ MEASURES = ("silhouette", "ratio", "shift")
 COLUMNS = ("clip_id", "label", "modality", "epsilon", *EMBEDDINGS)
 IDENTITY = ("dataset", "variant", "seed", "attack", "classes")
 
+# As many classes can be told apart by colour; the measures are of all.
+DRAWN = 11
+
 # Van der Maaten & Hinton (2008) recommend 5 to 50; it must stay below a third of the points.
 PERPLEXITY = 30
 RANDOM_STATE = 0
@@ -191,6 +194,20 @@ class Embeddings:
                     raise UserError(f"{path}: the {name} embedding of {_condition(*conditions[start])} is not finite")
                 points[(*conditions[start], name)] = values
         return Embedding(clips[:first], [classes[label] for label in labels[:first]], classes, points)
+
+
+def first_classes(embedding: Embedding, count: int) -> Embedding:
+    """Return the embedding of the clips of the first `count` classes, in label order, that have clips."""
+    present = [name for name in embedding.all_classes if name in set(embedding.classes)]
+    if len(present) <= count:
+        return embedding
+    kept = np.array([name in present[:count] for name in embedding.classes])
+    return replace(
+        embedding,
+        clips=[clip for clip, keep in zip(embedding.clips, kept, strict=True) if keep],
+        classes=[name for name, keep in zip(embedding.classes, kept, strict=True) if keep],
+        points={key: values[kept] for key, values in embedding.points.items()},
+    )
 
 
 def project(layout: Figure, panel: Panel, epsilon: float, embedding: Embedding) -> Projection:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from avrobust.program import UserError
 from avrobust.report.style import STYLE, WIDTH, save
 from avrobust.report.text import PUBLISHED_SOURCE, SOURCES
-from avrobust.report.tsne import Figure, Measured, Projection
+from avrobust.report.tsne import DRAWN, Figure, Measured, Projection
 
 # Eleven equal steps of lightness, 27 to 88, for grey; hues chosen to be apart in CIELAB, also where the red, green or
 # blue cones are missing (Machado et al. 2009). In the order of the legend, neighbours differ most.
@@ -58,6 +58,9 @@ def draw(
     """
     present = {name for projection in projections for name in projection.classes}
     classes = [name for name in _names(projections) if name in present]
+    drawn = (
+        f"; the first {DRAWN} classes with clips are drawn" if len(classes) == DRAWN < len(_names(projections)) else ""
+    )
     if len(classes) > len(COLOURS):
         raise UserError(f"{layout.title}: {len(classes)} classes; more than {len(COLOURS)} cannot be told apart")
     colours = dict(zip(classes, COLOURS, strict=False))
@@ -66,7 +69,9 @@ def draw(
     aspect = min(max(*(height / width for width, height in map(_extent, projections)), LOWEST), HIGHEST)
     panel = min((WIDTH - LEGEND_INCHES) / columns, PANEL_INCHES)
     width = panel * columns + LEGEND_INCHES
-    title = "\n".join(fill(line, int(LETTERS * width)) for line in (layout.title, _sizes(layout, measured, scale)))
+    title = "\n".join(
+        fill(line, int(LETTERS * width)) for line in (layout.title, _sizes(layout, measured, scale) + drawn)
+    )
     height = REST_INCHES + LINE_INCHES * len(title.splitlines())
     height += max((panel * aspect + WORDS_INCHES) * rows, CLASS_INCHES * (len(classes) + 1))
     with mpl.rc_context(STYLE):

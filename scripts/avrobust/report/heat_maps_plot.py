@@ -59,7 +59,7 @@ def draw(figure: Layout, shown: Sequence[Shown], scale: str, *, svg: str, png: s
         title, caption = _Text(TITLE_SIZE, "bold"), _Text(TEXT_SIZE)
         title_lines = title.wrapped(figure.title, WIDTH - 2 * GAP)
         subtitle_lines = caption.wrapped(_subtitle(figure, shown, scale), WIDTH - 2 * GAP)
-        caption_lines = caption.wrapped(figure.caption, WIDTH - 2 * GAP)
+        caption_lines = caption.wrapped(figure.caption, WIDTH - 4 * GAP)
         top = 0.08 + len(title_lines) * title.line + len(subtitle_lines) * caption.line + 0.06
         bottom = FOOTER + len(caption_lines) * caption.line + 0.06
         height = top + HEADER + sum(map(_row_height, shown)) + bottom

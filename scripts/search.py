@@ -7,7 +7,6 @@ that cannot be trained, such as one whose loss diverges, gets -1 everywhere.
 """
 
 import argparse
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -24,11 +23,12 @@ from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.files import write_json, write_text
 from avrobust.models.build import ModelSpec
-from avrobust.models.files import Trained, load_model
+from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
+from avrobust.training.arguments import load_start, resume_key, training_parser
 from avrobust.training.clips import training_clips
 from avrobust.training.loop import TrainingRecipe, train
 from avrobust.training.start import continued_model
@@ -40,27 +40,15 @@ ATTACKED = ("audio", "visual", "both")
 
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shards", type=Path, nargs="+", required=True)
-    parser.add_argument("--class-list", type=Path, required=True)
-    parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
-    parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
-    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser = training_parser(__doc__)
     parser.add_argument("--candidates", type=json_argument, required=True, help="JSON list of options to try")
     parser.add_argument("--start", type=Path, required=True, help="model whose latest weights each starts from")
     parser.add_argument("--attack-spec", type=json_argument, required=True, help="JSON of an AttackSpec")
     parser.add_argument("--epsilon", type=float, required=True)
     parser.add_argument("--epsilon-space", choices=("normalised", "pixel"), default="normalised")
     parser.add_argument("--model-state", choices=("best", "latest"), default="best")
-    parser.add_argument("--audio-samples", type=int, required=True)
-    parser.add_argument("--frame-size", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--chosen", type=Path, required=True, help="JSON to write")
     parser.add_argument("--candidates-csv", type=Path, required=True, help="table of all candidates to write")
-    parser.add_argument("--provenance", type=Path, required=True, help="JSON to write")
     return parser.parse_args()
 
 
@@ -70,9 +58,7 @@ def main() -> None:
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     classes, store = read_classes(given.class_list), Store(given.shards)
-    start = load_model(given.start, "latest", device)
-    if tuple(start.classes) != tuple(classes):
-        raise UserError(f"{given.start} was trained on other classes than {given.class_list}; train it again")
+    start = load_start(given.start, classes, given.class_list, device)
 
     rows = []
     for number, options in enumerate(given.candidates, 1):
@@ -131,7 +117,7 @@ def _accuracies(
     clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
     shaping = [given.model_spec, given.recipe, vars(spec), vars(views), given.seed, given.code, device.type]
     read = [*given.shards, given.start]
-    shaping += [given.threads, [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in read]]
+    shaping.append(given.threads)
     result = train(
         model,
         clips.loader,
@@ -140,7 +126,7 @@ def _accuracies(
         recipe,
         objective,
         resume=given.chosen.with_name(f"resume-{number}.pt"),
-        key=hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest(),
+        key=resume_key(shaping, read),
         device=device,
     )
     state = result[given.model_state]

@@ -5,7 +5,6 @@ command goes on after the last whole epoch and ends with the same weights.
 """
 
 import argparse
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -15,11 +14,12 @@ from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
 from avrobust.models.build import ModelSpec
-from avrobust.models.files import load_model, save_model
+from avrobust.models.files import save_model
 from avrobust.objectives.build import ObjectiveSpec, build_objective
-from avrobust.program import UserError, json_argument, run
+from avrobust.program import json_argument, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
+from avrobust.training.arguments import load_start, resume_key, training_parser
 from avrobust.training.clips import training_clips
 from avrobust.training.loop import TrainingRecipe, history_csv, train
 from avrobust.training.start import MemoryRecipe, continued_model, fresh_model, memory_banks
@@ -29,28 +29,16 @@ log = logging.getLogger("train")
 
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shards", type=Path, nargs="+", required=True)
-    parser.add_argument("--class-list", type=Path, required=True)
-    parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
-    parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
-    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser = training_parser(__doc__)
     parser.add_argument(
         "--found-options", type=Path, help="JSON of scripts/search.py, whose `chosen` options the objective gets"
     )
     parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
     parser.add_argument("--memory", type=json_argument, help="JSON of a MemoryRecipe; needs --start")
     parser.add_argument("--kept-features", type=int, default=0, help="features of the last epoch to keep in the model")
-    parser.add_argument("--audio-samples", type=int, required=True)
-    parser.add_argument("--frame-size", type=int, required=True)
     parser.add_argument("--imagenet-weights", type=Path, help="torchvision's ResNet-18 weights")
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
-    parser.add_argument("--provenance", type=Path, required=True)
     given = parser.parse_args()
     if given.memory and not given.start:
         parser.error("--memory needs --start: a memory holds features of the net that the training starts from")
@@ -67,9 +55,7 @@ def main() -> None:
     classes, store = read_classes(given.class_list), Store(given.shards)
 
     if given.start:
-        start = load_model(given.start, "latest", device)
-        if tuple(start.classes) != tuple(classes):
-            raise UserError(f"{given.start} was trained on other classes than {given.class_list}; train it again")
+        start = load_start(given.start, classes, given.class_list, device)
         memory = MemoryRecipe(**given.memory) if given.memory else None
         banks = (
             memory_banks(memory, start, store, views, recipe.batch_size, given.seed, given.threads, device)
@@ -93,7 +79,7 @@ def main() -> None:
     shaping = [given.model_spec, given.recipe, vars(objective_spec), given.memory, given.kept_features, vars(views)]
     shaping += [given.seed, given.code, classes, str(given.imagenet_weights), str(given.start), device.type]
     read = [*given.shards, *([given.start] if given.start else [])]
-    shaping += [given.threads, [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in read]]
+    shaping.append(given.threads)
     resume = given.model.with_name("resume.pt")
     result = train(
         model,
@@ -103,7 +89,7 @@ def main() -> None:
         recipe,
         objective,
         resume=resume,
-        key=hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest(),
+        key=resume_key(shaping, read),
         device=device,
         kept_features=given.kept_features,
     )

@@ -30,8 +30,8 @@ ATTACKING = {"attacks/budget", "attacks/loop", "attacks/threat", "evaluation/con
 SEARCHING = ATTACKING | {"evaluation/cell"}
 RUNNING = SEARCHING | {"evaluation/arguments"}
 TRAINING = {
-    "csv_text", "training/clips", "training/loop", "training/replicas", "training/start", "models/weights",
-    "data/manifest",
+    "csv_text", "training/arguments", "training/clips", "training/loop", "training/replicas", "training/start",
+    "models/weights", "data/manifest",
 }  # fmt: skip
 REPORT = {"files", "program", "csv_text", "report/spec"}
 MEASURED = REPORT | {"metrics/bootstrap", "metrics/rows"}

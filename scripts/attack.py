@@ -31,7 +31,7 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     job = opened(given)
-    surrogate = load_model(given.surrogate, given.model_state, job.device) if given.surrogate else None
+    surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device)) if given.surrogate else None
     threat = bind(job.spec, job.victim, surrogate)
     model = job.victim.model
     white_box = None if threat.model is model else bind(replace(job.spec, source="victim"), job.victim)

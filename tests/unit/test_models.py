@@ -1,5 +1,6 @@
 """The nets: sizes from the paper, agreement with torchvision, fusions by hand."""
 
+import copy
 import math
 
 import pytest
@@ -23,15 +24,23 @@ def test_audio_net_has_the_papers_parameters_and_lengths():
     net = Conv1d().eval()
     assert sum(parameter.numel() for parameter in net.parameters()) == 1_566_528
     with torch.no_grad():
-        assert net.layers(torch.zeros(1, 1, 65_535)).shape == (1, 512, 16)
-        assert net.layers(torch.zeros(1, 1, 33_075)).shape == (1, 512, 8)
+        assert net.layers(torch.zeros(1, 1, 1, 65_535)).shape == (1, 512, 1, 16)
+        assert net.layers(torch.zeros(1, 1, 1, 33_075)).shape == (1, 512, 1, 8)
         assert net(torch.zeros(2, 1, 65_535)).shape == (2, 512)
 
 
 def test_audio_feature_is_the_maximum_over_time():
     net, wave = Conv1d(width=0.125).eval(), torch.randn(3, 1, 8192)
     with torch.no_grad():
-        assert torch.equal(net(wave), net.layers(wave).max(dim=-1).values)
+        assert torch.equal(net(wave), net.layers(wave[:, :, None]).squeeze(2).max(dim=-1).values)
+
+
+def test_audio_net_is_convolutions_over_time():
+    """The first layer beside torch's own convolution of one dimension."""
+    net, wave = Conv1d(width=0.125).double(), torch.randn(2, 1, 8191, dtype=torch.float64)
+    first = net.layers[0]
+    expected = torch.nn.functional.conv1d(wave, first.weight.squeeze(2), first.bias, stride=2, padding=1)
+    torch.testing.assert_close(first(wave[:, :, None]).squeeze(2), expected)
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +53,12 @@ def test_frame_net_is_torchvisions_resnet18_without_its_classifier(torchvision_n
     torch.save(torchvision_net.state_dict(), tmp_path / "weights.pth")
     net = ResNet18().eval()
     load_imagenet(net, tmp_path / "weights.pth")
-    pixels = torch.rand(2, 3, 64, 64)
+    net, theirs = net.double(), copy.deepcopy(torchvision_net).double()
+    pixels = torch.rand(2, 3, 64, 64, dtype=torch.float64)
     normalised = (pixels - torch.tensor(imagenet.MEAN).view(3, 1, 1)) / torch.tensor(imagenet.STD).view(3, 1, 1)
-    torchvision_net.fc = torch.nn.Identity()
+    theirs.fc = torch.nn.Identity()
     with torch.no_grad():
-        torch.testing.assert_close(net(pixels), torchvision_net(normalised), rtol=0, atol=1e-6)
+        torch.testing.assert_close(net(pixels), theirs(normalised), rtol=1e-6, atol=1e-6)
     assert sum(p.numel() for p in net.parameters()) == 11_176_512
 
 

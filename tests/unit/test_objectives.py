@@ -11,6 +11,7 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.objectives.similarity import audio_visual_similarity
+from avrobust.training.sgd import SGD
 
 OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
@@ -87,7 +88,7 @@ def test_prototype_conformity_by_hand():
 def test_each_step_of_the_centres_is_free_of_the_weights():
     """Plain gradient descent on prox, and on minus conprox, at the stated rates: by hand from the mean over clips."""
     made = conformity()
-    optimizer = torch.optim.SGD(made.parameter_groups(), momentum=0.9, weight_decay=1e-2)
+    optimizer = SGD(made.parameter_groups(), momentum=0.9, weight_decay=1e-2)
     feature = torch.tensor([[1.0, 1.0]])
     for _ in range(2):
         before = {name: centre.detach().clone() for name, centre in made.named_parameters()}

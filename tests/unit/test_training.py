@@ -15,6 +15,7 @@ from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.loop import TrainingRecipe, history_csv, parameter_groups, top1_accuracy, train
 from avrobust.training.replicas import encode_in_replicas
+from avrobust.training.sgd import SGD
 
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
@@ -74,7 +75,7 @@ def test_one_step_by_hand():
     net = narrow_net()
     before, expected = copy.deepcopy(net), copy.deepcopy(net).train()
     first = batch(torch.arange(4))
-    optimizer = torch.optim.SGD(parameter_groups(net, RECIPE), momentum=0.9, weight_decay=1e-4)
+    optimizer = SGD(parameter_groups(net, RECIPE), momentum=0.9, weight_decay=1e-4)
     loss, kept = loop.train_epoch(net, [first], optimizer, CROSS_ENTROPY, 1, CPU)
     assert kept == {}
     inputs = {"audio": first["audio"], "visual": first["visual"].float() / 255}
@@ -163,7 +164,7 @@ def test_kept_features_are_the_first_of_the_last_epoch_as_the_net_in_training_sa
 def test_the_objectives_own_parameters_move_at_their_own_constant_rates(tmp_path, monkeypatch):
     rates, epoch = [], loop.train_epoch
     monkeypatch.setattr(
-        loop, "train_epoch", lambda *given: (rates.append([g["lr"] for g in given[2].param_groups]), epoch(*given))[1]
+        loop, "train_epoch", lambda *given: (rates.append([g["lr"] for g in given[2].groups]), epoch(*given))[1]
     )
     objective = conformity()
     result = fit(tmp_path, objective=objective)

@@ -47,7 +47,7 @@ class Variant:
             spec["visual_stride"] = self.scale["map_stride"]
         if "defence" in self.facts:
             spec["defence"] = self.facts["defence"]["name"]
-            spec["defence_options"] = self.facts["defence"].get("options", {})
+            spec["defence_options"] = {**self.facts["defence"].get("options", {}), **self._fewer_iterations}
         return spec
 
     @property
@@ -70,7 +70,15 @@ class Variant:
         """What `avrobust.training.start.MemoryRecipe` takes; None for a net without a memory."""
         if "memory" not in self.facts:
             return None
-        return {**self.facts["memory"], **self.scale.get("memory", {})}
+        sizes = {name: size for name, size in self.scale.get("memory", {}).items() if name in self.facts["memory"]}
+        return {**self.facts["memory"], **sizes}
+
+    @property
+    def _fewer_iterations(self) -> dict:
+        """The scale's limit on a memory's sparse coding, where it is lower than the paper's."""
+        given = self.facts["defence"].get("options", {}).get("iterations")
+        limit = self.scale.get("memory", {}).get("iterations")
+        return {"iterations": min(given, limit)} if given and limit else {}
 
     @property
     def told(self) -> tuple:

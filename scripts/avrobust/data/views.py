@@ -70,8 +70,8 @@ def sound_at(store: Store, index: int, frame: int, recipe: Recipe) -> np.ndarray
 
 def evaluation_frame(store: Store, index: int, recipe: Recipe) -> np.ndarray:
     """Return the centre crop of the middle frame: uint8 (3, frame_size, frame_size)."""
-    picture = Image.fromarray(store.frame(index, centre_frame(store.frame_count(index)) - 1))
-    picture = resize_short_side(picture, recipe.frame_size)
+    middle = centre_frame(store.frame_count(index))
+    picture = resize_short_side(store.frame(index, middle - 1), recipe.frame_size)
     left = round((picture.width - recipe.frame_size) / 2)
     top = round((picture.height - recipe.frame_size) / 2)
     return _crop(picture, left, top, recipe.frame_size)
@@ -94,7 +94,7 @@ def training_moment(store: Store, index: int, recipe: Recipe, random: np.random.
 def training_frame(store: Store, index: int, frame: int, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
     """Return a random crop of `frame` (counted from 1), flipped half the time: uint8 (3, size, size)."""
     size = recipe.frame_size
-    picture = resize_short_side(Image.fromarray(store.frame(index, frame - 1)), int(TRAINING_RESIZE * size))
+    picture = resize_short_side(store.frame(index, frame - 1), int(TRAINING_RESIZE * size))
     left = int(random.integers(0, picture.width - size, endpoint=True))
     top = int(random.integers(0, picture.height - size, endpoint=True))
     crop = _crop(picture, left, top, size)

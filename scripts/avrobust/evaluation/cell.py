@@ -5,7 +5,6 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-import numpy as np
 import pyarrow as pa
 import torch
 import torch.nn.functional as F
@@ -223,18 +222,19 @@ def _rows(
     )
     columns = {
         "clip_id": batch["clip_id"],
-        "label": _numpy(labels),
+        "label": _values(labels),
         "modality": [condition.modality] * count,
         "epsilon": [condition.epsilon] * count,
-        "prediction": _numpy(predictions),
-        "loss": _numpy(objective(encoded, logits, labels)),
-        "linf_audio": _numpy(linf["audio"]),
-        "linf_visual": _numpy(linf["visual"]),
-        "cosine": _numpy(cosine),
+        "prediction": _values(predictions),
+        "loss": _values(objective(encoded, logits, labels)),
+        "linf_audio": _values(linf["audio"]),
+        "linf_visual": _values(linf["visual"]),
+        "cosine": _values(cosine),
     }
     arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
     return pa.Table.from_arrays(arrays, schema=SCHEMA), predictions == labels
 
 
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.cpu().numpy()
+def _values(values: Tensor) -> list:
+    # Lists, because an array makes pyarrow import pandas.
+    return values.tolist()

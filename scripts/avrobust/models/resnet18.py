@@ -71,10 +71,11 @@ class ResNet18(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self.to(memory_format=torch.channels_last)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """Return the last stage's map, (N, 512 * width, H / stride, W / stride), sizes rounded up."""
-        x = (pixels - self.mean) / self.std
+        x = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 

@@ -15,6 +15,7 @@ from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError, progress
 from avrobust.training.replicas import encode_in_replicas
+from avrobust.training.sgd import SGD
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def train(
     rates = [group["lr"] for group in groups]
     # An objective's own parameters keep their rates: only the net's decay.
     own = objective.parameter_groups() if any(True for _ in objective.parameters()) else []
-    optimizer = torch.optim.SGD([*groups, *own], momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    optimizer = SGD([*groups, *own], recipe.momentum, recipe.weight_decay)
     state = _load_resume(resume, key)
     if state:
         model.load_state_dict(state["latest"]["model"])
@@ -89,7 +90,7 @@ def train(
 
     for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
         factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
-        for group, rate in zip(optimizer.param_groups, rates, strict=False):
+        for group, rate in zip(optimizer.groups, rates, strict=False):
             group["lr"] = factor * rate
         batches.epoch = epoch
         kept = kept_features if epoch == recipe.epochs else 0
@@ -124,7 +125,7 @@ def train(
 def train_epoch(
     model: LateFusion,
     loader: Iterable[Batch],
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     objective: nn.Module,
     epoch: int,
     device: torch.device,
@@ -145,7 +146,7 @@ def train_epoch(
             for name in model.modalities
         }
         loss = objective(features, model.head(features), labels).mean()
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.detach())

@@ -1,0 +1,91 @@
+"""Nets whose batch normalisation became part of their convolutions."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.folding import folded
+from avrobust.models.late_fusion import LateFusion
+
+SPEC = ModelSpec(audio="conv1d", visual="resnet18", fusion="concat", visual_pooling="average", width=0.125)
+
+
+@pytest.fixture
+def model():
+    """A net whose normalisations are far from the identity."""
+    torch.manual_seed(0)
+    model = build(SPEC, 5)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 2)
+    return model.double().eval()
+
+
+@pytest.fixture
+def clips():
+    """Two clips in natural units."""
+    torch.manual_seed(1)
+    return {
+        "audio": torch.rand(2, 1, 4096, dtype=torch.float64) * 2 - 1,
+        "visual": torch.rand(2, 3, 48, 48, dtype=torch.float64),
+    }
+
+
+def test_nothing_is_left_to_normalise_and_the_gradients_are_the_same(model, clips):
+    quick = folded(model, {name: values[:1] for name, values in clips.items()})
+    assert not [module for module in quick.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert not any(parameter.requires_grad for parameter in quick.parameters())
+    gradients = []
+    for net in (model, quick):
+        inputs = {name: values.clone().requires_grad_() for name, values in clips.items()}
+        logits = net(inputs)
+        gradients.append([logits.detach(), *torch.autograd.grad(logits.square().sum(), list(inputs.values()))])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12 * theirs.abs().max().item())
+
+
+def test_the_net_itself_stays_as_it_was(model, clips):
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    folded(model, clips)
+    assert any(parameter.requires_grad for parameter in model.parameters())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+class NormalisesLater(nn.Module):
+    """Registers a normalisation behind its convolution and applies it behind the activation."""
+
+    out_features = 4
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv1d(1, 4, 3)
+        self.normalisation = nn.BatchNorm1d(4)
+        self.normalisation.running_mean.fill_(0.5)
+
+    def forward(self, x):
+        return self.normalisation(self.convolution(x).relu()).amax(dim=-1)
+
+
+class Sole(nn.Module):
+    """The feature of the only modality."""
+
+    out_features = 4
+
+    def forward(self, features):
+        return features["audio"]
+
+
+def test_an_encoder_of_another_order_is_attacked_as_it_is(caplog):
+    torch.manual_seed(0)
+    model = LateFusion({"audio": NormalisesLater()}, Sole(), 3).eval()
+    clip = {"audio": torch.rand(1, 1, 64)}
+    with caplog.at_level(logging.WARNING):
+        quick = folded(model, clip)
+    assert "audio encoder" in caplog.text
+    assert torch.equal(quick(clip), model(clip))

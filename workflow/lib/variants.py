@@ -58,7 +58,8 @@ class Variant:
     @property
     def recipe(self) -> dict:
         """What `avrobust.training.loop.TrainingRecipe` takes; a scale's own sizes win over the paper's."""
-        return {**self.training, **self.scale.get("training", {})}
+        continued = self.scale.get("continued", {}) if self.start else {}
+        return {**self.training, **self.scale.get("training", {}), **continued}
 
     @property
     def search_recipe(self) -> dict:

@@ -37,9 +37,9 @@ CONCAT = job(dataset="music", variant="concat")
 @pytest.mark.parametrize(
     ("scale", "dataset", "clips", "shards"),
     [
-        ("demo", "music", 11 * (24 + 4 + 8), 1),
-        ("demo", "kinetics_sounds", 27 * (12 + 2 + 3), 1),
-        ("demo", "ave", 28 * (12 + 2 + 3), 1),
+        ("demo", "music", 11 * (22 + 4 + 8), 1),
+        ("demo", "kinetics_sounds", 27 * (10 + 2 + 3), 1),
+        ("demo", "ave", 28 * (10 + 2 + 3), 1),
         ("paper", "music", 312 + 104 + 104, 2),
         ("paper", "kinetics_sounds", 9309 + 3103 + 3104, 32),
         ("paper", "ave", 3339 + 402 + 402, 9),
@@ -283,6 +283,16 @@ def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
         assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
             "epochs": 14, "milestones": [11], "batch_size": 16, "learning_rates": rates, "replica_size": None,
         }  # fmt: skip
+        second = json.loads(demo.recipe(job(dataset=dataset, variant="minsim_exfmem")))
+        assert (second["epochs"], second["milestones"], second["batch_size"]) == (7, [5], 16)
+
+
+def test_the_demo_limits_the_sparse_coding(demo: Plan, paper: Plan) -> None:
+    def iterations(plan: Plan) -> int:
+        return json.loads(plan.model_spec(job(dataset="music", variant="exfmem")))["defence_options"]["iterations"]
+
+    assert (iterations(demo), iterations(paper)) == (400, 2001)
+    assert "iterations" not in " ".join(demo.stage_options(job(dataset="music", variant="exfmem")))
 
 
 @pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])

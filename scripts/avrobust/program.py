@@ -1,6 +1,7 @@
 """What every program in scripts/ shares: one-line errors, a log with times, progress with time left."""
 
 import argparse
+import gc
 import json
 import logging
 import sys
@@ -19,6 +20,8 @@ class UserError(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Run a program's `main`; a `UserError` becomes one line on standard error and exit status 1."""
+    # What was imported stays: to look through it for garbage, at the end for the last time, takes half a second.
+    gc.freeze()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         main()
@@ -26,6 +29,8 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        gc.freeze()
 
 
 def json_argument(text: str) -> object:
@@ -47,18 +52,26 @@ class _Lines:
         sys.stderr.flush()
 
 
-def progress(items: Iterable[Item], *, label: str, unit: str, total: int | None = None) -> Iterator[Item]:
-    """Iterate over `items` and report count, rate and time left: a bar on a terminal, lines in a log file."""
+def progress(
+    items: Iterable[Item], *, label: str, unit: str, total: int | None = None, note: Callable[[], str] = str
+) -> Iterator[Item]:
+    """Iterate over `items` and report count, rate and time left: a bar on a terminal, lines in a log file.
+
+    `note` is asked for a few words at the end of each report.
+    """
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()
-    yield from tqdm(
+    bar = tqdm(
         items,
         desc=label,
         unit=f" {unit}",
         total=total,
         file=sys.stderr if terminal else _Lines(),
         mininterval=TERMINAL_INTERVAL if terminal else LOG_INTERVAL,
-        bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt} ({rate_fmt}, {remaining} left)",
+        bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt} ({rate_fmt}, {remaining} left{postfix})",
         dynamic_ncols=terminal,
     )
+    for item in bar:
+        yield item
+        bar.set_postfix_str(note(), refresh=False)

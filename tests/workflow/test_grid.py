@@ -15,7 +15,7 @@ from lib.settings import Settings, SettingsError, load_settings
 PAPER = "workflow/papers/tian2021.yaml"
 OFFICIAL = ("fgsm_official", "mim_official")
 TEXTBOOK = ("fgsm", "pgd", "mim")
-DEMO_SWEEP = (0.006, 0.012, 0.024)
+DEMO_SWEEP = (0.006, 0.012)
 PAPER_SWEEP = (0.002, 0.004, 0.006, 0.008, 0.01, 0.012)
 
 DATASETS = ("music", "kinetics_sounds", "ave")

@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
+from av.codec.context import Flags
 
 from avrobust.data import manifest
-from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.world import MAXIMUM_CLASSES, Footage, class_codes, make_footage
 from avrobust.files import replacing
 from avrobust.processes import in_order
@@ -19,22 +19,12 @@ from avrobust.program import UserError, progress
 # The smallest frame side in which a distractor of a twelfth of it is still a shape, and the shortest clip.
 MINIMUM_SIDE, MINIMUM_SECONDS = 32, 0.5
 
-# One thread and bitexact: no trace of the number of cores, of a version or of the date gets into the file.
 # This quality keeps faint textures, which tell classes apart.
-ENCODING = {
-    "f": "mp4",
-    "vcodec": "libx264",
-    "preset": "ultrafast",
-    "crf": 14,
-    "pix_fmt": "yuv420p",
-    "acodec": "aac",
-    "aac_coder": "fast",
-    "audio_bitrate": "128k",
-    "threads": 1,
-    "fflags": "+bitexact",
-    "flags": "+bitexact",
-    "loglevel": "error",
-}
+VIDEO_CODEC, VIDEO_OPTIONS = "libx264", {"preset": "ultrafast", "crf": "14"}
+AUDIO_CODEC, AUDIO_OPTIONS, AUDIO_BITS = "aac", {"aac_coder": "fast"}, 128_000
+# No trace of a version or of the date gets into the file.
+FORMAT_OPTIONS = {"fflags": "+bitexact"}
+LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True)
@@ -111,26 +101,29 @@ def footage(dataset: Dataset, planned: PlannedClip) -> Footage:
 def encode(footage: Footage, path: Path) -> None:
     """Write an mp4 file, H.264 with AAC, whole or not at all; equal footage gives equal files.
 
-    Equal for one build of ffmpeg on one kind of processor: encoders differ between versions.
-    Raises `UserError` if ffmpeg fails.
+    Equal for one version of PyAV, which brings its own ffmpeg, on one kind of processor.
+    Raises `UserError` if the file cannot be written.
     """
-    import ffmpeg
-
-    _, height, width, _ = footage.frames.shape
-    samples = np.round(np.clip(footage.samples, -1, 1) * 32767).astype("<i2")
-    # ffmpeg has one standard input, which the frames use; the sound is small and goes through a file.
-    with tempfile.TemporaryDirectory() as folder, replacing(path) as temporary:
-        sound = Path(folder, "sound.pcm")
-        sound.write_bytes(samples.tobytes())
-        size = (width, height)
-        video = ffmpeg.input("pipe:", f="rawvideo", pix_fmt="rgb24", video_size=size, r=footage.frame_rate)
-        audio = ffmpeg.input(str(sound), f="s16le", ar=footage.sample_rate, ac=samples.shape[1])
-        command = ffmpeg.output(video, audio, str(temporary), **ENCODING)
-        try:
-            command.run(ffmpeg_path(), input=footage.frames.tobytes(), capture_stderr=True, overwrite_output=True)
-        except ffmpeg.Error as error:
-            reason = "; ".join(error.stderr.decode(errors="replace").strip().splitlines())
-            raise UserError(f"{ffmpeg_path()} could not write {path}: {reason}") from None
+    samples = np.ascontiguousarray(np.clip(footage.samples, -1, 1).astype(np.float32).T)
+    try:
+        with replacing(path) as temporary, av.open(str(temporary), "w", "mp4", FORMAT_OPTIONS) as container:
+            video = container.add_stream(VIDEO_CODEC, rate=footage.frame_rate, options=VIDEO_OPTIONS)
+            video.height, video.width = footage.frames.shape[1:3]
+            video.pix_fmt = "yuv420p"
+            audio = container.add_stream(AUDIO_CODEC, rate=footage.sample_rate, options=AUDIO_OPTIONS)
+            audio.bit_rate, audio.layout = AUDIO_BITS, LAYOUTS[len(samples)]
+            for stream in (video, audio):
+                # One thread, so that no trace of the number of cores gets into the file either.
+                stream.codec_context.thread_count = 1
+                stream.codec_context.flags |= Flags.bitexact
+            sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout=LAYOUTS[len(samples)])
+            sound.sample_rate, sound.pts = footage.sample_rate, 0
+            frames = (av.VideoFrame.from_ndarray(pixels, format="rgb24") for pixels in footage.frames)
+            for stream, parts in ((video, frames), (audio, (sound,))):
+                for part in (*parts, None):
+                    container.mux(stream.encode(part))
+    except (av.FFmpegError, OSError) as error:
+        raise UserError(f"{path} could not be written: {error}") from None
 
 
 def render_clip(planned: PlannedClip, *, dataset: Dataset, media: Path) -> manifest.Clip:
@@ -157,9 +150,8 @@ def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:
 
     An earlier manifest goes first, so that one only ever stands beside the clips it lists. Every clip is made
     anew: that takes seconds, and an old file could be of another seed.
-    Raises `UserError` if ffmpeg is missing or fails.
+    Raises `UserError` if a file cannot be written.
     """
-    ffmpeg_path()
     table.unlink(missing_ok=True)
     try:
         media.mkdir(parents=True, exist_ok=True)

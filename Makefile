@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 activate := . .venv/bin/activate
 
-.PHONY: help setup demo test bench lint lock clean
+.PHONY: help setup demo plan test bench lint lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
@@ -13,6 +13,9 @@ setup: ## make the environment in .venv
 
 demo: setup ## remake every table and figure at the demo scale, on CPU, without a network
 	@$(activate) && snakemake --config scale=demo -- all && python scripts/show.py --tables paper_tables
+
+plan: setup ## say what the paper scale's data need: clips, hours of download, disk; nothing is made
+	@$(activate) && python workflow/data_plan.py
 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest

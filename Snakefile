@@ -43,6 +43,13 @@ rule all:
     localrule: True
 
 
+rule data:
+    """Every dataset, from its lists to packed clips, and nothing else."""
+    input:
+        plan.data_targets,
+    localrule: True
+
+
 rule tian2021:
     """Tian & Xu, CVPR 2021."""
     input:

@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", required=True, help="the shards' CSV files")
     parser.add_argument("--manifest", required=True)
-    parser.add_argument("--minimum-share", type=float, required=True, help="of ok clips in each split, 0 to 1")
+    parser.add_argument("--minimum-share", type=float, required=True, help="of ok clips in each split, each shard")
     parser.add_argument("--output", required=True)
     arguments = parser.parse_args()
 
@@ -26,6 +26,7 @@ def main() -> None:
         for line in tally.table():
             log.info("%s", line)
         tally.check(arguments.minimum_share)
+        availability.check_shards(arguments.parts, arguments.minimum_share)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,20 @@
 
 import argparse
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 from avrobust.data import lists, manifest
-from avrobust.program import progress, run
+from avrobust.data.manifest import Clip
+from avrobust.data.protocols.registry import CLASS_NAMES, PROTOCOLS
+from avrobust.lazy import load
+from avrobust.program import UserError, json_argument, progress, run
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("manifest")
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """Return the command line's values."""
     parser = argparse.ArgumentParser(description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--folder", required=True, help="where the media files are")
@@ -23,21 +29,54 @@ def main() -> None:
     classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
     classes.add_argument("--classes-from-table", action="store_true", help="the names found, sorted")
 
-    released = kinds.add_parser("lists", parents=[common], help="the released lists of Tian & Xu")
-    for split in manifest.SPLITS:
-        released.add_argument(f"--{split}", required=True, help=f"the {split} list")
-    released.add_argument("--classes", nargs="+", required=True, metavar="NAME", help="in label order")
+    protocol = kinds.add_parser("protocol", parents=[common], help="published lists; without files, if need be")
+    protocol.add_argument("--protocol", required=True, help=f"what the lists mean: {', '.join(PROTOCOLS)}")
+    protocol.add_argument("--list", nargs="+", required=True, type=_named, metavar="NAME=PATH", help="the lists")
+    protocol.add_argument("--options", type=json_argument, default={}, help="of the protocol, as JSON")
+    classes = protocol.add_mutually_exclusive_group(required=True)
+    classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
+    classes.add_argument("--class-index", metavar="CSV", help="file that names the classes (AudioSet)")
+    protocol.add_argument("--local-only", action="store_true", help="files come from --folder alone: it must exist")
+    return parser.parse_args()
 
-    arguments = parser.parse_args()
-    if arguments.kind == "local":
-        names = arguments.classes or lists.table_classes(arguments.table)
-        clips = lists.table_clips(arguments.table, names, arguments.folder)
+
+def _named(text: str) -> tuple[str, Path]:
+    name, sign, path = text.partition("=")
+    if not (name and sign and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, Path(path)
+
+
+def table_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Iterator[Clip]]:
+    """Return (class names, clips) of a user's table."""
+    names = given.classes or lists.table_classes(given.table)
+    return names, lists.table_clips(given.table, names, given.folder)
+
+
+def published_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Iterator[Clip]]:
+    """Return (class names, clips) of published lists, with the files that are there already."""
+    files = dict(given.list)
+    if len(files) < len(given.list):
+        raise UserError(f"--list: a name is given twice: {' '.join(f'{name}={path}' for name, path in given.list)}")
+    if not isinstance(given.options, dict):
+        raise UserError(f"--options: {given.options!r} is no JSON object, like {{}}")
+    clips = load(PROTOCOLS, given.protocol)
+    if given.class_index:
+        if given.protocol not in CLASS_NAMES:
+            raise UserError(f"--class-index is for {', '.join(CLASS_NAMES)}; give --classes for {given.protocol}")
+        files["class_index"] = Path(given.class_index)
+        names = load(CLASS_NAMES, given.protocol)(given.class_index)
     else:
-        files = {split: getattr(arguments, split) for split in manifest.SPLITS}
-        names = arguments.classes
-        clips = lists.released_clips(files, names, arguments.folder)
-    count = manifest.write(arguments.manifest, progress(clips, label="manifest", unit="clips"))
-    manifest.write_classes(arguments.class_list, names)
+        names = manifest.checked_classes("--classes", given.classes)
+    return names, lists.with_local_files(clips(files, names, given.options), given.folder, given.local_only)
+
+
+def main() -> None:
+    """Run the program."""
+    given = arguments()
+    names, clips = table_clips(given) if given.kind == "local" else published_clips(given)
+    count = manifest.write(given.manifest, progress(clips, label="manifest", unit="clips"))
+    manifest.write_classes(given.class_list, names)
     log.info("%d clips of %d classes", count, len(names))
 
 

@@ -3,9 +3,8 @@
 import argparse
 import logging
 from collections import Counter
-from itertools import islice
 
-from avrobust.data import availability, manifest, packing, store
+from avrobust.data import availability, locations, manifest, packing, store
 from avrobust.data.media import Form
 from avrobust.program import UserError, progress, run
 
@@ -18,7 +17,8 @@ def main() -> None:
     parser.add_argument("--class-list", required=True)
     parser.add_argument("--media-folder", required=True, help="what relative paths of the manifest start from")
     parser.add_argument("--shard-index", type=natural, required=True, help="which shard, from 0")
-    parser.add_argument("--shard-size", type=positive, required=True, help="manifest rows in a shard")
+    parser.add_argument("--shards", type=positive, required=True, help="how many shards the manifest is cut into")
+    parser.add_argument("--locations", help="CSV of scripts/fetch.py; without it the manifest says where the clips are")
     parser.add_argument("--audio-rate", type=positive, required=True, help="samples per second")
     parser.add_argument(
         "--stated-audio-rate",
@@ -38,15 +38,18 @@ def main() -> None:
     arguments = parser.parse_args()
 
     classes = manifest.read_classes(arguments.class_list)
-    first = arguments.shard_index * arguments.shard_size
-    clips = list(islice(manifest.read(arguments.manifest, classes), first, first + arguments.shard_size))
+    clips = manifest.shard(arguments.manifest, classes, arguments.shard_index, arguments.shards)
     if not clips:
-        raise UserError(f"--shard-index {arguments.shard_index}: {arguments.manifest} has no row {first}")
+        raise UserError(f"shard {arguments.shard_index} of {arguments.shards}: {arguments.manifest} has too few rows")
+    if arguments.locations:
+        folder, places = ".", locations.of_clips(arguments.locations, clips)
+    else:
+        folder, places = arguments.media_folder, [locations.in_manifest(clip) for clip in clips]
     form = Form(arguments.audio_rate, arguments.frame_rate, arguments.short_side, arguments.minimum_frames)
     stated_rate = arguments.stated_audio_rate or arguments.audio_rate
     with store.writing(arguments.shard, audio_rate=stated_rate, frame_rate=arguments.frame_rate) as shard:
         made = packing.pack(
-            clips, classes, arguments.media_folder, form, arguments.failed_clips, arguments.processes, shard
+            zip(clips, places, strict=True), classes, folder, form, arguments.failed_clips, arguments.processes, shard
         )
         outcomes = list(progress(made, label="packing", unit="clips", total=len(clips)))
         availability.write(arguments.availability, outcomes)

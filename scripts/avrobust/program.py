@@ -42,10 +42,15 @@ def json_argument(text: str) -> object:
 
 
 class _Lines:
-    """A stream for tqdm that ends each report with a line feed, so that a log file can be read."""
+    """A stream for tqdm that ends each report with a line feed, so that a log file can be read; none comes twice."""
+
+    def __init__(self) -> None:
+        self.last = ""
 
     def write(self, text: str) -> None:
-        if text := text.strip("\r\n "):
+        text = text.strip("\r\n ")
+        if text and text != self.last:
+            self.last = text
             sys.stderr.write(text + "\n")
 
     def flush(self) -> None:

@@ -35,6 +35,7 @@ PUBLISHED = (
     *(f"tian2021/{name}.{suffix}" for name in FIGURES for suffix in ("csv", "png", "svg")),
     "tian2021/claims_tests.csv",
     "tian2021/figure5_measures.csv",
+    "availability.csv",
 )
 CLAIMS = ("audio_visual_better_clean", "localisation_finds_sources")
 

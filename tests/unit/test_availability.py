@@ -99,11 +99,19 @@ def test_a_split_or_class_without_a_clip():
 def test_the_table_counts_every_clip():
     lines = tally([outcome(0), outcome(3, "media", "too_short"), outcome(1), outcome(4, "pending", "no_file")]).table()
     assert [line.split() for line in lines] == [
-        ["split", "ok", "media", "pending", "all"],
-        ["train", "1", "1", "0", "2"],
-        ["val", "1", "0", "1", "2"],
-        ["test", "0", "0", "0", "0"],
+        ["split", "ok", "gone", "geo", "age", "media", "pending", "all"],
+        ["train", "1", "0", "0", "0", "1", "0", "2"],
+        ["val", "1", "0", "0", "0", "0", "1", "2"],
+        ["test", "0", "0", "0", "0", "0", "0", "0"],
     ]
+
+
+def test_a_shard_with_too_few_clips_is_named(tmp_path):
+    outcomes = [outcome(number, *(("gone", "private video") if number in (1, 4, 5) else ())) for number in range(8)]
+    paths = parts(tmp_path, outcomes, 4)  # 3 of 4 and 2 of 4
+    availability.check_shards(paths, 0.5)
+    with pytest.raises(UserError, match=r"1 of 2 shards .* the worst is \S*4\.csv, 2 of 4"):
+        availability.check_shards(paths, 0.75)
 
 
 @pytest.mark.parametrize("row", ["c,train,a,fine,,1,1", "c,dev,a,ok,,1,1", "c,train,a,ok,,-1,1", "c,train,a,ok,,1,x"])
@@ -114,7 +122,7 @@ def test_a_part_that_was_edited_badly(tmp_path, row):
 
 
 def test_the_program_writes_only_what_passes(tmp_path):
-    outcomes = [outcome(number, *(() if number < 3 else ("media", "no_frames"))) for number in range(6)]
+    outcomes = [outcome(number, *(("media", "no_frames") if number % 2 else ())) for number in range(6)]
     paths = parts(tmp_path, outcomes, 4)
     manifest.write(tmp_path / "m.csv", map(clip, outcomes))
 

@@ -1,6 +1,7 @@
 """Downloads from a real HTTP server on the loopback."""
 
 import hashlib
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -47,13 +48,22 @@ def server(monkeypatch):
 
 @pytest.mark.parametrize("digits", [8, 64])
 def test_a_whole_file_with_the_right_sum_gets_its_name(server, tmp_path, digits):
-    download(f"{server}/whole", SUM[:digits], tmp_path / "file")
+    made = download(f"{server}/whole", tmp_path / "file", SUM[:digits])
     assert (tmp_path / "file").read_bytes() == CONTENT
+    assert made == {"url": f"{server}/whole", "bytes": len(CONTENT), "sha256": SUM}
+
+
+def test_gits_name_of_the_content_is_a_checksum_too(server, tmp_path):
+    made = subprocess.run(["git", "hash-object", "--stdin"], input=CONTENT, capture_output=True, check=True)
+    download(f"{server}/whole", tmp_path / "file", git_blob=made.stdout.decode().strip())
+    with pytest.raises(UserError, match="git blob"):
+        download(f"{server}/whole", tmp_path / "other", git_blob="0" * 40)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_busy_server_is_asked_again(server, tmp_path):
     Handler.busy = 2
-    download(f"{server}/busy", SUM, tmp_path / "file")
+    download(f"{server}/busy", tmp_path / "file", SUM)
     assert (tmp_path / "file").read_bytes() == CONTENT and Handler.busy == 0
 
 
@@ -63,5 +73,5 @@ def test_a_busy_server_is_asked_again(server, tmp_path):
 )
 def test_anything_else_leaves_no_file(server, tmp_path, path, checksum, message):
     with pytest.raises(UserError, match=message):
-        download(server + path, checksum, tmp_path / "file")
+        download(server + path, tmp_path / "file", checksum)
     assert not list(tmp_path.iterdir())

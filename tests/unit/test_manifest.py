@@ -1,12 +1,10 @@
-"""Manifests: written and read back, from a user's table with all its mistakes, from the released lists."""
+"""Manifests: written and read back, from a user's table with all its mistakes, with files found, by the program."""
 
-import csv
-import hashlib
-import re
+import json
 import subprocess
 import sys
 import tracemalloc
-from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,20 +16,8 @@ from avrobust.data.manifest import Clip
 from avrobust.program import UserError
 
 ROOT = Path(__file__).parents[2]
-LISTS = ROOT / "resources" / "tian2021"
+RESOURCES = ROOT / "resources"
 PROGRAM = [sys.executable, ROOT / "scripts" / "manifest.py"]
-# (rows, distinct ids), from the released files.
-RELEASED = {
-    "train.csv": (312, 312),
-    "val.csv": (104, 104),
-    "test.csv": (104, 104),
-    "train_kinetics.csv": (9309, 9309),
-    "val_kinetics.csv": (3103, 3103),
-    "test_kinetics.csv": (3104, 3104),
-    "train_AVE.csv": (3339, 3312),
-    "val_AVE.csv": (402, 401),
-    "test_AVE.csv": (402, 402),
-}
 GOOD = "clip_id,path,label,split\na,a.mp4,flute,train\nb,b.mp4,tuba,val\nc,c.mp4,flute|tuba,test\n"
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="|"), min_size=1)
@@ -213,65 +199,114 @@ def test_the_program_writes_both_files_or_none(folder):
     assert len(list(manifest.read(folder / "m.csv", ["flute", "tuba"]))) == 3
 
 
-@pytest.mark.parametrize("name", RELEASED)
-def test_released_lists_are_untouched(name):
-    data = (LISTS / name).read_bytes()
-    assert f"| `{name}` | {RELEASED[name][0]} | `{hashlib.sha256(data).hexdigest()}` |" in (
-        ROOT / "resources" / "README.md"
-    ).read_text(encoding="utf-8")
-    ids = re.findall(r"^/[^/]+/([^/]+)\.wav,", data.decode(), re.MULTILINE)
-    assert (len(ids), len(set(ids))) == RELEASED[name]
+# The lists of one protocol that the program is run with.
+VIDEOS = ("--list", *(f"{name}={RESOURCES}/music/MUSIC_{name}_videos.json" for name in ("solo", "duet")))
+INSTRUMENTS = (
+    "accordion", "acoustic_guitar", "cello", "clarinet", "erhu", "flute", "saxophone", "trumpet", "tuba", "violin",
+    "xylophone",
+)  # fmt: skip
 
 
-def released(suffix: str, folder: Path) -> tuple[list[str], list[Clip]]:
-    files = {split: LISTS / f"{split}{suffix}.csv" for split in manifest.SPLITS}
-    rows = [row for path in files.values() for row in csv.reader(path.open(encoding="utf-8"))]
-    classes = sorted({row[0].split("/")[1] for row in rows})
-    return classes, list(lists.released_clips(files, classes, folder))
+def outputs(folder: Path) -> tuple[str | Path, ...]:
+    return "--manifest", folder / "m.csv", "--class-list", folder / "classes.txt"
 
 
-@pytest.mark.parametrize(("suffix", "classes"), [("", 11), ("_kinetics", 27), ("_AVE", 28)])
-def test_released_lists_become_manifests(tmp_path, suffix, classes):
-    names, made = released(suffix, tmp_path)
-    assert len(names) == classes
-    assert Counter(clip.split for clip in made) == {
-        split: RELEASED[f"{split}{suffix}.csv"][0] for split in manifest.SPLITS
-    }
-    assert len({clip.clip_id for clip in made}) == len(made)
-    assert {clip.path for clip in made} == {""}
-    manifest.write(tmp_path / "m.csv", made)
-    assert list(manifest.read(tmp_path / "m.csv", names)) == made
+def test_the_program_makes_a_protocol_s_manifest(tmp_path):
+    media = tmp_path / "media" / "acoustic guitar"
+    media.mkdir(parents=True)
+    ids = json.loads((RESOURCES / "music" / "MUSIC_solo_videos.json").read_text())["videos"]["acoustic_guitar"]
+    (media / f"{ids[5]}.mp4").touch()
+    command = ("protocol", "--protocol", "music_videos", *VIDEOS, '--options={"duets":"first"}')
+    made = run(*command, "--classes", *INSTRUMENTS, "--folder", tmp_path / "media", *outputs(tmp_path))
+    assert made.returncode == 0, made.stderr
+    clips = list(manifest.read(tmp_path / "m.csv", INSTRUMENTS))
+    assert len(clips) == 685
+    assert {clip.video_id: clip.path for clip in clips if clip.path} == {ids[5]: f"acoustic guitar/{ids[5]}.mp4"}
+    assert manifest.read_classes(tmp_path / "classes.txt") == INSTRUMENTS
 
 
-def test_repeated_videos_of_ave_are_named_by_split_and_row(tmp_path):
-    _, made = released("_AVE", tmp_path)
-    renamed = [clip for clip in made if clip.clip_id != clip.video_id]
-    # 27 twice in train, one twice in val, 10 of train in val, 8 of train in test.
-    assert Counter(clip.split for clip in renamed) == {"train": 27, "val": 11, "test": 8}
-    assert all(re.fullmatch(rf"{clip.video_id}\.{clip.split}\d+", clip.clip_id) for clip in renamed)
-    rows = (LISTS / "test_AVE.csv").read_text().splitlines()
-    last = renamed[-1]
-    number = int(last.clip_id.rpartition("test")[2])
-    assert rows[number - 1].startswith(f"/{last.labels[0]}/{last.video_id}.wav,")
+def test_the_program_takes_classes_from_a_file(tmp_path):
+    (tmp_path / "eval.csv").write_text('# a\n# b\n# c\n-x, 0.000, 10.000, "/m/09x0r,/m/04rlf"\n')
+    common = ("protocol", "--list", f"eval={tmp_path}/eval.csv", "--folder", tmp_path / "none", *outputs(tmp_path))
+    index = ("--class-index", RESOURCES / "audioset" / "class_labels_indices.csv")
+    assert run(*common, "--protocol", "audioset", *index, "--options={}").returncode == 0
+    assert [clip.labels for clip in manifest.read(tmp_path / "m.csv")] == [("Speech", "Music")]
+    assert len(manifest.read_classes(tmp_path / "classes.txt")) == 527
+    wrong = run(*common, "--protocol", "released", *index)
+    assert wrong.stderr.splitlines()[-1].startswith("error: --class-index is for audioset; give --classes")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--protocol": ["musik"]}, "error: unknown name 'musik'; registered are: audioset, crmt, kinetics, "),
+        ({"--options": ['{"duets":"second"}']}, "error: option duets is 'second'; it can be drop or first"),
+        ({"--options": ["[]"]}, "error: --options: [] is no JSON object"),
+        ({"--classes": ["flute"]}, "category 'acoustic_guitar': label 'acoustic_guitar' is none of the classes: flute"),
+        ({"--list": ["solo=nowhere.json"]}, "error: list 'duet' is missing; the protocol takes solo, duet"),
+        ({"--list": [*VIDEOS[1:], "solo=a"]}, "error: --list: a name is given twice"),
+    ],
+)
+def test_mistakes_on_the_command_line(tmp_path, change, message):
+    given = {"--protocol": ["music_videos"], "--classes": INSTRUMENTS, "--list": VIDEOS[1:]} | change
+    command = [word for name, values in given.items() for word in (name, *values)]
+    wrong = run("protocol", *command, "--folder", tmp_path, *outputs(tmp_path))
+    assert wrong.returncode == 1
+    assert message in wrong.stderr.splitlines()[-1] and "Traceback" not in wrong.stderr
+    assert not (tmp_path / "m.csv").exists() and not (tmp_path / "classes.txt").exists()
+
+
+def video(video_id: str, *labels: str) -> Clip:
+    return Clip(video_id, video_id, 3.0, 13.0, labels, "test", "youtube", "list.csv", "")
+
+
+def found(folder: Path, *clips: Clip) -> list[str]:
+    return [clip.path for clip in lists.with_local_files(clips, folder)]
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
 
 
 def test_files_are_found_in_every_layout(tmp_path):
-    files = {}
-    for split, row in zip(manifest.SPLITS, ["a_b/x1", "a_b/-x2", "c/x_3"], strict=True):
-        files[split] = tmp_path / f"{split}.csv"
-        files[split].write_text(f"/{row}.wav,/{row}.mp4,82\n")
-    media = tmp_path / "media"
-    for name in ("a b/x1.mkv", "c/x1.mp4", "other/-x2_000001_000011.mp4", "x_3.webm", "x_3_1_2.mp4", "x_3.txt"):
-        (media / name).parent.mkdir(parents=True, exist_ok=True)
-        (media / name).touch()
-    (media / "a b" / "circle").symlink_to(media)
-    made = list(lists.released_clips(files, ["a_b", "c"], media))
-    assert [clip.path for clip in made] == ["a b/x1.mkv", "other/-x2_000001_000011.mp4", "x_3.webm"]
+    touch(tmp_path, "a b/x1.mkv", "c/x1.mp4", "other/-x2_000001_000011.mp4", "x_3.webm", "x_3_1_2.mp4", "x_3.txt")
+    (tmp_path / "a b" / "circle").symlink_to(tmp_path)
+    wanted = [video("x1", "a_b"), video("-x2", "a_b"), video("x_3", "c"), video("x4", "c")]
+    assert found(tmp_path, *wanted) == ["a b/x1.mkv", "other/-x2_000001_000011.mp4", "x_3.webm", ""]
 
 
-@pytest.mark.parametrize("row", ["", "a,b", "/c/x.wav,/c/y.mp4,82", "/c/x.wav,/c/x.mp4,", "/q/x.wav,/q/x.mp4,82"])
-def test_a_list_that_is_none(tmp_path, row):
-    (tmp_path / "list.csv").write_text(f"/c/x.wav,/c/x.mp4,82\n{row}\n")
-    files = dict.fromkeys(manifest.SPLITS, tmp_path / "list.csv")
-    with pytest.raises(UserError, match="row 2"):
-        list(lists.released_clips(files, ["c"], tmp_path))
+def test_the_folder_of_a_clip_s_class_comes_first(tmp_path):
+    touch(tmp_path, "a/x.mp4", "m/a/x.mp4", "m/b/x.mp4", "n/b/x.MP4")
+    wanted = [video("x", "a"), video("x", "b"), video("x", "c"), video("x", "c", "b"), video("x", "a", "b")]
+    assert found(tmp_path, *wanted) == ["a/x.mp4", "m/b/x.mp4", "a/x.mp4", "m/b/x.mp4", "a/x.mp4"]
+
+
+def test_a_local_file_changes_nothing_but_the_path(tmp_path):
+    touch(tmp_path, "x.mp4")
+    (clip,) = lists.with_local_files([video("x", "a")], tmp_path)
+    assert clip == replace(video("x", "a"), path="x.mp4")
+
+
+def test_a_media_folder_may_be_missing_unless_nothing_else_has_the_files(tmp_path):
+    assert found(tmp_path / "none", video("x", "a")) == [""]
+    with pytest.raises(UserError, match="none: the media folder is missing"):
+        list(lists.with_local_files([video("x", "a")], tmp_path / "none", required=True))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="file: the media folder is missing or no folder"):
+        found(tmp_path / "file", video("x", "a"))
+
+
+def test_memory_grows_with_the_files_and_not_with_the_rows(tmp_path):
+    touch(tmp_path, *(f"{number % 7}/f{number}.mp4" for number in range(300)))
+
+    def peak(rows: int) -> int:
+        tracemalloc.start()
+        clips = (video(f"f{number}", "a") for number in range(rows))
+        assert sum(bool(clip.path) for clip in lists.with_local_files(clips, tmp_path)) == min(rows, 300)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    assert peak(20_000) - peak(400) < 20_000

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrobust.data import availability, manifest, packing, store
+from avrobust.data import availability, locations, manifest, packing, store
 from avrobust.data.ffmpeg import ffmpeg_path
+from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form
 from avrobust.data.store import Store
@@ -56,9 +57,13 @@ def clips() -> list[Clip]:
     return made
 
 
+def located() -> list[tuple[Clip, Location]]:
+    return [(clip, locations.in_manifest(clip)) for clip in clips()]
+
+
 def pack(folder: Path, output: Path, failed_clips: str, processes: int) -> list[availability.Outcome]:
     with store.writing(output, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate) as shard:
-        return list(packing.pack(clips(), CLASSES, folder, FORM, failed_clips, processes, shard))
+        return list(packing.pack(located(), CLASSES, folder, FORM, failed_clips, processes, shard))
 
 
 def test_every_clip_gets_its_row_and_good_ones_are_packed(folder, tmp_path):
@@ -108,15 +113,40 @@ def run(folder: Path, output: Path, *arguments: str) -> subprocess.CompletedProc
 
 
 def test_the_program_packs_its_rows(folder, tmp_path):
-    made = run(folder, tmp_path, "--shard-index", "1", "--shard-size", "3")
+    made = run(folder, tmp_path, "--shard-index", "1", "--shards", "3")
     assert made.returncode == 0, made.stderr
-    assert [outcome.clip_id for outcome in availability.read(tmp_path / "part.csv")] == ["clip3", "clip4", "clip5"]
+    assert [outcome.clip_id for outcome in availability.read(tmp_path / "part.csv")] == ["clip2", "clip3", "clip4"]
     assert len(Store([tmp_path / "s.arrow"])) == 0  # all three are bad; the shard is valid
     header = "clip_id,split,labels,status,reason,frames,samples"
-    assert (tmp_path / "part.csv").read_text().splitlines()[:2] == [header, "clip3,train,tuba,media,unreadable,0,0"]
+    assert (tmp_path / "part.csv").read_text().splitlines()[::2] == [header, "clip3,train,tuba,media,unreadable,0,0"]
 
 
 def test_a_shard_past_the_end_is_refused(folder, tmp_path):
-    made = run(folder, tmp_path, "--shard-index", "3", "--shard-size", "3")
-    assert made.returncode == 1 and "has no row 9" in made.stderr.splitlines()[-1]
+    made = run(folder, tmp_path, "--shard-index", "3", "--shards", "3")
+    assert made.returncode == 1 and "shard 3 of 3" in made.stderr.splitlines()[-1]
     assert not (tmp_path / "s.arrow").exists() and not (tmp_path / "part.csv").exists()
+
+
+def test_clips_are_read_where_they_were_located(folder, tmp_path):
+    """A part of another file, a file that is there and unfit, and a clip that nobody has."""
+    where = {
+        "clip0": Location("clip0", "ok", "", "youtube", str(folder / "good.mp4"), 0.5, 1.75),
+        "clip1": Location("clip1", "ok", "", "archive", str(folder / "garbage.mp4")),
+        "clip2": Location("clip2", "gone", "private video"),
+        "clip3": Location("clip3", "ok", "", "archive", "nowhere.mp4"),
+    }
+    locations.write(tmp_path / "l.csv", where.values())
+    made = run(folder, tmp_path, "--shard-index", "0", "--shards", "2", "--locations", tmp_path / "l.csv")
+    assert made.returncode == 0, made.stderr
+    outcomes = list(availability.read(tmp_path / "part.csv"))
+    assert [(one.status, one.reason) for one in outcomes] == [
+        ("ok", ""), ("media", "unreadable"), ("gone", "private video"), ("pending", "no_file"),
+    ]  # fmt: skip
+    opened = Store([tmp_path / "s.arrow"])
+    assert opened.clip_ids == ["clip0"] and len(opened.audio(0)) == round(1.25 * 11025)
+
+
+def test_locations_of_other_clips_are_refused(folder, tmp_path):
+    locations.write(tmp_path / "l.csv", [Location("clip1", "pending", "no_file")])
+    made = run(folder, tmp_path, "--shard-index", "0", "--shards", "4", "--locations", tmp_path / "l.csv")
+    assert made.returncode == 1 and "l.csv: not the clips of this shard" in made.stderr.splitlines()[-1]

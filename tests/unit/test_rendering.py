@@ -161,7 +161,7 @@ def test_a_clip_depends_on_seed_and_dataset_but_not_on_the_other_clips(rendered,
 def test_a_failed_encoding_leaves_no_file_and_says_why(tmp_path):
     drawn = footage(DATASET, planned_clips(DATASET)[0])
     odd = replace(drawn, frames=drawn.frames[:, :, :-1])
-    with pytest.raises(UserError, match="clip.mp4 could not be written"):
+    with pytest.raises(UserError, match=r"clip\.mp4 could not be written"):
         encode(odd, tmp_path / "clip.mp4")
     assert names(tmp_path) == []
 

@@ -47,16 +47,16 @@ def test_a_plan_is_made_and_nothing_else(runs: Mapping[str, Run], name: str) -> 
 # Counted by hand from the paper's tables. Shards of 500 clips: 374, 405 and 420 rendered ones. Trained on each dataset:
 # concat, both unimodal nets, five defences, two controls, the localisation net; on MUSIC four more fusions. Attacked:
 # see CELLS in test_grid.py. Published: a CSV, a Markdown file and a stacked CSV of nine tables and ledgers, one more
-# CSV of the claims; three files of nine figures, one more of the three with embeddings.
+# CSV of the claims; three files of nine figures, one more of the three with embeddings; how many clips are there.
 DEMO = {
     "render": 3, "pack": 1 + 1 + 1, "availability": 3, "train": 3 * 11 + 4, "search": 3, "attack": 114,
     "localise": 3 * 2, "embed": 2, "table": 6, "sweep": 3, "heat_maps": 3, "localisation": 1, "tsne": 3, "claims": 1,
-    "choices": 1, "stack": 9, "publish": 9 * 3 + 1 + 9 * 3 + 3, "all": 1,
+    "choices": 1, "stack": 9, "attrition": 1, "publish": 9 * 3 + 1 + 9 * 3 + 3 + 1, "all": 1,
 }  # fmt: skip
-# Lists instead of rendering, ImageNet's weights, three seeds.
+# Lists instead of rendering, two datasets from archives, ImageNet's weights, three seeds.
 PAPER = {name: count for name, count in DEMO.items() if name != "render"} | {
-    "manifest_of_lists": 3, "imagenet_weights": 1, "pack": 2 + 32 + 9, "train": 3 * 37, "attack": 3 * 114,
-    "localise": 3 * 6, "embed": 3 * 2,
+    "manifest_of_lists": 3, "archive": 2, "fetch": 2 + 32 + 9, "imagenet_weights": 1, "pack": 2 + 32 + 9,
+    "train": 3 * 37, "attack": 3 * 114, "localise": 3 * 6, "embed": 3 * 2,
 }  # fmt: skip
 
 

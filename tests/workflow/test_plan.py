@@ -328,12 +328,13 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
     tables = ("table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "localisation", "claims", "choices")
     figures = ("figure1", "figure3", "figure4", "figure5", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6")
     wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
-    wanted |= {f"paper_tables/{name}.csv" for name in tables} | {"paper_tables/tian2021/claims_tests.csv"}
+    wanted |= {f"paper_tables/{name}.csv" for name in (*tables, "availability")}
+    wanted |= {"paper_tables/tian2021/claims_tests.csv"}
     wanted |= {f"paper_tables/tian2021/{name}.{suffix}" for name in figures for suffix in ("csv", "svg", "png")}
     wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
     targets = demo.targets(["tian2021"])
     assert set(targets) == wanted
-    assert len(targets) == len(wanted) == 9 * 3 + 1 + 9 * 3 + 3
+    assert len(targets) == len(wanted) == 9 * 3 + 1 + 9 * 3 + 3 + 1
     assert all(re.fullmatch(demo.published_items, path.removeprefix("paper_tables/")) for path in targets)
     assert demo.targets(["li2022"]) == []
 

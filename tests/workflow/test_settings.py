@@ -32,12 +32,12 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
     "unknown key": (
         edit("config.yaml", "\ndevice: auto", "\ndevise: auto\ndevice: auto"),
         (),
-        ("config.yaml", "devise", "auto", "datasets, device, failed_clips"),
+        ("config.yaml", "devise", "auto", "datasets, device, download, failed_clips"),
     ),
     "misspelt dataset": (
         nothing,
         ("datasets={musik: {source: local}}",),
-        ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, music"),
+        ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, kinetics_sounds_31"),
     ),
     "negative width of a memory": (
         edit(PAPER, "columns: 1024", "columns: -1024"),
@@ -191,14 +191,16 @@ def inside(whole: dict, path: tuple[str, ...]) -> dict:
     unknown=st.dictionaries(KEYS, VALUES, min_size=1, max_size=3),
 )
 def test_unknown_keys_of_the_configuration_are_refused(path: tuple[str, ...], unknown: dict) -> None:
-    music = {"source": "render", "table": "", "folder": "", "classes": "table"}
+    music = {
+        "source": "render", "table": "", "folder": "", "classes": "table", "sources": ["local"], "lists": {},
+        "archive": {"zip": ""}, "options": {},
+    }  # fmt: skip
     config = configuration(unedited(), datasets={"music": music})
     place = inside(config, path)
     known = set(place)
     unknown = {name: value for name, value in unknown.items() if name not in known}
     place.update(unknown)
     if not unknown:
-        load_settings(unedited(), config)
         return
     message = refusal(unedited(), config)
     assert message.startswith("config.yaml: ")
@@ -210,7 +212,7 @@ LEVELS = [
     *(("workflow/scales/demo.yaml", path) for path in (
         (), ("render",), ("render", "clips", "music"), ("training",), ("threads",), ("memory_mb",), ("minutes",),
     )),
-    *(("workflow/datasets/ave.yaml", path) for path in ((), ("lists",))),
+    *(("workflow/datasets/kinetics_sounds_31.yaml", path) for path in ((), ("archive",), ("lists", "train"))),
     *((PAPER, path) for path in (
         (), ("variants", "film"), ("artefacts", "figure3"), ("attacks", "fgsm_ce"), ("window",), ("evaluation",),
     )),

@@ -74,9 +74,47 @@ class Plan:
         """The user's own list of clips."""
         return self.settings.datasets[wildcards.dataset]["table"]
 
-    def released_list(self, split: str) -> Callable[[Wildcards], str]:
-        """The released list of a split."""
-        return lambda wildcards: self.settings.datasets[wildcards.dataset]["lists"][split]
+    def lists(self, wildcards: Wildcards) -> list[str]:
+        """The published lists of a dataset, in the order of their names; those with an address are downloaded."""
+        return list(self._list_files(wildcards.dataset).values())
+
+    def class_index(self, wildcards: Wildcards) -> list[str]:
+        """The file that names the classes, of datasets with too many to write down."""
+        facts = self.settings.datasets[wildcards.dataset]
+        return [facts["class_index"]] if "class_index" in facts else []
+
+    def archive(self, wildcards: Wildcards) -> list[str]:
+        """What was kept of the archive that a dataset may come from."""
+        facts = self.settings.datasets[wildcards.dataset]
+        return [f"{self.results}/data/{wildcards.dataset}/archive.csv"] if "archive" in facts["sources"] else []
+
+    def fetched_folder(self, wildcards: Wildcards) -> str:
+        """Where the videos of a dataset that were brought here lie; datasets of the same videos share it."""
+        return f"results/media/{self.settings.datasets[wildcards.dataset]['media']}"
+
+    def archive_state(self, wildcards: Wildcards) -> str:
+        """The journal of the parts of an archive that were read, for all datasets of the same videos."""
+        return f"{self.fetched_folder(wildcards)}.archive.jsonl"
+
+    def shard_locations(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard are; nothing where the manifest says it."""
+        if self.settings.datasets[wildcards.dataset]["source"] != "lists":
+            return []
+        return [f"{self.results}/data/{wildcards.dataset}/locations/{wildcards.shard}.csv"]
+
+    @cached_property
+    def paper_datasets(self) -> list[str]:
+        """The datasets of all papers."""
+        return list(dict.fromkeys(name for paper in self.settings.papers.values() for name in paper["datasets"]))
+
+    def paper_data(self, name: str) -> list[str]:
+        """The file of this name of every dataset of the papers, in the order of `paper_datasets`."""
+        return [f"{self.results}/data/{dataset}/{name}" for dataset in self.paper_datasets]
+
+    @property
+    def data_targets(self) -> list[str]:
+        """All that `snakemake data` makes: every dataset, packed."""
+        return [f"{self.results}/data/{name}/availability.csv" for name in self.settings.datasets]
 
     def shards(self, wildcards: Wildcards) -> list[str]:
         """All shards of a dataset."""
@@ -160,7 +198,7 @@ class Plan:
             if paper in wanted:
                 files += [f"paper_tables/{paper}/{name}{suffix}" for suffix in PUBLISHED[artefact.kind]]
                 files += [f"paper_tables/{name}.csv"] if artefact.kind in STACKED else []
-        return list(dict.fromkeys(files))
+        return list(dict.fromkeys([*files, "paper_tables/availability.csv"])) if files else []
 
     # Wildcards
 
@@ -180,6 +218,7 @@ class Plan:
             "attack": _one_of(attack for keys in self.grid.conditions.values() for _, _, attack in keys),
             "seed": r"\d+",
             "shard": r"\d{4}",
+            "list": _one_of(self._downloads),
         }
 
     def artefacts_of(self, *kinds: str) -> str:
@@ -208,10 +247,46 @@ class Plan:
         return self.settings.datasets[wildcards.dataset]["classes"]
 
     def class_options(self, wildcards: Wildcards) -> list[str]:
-        """How the manifest of a user's own clips gets its class names: from the dataset, or from the table."""
-        if self.settings.datasets[wildcards.dataset]["class_names_from"] == "table":
+        """Where a manifest gets its class names: from the dataset, a file of it, or the user's table."""
+        facts = self.settings.datasets[wildcards.dataset]
+        if facts["class_names_from"] == "table":
             return ["--classes-from-table"]
+        if "class_index" in facts:
+            return ["--class-index", facts["class_index"]]
         return ["--classes", *self.classes(wildcards)]
+
+    def list_options(self, wildcards: Wildcards) -> list[str]:
+        """The protocol of a dataset, with its lists by name and its options as JSON."""
+        facts = self.settings.datasets[wildcards.dataset]
+        lists = [f"{name}={path}" for name, path in self._list_files(wildcards.dataset).items()]
+        return ["--protocol", facts["protocol"], "--list", *lists, f"--options={canonical(facts['options'])}"]
+
+    def list_source(self, wildcards: Wildcards) -> list[str]:
+        """The address of a list, and what is known of its content."""
+        facts = self._downloads[wildcards.list]
+        known = {"sha256": "--sha256", "git_blob": "--git-blob"}
+        return [f"--url={facts['url']}", *(f"{flag}={facts[key]}" for key, flag in known.items() if key in facts)]
+
+    def archive_options(self, wildcards: Wildcards) -> list[str]:
+        """The parts of an archive."""
+        kinds = {"parts": "--parts", "part_lists": "--part-list", "zip": "--zip"}
+        ((kind, places),) = self.settings.datasets[wildcards.dataset]["archive"].items()
+        return [kinds[kind], *([places] if kind == "zip" else places)]
+
+    def fetch_options(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard are looked for, and how the web is asked for them."""
+        facts, download = self.settings.datasets[wildcards.dataset], self.settings.config["download"]
+        return [
+            f"--shards={self.shard_count(wildcards)}",
+            *("--sources", *facts["sources"]),
+            *(["--spans-needed"] if "clip_seconds" in facts else []),
+            *(f"--archive={path}" for path in self.archive(wildcards)),
+            f"--web={canonical(download['web'])}",
+        ]
+
+    def location_options(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard were located."""
+        return [f"--locations={path}" for path in self.shard_locations(wildcards)]
 
     def render_options(self, wildcards: Wildcards) -> list[str]:
         """How many clips of which size are rendered."""
@@ -260,6 +335,10 @@ class Plan:
             *self._evaluation(paper, wildcards.dataset),
         ]
 
+    def shard_count(self, wildcards: Wildcards) -> int:
+        """Into how many shards a dataset is cut."""
+        return self._shards(wildcards.dataset)
+
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
         scale = self.settings.scale
@@ -268,7 +347,7 @@ class Plan:
         return [
             *stated_rate,
             f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
-            f"--shard-size={scale['shard_size']}",
+            f"--shards={self.shard_count(wildcards)}",
             f"--frame-rate={scale['frame_rate']}",
             f"--short-side={scale['short_side']}",
             f"--minimum-frames={scale['minimum_frames']}",
@@ -350,6 +429,10 @@ class Plan:
         """Time limit of a search in minutes: each candidate is trained as a net is."""
         return attempt * self.settings.scale["minutes"]["train"] * len(self.variant(wildcards).search)
 
+    def download(self, limit: str) -> str:
+        """What config.yaml says of downloads. Not a parameter but a resource: another limit makes nothing anew."""
+        return str(self.settings.config["download"][limit])
+
     @property
     def gpus(self) -> int:
         """GPUs of a job that trains or attacks."""
@@ -414,19 +497,40 @@ class Plan:
         return render
 
     def _numbered(self, dataset: str, folder: str, suffix: str) -> list[str]:
-        count = ceil(self.clips(dataset) / self.settings.scale["shard_size"])
+        count = self._shards(dataset)
         return [f"{self.results}/data/{dataset}/{folder}/{number:04d}.{suffix}" for number in range(count)]
+
+    def _shards(self, dataset: str) -> int:
+        return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
     def clips(self, dataset: str) -> int:
         """How many clips a dataset's manifest will have; known before anything is made."""
         return self._clips[dataset]
+
+    def _list_files(self, dataset: str) -> dict[str, str]:
+        facts = self.settings.datasets[dataset]
+        return {
+            name: f"results/lists/{_list_name(facts, of['url'])}" if isinstance(of, Mapping) else of
+            for name, of in sorted(facts["lists"].items())
+        }
+
+    @cached_property
+    def _downloads(self) -> dict[str, Mapping]:
+        """File name -> what is known of a list that is downloaded."""
+        found: dict[str, Mapping] = {}
+        for name, facts in self.settings.datasets.items():
+            for of in facts["lists"].values():
+                if isinstance(of, Mapping) and found.setdefault(_list_name(facts, of["url"]), of) != of:
+                    raise SettingsError(f"dataset {name}: {of['url']} has the name of another list of its media")
+        return found
 
     def _count_clips(self, dataset: str) -> int:
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
             return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
         if facts["source"] == "lists":
-            return sum(count_rows(self.settings.root / path) for path in facts["lists"].values())
+            splits = ("train", "val", "test")
+            return facts.get("clips") or sum(count_rows(self.settings.root / facts["lists"][name]) for name in splits)
         return count_rows(Path(facts["table"])) - 1  # its header
 
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
@@ -434,6 +538,9 @@ class Plan:
             return self._variant_entries(wildcards.variant, wildcards.dataset)
         if part == "attack":
             return self._attack_entries(wildcards.attack, wildcards.dataset)
+        if part == "protocol":
+            protocol = self.settings.datasets[wildcards.dataset]["protocol"]
+            return [self._registered("data/protocols", "PROTOCOLS", protocol)]
         judged = self._resolved(self.grid.variants[wildcards.variant][0], part, wildcards.dataset)
         return self._attack_entries(judged["attack"], wildcards.dataset)
 
@@ -477,6 +584,10 @@ class Plan:
         for keys in self.grid.conditions.values():
             for dataset, _, attack in keys:
                 self._attack_entries(attack, dataset)
+
+
+def _list_name(facts: Mapping, url: str) -> str:
+    return f"{facts['media']}_{url.rpartition('/')[2]}"
 
 
 def canonical(value: object) -> str:

@@ -56,25 +56,55 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         choices.check(papers[name], f"workflow/papers/{name}.yaml: ")
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
     datasets = {}
-    for name in dict.fromkeys(name for paper in papers.values() for name in paper["datasets"]):
+    of_papers = {name: paper for paper, facts in reversed(papers.items()) for name in facts["datasets"]}
+    for name in of_papers:
         known_name(name, known["datasets"], "datasets of a paper")
+    for name in known["datasets"]:
         facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
-        given = dict(config["datasets"].get(name, {}))
-        unused = sorted({"table", "classes"} & set(given))
-        if unused and given.get("source") != "local":
-            raise SettingsError(f"config.yaml: datasets.{name}: {', '.join(unused)} needs `source: local`")
-        class_names_from = given.pop("classes", "dataset")
-        datasets[name] = {
-            "source": scale["source"],
-            "folder": f"data/{name}",
-            **facts,
-            "class_names_from": class_names_from,
-            **given,
-        }
-        if datasets[name]["source"] == "local" and "table" not in given:
-            raise SettingsError(f"config.yaml: datasets.{name}: source local needs `table`, a CSV of clips")
+        if ("classes" in facts) == ("class_index" in facts):
+            raise SettingsError(f"workflow/datasets/{name}.yaml: either classes or class_index must be given")
+        if name in of_papers or name in config["datasets"] or _is_made(facts, scale):
+            taken = chosen.get(of_papers.get(name), {})
+            datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken)
     return Settings(root, config, scale, datasets, papers, chosen)
+
+
+def _is_made(facts: Mapping, scale: Mapping) -> bool:
+    """Whether a dataset that no paper of config.yaml uses is made all the same, for `snakemake data`."""
+    return scale["source"] == "lists" and not facts.get("optional", False)
+
+
+def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: Mapping[str, str]) -> dict:
+    """Return what is known of a dataset: its own file, what config.yaml says of it, what a paper's choices say."""
+    where = f"config.yaml: datasets.{name}"
+    source = given.get("source", scale["source"])
+    unused = sorted(
+        {key for key in given if key in ("table", "classes") and source != "local"}
+        | {key for key in given if key in ("sources", "lists", "archive", "options") and source != "lists"}
+    )
+    if unused:
+        needed = "local" if unused[-1] in ("table", "classes") else "lists"
+        raise SettingsError(f"{where}: {', '.join(unused)} needs `source: {needed}`")
+    if source == "local" and "table" not in given:
+        raise SettingsError(f"{where}: source local needs `table`, a CSV of clips")
+    for key in given.get("lists", {}):
+        known_name(key, sorted(facts["lists"]), f"{where}.lists")
+    # A choice of a paper that is not made leaves the protocol's own default, which is the released behaviour.
+    options = {
+        key: choices.resolve(value, chosen, name)
+        for key, value in facts.get("options", {}).items()
+        if chosen or not isinstance(value, Mapping)
+    }
+    return {
+        "folder": f"data/{name}",
+        **facts,
+        "source": source,
+        "class_names_from": given.get("classes", "dataset"),
+        **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},
+        "lists": {**facts["lists"], **given.get("lists", {})},
+        "options": {**options, **given.get("options", {})},
+    }
 
 
 def names(folder: Path) -> list[str]:

@@ -26,12 +26,31 @@ rule render:
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
+rule published_list:
+    """Download a list of clips and write down what came; runs where the network is."""
+    output:
+        list="results/lists/{list}",
+        provenance="results/lists/{list}.json",
+    log:
+        "results/lists/{list}.log",
+    benchmark:
+        "results/lists/{list}.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        source=plan.list_source,
+        code=plan.code("download.py"),
+    shell:
+        "python scripts/download.py {params.source:q} --output {output.list:q} --provenance {output.provenance:q}"
+        " 2> {log:q}"
+
+
 rule manifest_of_lists:
-    """Make a dataset's manifest from the released lists; media are looked for in a folder of the user's."""
+    """Make a dataset's manifest from its published lists; media are looked for in a folder of the user's."""
     input:
-        train=plan.released_list("train"),
-        val=plan.released_list("val"),
-        test=plan.released_list("test"),
+        lists=plan.lists,
+        class_index=plan.class_index,
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
@@ -45,12 +64,12 @@ rule manifest_of_lists:
     conda:
         "../../envs/environment.yaml"
     params:
-        classes=plan.classes,
+        lists=plan.list_options,
+        classes=plan.class_options,
         media=plan.media_folder,
-        code=plan.code("manifest.py"),
+        code=plan.code("manifest.py", "protocol"),
     shell:
-        "python scripts/manifest.py lists --train {input.train:q} --val {input.val:q} --test {input.test:q}"
-        " --classes {params.classes:q} --folder {params.media:q}"
+        "python scripts/manifest.py protocol {params.lists:q} {params.classes:q} --folder {params.media:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
@@ -79,11 +98,70 @@ rule manifest_of_table:
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
+rule archive:
+    """Read an official archive part by part and keep the wanted clips; runs where the network is."""
+    input:
+        manifest="results/{scale}/data/{dataset}/manifest.csv",
+    output:
+        kept="results/{scale}/data/{dataset}/archive.csv",
+    log:
+        "results/{scale}/logs/{dataset}/archive.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/archive.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        keep_free_gb=plan.download("keep_free_gb"),
+        connections=plan.download("connections"),
+    params:
+        options=plan.archive_options,
+        folder=plan.fetched_folder,
+        state=plan.archive_state,
+        code=plan.code("archive.py"),
+    shell:
+        "python scripts/archive.py {params.options:q} --manifest {input.manifest:q} --folder {params.folder:q}"
+        " --keep-free-gb {resources.keep_free_gb:q} --connections {resources.connections:q}"
+        " --state {params.state:q} --output {output.kept:q} 2> {log:q}"
+
+
+rule fetch:
+    """Find each clip of a shard in its sources, fetching what only the web has; runs where the network is."""
+    input:
+        manifest="results/{scale}/data/{dataset}/manifest.csv",
+        archive=plan.archive,
+    output:
+        locations="results/{scale}/data/{dataset}/locations/{shard}.csv",
+    log:
+        "results/{scale}/logs/{dataset}/fetch_{shard}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/fetch_{shard}.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        videos_per_hour=plan.download("videos_per_hour"),
+        keep_free_gb=plan.download("keep_free_gb"),
+        retry=plan.download("retry"),
+    params:
+        options=plan.fetch_options,
+        media=plan.media_folder,
+        folder=plan.fetched_folder,
+        state="results/{scale}/data/{dataset}/locations/{shard}.jsonl",
+        code=plan.code("fetch.py"),
+    shell:
+        "python scripts/fetch.py {params.options:q} --manifest {input.manifest:q} --shard-index {wildcards.shard}"
+        " --media-folder {params.media:q} --folder {params.folder:q}"
+        " --videos-per-hour {resources.videos_per_hour:q} --keep-free-gb {resources.keep_free_gb:q}"
+        " --retry {resources.retry:q} --state {params.state:q} --locations {output.locations:q} 2> {log:q}"
+
+
 rule pack:
     """Decode a few hundred clips into one shard for random access, and say what became of each of them."""
     input:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
+        locations=plan.shard_locations,
     output:
         shard="results/{scale}/data/{dataset}/shards/{shard}.arrow",
         report="results/{scale}/data/{dataset}/shards/{shard}.csv",
@@ -100,10 +178,11 @@ rule pack:
     params:
         media=plan.media_folder,
         options=plan.pack_options,
+        locations=plan.location_options,
         code=plan.code("pack.py"),
     shell:
         "python scripts/pack.py --manifest {input.manifest:q} --class-list {input.classes:q}"
-        " --media-folder {params.media:q} --shard-index {wildcards.shard} {params.options:q}"
+        " --media-folder {params.media:q} --shard-index {wildcards.shard} {params.options:q} {params.locations:q}"
         " --processes {threads} --shard {output.shard:q} --availability {output.report:q} 2> {log:q}"
 
 
@@ -127,3 +206,25 @@ rule availability:
     shell:
         "python scripts/availability.py --parts {input.reports:q} --manifest {input.manifest:q}"
         " --minimum-share {params.minimum_share} --output {output.availability:q} 2> {log:q}"
+
+
+rule attrition:
+    """Count by class and split how many clips of the papers' datasets are there, and what became of the others."""
+    input:
+        classes=plan.paper_data("classes.txt"),
+        availability=plan.paper_data("availability.csv"),
+    output:
+        table="results/{scale}/tables/availability.csv",
+    log:
+        "results/{scale}/logs/attrition.log",
+    benchmark:
+        "results/{scale}/benchmarks/attrition.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        datasets=plan.paper_datasets,
+        code=plan.code("attrition.py"),
+    shell:
+        "python scripts/attrition.py --scale {wildcards.scale} --datasets {params.datasets:q}"
+        " --class-lists {input.classes:q} --availability {input.availability:q} --output {output.table:q} 2> {log:q}"

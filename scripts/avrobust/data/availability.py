@@ -13,8 +13,17 @@ from avrobust.program import UserError
 
 COLUMNS = ("clip_id", "split", "labels", "status", "reason", "frames", "samples")
 
-# `ok`: packed. `media`: the file is there and unfit. `pending`: there is no file yet.
-STATUSES = ("ok", "media", "pending")
+# `ok`: packed. `gone`, `geo`, `age`: the web site does not give it, to this country, or without an account. `media`:
+# the file is there and unfit. `pending`: there is no file yet, and there may be one later.
+STATUSES = ("ok", "gone", "geo", "age", "media", "pending")
+
+# A message names so many reasons, the most frequent first.
+NAMED_REASONS = 6
+
+CURE = (
+    "lower minimum_share, or add files and look for them again: "
+    "snakemake --forcerun manifest_of_lists manifest_of_table fetch pack -- data"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,21 @@ def joined(parts: Iterable[str | Path], clips: Iterable[Clip]) -> Iterator[Outco
         raise UserError(f"{name}: more clips than in the manifest; delete it or pack the shard again")
 
 
+def check_shards(parts: Iterable[str | Path], minimum_share: float) -> None:
+    """Raise UserError if a shard has a smaller share of ok clips than that; the message names the worst."""
+    shares = []
+    for part in parts:
+        statuses = [outcome.status for outcome in read(part)]
+        shares.append((statuses.count("ok") / len(statuses), str(part), statuses.count("ok"), len(statuses)))
+    low = sorted(share for share in shares if share[0] < minimum_share)
+    if low:
+        _, part, ok, clips = low[0]
+        raise UserError(
+            f"{len(low)} of {len(shares)} shards have too few clips, at least {minimum_share:g} of each are needed; "
+            f"the worst is {part}, {ok} of {clips}, which says what is wrong with the others; {CURE}"
+        )
+
+
 class Tally:
     """Counts outcomes while they pass, and judges them."""
 
@@ -129,11 +153,9 @@ class Tally:
             wanted = sum(self.counts[split, status] for status in STATUSES)
             ok = self.counts[split, "ok"]
             if not ok or ok < minimum_share * wanted:
-                why = ", ".join(
-                    f"{count} {status} {reason}"
-                    for (of, status, reason), count in self.reasons.most_common()
-                    if of == split
-                )
+                reasons = [(rest, count) for (of, *rest), count in self.reasons.most_common() if of == split]
+                why = ", ".join(f"{count} {status} {reason}" for (status, reason), count in reasons[:NAMED_REASONS])
+                why += ", ..." if len(reasons) > NAMED_REASONS else ""
                 problems.append(f"{split} has {ok} of {wanted} clips ({why or 'none wanted'})")
         silent = sorted(set(self.train_classes) - set(self.train_classes_ok))
         if silent:
@@ -141,6 +163,5 @@ class Tally:
         if problems:
             raise UserError(
                 f"too few clips, at least {minimum_share:g} of each split and one of each class are needed: "
-                f"{'; '.join(problems)}. The parts say which; lower the minimum share, or add files and read them "
-                "again: snakemake --forcerun manifest_of_lists manifest_of_table pack -- all"
+                f"{'; '.join(problems)}. The parts say which; {CURE}"
             )

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from avrobust.files import replacing, write_text
@@ -19,9 +20,10 @@ LABEL_SEPARATOR = "|"
 class Clip:
     """One labelled span of one video.
 
-    `start` and `end` are seconds of the source file (both None: the whole file). `labels` are class names,
-    at least one. `path` is absolute or relative to the media folder, empty if no file is known. `box` is the
-    sounding region (x0, y0, x1, y1) as fractions of width and height.
+    `start` and `end` are seconds of the source video (both None: the whole video, or not known). `labels` are class
+    names, at least one. `path` is absolute or relative to the media folder, empty if no file is known. A file found for
+    a published list is the cut clip; in a user's own table the file is the video. `box`
+    is the sounding region (x0, y0, x1, y1) as fractions of width and height.
     """
 
     clip_id: str
@@ -47,7 +49,10 @@ def write(path: str | Path, clips: Iterable[Clip]) -> int:
             labels = LABEL_SEPARATOR.join(clip.labels)
             box = " ".join(map(repr, clip.box)) if clip.box else ""
             origin = (clip.split, clip.source, clip.list, clip.path)
-            writer.writerow((clip.clip_id, clip.video_id, start, end, labels, *origin, box))
+            row = (clip.clip_id, clip.video_id, start, end, labels, *origin, box)
+            if any("\n" in cell or "\r" in cell for cell in row):
+                raise UserError(f"clip {clip.clip_id!r} ({clip.list}): a line break in a name; take it out")
+            writer.writerow(row)
     return count
 
 
@@ -58,21 +63,37 @@ def read(path: str | Path, classes: Iterable[str] | None = None) -> Iterator[Cli
     """
     classes = None if classes is None else frozenset(classes)
     for where, row in rows(path, COLUMNS):
-        if not row["clip_id"]:
-            raise UserError(f"{where}: clip_id is empty")
-        start, end = span(where, row["start"], row["end"])
-        yield Clip(
-            clip_id=row["clip_id"],
-            video_id=row["video_id"],
-            start=start,
-            end=end,
-            labels=labels(where, row["labels"], classes),
-            split=split(where, row["split"]),
-            source=row["source"],
-            list=row["list"],
-            path=inner_path(where, row["path"]),
-            box=_box(where, row["box"]),
-        )
+        yield _clip(where, row, classes)
+
+
+def shard(path: str | Path, classes: Iterable[str] | None, index: int, shards: int) -> list[Clip]:
+    """Return the clips of shard `index` (from 0) of `shards`, which differ by at most one clip in size.
+
+    The lines before it are skipped unread: in a manifest a row is a line. Raises UserError as `read` does.
+    """
+    classes = None if classes is None else frozenset(classes)
+    with readable(path), Path(path).open("rb") as file:
+        count = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
+    first, last = index * count // shards, (index + 1) * count // shards
+    return [_clip(where, row, classes) for where, row in rows(path, COLUMNS, first, last)]
+
+
+def _clip(where: str, row: dict[str, str], classes: frozenset[str] | None) -> Clip:
+    if not row["clip_id"]:
+        raise UserError(f"{where}: clip_id is empty")
+    start, end = span(where, row["start"], row["end"])
+    return Clip(
+        clip_id=row["clip_id"],
+        video_id=row["video_id"],
+        start=start,
+        end=end,
+        labels=labels(where, row["labels"], classes),
+        split=split(where, row["split"]),
+        source=row["source"],
+        list=row["list"],
+        path=inner_path(where, row["path"]),
+        box=_box(where, row["box"]),
+    )
 
 
 def clips_seen_in_training(path: str | Path) -> set[str]:
@@ -114,19 +135,22 @@ def checked_classes(where: str, classes: Iterable[str]) -> tuple[str, ...]:
     return classes
 
 
-def rows(path: str | Path, columns: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def rows(
+    path: str | Path, columns: Iterable[str], first: int = 0, last: int | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield (place for messages, row) of a CSV file; rows count as in a spreadsheet, the header is 1.
+
+    `first` and `last` take lines [first, last) after the header, for a file of which each row is a line.
 
     Raises UserError if the file is missing, not UTF-8, not CSV, lacks a column, or a row has another length.
     """
     with readable(path), Path(path).open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, None) or []
+        header = next(csv.reader(file), None) or []
         missing = [column for column in columns if column not in header]
         if missing:
             found = ", ".join(header) or "nothing"
             raise UserError(f"{path}, row 1: no column {', '.join(missing)}; the header is: {found}")
-        for number, cells in enumerate(reader, start=2):
+        for number, cells in enumerate(csv.reader(islice(file, first, last)), start=first + 2):
             if not cells:
                 continue
             where = f"{path}, row {number}"

@@ -65,6 +65,9 @@ class Media:
     faults: tuple[str, ...]
 
 
+NOTHING = Media([], (0, 0), np.zeros(0, np.int16), ())
+
+
 def blank(form: Form) -> Media:
     """The stand-in for a clip that failed: `minimum_frames` frames of ImageNet's mean colour, as much silence.
 

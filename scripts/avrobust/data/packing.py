@@ -7,6 +7,7 @@ from pathlib import Path
 
 from avrobust.data import media
 from avrobust.data.availability import Outcome
+from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form, Media
 from avrobust.data.store import PackedClip, ShardWriter
@@ -18,7 +19,7 @@ FAILED_CLIPS = ("drop", "zero_fill")
 
 
 def pack(
-    clips: Iterable[Clip],
+    clips: Iterable[tuple[Clip, Location]],
     classes: Iterable[str],
     media_folder: str | Path,
     form: Form,
@@ -26,24 +27,18 @@ def pack(
     processes: int,
     shard: ShardWriter,
 ) -> Iterator[Outcome]:
-    """Decode each clip, add it to the shard, and yield what came of it, in the order of `clips`.
+    """Decode each clip where it was located, add it to the shard, and yield what came of it, in the order of `clips`.
 
     A clip whose file is missing, broken or unfit is an outcome, not an error. Raises UserError if a file
     kills the decoding process, and names the files it may have been.
     """
     number = {name: index for index, name in enumerate(classes)}
-    for clip, made in in_order(partial(_decoded, Path(media_folder), form), clips, processes):
-        ok = not made.faults
-        status = "ok" if ok else "pending" if made.faults == ("no_file",) else "media"
-        yield Outcome(
-            clip.clip_id,
-            clip.split,
-            clip.labels,
-            status,
-            "+".join(made.faults),
-            len(made.frames),
-            len(made.audio),
-        )
+    for (clip, location), made in in_order(partial(_decoded, Path(media_folder), form), clips, processes):
+        status, reason = location.status, location.reason
+        if made.faults:
+            status, reason = "pending" if made.faults == ("no_file",) else "media", "+".join(made.faults)
+        ok = status == "ok"
+        yield Outcome(clip.clip_id, clip.split, clip.labels, status, reason, len(made.frames), len(made.audio))
         if not ok and failed_clips == "drop":
             continue
         kept = made if ok else media.blank(form)
@@ -63,9 +58,11 @@ def pack(
         )
 
 
-def _decoded(folder: Path, form: Form, clip: Clip) -> Media:
-    # An empty path is no file; joined to the folder it would be the folder, which is none either.
-    made = media.read(folder / clip.path, clip.start, clip.end, form)
+def _decoded(folder: Path, form: Form, located: tuple[Clip, Location]) -> Media:
+    _, location = located
+    if location.status != "ok":
+        return media.NOTHING
+    made = media.read(folder / location.path, location.start, location.end, form)
     # PyAV leaves a frame in a cycle of references, and Python, which sees a small object, is in no hurry.
     gc.collect()
     return made

@@ -1,0 +1,104 @@
+"""Keep the wanted clips of archives that are far too large to keep: tar parts, read while they arrive, or a zip.
+
+Killed at any point, the same command goes on with the parts that were not read to their end.
+"""
+
+import argparse
+import logging
+import time
+from collections import Counter
+from pathlib import Path
+
+from avrobust.data import archives, journal
+from avrobust.data.archives import FAILED, MISSING, Outcome, Reading, Search
+from avrobust.program import UserError, progress, run
+
+log = logging.getLogger("archive")
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's values."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--manifest", type=Path, required=True, help="its clips without a file are wanted")
+    parser.add_argument("--folder", type=Path, required=True, help="where kept files go, as <video id>.<suffix>")
+    parser.add_argument(
+        "--state", type=Path, required=True, help="journal of the parts that were read; survives a kill"
+    )
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--parts", nargs="+", metavar="ADDRESS", help="tar files, gzipped or not: paths or https://")
+    place.add_argument("--part-list", nargs="+", metavar="ADDRESS", help="texts that name a tar file a line")
+    place.add_argument("--zip", metavar="ADDRESS", help="a path, or an address, also of Google Drive")
+    parser.add_argument("--keep-free-gb", type=float, default=10.0, help="stop before less is free on the disk")
+    parser.add_argument("--connections", type=positive, default=4, help="parts that are read at the same time")
+    parser.add_argument("--tries", type=positive, default=5, help="of a part that breaks off, from its beginning")
+    parser.add_argument(
+        "--wait", type=float, default=2.0, help="seconds before the second try; each later wait is twice as long"
+    )
+    parser.add_argument("--allow-http", action="store_true", help="take archives that come without encryption")
+    parser.add_argument("--output", type=Path, required=True, help="CSV: video_id,file,bytes,sha256,part")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the program."""
+    given = arguments()
+    # Datasets of the same videos share the journal: the second one to come reads only what the first had no use for.
+    with journal.alone(given.state):
+        _keep_wanted(given)
+
+
+def _keep_wanted(given: argparse.Namespace) -> None:
+    reading = Reading(round(given.keep_free_gb * 1e9), given.tries, given.wait, given.allow_http)
+    search = Search(archives.wanted_videos(given.manifest), given.folder, given.state)
+    outcomes = _outcomes(given, search, reading)
+    missing = [one.part for one in outcomes if one.status == MISSING]
+    failed = [one.part for one in outcomes if one.status == FAILED]
+    if failed and not search.complete():
+        raise UserError(
+            f"{len(failed)} of {len(outcomes)} parts could not be read: {' '.join(failed)}; run the same command "
+            "again: it goes on with these only"
+        )
+    if missing and len(missing) == len(outcomes) and not search.found:
+        raise UserError(f"the server has none of the {len(missing)} parts, for one {missing[0]}; check the address")
+    archives.write(given.output, search.found.values())
+    lost = len(search.wanted) - len(search.found)
+    log.info(
+        "%d of %d wanted videos are there, %d in no part that was read", len(search.found), len(search.wanted), lost
+    )
+
+
+def _outcomes(given: argparse.Namespace, search: Search, reading: Reading) -> list[Outcome]:
+    if search.complete():
+        log.info("all wanted videos are there, no part is read")
+        return []
+    if given.zip:
+        return [archives.read_zip(address, search, reading) for address in search.unread([given.zip])]
+    lists = [archives.part_list(address, reading) for address in given.part_list or ()]
+    addresses = list(dict.fromkeys(given.parts or [address for of_list in lists for address in of_list]))
+    if not addresses:
+        raise UserError(f"{' '.join(given.part_list)}: no part is named there")
+    unread = search.unread(addresses)
+    log.info("%d of %d parts are to be read", len(unread), len(addresses))
+    began = time.monotonic()
+
+    def told() -> str:
+        rate = search.bytes / 1e6 / max(time.monotonic() - began, 1e-3)
+        return f"{rate:.1f} MB/s, {len(search.found)} of {len(search.wanted)} found"
+
+    made = archives.read_parts(unread, search, reading, given.connections)
+    outcomes = list(progress(made, label="reading", unit="parts", total=len(unread), note=told))
+    counts = Counter(one.status for one in outcomes)
+    log.info("%s", ", ".join(f"{count} parts {status}" for status, count in sorted(counts.items())))
+    return outcomes
+
+
+def positive(text: str) -> int:
+    """`type=` of an argument that is an integer above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1")
+    return value
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,225 @@
+"""The clips of a shard from their sources in the configured order: a folder, an archive, the web.
+
+What came of each video of the web is written to a journal at once, so that a later run asks only for what is missing.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+from avrobust.data import journal
+from avrobust.data.locations import Location
+from avrobust.data.manifest import Clip
+from avrobust.data.rate import Budget
+from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT
+from avrobust.data.web_video import Refused, WebVideos, fetch
+from avrobust.program import UserError
+
+log = logging.getLogger(__name__)
+
+SOURCES = ("local", "archive", "youtube")
+
+# What a run tries again. `transient`: what may be another time. `gone`: what the site refused, too. `all`: also what
+# came and was unfit.
+RETRIES = ("transient", "gone", "all")
+FINAL = {"transient": (GONE, GEO, AGE, MEDIA), "gone": (MEDIA,), "all": ()}
+
+STATUS = {GONE: "gone", GEO: "geo", AGE: "age", MEDIA: "media"}
+
+# "Video unavailable" is sometimes said of videos that are there: it counts when it was said on so many days.
+DAYS_UNTIL_GONE = 2
+
+# Tries of one video in a run, and seconds before the next one; each wait is twice the one before, and random by half.
+TRIES, FIRST_WAIT = 4, 2.0
+
+# A video of ten seconds at 360 lines, as long as none was fetched.
+USUAL_BYTES = 1_500_000
+
+# So many videos in a row that the tool cannot read are its own fault, not theirs.
+TOOL_FAILURES = 5
+
+
+@dataclass(frozen=True)
+class Site:
+    """A web site as source: how videos are asked for, at which rate, and which refusals are asked again."""
+
+    videos: WebVideos
+    budget: Budget
+    retry: str
+    keep_free: int
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video of the web and its clips; `span` covers them, in seconds of the video; None: the whole video."""
+
+    video_id: str
+    span: tuple[float, float] | None
+    clips: tuple[Clip, ...]
+
+
+def located(
+    clips: Sequence[Clip], sources: Iterable[str], media: Path, archive: Mapping[str, str], spans_needed: bool
+) -> tuple[dict[str, Location], list[Video]]:
+    """Return the clips that a folder or an archive has, clip id -> location, and the videos to ask the web for.
+
+    `sources`: of SOURCES, in order. `media`: the folder that relative paths of the manifest start from. `archive`:
+    video id -> path of a file. A clip that no source has is located as pending, as is one whose place in the video is
+    not known although it is a part of it (`spans_needed`).
+    """
+    found: dict[str, Location] = {}
+    wanted: dict[str, list[Clip]] = {}
+    for clip in clips:
+        found[clip.clip_id] = Location(clip.clip_id, "pending", "no_file")
+        for source in sources:
+            if source == "local" and clip.path and _holds_something(media / clip.path):
+                found[clip.clip_id] = Location(clip.clip_id, "ok", source=source, path=str(media / clip.path))
+                break
+            if source == "archive" and clip.video_id in archive:
+                found[clip.clip_id] = Location(clip.clip_id, "ok", source=source, path=archive[clip.video_id])
+                break
+            if source == "youtube":
+                if spans_needed and clip.start is None:
+                    found[clip.clip_id] = Location(clip.clip_id, "pending", "no_start_time")
+                else:
+                    wanted.setdefault(clip.video_id, []).append(clip)
+                break
+    return found, [_video(video_id, of_video) for video_id, of_video in wanted.items()]
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _video(video_id: str, clips: list[Clip]) -> Video:
+    if any(clip.start is None for clip in clips):
+        return Video(video_id, None, tuple(clips))
+    return Video(video_id, (min(clip.start for clip in clips), max(clip.end for clip in clips)), tuple(clips))
+
+
+def fetched(videos: Sequence[Video], folder: Path, state: Path, site: Site) -> Iterator[tuple[Video, dict]]:
+    """Bring every video into `folder` unless that is done, and yield it with its last record, in order.
+
+    A record has `video_id`, `kind` (`ok` or a kind of avrobust.data.refusals), `reason`, `days` (on which that was the
+    answer), `attempts`, `time`, and where the kind is `ok` `file`, `offset`, `bytes` and `span`.
+
+    Raises:
+        UserError: the disk is nearly full, the site wants no more requests for a long time, or the tool is too old.
+            What is done stays done: the same command goes on.
+    """
+    records = {record["video_id"]: record for record in journal.read(state)}
+    tool_failures = 0
+    with journal.writing(state) as write:
+        for number, video in enumerate(videos):
+            record = records.get(video.video_id)
+            if not _is_done(record, video, folder, site.retry):
+                _check_disk(folder, site.keep_free, len(videos) - number, records.values())
+                record = _fetched(video, folder, site, record)
+                write(record)
+                records[video.video_id] = record
+                tool_failures = tool_failures + 1 if record["kind"] == TOOL else 0
+                if tool_failures == TOOL_FAILURES:
+                    raise UserError(
+                        f"{TOOL_FAILURES} videos in a row could not be read by yt-dlp ({record['reason']}); it is too "
+                        "old or lacks a JavaScript runtime: install a newer yt-dlp and deno, then go on"
+                    )
+            yield video, record
+
+
+def locations(video: Video, record: Mapping, folder: Path) -> list[Location]:
+    """Return where the clips of a video are, given its last record."""
+    kind, reason = record["kind"], record["reason"]
+    if kind != "ok":
+        if kind == GONE_MAYBE and len(record["days"]) >= DAYS_UNTIL_GONE:
+            kind = GONE
+        status = STATUS.get(kind, "pending")
+        return [Location(clip.clip_id, status, reason, "youtube") for clip in video.clips]
+    path, offset = str(folder / record["file"]), record["offset"]
+    return [Location(clip.clip_id, "ok", "", "youtube", path, *_within(clip, video, offset)) for clip in video.clips]
+
+
+def _within(clip: Clip, video: Video, offset: float) -> tuple[float | None, float | None]:
+    if clip.start is None:
+        return None, None
+    return clip.start - offset, clip.end - offset
+
+
+def _is_done(record: Mapping | None, video: Video, folder: Path, retry: str) -> bool:
+    if record is None:
+        return False
+    if record["kind"] == "ok":
+        path = folder / record["file"]
+        same = record["span"] == (list(video.span) if video.span else None)
+        return same and path.is_file() and path.stat().st_size == record["bytes"]
+    if record["kind"] == GONE_MAYBE:
+        final = len(record["days"]) >= DAYS_UNTIL_GONE and GONE in FINAL[retry]
+        return final or (retry == "transient" and record["days"][-1] == _today())
+    return record["kind"] in FINAL[retry]
+
+
+def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> dict:
+    """Ask for a video, several times if need be, and return its record."""
+    random = Random(video.video_id)
+    target = folder / f"{video.video_id}{_named_span(video.span)}.mp4"
+    before = last or {"attempts": 0, "days": [], "kind": ""}
+    for attempt in range(1, TRIES + 1):
+        site.budget.acquire(site.videos.host)
+        record = {"video_id": video.video_id, "attempts": before["attempts"] + attempt, "time": _now()}
+        try:
+            made = fetch(video.video_id, video.span, target, site.videos)
+        except Refused as refused:
+            record |= {"kind": str(refused.kind), "reason": refused.reason}
+            if refused.kind == THROTTLED:
+                site.budget.throttled(site.videos.host, refused.retry_after)
+                continue
+            if refused.kind == TRANSIENT and attempt < TRIES:
+                time.sleep(FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+                continue
+        else:
+            site.budget.succeeded(site.videos.host)
+            return record | {
+                "kind": "ok",
+                "reason": "",
+                "days": [],
+                "file": made.path.name,
+                "offset": made.offset,
+                "bytes": made.bytes,
+                "span": video.span,
+                "seconds": made.seconds,
+                "height": made.height,
+                "yt_dlp": made.ytdlp_version,
+            }
+        break
+    same = before["days"] if before["kind"] == record["kind"] else []
+    return record | {"days": sorted({*same, _today()})}
+
+
+def _named_span(span: tuple[float, float] | None) -> str:
+    return "" if span is None else f"_{round(1000 * span[0])}_{round(1000 * span[1])}"
+
+
+def _check_disk(folder: Path, keep_free: int, videos: int, records: Iterable[Mapping]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free >= keep_free:
+        return
+    sizes = [record["bytes"] for record in records if record["kind"] == "ok"]
+    size = sum(sizes) / len(sizes) if sizes else USUAL_BYTES
+    raise UserError(
+        f"{folder}: {free / 1e9:.1f} GB free, of which {keep_free / 1e9:.1f} GB are kept (download.keep_free_gb), and "
+        f"{videos} videos of this shard need about {videos * size / 1e9:.1f} GB more; make room or keep less, then run "
+        "the same command: it goes on where it stopped"
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

@@ -1,0 +1,123 @@
+"""Classes of Kinetics-400: from its annotations, or from the lists of 31 classes that later work made of them.
+
+Li et al. (ICASSP 2022) train on 22,107 and validate on 1,504 clips of "34 classes" of Kinetics-Sounds. Kinetics-400 has
+31 of the original 34 under a name that is surely the same, and these numbers fit its own train and val lists. They name
+no test clips and publish no list: what they report is of the clips that are called val there.
+
+`kinetics` takes the annotations train, val and optionally test, `label,youtube_id,time_start,time_end,split[,is_cc]`,
+as CVDF and as DeepMind publish them, and of them the clips of the given classes, where underscores stand for spaces.
+`crmt` takes the lists train and test of Certifiable-Robust-Multi-modal-Training (GeWu-Lab), without header, each row
+`<id>_<start>_<end> <label>` or `<id> <label>`, the label a number in the alphabetical order of the classes.
+
+Option of both:
+
+validation   `held_out`: a twentieth of each class of train, by a hash of the video id, is for validation; Kinetics' val
+             (crmt: test) is the test. `none_held_out`: all of train is for training. Then val is for validation and,
+             unless there is the list test, once more for the test, as without a test split it must have been.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from avrobust.data import manifest
+from avrobust.data.lists import check_names, chosen, stratified
+from avrobust.data.manifest import Clip
+from avrobust.program import UserError
+
+OPTIONS = {"validation": ("held_out", "none_held_out")}
+
+# The paper says nothing of how nets were selected; one clip in twenty is held out for it.
+WEIGHTS = {"train": 19, "val": 1}
+
+
+class Row(NamedTuple):
+    """One clip of a list: seconds in its video (None: not said) and its class."""
+
+    list: str
+    number: int
+    video_id: str
+    start: float | None
+    end: float | None
+    label: str
+
+
+def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[str, str]) -> Iterator[Clip]:
+    """Yield the clips of annotations in the order train, val, test; clip_id is the official file name without suffix.
+
+    Raises UserError if a list is missing or none, or train has no clip of one of the classes.
+    """
+    held_out = chosen(OPTIONS, options)["validation"] == "held_out"
+    check_names(lists, ["train", "val"], [] if held_out else ["test"])
+    rows = {name: list(_annotated(path, frozenset(classes))) for name, path in lists.items()}
+    yield from _split(rows["train"], rows["val"], rows.get("test"), classes, held_out, lists["train"])
+
+
+def crmt_clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[str, str]) -> Iterator[Clip]:
+    """Yield the clips of the lists of CRMT in the order train, val, test. Raises UserError as `clips` does."""
+    held_out = chosen(OPTIONS, options)["validation"] == "held_out"
+    check_names(lists, ["train", "test"])
+    names = sorted(classes)
+    train, test = (list(_numbered(lists[name], names)) for name in ("train", "test"))
+    yield from _split(train, test, None, classes, held_out, lists["train"])
+
+
+def _split(
+    train: list[Row],
+    val: list[Row],
+    test: list[Row] | None,
+    classes: Iterable[str],
+    held_out: bool,
+    path: str | Path,
+) -> Iterator[Clip]:
+    absent = sorted(set(classes) - {row.label for row in train})
+    if absent:
+        raise UserError(f"{path}: no clip of class {', '.join(absent)}; is the name that of the list?")
+    if held_out:
+        # A video that comes twice stays in one split, that of its first row.
+        first: dict[str, str] = {}
+        for row in train:
+            first.setdefault(row.video_id, row.label)
+        split_of = stratified(first, WEIGHTS)
+        parts = [("train", row) for row in train if split_of[row.video_id] == "train"]
+        parts += [("val", row) for row in train if split_of[row.video_id] == "val"]
+        parts += [("test", row) for row in val]
+    else:
+        parts = [*(("train", row) for row in train), *(("val", row) for row in val)]
+        parts += [("test", row) for row in (val if test is None else test)]
+    seen = set()
+    for split, row in parts:
+        clip_id = row.video_id if row.start is None else f"{row.video_id}_{row.start:06.0f}_{row.end:06.0f}"
+        if clip_id in seen:
+            clip_id += f".{split}{row.number}"
+        seen.add(clip_id)
+        yield Clip(clip_id, row.video_id, row.start, row.end, (row.label,), split, "youtube", row.list, "")
+
+
+def _annotated(path: str | Path, classes: frozenset[str]) -> Iterator[Row]:
+    """Yield the annotations of these classes."""
+    columns = ("label", "youtube_id", "time_start", "time_end")
+    for number, (where, row) in enumerate(manifest.rows(path, columns), start=2):
+        label = row["label"].replace(" ", "_")
+        if label in classes:
+            if not row["youtube_id"]:
+                raise UserError(f"{where}: youtube_id is empty")
+            start, end = manifest.span(where, row["time_start"], row["time_end"])
+            yield Row(Path(path).name, number, row["youtube_id"], start, end, label)
+
+
+def _numbered(path: str | Path, names: list[str]) -> Iterator[Row]:
+    """Yield the rows of a list of CRMT, of which a blank line is none."""
+    with manifest.readable(path), Path(path).open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, row {number}"
+            found = re.fullmatch(r"(\S+?)(?:_(\d{6})_(\d{6}))? (\d+)", line.strip())
+            if not found:
+                raise UserError(f"{where}: {line.strip()!r} is not 'id_start_end label' or 'id label'")
+            if int(found[4]) >= len(names):
+                raise UserError(f"{where}: label {found[4]} is none of 0 to {len(names) - 1}, the given classes")
+            start, end = manifest.span(where, found[2] or "", found[3] or "")
+            yield Row(Path(path).name, number, found[1], start, end, names[int(found[4])])

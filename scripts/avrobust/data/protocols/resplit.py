@@ -1,0 +1,38 @@
+"""The clips of the released lists of Tian & Xu, split anew.
+
+Zhang et al. (ICLR 2025) use the 15,516 clips of Kinetics-Sounds in 27 classes, 7:2:1 for training, validation and
+test, that is 10,861, 3,103 and 1,552. They say neither which clip is where nor whether classes are balanced: here
+classes are, and a hash of the video id decides.
+
+Lists: train, val, test, and the optional times, as avrobust.data.protocols.released has them; in which of the three a
+clip stands plays no part. No options.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from avrobust.data.lists import check_names, chosen, refuse_repeats, stratified
+from avrobust.data.manifest import SPLITS, Clip
+from avrobust.data.protocols import released
+
+OPTIONS: dict[str, tuple[str, ...]] = {}
+WEIGHTS = {"train": 7, "val": 2, "test": 1}
+
+
+def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[str, str]) -> Iterator[Clip]:
+    """Yield the clips in the order train, val, test, in each in the order of the lists.
+
+    Raises UserError if a list is missing or none, a video comes twice, or an option is given.
+    """
+    chosen(OPTIONS, options)
+    check_names(lists, SPLITS, ["times"])
+    rows = [row for name in SPLITS for row in released.read(lists[name], classes)]
+    places = [(f"{row.list}, row {row.number}", row.video_id) for row in rows]
+    refuse_repeats("video", array("q", (hash(video_id) for _, video_id in places)), lambda: places)
+    starts = released.start_times(lists["times"]) if "times" in lists else {}
+    split_of = stratified({row.video_id: row.label for row in rows}, WEIGHTS)
+    for split in SPLITS:
+        for row in rows:
+            if split_of[row.video_id] == split:
+                yield released.clip_of(row, split, starts)

@@ -1,0 +1,193 @@
+"""What the failure of a download means: whether to wait, to try again, or to give the video up.
+
+The phrases are those of yt-dlp and of the sites that it reads, as of 2026. "Sign in" and "use --cookies" decide
+nothing: they stand in messages about private videos, about the viewer's age and about robots alike. yt-dlp's errors are
+known by the names of their classes, because to import it takes long.
+"""
+
+import email.utils
+import re
+import time
+from collections.abc import Iterator
+
+# The whole host is refused for a while; the video is not to blame.
+THROTTLED = "throttled"
+# May work another time.
+TRANSIENT = "transient"
+# yt-dlp, or what it needs, is missing or too old.
+TOOL = "tool"
+# Removed or private.
+GONE = "gone"
+# Said to be unavailable, which sites say of living videos now and then, too.
+GONE_MAYBE = "gone?"
+# Not for this country.
+GEO = "geo"
+# Not without an account of an adult.
+AGE = "age"
+# It came, and is unfit.
+MEDIA = "media"
+
+KINDS = (THROTTLED, TRANSIENT, TOOL, GONE, GONE_MAYBE, GEO, AGE, MEDIA)
+
+LONGEST_REASON = 200
+
+# Characters of an address's path that are kept in a reason; the longer ones of media servers hold signatures.
+LONGEST_PATH = 64
+
+# In the order of testing: a site that refuses the host, and one that fails, begin with "Video unavailable", too.
+PHRASES = {
+    THROTTLED: (
+        "not a bot",
+        "this content isn't available, try again later",
+        "rate-limited by youtube",
+        "captcha challenge",
+        "your ip is likely being blocked",
+        "http error 429",
+        "http error 402",
+    ),
+    TRANSIENT: (
+        "timed out",
+        "http error 5",
+        "http error 403",
+        "downloaded file is empty",
+        "unable to download api page",
+        "unable to download webpage",
+        "failed to extract any player response",
+        "exited with code",
+    ),
+    TOOL: (
+        "requested format is not available",
+        "no video formats found",
+        "only images",
+        "nsig extraction",
+        "cannot identify player",
+        "no javascript runtime",
+        "no supported javascript runtime",
+        "ffmpeg is not installed",
+        "ffmpeg not found",
+        "ffmpeg could not be found",
+        "cannot be partially downloaded",
+        "drm protected",
+        "unsupported url",
+    ),
+    GEO: (
+        "not made this video available in your country",
+        "blocked it in your country",
+        "not available in your country",
+        "not available from your location",
+    ),
+    AGE: ("confirm your age", "inappropriate for some users", "age-restricted"),
+    GONE: (
+        "private video",
+        "this video is private",
+        "removed by the uploader",
+        "account associated with this video has been terminated",
+        "removed for violating",
+        "no longer available due to a copyright claim",
+        "members-only",
+        "join this channel",
+        "live stream recording is not available",
+    ),
+    GONE_MAYBE: ("video unavailable", "this video is not available", "this content isn't available"),
+}
+
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\uff07", "''''")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])")
+_ADDRESS = re.compile(
+    r"([a-z][a-z0-9+.-]*://)(?:[^\s/'\"<>@]*@)?([^\s/?#'\"<>]+)([^\s?#'\"<>]*)([?#][^\s'\"<>]*)?", re.I
+)
+_QUERY = re.compile(r"[?&][\w.%-]+=[^\s'\"<>]*")
+_HEADER = re.compile(r"\b((?:set-)?cookie|(?:proxy-)?authorization)\s*[:=].*", re.I)
+_PAIR = re.compile(r"\b([\w.-]+)=[^\s'\",;)>]{8,}")
+_SECRET = re.compile(
+    r"\b([\w-]*(?:token|cookie|secret|password|signature|session|api_?key)[\w-]*)(['\"]?\s*[:=]\s*)"
+    r"(?:'[^']*'|\"[^\"]*\"|[^\s'\",;)>]+)",
+    re.I,
+)
+
+
+def classify(error: BaseException) -> tuple[str, str]:
+    """Return (kind, reason) of the failure of a download: one of KINDS, and one line as `one_line` makes it.
+
+    `error` is what yt-dlp raised; what it was raised for is looked at, too. What is not known is transient, so that no
+    video is given up for a message that nobody has read.
+    """
+    chain = list(_chain(error))
+    # Without yt-dlp's "[youtube] <id>: ", so that the same reason is the same text for every video.
+    reason = _OF_VIDEO.sub("", one_line(str(error))) or type(error).__name__
+    names = {cls.__name__ for one in chain for cls in type(one).__mro__}
+    text = "\n".join(str(one) for one in chain).lower().translate(_APOSTROPHES)
+    statuses = {one.status for one in chain if isinstance(getattr(one, "status", None), int)}
+    return _kind(names, statuses, text), reason
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return how many seconds the server asked to wait (HTTP's Retry-After, seconds or a date), None if it did not."""
+    for one in _chain(error):
+        headers = getattr(getattr(one, "response", None), "headers", None) or {}
+        text = (headers.get("Retry-After") or "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text)
+        if text:
+            try:
+                return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+            except ValueError:
+                continue
+    return None
+
+
+_OF_VIDEO = re.compile(r"^\[[\w:+-]+\] [^\s:]+: ")
+
+
+def one_line(text: str) -> str:
+    """Return the message for a table: no colours, no line break, nothing secret, at most LONGEST_REASON characters.
+
+    Addresses lose user, password, query, and a path of more than LONGEST_PATH characters; `name=value` with a value of
+    eight characters or more, and what follows the name of a secret, are left out wherever they stand.
+    """
+    lines = _ESCAPES.sub("", text).splitlines()
+    text = " ".join(_HEADER.sub(r"\1: ...", line) for line in lines)
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    text = _ADDRESS.sub(_bare, text)
+    text = _SECRET.sub(r"\1\2...", _PAIR.sub(r"\1=...", _QUERY.sub("", text)))
+    text = text.removeprefix("ERROR: ").strip()
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 3].rstrip() + "..."
+
+
+def _kind(names: set[str], statuses: set[int], text: str) -> str:
+    if statuses & {429, 402} or _says(THROTTLED, text):
+        return THROTTLED
+    if "GeoRestrictedError" in names:
+        return GEO
+    # That an address of the site's programming interface is gone says nothing about the video.
+    if statuses & {404, 410} and "api page" not in text:
+        return GONE_MAYBE
+    if "NoSupportingHandlers" in names:
+        return TOOL
+    if "TransportError" in names or any(status == 403 or 500 <= status < 600 for status in statuses):
+        return TRANSIENT
+    return next((kind for kind in PHRASES if _says(kind, text)), TRANSIENT)
+
+
+def _says(kind: str, text: str) -> bool:
+    return any(phrase in text for phrase in PHRASES[kind])
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what it was raised for; yt-dlp keeps that in `exc_info` or `cause`."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        inner = [getattr(one, "cause", None), (getattr(one, "exc_info", None) or (None, None))[1], one.__cause__]
+        if not one.__suppress_context__:
+            inner.append(one.__context__)
+        waiting += [other for other in inner if isinstance(other, BaseException)]
+
+
+def _bare(address: re.Match) -> str:
+    scheme, host, path = address.group(1), address.group(2), address.group(3)
+    return f"{scheme}{host}{path if len(path) <= LONGEST_PATH else '/...'}"

@@ -1,0 +1,25 @@
+"""Counts of clips by class, split and status."""
+
+from avrobust.data.availability import Outcome
+from avrobust.report.attrition import COLUMNS, attrition
+
+OUTCOMES = [
+    Outcome("a", "train", ("flute",), "ok", "", 10, 10),
+    Outcome("b", "train", ("flute", "tuba"), "gone", "private video", 0, 0),
+    Outcome("c", "test", ("tuba",), "media", "too_short", 3, 3),
+    Outcome("d", "train", ("tuba",), "ok", "", 10, 10),
+]
+
+
+def test_every_class_and_split_has_a_row_and_clips_of_two_classes_count_in_both():
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in attrition("demo", "music", ("tuba", "flute"), OUTCOMES)]
+    assert [(row["class"], row["split"]) for row in rows] == [
+        (name, split) for name in ("tuba", "flute", "all") for split in ("train", "val", "test")
+    ]
+    found = {(row["class"], row["split"]): (row["wanted"], row["ok"], row["gone"], row["media"]) for row in rows}
+    assert found["flute", "train"] == (2, 1, 1, 0)
+    assert found["tuba", "train"] == (2, 1, 1, 0)
+    assert found["all", "train"] == (3, 2, 1, 0)
+    assert found["all", "test"] == found["tuba", "test"] == (1, 0, 0, 1)
+    assert found["all", "val"] == found["flute", "test"] == (0, 0, 0, 0)
+    assert all(row["wanted"] == sum(row[status] for status in COLUMNS[5:]) for row in rows)

@@ -1,0 +1,118 @@
+"""What bringing the real datasets here will take: clips, hours at the rate budget, disk. Nothing is made or downloaded.
+
+python workflow/data_plan.py                     # the paper scale, as config.yaml has it otherwise
+python workflow/data_plan.py scale=mine papers=[li2022]
+"""
+
+import csv
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from lib.errors import SettingsError
+from lib.plan import Plan
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Of a packed second at the paper scale: 8 frames as JPEG and 11,025 samples; docs/benchmarks.md has the measurement.
+PACKED_MB_PER_SECOND = 0.28
+# MIT-MUSIC's videos are as long on average, by the frame counts of the released lists.
+SECONDS_OF_A_WHOLE_VIDEO = 123
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one dataset needs."""
+
+    dataset: str
+    clips: int
+    here: int
+    final: int
+    sources: str
+    web_hours: float
+    archive: str
+    media_gb: float
+    packed_gb: float
+
+
+def row(plan: Plan, dataset: str) -> Row:
+    """Return what is left to do for a dataset."""
+    facts, clips = plan.settings.datasets[dataset], plan.clips(dataset)
+    statuses = _statuses(plan.settings.root / plan.results / "data" / dataset / "locations")
+    here, final = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
+    left = max(clips - here - final, 0)
+    from_web = "youtube" in facts["sources"] and "archive" not in facts["sources"]
+    seconds = facts.get("clip_seconds", SECONDS_OF_A_WHOLE_VIDEO)
+    return Row(
+        dataset,
+        clips,
+        here,
+        final,
+        ", ".join(facts["sources"]),
+        left / plan.settings.config["download"]["videos_per_hour"] if from_web else 0.0,
+        f"{facts['archive_gigabytes']:g} GB" if "archive" in facts["sources"] and left else "",
+        left * facts["megabytes_per_video"] / 1000,
+        clips * seconds * PACKED_MB_PER_SECOND / 1000,
+    )
+
+
+def _statuses(folder: Path) -> Counter[str]:
+    """Count what came of the clips of all shards, of those being fetched too."""
+    found: Counter[str] = Counter()
+    finished = set()
+    for path in sorted(folder.glob("*.csv")):
+        finished.add(path.stem)
+        with path.open(encoding="utf-8", newline="") as file:
+            found.update(one["status"] for one in csv.DictReader(file))
+    for path in sorted(folder.glob("*.jsonl")):
+        if path.stem not in finished:
+            kinds = {}
+            for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+                if line.endswith("\n"):
+                    record = json.loads(line)
+                    kinds[record["video_id"]] = record["kind"]
+            found.update(kinds.values())
+    return found
+
+
+def table(rows: list[Row]) -> list[str]:
+    """Return lines of text, a heading first and sums last."""
+    lines = [
+        f"{'dataset':<22}{'clips':>10}{'here':>10}{'lost':>8}{'hours of web':>14}{'archive':>10}{'media, GB':>11}"
+        f"{'packed, GB':>12}  sources"
+    ]
+    for one in rows:
+        lines.append(
+            f"{one.dataset:<22}{one.clips:>10,}{one.here:>10,}{one.final:>8,}{one.web_hours:>14,.1f}{one.archive:>10}"
+            f"{one.media_gb:>11,.1f}{one.packed_gb:>12,.1f}  {one.sources}"
+        )
+    total = [sum(getattr(one, name) for one in rows) for name in ("clips", "here", "final")]
+    hours, media, packed = (sum(getattr(one, name) for one in rows) for name in ("web_hours", "media_gb", "packed_gb"))
+    lines.append(
+        f"{'all':<22}{total[0]:>10,}{total[1]:>10,}{total[2]:>8,}{hours:>14,.1f}{'':>10}{media:>11,.1f}{packed:>12,.1f}"
+    )
+    return lines
+
+
+def main() -> None:
+    """Print the table."""
+    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
+    try:
+        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")) | {"scale": "paper"}
+        plan = Plan.load(ROOT, config | {name: yaml.safe_load(value) for name, value in given.items()})
+    except SettingsError as error:
+        sys.exit(f"error: {error}")
+    rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]
+    if not rows:
+        sys.exit(f"scale {plan.settings.scale_name} has no dataset that comes from published lists")
+    print("\n".join(table(rows)))
+    rate = plan.settings.config["download"]["videos_per_hour"]
+    print(f"\nhours of web: at {rate:g} videos an hour of one address (download.videos_per_hour); lost: gone for good.")
+
+
+if __name__ == "__main__":
+    main()

@@ -233,7 +233,7 @@ class _Text:
     def wrapped(self, text: str, width: float, lines: int | None = None) -> list[str]:
         """Break a text into lines at most `width` inches wide; an ellipsis stands for what is beyond `lines` of them.
 
-        Lines break at spaces; a word that is too wide for a line breaks anywhere.
+        Lines break at spaces; a word that is too wide for a line breaks behind an underscore, else anywhere.
         """
         broken: list[str] = []
         for word in filter(None, text.split(" ")):
@@ -244,7 +244,8 @@ class _Text:
             broken.append("")
             for letter in word:
                 if broken[-1] and not self._fits(broken[-1] + letter, width):
-                    broken.append("")
+                    behind = broken[-1].rfind("_") + 1 or len(broken[-1])
+                    broken[-1:] = broken[-1][:behind], broken[-1][behind:]
                 broken[-1] += letter
         if lines is not None and len(broken) > lines:
             last = broken[lines - 1]

@@ -14,7 +14,7 @@ from avrobust.data.fetching import RETRIES, SOURCES, Site, fetched, located
 from avrobust.data.fetching import locations as locations_of
 from avrobust.data.rate import Budget
 from avrobust.data.web_video import WebVideos
-from avrobust.program import json_argument, progress, run
+from avrobust.program import UserError, json_argument, progress, run
 
 log = logging.getLogger("fetch")
 
@@ -46,8 +46,12 @@ def main() -> None:
     clips = manifest.shard(given.manifest, None, given.shard_index, given.shards)
     found, videos = located(clips, given.sources, given.media_folder, _archive(given), given.spans_needed)
     rate_file = given.rate_file or given.folder.with_name("requests.json")
+    try:
+        videos_of_site = WebVideos(**given.web)
+    except TypeError as error:
+        raise UserError(f"--web: {str(error).removeprefix('WebVideos.__init__() ')}") from None
     site = Site(
-        WebVideos(**given.web),
+        videos_of_site,
         Budget(rate_file, given.videos_per_hour),
         given.retry,
         round(given.keep_free_gb * 1e9),

@@ -11,8 +11,6 @@ torchvision's ResNet-18 and plain convolutions of one dimension, in torch's defa
 import argparse
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -20,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 import torch.nn.functional as F
 import torchvision
+from timing import seconds
 from torch import Tensor, nn
 
 from avrobust import imagenet
@@ -100,13 +99,6 @@ def ours(net: torch.nn.Module, inputs: dict, labels: Tensor, budgets: dict) -> d
     with torch.no_grad():
         features = {name: net.encode(name, inputs[name]) for name in net.modalities if name not in budgets}
     return perturb(net, inputs, labels, budgets, PGD, CrossEntropy({}, 0), features)
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -15,13 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
+from timing import seconds
 from torch.utils.data import DataLoader
 
 from avrobust.data import locations, packing, store
@@ -100,13 +100,6 @@ def samples_per_second(shards: list[Path], workers: int) -> float:
         count += len(batch["label"])
     assert count + first <= len(views)
     return count / (time.perf_counter() - start)
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Return how long one call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ python workflow/data_plan.py scale=mine papers=[li2022]
 
 import csv
 import json
+import math
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def row(plan: Plan, dataset: str) -> Row:
         final,
         ", ".join(facts["sources"]),
         left / plan.settings.config["download"]["videos_per_hour"] if from_web else 0.0,
-        f"{facts['archive_gigabytes']:g} GB" if "archive" in facts["sources"] and left else "",
+        f"{facts.get('archive_gigabytes', math.nan):g} GB" if "archive" in facts["sources"] and left else "",
         left * facts["megabytes_per_video"] / 1000,
         clips * seconds * PACKED_MB_PER_SECOND / 1000,
     )

@@ -113,6 +113,10 @@ def refusal(root: Path, config: Mapping) -> str:
         ({"datasets": None}, ("datasets", "None", "object")),
         ({"datasets": {"music": {"source": "web"}}}, ("datasets.music.source", "web", "render, lists, local")),
         ({"datasets": {"ave": {"classes": "all"}}}, ("datasets.ave.classes", "all", "dataset, table")),
+        (
+            {"datasets": {"music": {"source": "lists", "sources": ["archive"]}}},
+            ("datasets.music", "source archive needs `archive`"),
+        ),
         ({"papers": []}, ("papers",)),
         ({"papers": "tian2021"}, ("papers", "tian2021", "array")),
         ({"scale": 1}, ("scale", "1", "string")),

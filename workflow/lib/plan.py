@@ -277,7 +277,7 @@ class Plan:
         """Where the clips of a shard are looked for, and how the web is asked for them."""
         facts, download = self.settings.datasets[wildcards.dataset], self.settings.config["download"]
         return [
-            f"--shards={self.shard_count(wildcards)}",
+            f"--shards={self._shards(wildcards.dataset)}",
             *("--sources", *facts["sources"]),
             *(["--spans-needed"] if "clip_seconds" in facts else []),
             *(f"--archive={path}" for path in self.archive(wildcards)),
@@ -335,10 +335,6 @@ class Plan:
             *self._evaluation(paper, wildcards.dataset),
         ]
 
-    def shard_count(self, wildcards: Wildcards) -> int:
-        """Into how many shards a dataset is cut."""
-        return self._shards(wildcards.dataset)
-
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
         scale = self.settings.scale
@@ -347,7 +343,7 @@ class Plan:
         return [
             *stated_rate,
             f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
-            f"--shards={self.shard_count(wildcards)}",
+            f"--shards={self._shards(wildcards.dataset)}",
             f"--frame-rate={scale['frame_rate']}",
             f"--short-side={scale['short_side']}",
             f"--minimum-frames={scale['minimum_frames']}",
@@ -501,6 +497,7 @@ class Plan:
         return [f"{self.results}/data/{dataset}/{folder}/{number:04d}.{suffix}" for number in range(count)]
 
     def _shards(self, dataset: str) -> int:
+        """Into how many shards a dataset is cut."""
         return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
     def clips(self, dataset: str) -> int:

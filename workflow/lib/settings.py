@@ -88,6 +88,9 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         raise SettingsError(f"{where}: {', '.join(unused)} needs `source: {needed}`")
     if source == "local" and "table" not in given:
         raise SettingsError(f"{where}: source local needs `table`, a CSV of clips")
+    sources, archive = (given.get(key, facts.get(key)) for key in ("sources", "archive"))
+    if source == "lists" and "archive" in sources and not archive:
+        raise SettingsError(f"{where}: source archive needs `archive`, its parts or zip; this dataset has none known")
     for key in given.get("lists", {}):
         known_name(key, sorted(facts["lists"]), f"{where}.lists")
     # A choice of a paper that is not made leaves the protocol's own default, which is the released behaviour.

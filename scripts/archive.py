@@ -9,8 +9,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from avrobust.data import archives, journal
-from avrobust.data.archives import FAILED, MISSING, Outcome, Reading, Search
+from avrobust.data import journal
+from avrobust.data.archive_parts import FAILED, MISSING, Outcome, Reading, part_list, read_parts, read_zip
+from avrobust.data.archive_search import Search, wanted_videos, write_table
 from avrobust.program import UserError, progress, run
 
 log = logging.getLogger("archive")
@@ -49,7 +50,7 @@ def main() -> None:
 
 def _keep_wanted(given: argparse.Namespace) -> None:
     reading = Reading(round(given.keep_free_gb * 1e9), given.tries, given.wait, given.allow_http)
-    search = Search(archives.wanted_videos(given.manifest), given.folder, given.state)
+    search = Search(wanted_videos(given.manifest), given.folder, given.state)
     outcomes = _outcomes(given, search, reading)
     missing = [one.part for one in outcomes if one.status == MISSING]
     failed = [one.part for one in outcomes if one.status == FAILED]
@@ -60,7 +61,7 @@ def _keep_wanted(given: argparse.Namespace) -> None:
         )
     if missing and len(missing) == len(outcomes) and not search.found:
         raise UserError(f"the server has none of the {len(missing)} parts, for one {missing[0]}; check the address")
-    archives.write(given.output, search.found.values())
+    write_table(given.output, search.found.values())
     lost = len(search.wanted) - len(search.found)
     log.info(
         "%d of %d wanted videos are there, %d in no part that was read", len(search.found), len(search.wanted), lost
@@ -72,8 +73,8 @@ def _outcomes(given: argparse.Namespace, search: Search, reading: Reading) -> li
         log.info("all wanted videos are there, no part is read")
         return []
     if given.zip:
-        return [archives.read_zip(address, search, reading) for address in search.unread([given.zip])]
-    lists = [archives.part_list(address, reading) for address in given.part_list or ()]
+        return [read_zip(address, search, reading) for address in search.unread([given.zip])]
+    lists = [part_list(address, reading) for address in given.part_list or ()]
     addresses = list(dict.fromkeys(given.parts or [address for of_list in lists for address in of_list]))
     if not addresses:
         raise UserError(f"{' '.join(given.part_list)}: no part is named there")
@@ -85,7 +86,7 @@ def _outcomes(given: argparse.Namespace, search: Search, reading: Reading) -> li
         rate = search.bytes / 1e6 / max(time.monotonic() - began, 1e-3)
         return f"{rate:.1f} MB/s, {len(search.found)} of {len(search.wanted)} found"
 
-    made = archives.read_parts(unread, search, reading, given.connections)
+    made = read_parts(unread, search, reading, given.connections)
     outcomes = list(progress(made, label="reading", unit="parts", total=len(unread), note=told))
     counts = Counter(one.status for one in outcomes)
     log.info("%s", ", ".join(f"{count} parts {status}" for status, count in sorted(counts.items())))

@@ -27,9 +27,10 @@ SECONDS_OF_A_WHOLE_VIDEO = 123
 
 @dataclass(frozen=True)
 class Row:
-    """What one dataset needs."""
+    """What one dataset needs; `media` names the folder of its files, which others may share."""
 
     dataset: str
+    media: str
     clips: int
     here: int
     final: int
@@ -50,6 +51,7 @@ def row(plan: Plan, dataset: str) -> Row:
     seconds = facts.get("clip_seconds", SECONDS_OF_A_WHOLE_VIDEO)
     return Row(
         dataset,
+        facts["media"],
         clips,
         here,
         final,
@@ -91,12 +93,19 @@ def table(rows: list[Row]) -> list[str]:
             f"{one.dataset:<22}{one.clips:>10,}{one.here:>10,}{one.final:>8,}{one.web_hours:>14,.1f}{one.archive:>10}"
             f"{one.media_gb:>11,.1f}{one.packed_gb:>12,.1f}  {one.sources}"
         )
-    total = [sum(getattr(one, name) for one in rows) for name in ("clips", "here", "final")]
-    hours, media, packed = (sum(getattr(one, name) for one in rows) for name in ("web_hours", "media_gb", "packed_gb"))
-    lines.append(
-        f"{'all':<22}{total[0]:>10,}{total[1]:>10,}{total[2]:>8,}{hours:>14,.1f}{'':>10}{media:>11,.1f}{packed:>12,.1f}"
-    )
+    clips, here, final = (sum(getattr(one, name) for one in rows) for name in ("clips", "here", "final"))
+    packed = sum(one.packed_gb for one in rows)
+    hours, media = (sum(_once(rows, name)) for name in ("web_hours", "media_gb"))
+    lines.append(f"{'all':<22}{clips:>10,}{here:>10,}{final:>8,}{hours:>14,.1f}{'':>10}{media:>11,.1f}{packed:>12,.1f}")
     return lines
+
+
+def _once(rows: list[Row], name: str) -> list[float]:
+    """Return a value for each folder of media: the largest of the datasets that share it."""
+    return [
+        max(getattr(one, name) for one in rows if one.media == media)
+        for media in dict.fromkeys(one.media for one in rows)
+    ]
 
 
 def main() -> None:
@@ -112,7 +121,10 @@ def main() -> None:
         sys.exit(f"scale {plan.settings.scale_name} has no dataset that comes from published lists")
     print("\n".join(table(rows)))
     rate = plan.settings.config["download"]["videos_per_hour"]
-    print(f"\nhours of web: at {rate:g} videos an hour of one address (download.videos_per_hour); lost: gone for good.")
+    print(
+        f"\nhours of web: at {rate:g} videos an hour of one address (download.videos_per_hour); lost: gone for good;\n"
+        "all: of datasets with the same videos, hours and media of the largest."
+    )
 
 
 if __name__ == "__main__":

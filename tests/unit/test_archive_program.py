@@ -168,6 +168,7 @@ def test_nothing_wanted_is_a_table_without_rows(site, tmp_path, command):
         (["--parts", "SITE/1.tar.gz", "SITE/2.tar.gz"], "the server has none of the 2 parts, for one"),
         (["--parts", "http://example.org/1.tar.gz"], "not encrypted; use https:// or allow it with --allow-http"),
         (["--parts", "none.tar.gz"], "none.tar.gz: no such file"),
+        (["--parts", "https://[::1/1.tar.gz"], "https://[::1/1.tar.gz: no address"),
         (["--part-list", "SITE/none.txt"], "the list of parts cannot be read: HTTP 404"),
         (["--part-list", "SITE/empty.txt"], "no part is named there"),
         (["--zip", "none.zip"], "none.zip: no such file"),

@@ -2,19 +2,18 @@
 
 import io
 import subprocess
-from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from avrobust import imagenet
 from avrobust.data import media
 from avrobust.data.ffmpeg import ffmpeg_path
-from avrobust.data.media import Form, constant_rate
+from avrobust.data.frame_rate import constant_rate, unneeded
+from avrobust.data.media import Form
 
 FORM = Form(audio_rate=11025, frame_rate=8, short_side=0, minimum_frames=49)
 REAL_CLIPS = Path(__file__).parents[2] / "../shared/data/clips"
@@ -59,47 +58,6 @@ def numbered(folder) -> Path:
     path = folder / "numbered.mkv"
     ffmpeg("-f", "lavfi", "-i", NUMBERED, *SOUND, "-shortest", "-c:v", "ffv1", "-c:a", "pcm_s16le", path)
     return path
-
-
-def test_a_slot_is_filled_ahead_of_its_frame():
-    # 25 frames a second to 8: frame k lies at 0.32 k and lasts 0.32. Frames 3 and 4 end 1.72 and 1.4 slots
-    # before the next free one and are dropped, frame 5 ends 1.08 before and is not; 6 to 8 end 1.76, 1.44, 1.12
-    # before, 9 ends 0.8 before.
-    chosen = list(constant_rate((k, 0.32 * k, 0.32) for k in range(10)))
-    assert chosen == [0, 1, 2, 5, 9]
-
-
-def test_a_gap_repeats_the_frame_before_it():
-    assert list(constant_rate([("a", 0.0, 1.0), ("b", 5.0, 1.0)])) == ["a", "a", "a", "a", "b", "b"]
-
-
-def test_the_end_repeats_as_often_as_the_median_of_the_last_three():
-    frames = [("a", 0.0, 1.0), ("b", 3.0, 1.0), ("c", 6.0, 1.0), ("d", 9.0, 1.0)]
-    # b: 2 slots late and 3 long in all, of which round(1.4) = 1 is a's; so are c and d.
-    assert list(constant_rate(frames)) == list("aabbbcccddd")
-
-
-def test_no_frame_gives_none():
-    assert list(constant_rate([])) == []
-
-
-@given(
-    st.lists(st.floats(0.05, 3.0), min_size=1, max_size=60),
-    st.floats(0.0, 1.0),
-)
-def test_chosen_frames_keep_their_order_and_the_clock(gaps, duration):
-    times = np.cumsum([0.0, *gaps])
-    chosen = list(constant_rate((k, time, duration) for k, time in enumerate(times)))
-    assert all(a <= b for a, b in pairwise(chosen))
-    assert chosen[0] == 0
-    # Never further from the true time than the 1.1 slots of slack and one repeated end.
-    assert abs(len(chosen) - (times[-1] + duration)) <= 1.1 + 0.5 + 3.0
-
-
-@pytest.mark.parametrize(("rate", "count"), [(30, 82), (25, 82), (24, 82), (28, 82)])
-def test_ten_seconds_are_82_frames(rate, count):
-    ticks = ((k / rate * 8, 8 / rate) for k in range(10 * rate))
-    assert len(list(constant_rate((None, time, duration) for time, duration in ticks))) == count
 
 
 def test_an_ordinary_clip(ordinary):
@@ -184,33 +142,6 @@ def test_sound_that_starts_late_is_padded_within_a_span(folder):
     assert np.abs(sound[2 * 11025 + 30 : 3 * 11025].astype(int)).mean() > 1000
 
 
-@pytest.mark.parametrize(("short_side", "size"), [(0, (64, 48)), (24, (32, 24)), (48, (64, 48)), (99, (64, 48))])
-def test_frames_are_scaled_down_never_up(ordinary, short_side, size):
-    made = media.read(ordinary, 0.0, 1.0, Form(11025, 8, short_side, 1))
-    assert made.size == size
-    assert {pixels(frame).shape for frame in made.frames} == {(size[1], size[0], 3)}
-
-
-@pytest.mark.parametrize(
-    "matrix",
-    [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (1, 0, 0, 1)],
-    ids=["90", "180", "270", "0"],
-)
-def test_frames_stand_as_the_command_line_turns_them(folder, ordinary, matrix):
-    path = folder / "turned.mp4"
-    data = bytearray(ordinary.read_bytes())
-    place = data.index(b"tkhd") + 4 + 40  # the track header's matrix, nine 32-bit numbers, four of them ours
-    a, b, c, d = (int(value * 65536).to_bytes(4, "big", signed=True) for value in matrix)
-    zero = bytes(4)
-    data[place : place + 36] = a + b + zero + c + d + zero + zero + zero + (1 << 30).to_bytes(4, "big")
-    path.write_bytes(data)
-    ffmpeg("-i", path, "-frames:v", "1", folder / "turned.bmp")
-    wanted = np.asarray(Image.open(folder / "turned.bmp").convert("RGB"), int)
-    frame = pixels(media.read(path, None, None, FORM).frames[0])
-    assert frame.shape == wanted.shape
-    assert np.abs(frame - wanted).mean() < 6
-
-
 def test_the_first_of_several_streams_is_taken(folder, numbered):
     path = folder / "several.mkv"
     maps = ("-map", "1:v", "-map", "0:v", "-map", "1:a", "-map", "0:a")
@@ -252,6 +183,46 @@ def test_files_that_are_none(folder):
         "absent.mp4": ("no_file",),
         "": ("no_file",),
     }
+
+
+BIDIRECTIONAL = ("-c:v", "libx264", "-preset", "medium", "-bf", "3", "-b_strategy", "0", "-pix_fmt", "yuv420p")
+
+
+@pytest.fixture(scope="module")
+def bidirectional(folder) -> Path:
+    path = folder / "bidirectional.mp4"
+    ffmpeg(*PICTURE, *SOUND, *BIDIRECTIONAL, "-c:a", "aac", path)
+    return path
+
+
+@pytest.mark.parametrize("span", [(None, None), (0.0, 4.0), (2.3, 5.7), (6.5, 9.0)])
+def test_what_is_left_out_changes_nothing(bidirectional, span):
+    """Half of the frames are referred to by no other and shown in no slot; without decoding them all is the same."""
+    skipped = unneeded(bidirectional, *span, FORM.frame_rate)
+    assert len(skipped) > 10
+    whole, part = (media._read(bidirectional, *span, FORM, left_out) for left_out in (frozenset(), skipped))
+    assert (whole.frames, whole.size, whole.faults) == (part.frames, part.size, part.faults)
+    assert np.array_equal(whole.audio, part.audio)
+
+
+def test_a_broken_frame_that_would_be_shown_makes_others_count(folder, bidirectional):
+    """Then another frame is shown in its slot, which may be one that was left out: all are decoded."""
+    path = folder / "hole.mp4"
+    skipped = unneeded(bidirectional, None, None, FORM.frame_rate)
+    with av.open(str(bidirectional)) as container:
+        shown = [packet for packet in container.demux(video=0) if packet.size and packet.pts not in skipped]
+        # Of H.264 in mp4 byte 4 is the first of a slice: a slice of importance 0 is referred to by none.
+        holes = [(packet.pos, packet.size) for packet in shown if bytes(packet)[4] == 0x01]
+    assert holes
+    data = bytearray(bidirectional.read_bytes())
+    for place, size in holes:
+        data[place + 4 : place + size] = b"\xff" * (size - 4)
+    path.write_bytes(data)
+    with pytest.raises(media._Needed):
+        media._read(path, None, None, FORM, skipped)
+    made = media.read(path, None, None, FORM)
+    assert "corrupt_stream" in made.faults
+    assert made.frames == media._read(path, None, None, FORM, frozenset()).frames
 
 
 def test_a_short_file(folder):

@@ -89,8 +89,8 @@ CLOSURES = {
     "manifest": ("manifest.py", [], {"data/lists", "data/manifest", "files", "lazy", "program"}),
     "pack": (
         "pack.py", [],
-        {"data/availability", "data/locations", "data/manifest", "data/media", "data/packing", "data/store", "files",
-         "imagenet", "processes", "program"},
+        {"data/availability", "data/containers", "data/frame_rate", "data/locations", "data/manifest", "data/media",
+         "data/packing", "data/pictures", "data/store", "files", "imagenet", "processes", "program"},
     ),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "program"}),
     "attrition": (
@@ -98,8 +98,8 @@ CLOSURES = {
     ),
     "fetch": (
         "fetch.py", [],
-        {"data/availability", "data/fetching", "data/ffmpeg", "data/journal", "data/locations", "data/manifest",
-         "data/rate", "data/refusals", "data/web_video", "files", "program"},
+        {"data/availability", "data/containers", "data/disk", "data/fetching", "data/ffmpeg", "data/journal",
+         "data/locations", "data/manifest", "data/rate", "data/refusals", "data/web_video", "files", "program"},
     ),
     "table": ("table.py", [], TABLE | {"data/manifest"}),
     "figure": ("figure.py", [], MEASURED | {"report/style", "report/sweep", "report/sweep_plot"}),

@@ -4,7 +4,6 @@ What came of each video of the web is written to a journal at once, so that a la
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from random import Random
 
 from avrobust.data import journal
+from avrobust.data.disk import check_room
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.rate import Budget
@@ -205,16 +205,14 @@ def _named_span(span: tuple[float, float] | None) -> str:
 
 def _check_disk(folder: Path, keep_free: int, videos: int, records: Iterable[Mapping]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free >= keep_free:
-        return
-    sizes = [record["bytes"] for record in records if record["kind"] == "ok"]
-    size = sum(sizes) / len(sizes) if sizes else USUAL_BYTES
-    raise UserError(
-        f"{folder}: {free / 1e9:.1f} GB free, of which {keep_free / 1e9:.1f} GB are kept (download.keep_free_gb), and "
-        f"{videos} videos of this shard need about {videos * size / 1e9:.1f} GB more; make room or keep less, then run "
-        "the same command: it goes on where it stopped"
-    )
+    try:
+        check_room(folder, keep_free)
+    except UserError as error:
+        sizes = [record["bytes"] for record in records if record["kind"] == "ok"]
+        size = sum(sizes) / len(sizes) if sizes else USUAL_BYTES
+        raise UserError(
+            f"{error}; {videos} videos of this shard need about {videos * size / 1e9:.1f} GB more"
+        ) from None
 
 
 def _now() -> str:

@@ -15,9 +15,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import av
-from av.stream import Disposition
 
-from avrobust.data import refusals
+from avrobust.data import containers, refusals
 from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.manifest import readable
 from avrobust.program import UserError
@@ -346,25 +345,23 @@ def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:
     if not path.stat().st_size:
         return Decoded(fault="empty_file")
     try:
-        # Only plain files: a play list must lead neither to other files nor to the network.
-        container = av.open(f"file:{path}", metadata_errors="replace", options={"protocol_whitelist": "file"})
+        container = containers.opened(path)
     except Exception:
         return Decoded(fault="unreadable")
     ends, within, height = {"video": 0.0, "audio": 0.0}, {"video": False, "audio": False}, 0
     with container:
-        origin = (container.start_time or 0) / av.time_base
+        begin = containers.origin(container)
         header = (container.duration or 0) / av.time_base
-        # A cover picture is not a moving one.
-        moving = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
-        streams = [one for one in (next(moving, None), next(iter(container.streams.audio), None)) if one is not None]
+        streams = [stream for stream in containers.picture_and_sound(container) if stream is not None]
         for frame in _frames(container, streams):
-            start = float(frame.pts * frame.time_base) - origin
+            start = containers.in_seconds(frame.pts, frame.time_base) - begin
             if isinstance(frame, av.VideoFrame):
-                kind, height, end = "video", frame.height, start + float((frame.duration or 0) * frame.time_base)
+                kind, seconds = "video", containers.in_seconds(frame.duration or 0, frame.time_base)
+                height = frame.height
             else:
-                kind, end = "audio", start + frame.samples / frame.sample_rate
-            ends[kind] = max(ends[kind], end)
-            within[kind] = within[kind] or (start < inside[1] and end > inside[0])
+                kind, seconds = "audio", frame.samples / frame.sample_rate
+            ends[kind] = max(ends[kind], start + seconds)
+            within[kind] = within[kind] or (start < inside[1] and start + seconds > inside[0])
         kinds = {stream.type for stream in streams}
     found = {
         "no_video_stream": "video" not in kinds,
@@ -378,8 +375,6 @@ def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:
 
 def _frames(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[av.frame.Frame]:
     """Yield the frames that can be decoded and have a time."""
-    for stream in streams:
-        stream.codec_context.thread_count = 1
     packets = container.demux(streams) if streams else iter(())
     while True:
         packet, frames = None, []

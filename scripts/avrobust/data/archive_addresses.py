@@ -1,0 +1,192 @@
+"""The bytes of a part of an archive from its address: a path, https:// (or http://), or a file of Google Drive.
+
+Users, passwords and queries of addresses are nowhere to be seen: in no message, and not in what `shown` returns.
+"""
+
+import hashlib
+import ipaddress
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+
+import requests
+import urllib3
+
+from avrobust.data.disk import check_room
+from avrobust.program import UserError
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 60
+MOST_REDIRECTS = 10
+
+
+class NotThere(Exception):
+    """The server does not have this part."""
+
+
+class Refused(Exception):
+    """Nothing comes, or no more; `wait`: seconds after which the server wants to be asked again, 0 if it is silent."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class Body:
+    """The body of an answer as it came over the wire."""
+
+    def __init__(self, answer: requests.Response) -> None:
+        self._answer = answer
+
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes, fewer at the end. Raises Refused if the connection breaks."""
+        try:
+            return self._answer.raw.read(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Refused(f"the connection broke: {_scrubbed(str(error))}") from error
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address is one of the web, and not a path."""
+    return address.lower().startswith(("https://", "http://"))
+
+
+def check_address(address: str, allow_http: bool) -> None:
+    """Raise UserError if an address is no file that is there and not https; http: this machine, or `allow_http`."""
+    if not is_remote(address):
+        if "://" in address:
+            raise UserError(f"{_scrubbed(address)}: neither a file nor an address that begins with https://")
+        if not Path(address).is_file():
+            raise UserError(f"{address}: no such file; give a file or an address that begins with https://")
+        return
+    try:
+        whole = urlsplit(address)
+    except ValueError as error:
+        raise UserError(f"{_scrubbed(address)}: no address: {error}") from None
+    if not whole.hostname:
+        raise UserError(f"{_scrubbed(address)}: an address without a host")
+    if whole.scheme == "http" and not allow_http and not _is_loopback(whole.hostname):
+        raise UserError(f"{shown(address)}: not encrypted; use https:// or allow it with --allow-http")
+
+
+def shown(address: str) -> str:
+    """Return an address as it may be seen: no user, no password; of a query only a digest, which tells two apart."""
+    if not is_remote(address):
+        return address
+    try:
+        name, whole = drive_id(address), urlsplit(address)
+    except ValueError:
+        return _scrubbed(address)
+    if name:
+        return f"https://drive.google.com/file/d/{name}"
+    host = whole.netloc.rpartition("@")[2]
+    return urlunsplit((whole.scheme, host, whole.path, "", address_digest(whole.query) if whole.query else ""))
+
+
+def address_digest(text: str) -> str:
+    """Return 12 hexadecimal digits that stand for an address, or a part of one, in names of files and in records."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def drive_id(address: str) -> str:
+    """Return Google Drive's name of a file, empty if the address is another one."""
+    whole = urlsplit(address)
+    if whole.scheme != "https" or whole.hostname not in ("drive.google.com", "drive.usercontent.google.com"):
+        return ""
+    in_path = re.search(r"/d/([\w-]+)", whole.path)
+    return in_path[1] if in_path else parse_qs(whole.query).get("id", [""])[0]
+
+
+@contextmanager
+def opened(address: str, allow_http: bool) -> Iterator[FileIO | Body]:
+    """Yield what an address holds, from its beginning.
+
+    Raises:
+        NotThere: the server does not have it.
+        Refused: it cannot be read, now or while it comes, or leads to an address that `check_address` does not allow.
+    """
+    if not is_remote(address):
+        try:
+            file = Path(address).open("rb", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise Refused(f"cannot be read: {error.strerror}") from error
+        with file:
+            yield file
+        return
+    with requests.Session() as session, _answer(session, address, allow_http) as answer:
+        if answer.status_code in (404, 410):
+            raise NotThere(f"HTTP {answer.status_code}")
+        if answer.status_code != 200:
+            after = answer.headers.get("Retry-After", "")
+            raise Refused(f"HTTP {answer.status_code}", float(after) if after.isdecimal() else 0.0)
+        yield Body(answer)
+
+
+def _answer(session: requests.Session, address: str, allow_http: bool) -> requests.Response:
+    """Ask for an address and follow redirects as long as each leads to an address that may be asked."""
+    for _ in range(MOST_REDIRECTS):
+        try:
+            answer = session.get(
+                address,
+                stream=True,
+                timeout=TIMEOUT_SECONDS,
+                allow_redirects=False,
+                # What is counted and summed up is the archive and not a packed form of it.
+                headers={"Accept-Encoding": "identity"},
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise Refused(_scrubbed(str(error))) from error
+        if not answer.is_redirect:
+            return answer
+        answer.close()
+        try:
+            address = urljoin(address, answer.headers["Location"])
+            if not is_remote(address):
+                raise UserError(f"{_scrubbed(address)}: not on the web")
+            check_address(address, allow_http)
+        except (UserError, ValueError) as error:
+            raise Refused(f"leads elsewhere: {error}") from None
+    raise Refused(f"leads on more than {MOST_REDIRECTS} times")
+
+
+def fetch_from_drive(name: str, path: Path, keep_free: int) -> None:
+    """Write a file of Google Drive, by its name there, to `path`, going on with what an earlier run left.
+
+    Room is checked when the first bytes are there and ever after: for all that is to come if Google states the size.
+
+    Raises UserError if Google refuses, or fewer than `keep_free` bytes of the disk would stay free.
+    """
+    import gdown
+
+    def check(so_far: int, total: int | None) -> None:
+        check_room(path.parent, keep_free, (total or so_far) - so_far)
+
+    log.info("fetching %s from Google Drive", name)
+    try:
+        gdown.download(id=name, output=str(path), quiet=not sys.stderr.isatty(), resume=True, progress=check)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"Google Drive does not hand out the file {name} ({_scrubbed(str(error))}); run the same command later, or "
+            "download it with a browser and give the path of the zip"
+        ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _scrubbed(text: str) -> str:
+    """Take users, passwords and queries of addresses out of a message, and line breaks."""
+    text = re.sub(r"//[^/\s@]*@", "//", text)
+    return " ".join(re.sub(r"\?[^\s'\")]*", "", text).split())

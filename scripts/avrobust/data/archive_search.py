@@ -1,0 +1,120 @@
+"""The videos that are looked for in archives: which are wanted, which part has which, and what was found.
+
+Of every part that was read to its end a journal keeps one record:
+    part: its address, without user, password and query;
+    kept: video_id, file (in the folder), bytes and sha256 of each clip;
+    others: the clips it has that were not wanted then, so that a longer manifest leads back to the right parts;
+    skipped: how many members were passed over, by reason (see `archive_members.Sieve`);
+    bytes, sha256: of the part as it came;
+    finished: when.
+A part that the server does not have is recorded as `missing` and asked for again by the next run.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from threading import Event, Lock
+
+from avrobust.data import journal, manifest
+from avrobust.data.archive_addresses import shown
+from avrobust.data.archive_members import Member, possible_videos
+from avrobust.files import replacing
+from avrobust.program import UserError
+
+COLUMNS = ("video_id", "file", "bytes", "sha256", "part")
+
+
+class Search:
+    """The wanted videos and what was found of them, on the disk and in the journal; the threads of a run share it.
+
+    `found`: video id -> a row of the output. `bytes`: how many have been read in this run. `stop`: set when the run
+    is to end. `mark`: what tells the temporary files of this journal's runs from others.
+    """
+
+    def __init__(self, wanted: Iterable[str], folder: Path, state: Path) -> None:
+        """Look through the journal `state` (which need not be there) for what is in `folder` already.
+
+        Raises UserError if it is no journal.
+        """
+        self.wanted = frozenset(wanted)
+        self.folder = folder
+        self.state = state
+        self.bytes = 0
+        self.stop = Event()
+        self.mark = f"{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]}-"
+        self._lock = Lock()
+        try:
+            self._records = {record["part"]: record for record in journal.read(state) if not record.get("missing")}
+            self.found = {
+                kept["video_id"]: {**kept, "part": record["part"]}
+                for record in self._records.values()
+                for kept in record["kept"]
+                if kept["video_id"] in self.wanted and _has_size(folder / kept["file"], kept["bytes"])
+            }
+        except (AttributeError, KeyError, TypeError):
+            raise UserError(f"{state}: not the journal of an archive; give another --state") from None
+        self._found_before = frozenset(self.found)
+        self._takers = {video_id: row["part"] for video_id, row in self.found.items()}
+
+    def complete(self) -> bool:
+        """Whether every wanted video is found."""
+        return len(self.found) == len(self.wanted)
+
+    def unread(self, addresses: Iterable[str]) -> list[str]:
+        """Return the addresses of the parts that were not read to their end, or have a wanted video that is not found.
+
+        None if every wanted video is found.
+        """
+        return [] if self.complete() else [address for address in addresses if not self._is_read(shown(address))]
+
+    def _is_read(self, part: str) -> bool:
+        record = self._records.get(part)
+        if record is None:
+            return False
+        held = {kept["video_id"] for kept in record["kept"]}
+        held.update(*map(possible_videos, record["others"]))
+        return self.found.keys() >= held & self.wanted
+
+    def take(self, part: str, video_id: str) -> bool:
+        """Whether a video is wanted and no other part has had it; it is then this part's."""
+        if video_id not in self.wanted:
+            return False
+        with self._lock:
+            return self._takers.setdefault(video_id, part) == part
+
+    def keep(self, part: str, member: Member) -> dict:
+        """Note a clip that was written, and return what the journal says of it."""
+        kept = {"video_id": member.video_id, "file": member.path.name, "bytes": member.bytes, "sha256": member.sha256}
+        self.found[member.video_id] = {**kept, "part": part}
+        return kept
+
+    def give_up(self, part: str) -> None:
+        """Forget what a part gave that could not be read to its end, unless an earlier run had it."""
+        with self._lock:
+            taken = {video_id for video_id, taker in self._takers.items() if taker == part}
+            for video_id in taken - self._found_before:
+                del self._takers[video_id]
+                self.found.pop(video_id, None)
+
+    def count(self, size: int) -> None:
+        """Note that so many bytes were read."""
+        with self._lock:
+            self.bytes += size
+
+
+def wanted_videos(path: str | Path) -> set[str]:
+    """Return the videos of a manifest of which a clip has no file. Raises UserError if it is no manifest."""
+    return {clip.video_id for clip in manifest.read(path) if clip.video_id and not clip.path}
+
+
+def write_table(path: Path, rows: Iterable[Mapping]) -> None:
+    """Write a CSV of what was found, by video id, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: row["video_id"]))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size

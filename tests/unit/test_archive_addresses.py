@@ -1,0 +1,145 @@
+"""What comes from paths, from the loopback and from Google Drive, and what is shown of an address."""
+
+import shutil
+from types import SimpleNamespace
+
+import gdown
+import pytest
+from archive_site import content, serving, tree
+
+from avrobust.data.archive_addresses import (
+    NotThere,
+    Refused,
+    check_address,
+    drive_id,
+    fetch_from_drive,
+    opened,
+    shown,
+)
+from avrobust.program import UserError
+
+
+@pytest.fixture
+def site():
+    with serving() as running:
+        yield running
+
+
+def read(address):
+    with opened(address, allow_http=False) as source:
+        return b"".join(iter(lambda: source.read(10_000), b""))
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("http://example.org/1.tar.gz", "use https://"),
+        ("http://127.0.0.1.example.org/1.tar.gz", "use https://"),
+        ("ftp://example.org/1.tar.gz", "neither a file nor"),
+        ("file:///etc/passwd", "neither a file nor"),
+        ("https:///1.tar.gz", "without a host"),
+        ("https://[::1/1.tar.gz", "no address"),
+        ("none.tar.gz", "no such file"),
+    ],
+)
+def test_other_addresses_are_refused(address, message):
+    with pytest.raises(UserError, match=message):
+        check_address(address, False)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/1", "HTTPS://example.org/1", "http://localhost:1/1", "http://[::1]/1", __file__]
+)
+def test_these_addresses_are_taken(address):
+    check_address(address, False)
+    check_address("http://example.org/1", True)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("/1", ""),
+        ("file:///etc/passwd", "not on the web"),
+        ("ftp://127.0.0.1/1", "not on the web"),
+        ("http://example.invalid/1", "not encrypted"),
+        ("/loop", "more than 10 times"),
+    ],
+)
+def test_redirects_lead_only_where_parts_may_come_from(site, target, reason):
+    site.files, site.redirects = {"/1": content("1")}, {"/moved": target, "/loop": "/loop"}
+    if reason:
+        with pytest.raises(Refused, match=reason):
+            read(f"{site.url}/moved")
+    else:
+        assert read(f"{site.url}/moved") == content("1")
+    assert site.asked["/loop"] <= 10
+
+
+def test_paths_and_the_web_give_all_their_bytes(site, tmp_path):
+    (tmp_path / "1").write_bytes(content("1"))
+    site.files = {"/1": content("1")}
+    assert read(str(tmp_path / "1")) == read(f"{site.url}/1") == content("1")
+
+
+def test_what_does_not_come_is_not_there_refused_or_broken_off(site, tmp_path):
+    site.files, site.statuses = dict.fromkeys(["/1", "/2", "/3"], content("1")), {"/1": [503, 410], "/2": [429]}
+    site.retry_after, site.cut["/3"] = {503: "7", 429: "Fri, 31 Dec 1999 23:59:59 GMT"}, 1
+    for path, reason, wait in (("/1", "HTTP 503", 7.0), ("/2", "HTTP 429", 0.0), ("/3", "the connection broke", 0.0)):
+        with pytest.raises(Refused, match=reason) as refused:
+            read(site.url + path)
+        assert refused.value.wait == wait
+    for path, reason in (("/1", "HTTP 410"), ("/none", "HTTP 404")):
+        with pytest.raises(NotThere, match=reason):
+            read(site.url + path)
+    with pytest.raises(Refused, match="cannot be read: Is a directory"):
+        read(str(tmp_path))
+
+
+def test_a_query_is_shown_as_what_tells_two_apart():
+    assert len({shown(address) for address in ("https://a/b?n=1", "https://a/b?n=2", "https://a/b")}) == 3
+    assert shown("https://user:hunter2@a:1/b?n=hunter2").startswith("https://a:1/b#")
+    assert "hunter2" not in shown("https://user:hunter2@a/b?n=hunter2") + shown("https://user:hunter2@[::1/b?hunter2")
+
+
+def test_addresses_of_google_drive_are_one_file():
+    all_shown = {
+        shown(f"https://drive.google.com/{form}")
+        for form in ("open?id=1Fj-_K", "uc?id=1Fj-_K", "uc?export=download&id=1Fj-_K", "file/d/1Fj-_K/view?usp=sharing")
+    }
+    assert all_shown == {"https://drive.google.com/file/d/1Fj-_K"}
+    assert drive_id("https://example.org/d/1Fj") == drive_id("https://drive.google.com.x/d/1") == ""
+
+
+@pytest.fixture
+def drive(site, monkeypatch):
+    """The real gdown, with the loopback in place of Google Drive."""
+    download = gdown.download
+    monkeypatch.setattr(gdown, "download", lambda id, **options: download(f"{site.url}/{id}", **options))
+    return site
+
+
+def test_google_drive_hands_out_a_file_by_its_id(drive, tmp_path):
+    drive.files = {"/1Fj-_K": content("zip", 3_000_000)}
+    fetch_from_drive("1Fj-_K", tmp_path / "z.zip", 0)
+    assert tree(tmp_path) == {"z.zip": drive.files["/1Fj-_K"]}
+
+
+def test_google_drive_may_refuse(drive, tmp_path):
+    with pytest.raises(UserError, match=r"file 1Fj-_K \(404 .* with a browser and give the path of the zip"):
+        fetch_from_drive("1Fj-_K", tmp_path / "z.zip", 0)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize(("lengthless", "fits"), [(set(), 1), ({"/1"}, 3)])
+def test_a_file_of_google_drive_never_fills_the_disk(drive, tmp_path, monkeypatch, lengthless, fits):
+    """Of 2.5 MB there is room for 1.5: what Google states is too much at once, what it does not when it is there."""
+    drive.files, drive.lengthless = {"/1": content("zip", 2_500_000)}, lengthless
+
+    def usage(folder):
+        return SimpleNamespace(free=1_600_000 - sum(map(len, tree(folder).values())))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(UserError, match="make room"):
+        fetch_from_drive("1", tmp_path / "z.zip", 100_000)
+    (left,) = tree(tmp_path).values()
+    assert len(left) == fits * 2**19 and drive.files["/1"].startswith(left)

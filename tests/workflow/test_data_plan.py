@@ -1,0 +1,59 @@
+"""`make plan`: what the paper scale's data need, and what of them is there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from planning import copy_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("data_plan") / "project")
+
+
+def plan(project: Path, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "workflow/data_plan.py", *arguments]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    return {line.split()[0]: line.split() for line in text.splitlines() if line and line[0] != " "}
+
+
+def test_what_is_needed_adds_up(project):
+    found = rows(plan(project).stdout)
+    # 250 videos an hour of 12 MB; a packed second takes 0.28 MB.
+    assert found["music"][1:7] == ["520", "0", "0", "2.1", "6.2", "17.9"]
+    assert found["ave"][1:5] == ["4,143", "0", "0", "0.0"]
+    datasets = [name for name in found if name not in ("dataset", "all", "hours", "all:")]
+    number = {name: [float(found[name][k].replace(",", "")) for k in (1, 4)] for name in datasets}
+    assert float(found["all"][1].replace(",", "")) == sum(clips for clips, _ in number.values())
+    # music and music_videos are the same videos, of which music_videos has more.
+    hours = sum(hours for name, (_, hours) in number.items() if name != "music")
+    assert float(found["all"][4]) == pytest.approx(hours, abs=0.11)
+
+
+def test_what_is_there_and_what_is_lost_is_not_asked_for(project):
+    locations = project / "results/paper/data/music/locations"
+    locations.mkdir(parents=True)
+    (locations / "0000.csv").write_text("clip_id,status\na,ok\nb,gone\nc,ok\nd,pending\n")
+    kinds = ["ok", "geo", "transient", "ok"]
+    lines = [f'{{"video_id": "{video}", "kind": "{kind}"}}\n' for video, kind in zip("efge", kinds, strict=True)]
+    (locations / "0001.jsonl").write_text("".join(lines) + '{"video_id": "cut o')
+    # e was tried twice and counts once: here are a, c and e; lost are b and f.
+    assert rows(plan(project).stdout)["music"][1:5] == ["520", "3", "2", "2.1"]
+    (locations / "0001.csv").write_text("clip_id,status\ne,media\n")
+    assert rows(plan(project).stdout)["music"][1:4] == ["520", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [("scale=papr", "error: "), ("scale=demo", "scale demo has no dataset that comes from published lists")],
+)
+def test_what_cannot_be_planned_is_one_line(project, argument, message):
+    run = plan(project, argument)
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert run.stderr.startswith(message) and run.stderr.count("\n") == 1

@@ -20,8 +20,8 @@ plan: setup ## say what the paper scale's data need: clips, hours of download, d
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
 
-bench: setup ## time the attack loop and the sparse coding against textbook loops
-	@$(activate) && python benchmarks/attack_loop.py && python benchmarks/ista.py
+bench: setup ## time attacks, sparse coding, packing and reading against textbook loops and plain ffmpeg
+	@$(activate) && for name in attack_loop ista packing reading; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

@@ -19,8 +19,8 @@ from lib.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Of a packed second at the paper scale: 8 frames as JPEG and 11,025 samples; docs/benchmarks.md has the measurement.
-PACKED_MB_PER_SECOND = 0.28
+# Of a packed second at the paper scale, 8 frames as JPEG and 11,025 samples; benchmarks/packing.py measures it.
+PACKED_MB_PER_SECOND = 0.21
 # MIT-MUSIC's videos are as long on average, by the frame counts of the released lists.
 SECONDS_OF_A_WHOLE_VIDEO = 123
 

@@ -24,8 +24,8 @@ def rows(text: str) -> dict[str, list[str]]:
 
 def test_what_is_needed_adds_up(project):
     found = rows(plan(project).stdout)
-    # 250 videos an hour of 12 MB; a packed second takes 0.28 MB.
-    assert found["music"][1:7] == ["520", "0", "0", "2.1", "6.2", "17.9"]
+    # 250 videos an hour of 12 MB; a packed second takes 0.21 MB.
+    assert found["music"][1:7] == ["520", "0", "0", "2.1", "6.2", "13.4"]
     assert found["ave"][1:5] == ["4,143", "0", "0", "0.0"]
     datasets = [name for name in found if name not in ("dataset", "all", "hours", "all:")]
     number = {name: [float(found[name][k].replace(",", "")) for k in (1, 4)] for name in datasets}

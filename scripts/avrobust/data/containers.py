@@ -61,11 +61,12 @@ def packets(
     if not streams:
         return
     begin = origin(container)
+    unit = {stream.index: stream.time_base for stream in streams}
     if start is not None and start > MARGIN_BEFORE:
         with suppress(Exception):  # a file that cannot seek is read from its beginning
             container.seek(round((begin + start - MARGIN_BEFORE) * av.time_base))
     for packet in container.demux(streams):
-        at = None if packet.dts is None else in_seconds(packet.dts, packet.time_base) - begin
+        at = None if packet.dts is None else in_seconds(packet.dts, unit[packet.stream_index]) - begin
         if None not in (at, end) and at > end + MARGIN_AFTER:
             return
         early = None not in (at, start) and at < start - MARGIN_BEFORE

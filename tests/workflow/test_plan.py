@@ -281,7 +281,7 @@ def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
     rates = {"audio": 0.02, "visual": 0.02, "head": 0.02}
     for dataset in ("music", "ave"):
         assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
-            "epochs": 14, "milestones": [11], "batch_size": 16, "learning_rates": rates, "replica_size": None,
+            "epochs": 16, "milestones": [12], "batch_size": 16, "learning_rates": rates, "replica_size": None,
         }  # fmt: skip
         second = json.loads(demo.recipe(job(dataset=dataset, variant="minsim_exfmem")))
         assert (second["epochs"], second["milestones"], second["batch_size"]) == (7, [5], 16)
@@ -295,7 +295,7 @@ def test_the_demo_limits_the_sparse_coding(demo: Plan, paper: Plan) -> None:
     assert "iterations" not in " ".join(demo.stage_options(job(dataset="music", variant="exfmem")))
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cpu", 0)])
+@pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cuda_or_cpu", 1), ("cpu", 0)])
 def test_one_gpu_unless_none_is_to_be_used(device: str, gpus: int) -> None:
     made = plan(unedited(), device=device)
     assert made.gpus == gpus

@@ -27,7 +27,7 @@ MODEL = {
 }  # fmt: skip
 NET = {"models/fusions", "objectives/cross_entropy"}
 ATTACKING = {"attacks/budget", "attacks/loop", "attacks/threat", "evaluation/conditions", "imagenet"}
-SEARCHING = ATTACKING | {"evaluation/cell"}
+SEARCHING = ATTACKING | {"evaluation/cell", "evaluation/memory"}
 RUNNING = SEARCHING | {"evaluation/arguments", "models/folding"}
 TRAINING = {
     "csv_text", "training/arguments", "training/clips", "training/loop", "training/replicas", "training/sgd",

@@ -15,6 +15,7 @@ from avrobust.attacks.loop import Attack, Inputs, Objective, input_gradients, pe
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.evaluation.memory import within_memory
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 
@@ -81,53 +82,97 @@ def evaluate(
     `model` is the victim, whose answers the rows hold. `batches`: from `avrobust.data.batches`; `units`: what an
     epsilon of 1 is in each modality; `white_box`: where `threat` takes its gradients of another net, the same attack
     on the victim's own, for the check. Each batch's clean features and clean gradients are computed once and shared:
-    they are the same in every condition. The rows' `loss` is what the attack maximises, whatever net it attacks.
+    they are the same in every condition. The rows' `loss` is what the attack maximises, whatever net it attacks. A
+    batch that does not fit into memory is halved.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or
             a modality that is not attacked changed. No row of such a cell must ever be stored.
     """
     units = {name: unit.to(device) for name, unit in units.items()}
-    attack = threat.attack
-    tables: list[pa.Table] = []
-    sanity = Sanity()
-    correct: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
-    single_step: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
-    by_white_box: dict[Condition, list[Tensor]] = {condition: [] for condition in conditions}
+    setting = _Setting(model, threat, white_box, units, conditions, device)
+    parts: list[_Part] = []
+
+    def attacked(batch: Batch) -> _Part:
+        return setting.attacked(batch, UNBOUNDED_CLIPS - sum(len(part.unbounded) for part in parts))
+
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for batch in batches:
-            inputs, labels = inputs_of(batch, device), batch["label"].to(device)
-            features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-            start = _Start(threat, inputs, labels, features if threat.model is model else None)
-            own = _Start(white_box, inputs, labels, features) if white_box else None
-            sanity.zero_gradient_clips += _clips_without_gradient(start.gradients)
-            clean = Condition("clean", 0.0)
-            tables.append(_rows(model, batch, labels, inputs, inputs, features, threat.objective, units, clean)[0])
-            for condition in conditions:
-                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
-                attacked = start.perturbed(budgets, attack)
-                check_promises(attack, inputs, attacked, units, condition)
-                rows, hits = _rows(model, batch, labels, inputs, attacked, features, threat.objective, units, condition)
-                tables.append(rows)
-                correct[condition].append(hits)
-                if attack.steps > 1:
-                    step = start.perturbed(budgets, _single_step(attack))
-                    single_step[condition].append(_hits(model, labels, inputs, step, features))
-                if own:
-                    by_white_box[condition].append(
-                        _hits(model, labels, inputs, own.perturbed(budgets, attack), features)
-                    )
-            if attack.steps > 1 and threat.model is model and sanity.unbounded_accuracy is None:
-                anything = {name: units[name].budget(_range_in_units(units[name])) for name in model.modalities}
-                few = start.first(UNBOUNDED_CLIPS)
-                hits = _hits(model, few.labels, few.inputs, few.perturbed(anything, attack), few.features)
-                sanity.unbounded_accuracy = 100 * hits.float().mean().item()
-    accuracy = _accuracies(correct)
-    sanity.single_step_stronger = _lower(_accuracies(single_step), accuracy) if attack.steps > 1 else []
-    sanity.black_box_stronger = _lower(accuracy, _accuracies(by_white_box)) if white_box else []
-    sanity.rising_accuracy = _rising(accuracy)
-    table = pa.concat_tables(tables)
+        for part in within_memory(attacked, batches):
+            parts.append(part)
+    accuracy, by_single_step, by_white_box = (
+        _accuracies([getattr(part, name) for part in parts]) for name in ("hits", "single_step", "by_white_box")
+    )
+    unbounded = [hit for part in parts for hit in part.unbounded]
+    sanity = Sanity(
+        zero_gradient_clips=sum(part.zero_gradient_clips for part in parts),
+        single_step_stronger=_lower(by_single_step, accuracy),
+        rising_accuracy=_rising(accuracy),
+        unbounded_accuracy=100 * sum(unbounded) / len(unbounded) if unbounded else None,
+        black_box_stronger=_lower(accuracy, by_white_box),
+    )
+    table = pa.concat_tables(table for part in parts for table in part.tables)
     return table.sort_by([("modality", "ascending"), ("epsilon", "ascending"), ("clip_id", "ascending")]), sanity
+
+
+Hits = dict[Condition, Tensor]
+
+
+@dataclass
+class _Part:
+    """What came of some clips: their rows, and under each condition whether each was recognised.
+
+    `single_step`, `by_white_box`: the same under the attacks of the checks. `unbounded`: of the first clips alone.
+    """
+
+    tables: list[pa.Table]
+    zero_gradient_clips: int
+    hits: Hits = field(default_factory=dict)
+    single_step: Hits = field(default_factory=dict)
+    by_white_box: Hits = field(default_factory=dict)
+    unbounded: list[bool] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """What is the same for every batch of a cell."""
+
+    model: LateFusion
+    threat: Threat
+    white_box: Threat | None
+    units: Mapping[str, Units]
+    conditions: list[Condition]
+    device: torch.device
+
+    def attacked(self, batch: Batch, unbounded_clips: int) -> _Part:
+        """Attack a batch under every condition, and its first `unbounded_clips` clips without bounds."""
+        model, threat, units, attack = self.model, self.threat, self.units, self.threat.attack
+        inputs, labels = inputs_of(batch, self.device), batch["label"].to(self.device)
+        features = {name: model.encode(name, inputs[name]) for name in model.modalities}
+        start = _Start(threat, inputs, labels, features if threat.model is model else None)
+        own = _Start(self.white_box, inputs, labels, features) if self.white_box else None
+
+        def rows(attacked: Inputs, condition: Condition) -> tuple[pa.Table, Tensor]:
+            return _rows(model, batch, labels, inputs, attacked, features, threat.objective, units, condition)
+
+        part = _Part([rows(inputs, Condition("clean", 0.0))[0]], _clips_without_gradient(start.gradients))
+        for condition in self.conditions:
+            budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
+            attacked = start.perturbed(budgets, attack)
+            check_promises(attack, inputs, attacked, units, condition)
+            table, part.hits[condition] = rows(attacked, condition)
+            part.tables.append(table)
+            if attack.steps > 1:
+                step = start.perturbed(budgets, _single_step(attack))
+                part.single_step[condition] = _hits(model, labels, inputs, step, features)
+            if own:
+                attacked = own.perturbed(budgets, attack)
+                part.by_white_box[condition] = _hits(model, labels, inputs, attacked, features)
+        if attack.steps > 1 and own is None and unbounded_clips > 0:
+            anything = {name: units[name].budget(_range_in_units(units[name])) for name in model.modalities}
+            few = start.first(unbounded_clips)
+            attacked = few.perturbed(anything, attack)
+            part.unbounded = _hits(model, few.labels, few.inputs, attacked, few.features).tolist()
+        return part
 
 
 class _Start:
@@ -154,12 +199,12 @@ class _Start:
         )
 
 
-def _accuracies(hits: Mapping[Condition, list[Tensor]]) -> dict[Condition, float]:
-    return {key: torch.cat(parts).float().mean().item() for key, parts in hits.items() if parts}
+def _accuracies(parts: list[Hits]) -> dict[Condition, float]:
+    return {key: torch.cat([part[key] for part in parts]).float().mean().item() for key in parts[0]}
 
 
 def _lower(some: Mapping[Condition, float], others: Mapping[Condition, float]) -> list[str]:
-    return [f"{key.modality} {key.epsilon:g}" for key in others if some[key] < others[key]]
+    return [f"{key.modality} {key.epsilon:g}" for key in others if key in some and some[key] < others[key]]
 
 
 def _single_step(attack: Attack) -> Attack:

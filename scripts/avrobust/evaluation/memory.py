@@ -1,0 +1,68 @@
+"""Batches halved until they fit into memory. What is computed of a clip does not depend on its batch."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import torch
+
+from avrobust.data.batches import Batch
+from avrobust.program import UserError
+
+log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
+
+
+def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch]) -> Iterator[Made]:
+    """Yield what `work` makes of each batch, in order; of its parts where the whole does not fit into memory.
+
+    Once a batch did not fit, later ones are cut to the size that did. `work` must leave nothing behind when it raises.
+
+    Raises:
+        UserError: a single clip does not fit.
+    """
+    largest: int | None = None
+    for batch in batches:
+        waiting = deque([batch])
+        while waiting:
+            part = waiting.popleft()
+            count = len(part["label"])
+            if largest is not None and count > largest:
+                waiting.extendleft(reversed(_cut(part, largest)))
+                continue
+            made = _tried(work, part)
+            if made is None:
+                if count == 1:
+                    raise UserError("a single clip does not fit into memory; ask for more memory or another GPU")
+                largest = (count + 1) // 2
+                log.warning("a batch of %d clips does not fit into memory; going on with %d at a time", count, largest)
+                waiting.appendleft(part)
+            else:
+                yield made[0]
+
+
+def _tried(work: Callable[[Batch], Made], batch: Batch) -> tuple[Made] | None:
+    """Return what `work` makes, None for lack of memory.
+
+    A function of its own, because the exception holds the tensors of the attempt as long as it is handled.
+    """
+    try:
+        return (work(batch),)
+    except RuntimeError as error:
+        if not _is_lack_of_memory(error):
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _is_lack_of_memory(error: RuntimeError) -> bool:
+    # On a CPU it is a RuntimeError like any other.
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
+
+
+def _cut(batch: Batch, size: int) -> list[Batch]:
+    starts = range(0, len(batch["label"]), size)
+    return [{name: values[start : start + size] for name, values in batch.items()} for start in starts]

@@ -1,0 +1,113 @@
+"""Batches that do not fit into memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from avrobust.evaluation.memory import within_memory
+from avrobust.program import UserError
+
+HERE = Path(__file__).parent
+
+
+def batches(*sizes: int) -> list[dict]:
+    numbers = iter(range(100))
+    made = [[next(numbers) for _ in range(size)] for size in sizes]
+    return [{"label": torch.tensor(part), "clip_id": [str(number) for number in part]} for part in made]
+
+
+def fits(most: int, tried: list[int]):
+    """Work that runs out of memory above `most` clips, as a GPU does."""
+
+    def work(batch: dict) -> list[str]:
+        tried.append(len(batch["label"]))
+        if len(batch["label"]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert batch["label"].tolist() == [int(name) for name in batch["clip_id"]]
+        return batch["clip_id"]
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("most", "tried"),
+    [(8, [8, 8, 3]), (7, [8, 4, 4, 4, 4, 3]), (3, [8, 4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1]), (1, None)],
+)
+def test_batches_are_halved_until_they_fit_and_keep_their_order(most, tried):
+    seen: list[int] = []
+    made = list(within_memory(fits(most, seen), batches(8, 8, 3)))
+    assert [name for part in made for name in part] == [str(number) for number in range(19)]
+    assert seen == tried if tried else max(seen[-19:]) == 1
+
+
+def test_a_clip_that_does_not_fit_is_an_error():
+    with pytest.raises(UserError, match="a single clip does not fit into memory"):
+        list(within_memory(fits(0, []), batches(4)))
+
+
+def test_other_errors_are_no_lack_of_memory():
+    def broken(batch):
+        raise RuntimeError("sizes differ")
+
+    with pytest.raises(RuntimeError, match="sizes differ"):
+        list(within_memory(broken, batches(4)))
+
+
+# Attacks 32 clips in one batch, with no more memory than the argument says beyond what is in use, and prints last how
+# many bytes that took.
+PROGRAM = """
+import logging, resource, sys
+from pathlib import Path
+from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
+import torch
+from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.threat import Threat
+from avrobust.evaluation.cell import evaluate
+from avrobust.evaluation.conditions import Condition
+
+def memory(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+logging.basicConfig(format="%(message)s")
+torch.set_num_threads(1)
+torch.backends.mkldnn.enabled = False  # which ends in a crash where there is no memory
+net, inputs = narrow_net(), clips(32, size=128)
+batch = {
+    "audio": inputs["audio"], "visual": (255 * inputs["visual"]).to(torch.uint8),
+    "label": torch.arange(32) % 5, "clip_id": [f"{k:02d}" for k in range(32)],
+}
+few = {name: value[:1] for name, value in batch.items()}
+cell = lambda batch: evaluate(
+    net, [batch], Threat(FGSM, net, CROSS_ENTROPY), UNITS, [Condition("visual", 0.05)], torch.device("cpu")
+)
+cell(few)
+before = memory("VmSize")
+if len(sys.argv) > 1:
+    resource.setrlimit(resource.RLIMIT_AS, (before + int(sys.argv[1]),) * 2)
+rows, sanity = cell(batch)
+for row in rows.to_pylist():
+    print(row["clip_id"], row["modality"], row["prediction"], round(row["loss"], 2))
+print(memory("VmPeak") - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and limits memory so")
+def test_an_attack_that_runs_out_of_memory_goes_on_with_the_same_result():
+    """Really: the system gives the process no more."""
+
+    def attack(*limit: int) -> tuple[list[str], int, str]:
+        path = f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1] / 'scripts')!r}]\n"
+        command = [sys.executable, "-c", path + PROGRAM, *map(str, limit)]
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        *rows, taken = run.stdout.splitlines()
+        return rows, int(taken), run.stderr
+
+    whole, taken, said = attack()
+    assert len(whole) == 2 * 32 and "memory" not in said
+    scarce, _, said = attack(int(0.7 * taken))
+    assert "a batch of 32 clips does not fit into memory; going on with 16 at a time" in said
+    assert scarce == whole

@@ -14,14 +14,14 @@ setup: ## make the environment in .venv
 demo: setup ## remake every table and figure at the demo scale, on CPU, without a network
 	@$(activate) && snakemake --config scale=demo -- all && python scripts/show.py --tables paper_tables
 
-plan: setup ## say what the paper scale's data need: clips, hours of download, disk; nothing is made
-	@$(activate) && python workflow/data_plan.py
+plan: setup ## say what the paper scale needs: clips, download, disk, hours of training and attacking; nothing is made
+	@$(activate) && python workflow/data_plan.py && echo && python workflow/compute_plan.py
 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
 
-bench: setup ## time attacks, sparse coding, packing and reading against textbook loops and plain ffmpeg
-	@$(activate) && for name in attack_loop ista packing reading; do echo "## $$name" && python benchmarks/$$name.py || exit; done
+bench: setup ## time attacks, sparse coding, packing, reading and start-up against textbook loops and plain ffmpeg
+	@$(activate) && for name in attack_loop ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

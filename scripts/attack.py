@@ -14,6 +14,7 @@ from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.cell import evaluate
 from avrobust.files import replacing, write_json
 from avrobust.models.files import load_model
+from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import progress, run
 
 log = logging.getLogger("attack")
@@ -23,6 +24,12 @@ def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = attacking_parser(__doc__)
     parser.add_argument("--surrogate", type=Path, help="model whose adversarial clips are transferred to --model")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="of the encoders where gradients are taken; the victim answers in float32",
+    )
     parser.add_argument("--cell", type=Path, required=True)
     return parser.parse_args()
 
@@ -31,10 +38,14 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     job = opened(given)
-    surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device)) if given.surrogate else None
-    threat = bind(job.spec, job.victim, surrogate)
     model = job.victim.model
-    white_box = None if threat.model is model else bind(replace(job.spec, source="victim"), job.victim)
+    victim = job.victim._replace(model=model.in_precision(given.precision))
+    surrogate = None
+    if given.surrogate:
+        surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device))
+        surrogate = surrogate._replace(model=surrogate.model.in_precision(given.precision))
+    threat = bind(job.spec, victim, surrogate)
+    white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim)
     log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)
     batches = evaluation_batches(job.views, given.batch_size, 1, given.threads)
     rows, sanity = evaluate(
@@ -48,7 +59,7 @@ def main() -> None:
     )
     rows = rows.replace_schema_metadata({name: str(value) for name, value in given.key.items()})
     with replacing(given.cell) as temporary:
-        pq.write_table(rows, temporary)
+        pq.write_table(rows, temporary, write_page_checksum=True)
     for flag in sanity.flags():
         log.warning("sanity check: %s", flag)
     made = job.meter.read()
@@ -57,6 +68,7 @@ def main() -> None:
         {
             **job.written_down(given),
             "surrogate": str(given.surrogate or ""),
+            "precision": given.precision,
             "steps": threat.attack.steps,
             "step_size": threat.attack.step_size,
             "sanity": {**vars(sanity), "flags": sanity.flags()},

@@ -51,7 +51,8 @@ def main() -> None:
     )
     metadata = {**{name: str(given.key[name]) for name in IDENTITY}, "classes": json.dumps(job.victim.classes)}
     with replacing(given.embeddings) as temporary:
-        pq.write_table(rows(clip_ids, labels, points).replace_schema_metadata(metadata), temporary)
+        table = rows(clip_ids, labels, points).replace_schema_metadata(metadata)
+        pq.write_table(table, temporary, write_page_checksum=True)
     write_scores(given.scores, given.key, scores(clip_ids, labels, points))
     write_json(given.provenance, {**job.written_down(given), **job.meter.read()})
 

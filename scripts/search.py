@@ -30,7 +30,7 @@ from avrobust.provenance import Meter
 from avrobust.runtime import prepare
 from avrobust.training.arguments import load_start, resume_key, training_parser
 from avrobust.training.clips import training_clips
-from avrobust.training.loop import TrainingRecipe, train
+from avrobust.training.loop import NotFinite, TrainingRecipe, train
 from avrobust.training.start import continued_model
 
 log = logging.getLogger("search")
@@ -65,7 +65,7 @@ def main() -> None:
         log.info("candidate %d of %d: %s", number, len(given.candidates), json.dumps(options))
         try:
             accuracies = _accuracies(given, options, number, start, store, device)
-        except UserError as error:
+        except NotFinite as error:
             log.warning("left out: %s", error)
             rows.append({**options, **dict.fromkeys(["clean", *ATTACKED, "score"], -1.0)})
             continue
@@ -96,6 +96,7 @@ def main() -> None:
             "model_state": given.model_state,
             "recipe": given.recipe,
             "seed": given.seed,
+            "precision": given.precision,
             "code": given.code,
             **meter.read(),
         },
@@ -112,10 +113,19 @@ def _accuracies(
     views, recipe = Recipe(given.audio_samples, given.frame_size), TrainingRecipe(**given.recipe)
     spec = ObjectiveSpec(given.objective["name"], {**given.objective.get("options", {}), **options})
     _, model = continued_model(ModelSpec(**given.model_spec), start, given.seed, {}, {})
-    model = model.to(device)
+    model = model.to(device).in_precision(given.precision)
     objective = build_objective(spec, model.dimensions, len(start.classes)).to(device)
     clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
-    shaping = [given.model_spec, given.recipe, vars(spec), vars(views), given.seed, given.code, device.type]
+    shaping = [
+        given.model_spec,
+        given.recipe,
+        vars(spec),
+        vars(views),
+        given.seed,
+        given.code,
+        given.precision,
+        device.type,
+    ]
     read = [*given.shards, given.start]
     shaping.append(given.threads)
     result = train(
@@ -129,6 +139,8 @@ def _accuracies(
         key=resume_key(shaping, read),
         device=device,
     )
+    # Candidates are judged as the victims of a cell are.
+    model = model.in_precision("float32")
     state = result[given.model_state]
     model.load_state_dict(state["model"])
     objective.load_state_dict(state["objective"])

@@ -65,7 +65,7 @@ def main() -> None:
         spec, model = continued_model(spec, start, given.seed, banks, memory.steps if memory else {})
     else:
         model = fresh_model(spec, len(classes), given.seed, given.imagenet_weights)
-    model = model.to(device)
+    model = model.to(device).in_precision(given.precision)
     objective = build_objective(objective_spec, model.dimensions, len(classes)).to(device)
 
     clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
@@ -77,7 +77,15 @@ def main() -> None:
         device,
     )
     shaping = [given.model_spec, given.recipe, vars(objective_spec), given.memory, given.kept_features, vars(views)]
-    shaping += [given.seed, given.code, classes, str(given.imagenet_weights), str(given.start), device.type]
+    shaping += [
+        given.seed,
+        given.code,
+        given.precision,
+        classes,
+        str(given.imagenet_weights),
+        str(given.start),
+        device.type,
+    ]
     read = [*given.shards, *([given.start] if given.start else [])]
     shaping.append(given.threads)
     resume = given.model.with_name("resume.pt")
@@ -110,6 +118,7 @@ def main() -> None:
             "memory_steps": {name: float(defence.step) for name, defence in model.defences.items()},
             "views": vars(views),
             "seed": given.seed,
+            "precision": given.precision,
             "code": given.code,
             "clips": {"train": clips.training_count, "val": clips.validation_count},
             "parameters": sum(parameter.numel() for parameter in model.parameters()),

@@ -12,10 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from lib.errors import SettingsError
 from lib.plan import Plan
+from lib.settings import given_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,10 +109,8 @@ def _once(rows: list[Row], name: str) -> list[float]:
 
 def main() -> None:
     """Print the table."""
-    given = dict(argument.partition("=")[::2] for argument in sys.argv[1:])
     try:
-        config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")) | {"scale": "paper"}
-        plan = Plan.load(ROOT, config | {name: yaml.safe_load(value) for name, value in given.items()})
+        plan = Plan.load(ROOT, given_config(ROOT, sys.argv[1:]))
     except SettingsError as error:
         sys.exit(f"error: {error}")
     rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]

@@ -4,13 +4,14 @@ import gc
 import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from avrobust.program import UserError
+from avrobust.program import SIGTERM_SPREAD, UserError
 
 Given, Made = TypeVar("Given"), TypeVar("Made")
 
@@ -40,6 +41,8 @@ def in_order(make: Callable[[Given], Made], given: Iterable[Given], processes: i
             yield under_way[0][0], under_way[0][1].result()
             under_way.popleft()
     except BrokenProcessPool:
+        # It may have been SIGTERM, which is then about to come here.
+        time.sleep(SIGTERM_SPREAD)
         suspects = "; ".join(str(item) for item, future in under_way if not future.done() or future.exception())
         raise UserError(f"a worker process died, from a crash or lack of memory, at one of: {suspects}") from None
     finally:

@@ -1,36 +1,102 @@
-"""What every program in scripts/ shares: one-line errors, a log with times, progress with time left."""
+"""What every program in scripts/ shares: one-line errors, an orderly end, a log with times, progress with time left."""
 
 import argparse
+import errno
 import gc
 import json
 import logging
+import shutil
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 Item = TypeVar("Item")
 
 # Seconds between two progress reports: a terminal is redrawn, a log file grows by a line each time.
 TERMINAL_INTERVAL, LOG_INTERVAL = 0.2, 10.0
 
+# SLURM sends SIGTERM to every process of a job, not at once: so many seconds after a worker process the program has it.
+SIGTERM_SPREAD = 1.0
+
+# The file system, or the user's share of it, is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class UserError(Exception):
     """A mistake in what the user gave: the text says what is wrong, with which value, where, what to do."""
 
 
+class Terminated(BaseException):
+    """SIGTERM has come, as SLURM sends it some seconds before it kills: at a time limit, for another job, on request.
+
+    Whoever has saved something sets `kept` to what that is.
+    """
+
+    kept = "nothing is half-written, and the same command makes what is missing"
+
+
 def run(main: Callable[[], None]) -> None:
-    """Run a program's `main`; a `UserError` becomes one line on standard error and exit status 1."""
+    """Run a program's `main`, and say in one line on standard error why it failed.
+
+    Exit status 1: a `UserError`, or a full disk. 143: SIGTERM; temporary files are removed and worker processes ended.
+    """
     # What was imported stays: to look through it for garbage, at the end for the last time, takes half a second.
     gc.freeze()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+        _reported(main)
+        return
+    except Terminated as ended:
+        kept = ended.kept
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         gc.freeze()
+    # Only now is all let go that `main` held, and closed while the interpreter is whole.
+    print(f"terminated by SIGTERM: {kept}", file=sys.stderr)
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _reported(main: Callable[[], None]) -> None:
+    try:
+        main()
+    except UserError as error:
+        # From a process that loads data it comes with that process's traceback before it.
+        sys.exit(f"error: {str(error).rpartition(f'{UserError.__name__}: ')[2].rstrip()}")
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        sys.exit(f"error: {_full(error)}")
+    except Exception:
+        # That SIGTERM ended a worker process may be seen before it comes here.
+        time.sleep(SIGTERM_SPREAD)
+        raise
+
+
+def _terminate(*_: object) -> NoReturn:
+    """End in order: what was started is ended, and whatever is under way cleans up behind itself."""
+    # Nothing may interrupt that: no second SIGTERM, and not torch, which raises an error when a worker process ends.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if "multiprocessing" in sys.modules:
+        for child in sys.modules["multiprocessing"].active_children():
+            child.kill()
+    raise Terminated
+
+
+def _full(error: OSError) -> str:
+    if not error.filename:
+        return f"{error}; make room where it writes, then give the same command again"
+    folder = next(parent for parent in Path(error.filename).absolute().parents if parent.is_dir())
+    what = "the quota there is used up" if error.errno == errno.EDQUOT else "the disk is full"
+    return (
+        f"{error.filename} cannot be written: {what}, {shutil.disk_usage(folder).free / 1e6:.1f} MB are free "
+        f"in {folder}; make room there, then give the same command again"
+    )
 
 
 def json_argument(text: str) -> object:

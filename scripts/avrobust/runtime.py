@@ -1,7 +1,9 @@
 """How torch runs in a program that trains or attacks: device, threads, precision, memory."""
 
 import ctypes
+import os
 import sys
+from collections.abc import Mapping
 
 import torch
 
@@ -10,25 +12,44 @@ from avrobust.program import UserError
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
+DEVICES = ("auto", "cpu", "cuda", "cuda_or_cpu")
+
 
 def prepare(device: str, threads: int) -> torch.device:
-    """Set torch up and return the device for `auto`, `cpu` or `cuda`; `auto` takes a CUDA GPU if there is one.
+    """Set torch up and return the device: a CUDA GPU if there is one, unless `device` (of `DEVICES`) is `cpu`.
 
     From then on torch uses `threads` threads, and convolutions are computed in float32, not in TF32, which cuDNN would
     take without being asked, and by algorithms that give the same bits again: the sign of a small gradient must not
     depend on chance.
 
     Raises:
-        UserError: `cuda` is wanted and there is none.
+        UserError: there is none, and it is wanted (`cuda`), or SLURM has given one to this job (`auto`).
     """
-    if device == "cuda" and not torch.cuda.is_available():
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if device == "cuda" and not cuda:
         raise UserError("device is cuda, but torch sees no CUDA GPU; set `device: cpu` to run without one")
+    if device == "auto" and not cuda and (promise := promised_gpus(os.environ)):
+        raise UserError(
+            f"SLURM gave this job a GPU ({promise}), but torch sees no CUDA GPU on {os.uname().nodename}; see what "
+            "nvidia-smi says there, or set `device: cuda_or_cpu` in config.yaml to run on the CPU where that happens"
+        )
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def promised_gpus(environment: Mapping[str, str]) -> str:
+    """Return what SLURM says in a job's environment of the GPUs that it gave to it, "" where it gave none.
+
+    `SLURM_JOB_GPUS` and `SLURM_STEP_GPUS` are the GPUs' numbers, of which 0 is the first GPU; `SLURM_GPUS_ON_NODE` is
+    how many they are (see the manual of SLURM: output environment variables).
+    """
+    said = {name: environment.get(f"SLURM_{name}", "") for name in ("JOB_GPUS", "STEP_GPUS", "GPUS_ON_NODE")}
+    nothing = {"GPUS_ON_NODE": "0"}
+    return ", ".join(f"SLURM_{name}={value}" for name, value in said.items() if value and value != nothing.get(name))
 
 
 def keep_freed_memory() -> None:

@@ -36,6 +36,7 @@ PUBLISHED = (
     "tian2021/claims_tests.csv",
     "tian2021/figure5_measures.csv",
     "availability.csv",
+    "precision.csv",
 )
 CLAIMS = ("audio_visual_better_clean", "localisation_finds_sources")
 
@@ -65,6 +66,11 @@ SCALE = {
         "learning_rates": {"audio": 0.02, "visual": 0.02, "head": 0.02},
     },
     "search": {"epochs": 1},
+    "precision": {
+        "train": "float32",
+        "attack": "bfloat16",
+        "check": {"dataset": "music", "variant": "concat", "attack": "mim"},
+    },
     "attack_batch_size": 8,
     "sweep": [0.006, 0.012],
     "threads": {"render": 2, "pack": 2, "train": 1, "attack": 1},

@@ -1,6 +1,7 @@
 """Jobs and Snakemake killed in the middle of a training: the same command ends with the same bytes."""
 
 import json
+import re
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -78,6 +79,32 @@ def test_a_killed_training_goes_on(uninterrupted, untrained):
 
     untrained.make(MODEL)
     check_same_net(untrained, uninterrupted)
+
+
+def test_a_terminated_training_says_what_it_saved_and_goes_on(uninterrupted, untrained):
+    """SIGTERM, as SLURM sends it before it kills: one line in the log and no traceback, then the same bytes."""
+    process = untrained.start(MODEL)
+    try:
+        trainer = trainer_after_an_epoch(untrained, process)
+        trainer.terminate()
+        trainer.resume()
+        output, _ = process.communicate()
+    finally:
+        kill_tree(process)
+    assert process.returncode == 1, output
+    assert "exit code 143" in output or "exit status 143" in output, output
+    log = (untrained.results / "logs/music/train_audio_s1234.log").read_text(encoding="utf-8")
+    said = re.findall(r"^terminated by SIGTERM: (.*)$", log, re.MULTILINE)
+    assert len(said) == 1, log
+    kept = re.fullmatch(
+        rf"{NET}/resume.pt holds the training after epoch (\d+) of {EPOCHS}; the same command goes on .*", said[0]
+    )
+    assert "Traceback" not in log
+    assert [path.name for path in (untrained.root / NET).iterdir()] == ["resume.pt"]
+
+    untrained.make(MODEL)
+    check_same_net(untrained, uninterrupted)
+    assert json.loads((untrained.root / NET / "train.json").read_text())["resumed_epochs"] == int(kept[1])
 
 
 def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):

@@ -48,5 +48,5 @@ def write_cell(
     table = pa.Table.from_pylist([rows[place] for place in order or range(len(rows))], schema=schema)
     path = folder / dataset / variant / f"s{seed}" / f"{attack}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    pq.write_table(table, path, write_page_checksum=True)
     return path

@@ -11,7 +11,7 @@ from nets import FUSIONS, clips, narrow_net
 from avrobust import imagenet
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.conv1d import Conv1d
-from avrobust.models.files import load_model, save_model
+from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
 from avrobust.models.fusions import AudioOnly, Concat, FiLM, GatedConcat, GatedSum, Sum, VisualOnly
 from avrobust.models.modes import evaluating
 from avrobust.models.resnet18 import ResNet18
@@ -160,3 +160,16 @@ def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UserError, match=r"model\.pt is no whole model file"):
         load_model(path, "best", torch.device("cpu"))
+
+
+def test_equal_contents_are_equal_bytes_whatever_they_were_read_from(tmp_path):
+    """A training that was interrupted writes the file of one that was not, though its texts are other objects."""
+    first, second = torch.arange(3.0), torch.arange(4.0)
+    once = {"best": {"weight": first}, "latest": {"weight": second}, "classes": ["cello", "cello"]}
+    write_tensors(tmp_path / "once.pt", once)
+    read = read_tensors(tmp_path / "once.pt", torch.device("cpu"))
+    mixed = {"best": read["best"], "latest": {"".join(["wei", "ght"]): second}, "classes": ["cello", "".join("cello")]}
+    write_tensors(tmp_path / "again.pt", mixed)
+    assert (tmp_path / "once.pt").read_bytes() == (tmp_path / "again.pt").read_bytes()
+    write_tensors(tmp_path / "other.pt", {**once, "classes": ["cello", "viola"]})
+    assert (tmp_path / "once.pt").read_bytes() != (tmp_path / "other.pt").read_bytes()

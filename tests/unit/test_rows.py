@@ -1,5 +1,6 @@
 """Reading cells: what is right, what is not comparable, and that the order of rows does not matter."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.rows import Cells, Condition, read_cell
+from avrobust.metrics.rows import SCHEMA, Cells, Condition, read_cell
 from avrobust.program import UserError
 
 LABELS = [0, 1, 1, 2]
@@ -83,6 +84,31 @@ def test_incomplete_cells_are_refused(tmp_path: Path, order: list[int], message:
     pq.write_table(pq.read_table(path).take(pa.array(order, pa.int64())), path)
     with pytest.raises(UserError, match=message):
         read_cell(path)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.9])
+def test_a_cell_cut_short_is_named_with_what_to_do(tmp_path: Path, share: float) -> None:
+    path = write_cell(tmp_path, "music/concat/0/fgsm", LABELS, PREDICTIONS)
+    os.truncate(path, int(share * path.stat().st_size))
+    with pytest.raises(UserError, match=rf"^{path}: cannot be read as parquet .*; `rm {path}` and the same command"):
+        read_cell(path)
+
+
+def test_a_flipped_bit_among_the_values_is_noticed(tmp_path: Path) -> None:
+    """Every byte of every page: what a clip was taken for, and whatever else a cell holds."""
+    path = write_cell(tmp_path, "music/concat/0/fgsm", LABELS, PREDICTIONS)
+    whole = path.read_bytes()
+    columns = [pq.read_metadata(path).row_group(0).column(number) for number in range(len(SCHEMA.names))]
+    for column in columns:
+        for where in range(column.dictionary_page_offset, column.dictionary_page_offset + column.total_compressed_size):
+            path.write_bytes(whole[:where] + bytes([whole[where] ^ 1]) + whole[where + 1 :])
+            try:
+                cell = read_cell(path)
+            except UserError as error:
+                assert f"`rm {path}`" in str(error)
+            else:
+                assert {key: value.tolist() for key, value in cell.predictions.items()} == PREDICTIONS
+                assert cell.labels.tolist() == LABELS
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

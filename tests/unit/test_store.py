@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -137,6 +138,65 @@ def test_a_file_cut_short_is_named(shards, keep):
     shards[0].write_bytes(data[: keep if isinstance(keep, int) else int(keep * len(data))])
     with pytest.raises(UserError, match=r"0\.arrow.*pack"):
         Store(shards)
+
+
+def read_all(path) -> list:
+    opened = Store([path])
+    return [
+        (
+            *(opened.clip_ids[i], opened.splits[i], opened.labels[i], opened.boxes[i], opened.audio(i).tolist()),
+            *(opened.jpeg(i, k) for k in range(opened.frame_count(i))),
+        )
+        for i in range(len(opened))
+    ]
+
+
+def flipped(path, where: int, bit: int = 0):
+    """Write beside `path` the same file with one bit flipped; a new file, because the old one is mapped."""
+    data = bytearray(path.read_bytes())
+    data[where] ^= 1 << bit
+    damaged = path.with_name("damaged.arrow")
+    damaged.unlink(missing_ok=True)
+    damaged.write_bytes(data)
+    return damaged
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (clip(7).audio.tobytes()[20:30], "sound of clip7 has changed"),
+        (clip(7).frames[2][-20:], "frame 2 of clip0 has changed"),
+        (b"clip7", "what it says of a clip has changed"),
+        (b"trainval", "what it says of a clip has changed"),
+        (np.array([7.0, 7.0]).tobytes(), "what it says of a clip has changed"),
+    ],
+)
+def test_a_flipped_bit_is_named_with_what_to_do(tmp_path, part, said):
+    clips = [replace(clip(i), start=7.0, end=7.0) for i in range(10)]
+    path = write(tmp_path / "whole.arrow", clips)
+    damaged = flipped(path, path.read_bytes().index(part))
+    with pytest.raises(UserError) as error:
+        read_all(damaged)
+    assert f"{damaged}: the shard is damaged, {said}" in str(error.value)
+    assert f"`rm {damaged}` and the same command" in str(error.value)
+
+
+def test_damaged_clips_do_not_hinder_the_others(tmp_path):
+    path = write(tmp_path / "whole.arrow", map(clip, range(10)))
+    damaged = flipped(path, path.read_bytes().index(clip(7).audio.tobytes()))
+    check(Store([damaged]), [*range(7), 8, 9])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_bit_flips_either_nothing_has_changed_or_the_shard_is_named(tmp_path_factory, data):
+    path = write(tmp_path_factory.getbasetemp() / "any.arrow", map(clip, range(3)))
+    end = path.read_bytes().rindex(b"\xff\xff\xff\xff\0\0\0\0")
+    damaged = flipped(path, data.draw(st.integers(0, end - 1)), data.draw(st.integers(0, 7)))
+    try:
+        assert read_all(damaged) == read_all(path)
+    except UserError as error:
+        assert str(damaged) in str(error) and "\n" not in str(error)
 
 
 def test_files_that_are_no_shards_are_named(shards, tmp_path):

@@ -1,6 +1,7 @@
 """Training: the recipe by hand, resuming bit for bit, what a mistake says."""
 
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from nets import CROSS_ENTROPY, clips, narrow_net
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from avrobust.data.batches import Batch
+from avrobust.models.build import ModelSpec
+from avrobust.models.files import load_model, save_model
 from avrobust.models.late_fusion import LateFusion
+from avrobust.objectives.build import ObjectiveSpec
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
@@ -31,6 +35,13 @@ class Batches:
     def __iter__(self):
         order = torch.randperm(8, generator=torch.Generator().manual_seed(100 * self.seed + self.epoch))
         yield from (batch(part) for part in order.split(4))
+
+
+class OneBatch(Batches):
+    """All clips in one batch."""
+
+    def __iter__(self):
+        yield batch(torch.arange(8))
 
 
 def batch(positions: torch.Tensor) -> Batch:
@@ -182,13 +193,82 @@ def test_another_setting_or_a_damaged_state_starts_anew(tmp_path):
     assert fit(tmp_path, key="other")["resumed_epochs"] == 0
 
 
-def test_a_loss_that_is_not_finite_names_epoch_and_clips(tmp_path):
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+def test_a_flipped_bit_in_a_state_starts_anew(tmp_path, caplog, place):
+    fit(tmp_path)
+    path = tmp_path / "resume.pt"
+    flip(path, place)
+    assert fit(tmp_path)["resumed_epochs"] == 0
+    assert "resume.pt is damaged" in caplog.text and "starting from the first epoch" in caplog.text
+
+
+class Poisoned(Batches):
+    """From the third epoch on, a clip of the second batch has a sound that is no number."""
+
+    def __iter__(self):
+        for number, made in enumerate(super().__iter__()):
+            if (self.epoch, number) >= (3, 1):
+                made["audio"][2] = float("nan")
+            yield made
+
+
+def test_a_poisoned_clip_is_named_and_the_state_stays_that_of_the_epoch_before(tmp_path):
+    whole = fit(tmp_path / "whole")
+    batches, broken = Poisoned(), tmp_path / "resume.pt"
+    with pytest.raises(UserError, match=r"loss became nan in epoch 3, batch 2, clips clip\d, clip\d, clip\d, clip\d"):
+        train(narrow_net(), batches, batches, [batch(torch.arange(8))], RECIPE, CROSS_ENTROPY, broken, "key", CPU)
+    result = fit(tmp_path, net=narrow_net(seed=99))
+    assert result["resumed_epochs"] == 2
+    assert same(result["best"], whole["best"]) and same(result["latest"], whole["latest"])
+
+
+def test_a_learning_rate_that_breaks_the_weights_is_seen_before_they_are_saved(tmp_path):
+    """Of one batch an epoch, whose loss is that of the weights before."""
+    batches = OneBatch()
+    rates = dict.fromkeys(RATES, 3e38)
+    with pytest.raises(UserError, match=r"weights became infinite or nan in epoch 1, batch 1, clips clip\d.*rates"):
+        train(
+            narrow_net(), batches, batches, [batch(torch.arange(8))], TrainingRecipe(4, (2,), 8, rates),
+            CROSS_ENTROPY, tmp_path / "resume.pt", "key", CPU,
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_learning_rate_that_is_too_high_is_seen_by_the_loss(tmp_path):
+    with pytest.raises(UserError, match=r"loss became \S+ in epoch 1, batch 2, clips clip\d.*lower the learning rates"):
+        fit(tmp_path, TrainingRecipe(4, (2,), 4, dict.fromkeys(RATES, 1e30)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def flip(path: Path, place: float) -> None:
+    """Flip one bit at a share of a file."""
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def model_file(tmp_path) -> Path:
+    states = {"model": narrow_net().state_dict(), "objective": {}}
+    path = tmp_path / "model.pt"
+    spec = ModelSpec(fusion="concat", audio="conv1d", visual="resnet18", width=0.125)
+    save_model(path, spec, ObjectiveSpec("cross_entropy"), list("abcde"), states, states, {})
+    return path
+
+
+def test_a_model_is_read_as_it_was_written(model_file):
+    trained = load_model(model_file, "latest", CPU)
     net = narrow_net()
-    with torch.no_grad():
-        net.classifier.bias[0] = float("nan")
-    with pytest.raises(UserError, match=r"nan in epoch 1, batch 1, clips clip\d, clip\d, clip\d, clip\d"):
-        fit(tmp_path, net=net)
-    assert not (tmp_path / "resume.pt").exists()
+    assert all(torch.equal(value, net.state_dict()[name]) for name, value in trained.model.state_dict().items())
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path, place: os.truncate(path, int(place * path.stat().st_size))])
+@pytest.mark.parametrize("place", [0.01, 0.3, 0.6, 0.9])
+def test_a_damaged_model_is_named_with_what_to_do_in_one_line(model_file, damage, place):
+    damage(model_file, place)
+    with pytest.raises(UserError, match=r"is no whole model file .*`rm \S+/model\.pt` and the same") as said:
+        load_model(model_file, "best", CPU)
+    assert "\n" not in str(said.value)
 
 
 def test_accuracy_by_hand():

@@ -18,9 +18,13 @@ BARE = {
 
 
 def rules(path: Path) -> dict[str, str]:
-    """Return the text of each rule in a file that snakefmt has formatted."""
-    blocks = re.split(r"^rule (\w+):\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return dict(zip(blocks[1::2], blocks[2::2], strict=True))
+    """Return the text of each rule in a file that snakefmt has formatted, but of none that is made of another one."""
+    blocks = re.split(r"^((?:use )?rule .+):\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {
+        head.removeprefix("rule "): text
+        for head, text in zip(blocks[1::2], blocks[2::2], strict=True)
+        if head.startswith("rule ")
+    }
 
 
 def directives(rule: str) -> dict[str, str]:
@@ -37,7 +41,7 @@ def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
         "availability", "attrition", "imagenet_weights", "train", "search", "attack", "localise", "embed", "table",
-        "sweep", "heat_maps", "localisation", "tsne", "claims", "choices", "stack", "publish",
+        "sweep", "heat_maps", "localisation", "tsne", "claims", "choices", "stack", "publish", "precision",
     }  # fmt: skip
     assert set(TARGETS) == {"all", "data", "tian2021"}
 
@@ -110,7 +114,7 @@ def test_a_target_has_a_docstring_and_runs_here(name: str) -> None:
 @pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: path.name)
 def test_a_rule_file_holds_rules_only(path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
-        assert not line or line.startswith("    ") or re.fullmatch(r"rule \w+:", line), line
+        assert not line or line.startswith("    ") or re.fullmatch(r"rule \w+:|use rule \w+ as \w+ with:", line), line
 
 
 def test_nothing_that_the_design_forbids_stands_in_the_workflow() -> None:

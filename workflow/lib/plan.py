@@ -24,6 +24,9 @@ NOTHING = "(?!)"
 # What the released script of Tian & Xu writes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE = 11_000
 
+# A job that is put back again and again, because others go first, shall not ask for more than any node has.
+MOST_TIMES = 3
+
 # What an artefact of each kind is published as, after its name.
 PUBLISHED = {
     "table": (".csv", ".md"),
@@ -198,7 +201,10 @@ class Plan:
             if paper in wanted:
                 files += [f"paper_tables/{paper}/{name}{suffix}" for suffix in PUBLISHED[artefact.kind]]
                 files += [f"paper_tables/{name}.csv"] if artefact.kind in STACKED else []
-        return list(dict.fromkeys([*files, "paper_tables/availability.csv"])) if files else []
+        if not files:
+            return []
+        ledgers = ["availability.csv", *(["precision.csv"] if self._is_precision_checked else [])]
+        return list(dict.fromkeys([*files, *(f"paper_tables/{name}" for name in ledgers)]))
 
     # Wildcards
 
@@ -351,8 +357,8 @@ class Plan:
         ]
 
     def training_views(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip in training, and the device that it runs on."""
-        return self._views(self.settings.scale["audio_samples"])
+        """What a net sees of a clip in training, the device that it runs on, and in which precision."""
+        return [*self._views(self.settings.scale["audio_samples"]), f"--precision={self.precision('train')}"]
 
     def test_views(self, wildcards: Wildcards) -> list[str]:
         """What a net sees of a clip under attack, and the device that it runs on."""
@@ -373,6 +379,16 @@ class Plan:
             *self._evaluation(self.grid.variants[wildcards.variant][0], wildcards.dataset),
             f"--batch-size={self.settings.scale['attack_batch_size']}",
         ]
+
+    def precision(self, kind: str) -> str:
+        """Arithmetic of the encoders where a job of this kind takes gradients."""
+        return self.settings.scale["precision"][kind]
+
+    def checked_cell(self, family: str) -> str:
+        """The cell that shows what the attacks' precision changes, as made (`cells`) or in float32 (`precision`)."""
+        check, seed = self.settings.scale["precision"]["check"], self.settings.scale["seeds"][0]
+        place = f"{check['dataset']}/{check['variant']}/s{seed}/{check['attack']}"
+        return f"{self.results}/{family}/{place}.parquet"
 
     def surrogate_options(self, wildcards: Wildcards) -> list[str]:
         """The net whose adversarial clips are transferred."""
@@ -414,16 +430,16 @@ class Plan:
         return self.settings.scale["threads"][kind]
 
     def memory_mb(self, kind: str) -> Callable[[Wildcards, int], int]:
-        """Memory of a job of this kind in MB: what the scale says, and as much again with each attempt."""
-        return lambda wildcards, attempt: attempt * self.settings.scale["memory_mb"][kind]
+        """Memory of a job of this kind in MB: what the scale says, and as much again with the next two attempts."""
+        return lambda wildcards, attempt: min(attempt, MOST_TIMES) * self.settings.scale["memory_mb"][kind]
 
     def minutes(self, kind: str) -> Callable[[Wildcards, int], int]:
-        """Time limit of a job of this kind in minutes, more with each attempt."""
-        return lambda wildcards, attempt: attempt * self.settings.scale["minutes"][kind]
+        """Time limit of a job of this kind in minutes, more with the next two attempts."""
+        return lambda wildcards, attempt: min(attempt, MOST_TIMES) * self.settings.scale["minutes"][kind]
 
     def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a search in minutes: each candidate is trained as a net is."""
-        return attempt * self.settings.scale["minutes"]["train"] * len(self.variant(wildcards).search)
+        return self.minutes("train")(wildcards, attempt) * len(self.variant(wildcards).search)
 
     def download(self, limit: str) -> str:
         """What config.yaml says of downloads. Not a parameter but a resource: another limit makes nothing anew."""
@@ -435,6 +451,12 @@ class Plan:
         return 0 if self.settings.config["device"] == "cpu" else 1
 
     # Inside
+
+    @property
+    def _is_precision_checked(self) -> bool:
+        check = self.settings.scale["precision"]["check"]
+        key = (check["dataset"], check["variant"], check["attack"])
+        return self.precision("attack") != "float32" and key in self.grid.conditions["cells"]
 
     def artefact(self, wildcards: Wildcards) -> Artefact:
         """The artefact that the wildcards name; SettingsError if the paper has none of that name."""

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -68,6 +68,21 @@ def load_settings(root: Path, config: Mapping) -> Settings:
             taken = chosen.get(of_papers.get(name), {})
             datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken)
     return Settings(root, config, scale, datasets, papers, chosen)
+
+
+def given_config(root: Path, words: Sequence[str]) -> dict:
+    """Return config.yaml at the paper scale, changed by `words` of the form key=value, as `--config` takes them.
+
+    Raises:
+        SettingsError: a word is none of that form.
+    """
+    changes = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not separator:
+            raise SettingsError(f"{word!r} is no key=value; give for one scale=demo")
+        changes[key] = yaml.safe_load(value)
+    return {**read_yaml(root / "config.yaml"), "scale": "paper", **changes}
 
 
 def _is_made(facts: Mapping, scale: Mapping) -> bool:

@@ -25,10 +25,45 @@ rule attack:
         options=plan.test_views,
         attack_options=plan.attack_options,
         surrogate_options=plan.surrogate_options,
+        precision=plan.precision("attack"),
         torch_threads=plan.threads("attack"),
         code=plan.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " {params.surrogate_options:q} --threads {params.torch_threads:q} --code {params.code}"
+        " {params.surrogate_options:q} --precision {params.precision:q} --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"
+
+
+use rule attack as attack_in_float32 with:
+    output:
+        cell="results/{scale}/precision/{dataset}/{variant}/s{seed}/{attack}.parquet",
+        provenance="results/{scale}/precision/{dataset}/{variant}/s{seed}/{attack}.json",
+    log:
+        "results/{scale}/logs/{dataset}/attack_in_float32_{variant}_s{seed}_{attack}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/attack_in_float32_{variant}_s{seed}_{attack}.tsv"
+    params:
+        precision="float32",
+
+
+rule precision:
+    """Set an attack's accuracies beside those of the same attack with gradients in float32, clip by clip."""
+    input:
+        cell=plan.checked_cell("cells"),
+        float32=plan.checked_cell("precision"),
+    output:
+        table="results/{scale}/tables/precision.csv",
+    log:
+        "results/{scale}/logs/precision.log",
+    benchmark:
+        "results/{scale}/benchmarks/precision.tsv"
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        precision=plan.precision("attack"),
+        code=plan.code("precision.py"),
+    shell:
+        "python scripts/precision.py --scale {wildcards.scale} --precision {params.precision:q} --cell {input.cell:q}"
+        " --float32 {input.float32:q} --output {output.table:q} 2> {log:q}"

@@ -1,17 +1,20 @@
 """Packed clips in Arrow files: written one clip after the other, read in any order through memory maps."""
 
 import io
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from avrobust.files import replacing
+from avrobust.files import remaking, replacing
 from avrobust.program import UserError
 
 # A record batch is closed at this many clips or bytes: few, so that memory stays flat while writing, but
@@ -21,7 +24,12 @@ BATCH_CLIPS, BATCH_BYTES = 16, 16 << 20
 # Shards mapped at a time: many systems allow a process no more than 1024 open files.
 OPEN_SHARDS = 256
 
-CURE = "delete it and pack it again (scripts/pack.py, or the workflow)"
+# What pyarrow and we make of bytes that are not those written.
+DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
+
+# Checked when a shard is opened: a clip's values, and how much sound and how many frames it has. These themselves are
+# checked when they are read.
+ROW = ("clip_id", "split", "labels", "start", "end", "box", "width", "height")
 
 SCHEMA = pa.schema(
     [
@@ -35,6 +43,9 @@ SCHEMA = pa.schema(
         pa.field("box", pa.list_(pa.float64(), 4)),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("audio_crc32", pa.uint32(), nullable=False),
+        pa.field("frame_crc32", pa.list_(pa.uint32()), nullable=False),
+        pa.field("row_crc32", pa.uint32(), nullable=False),
     ]
 )
 
@@ -73,11 +84,18 @@ class ShardWriter:
     def flush(self) -> None:
         """Write the clips that wait as one record batch."""
         if self._waiting:
-            columns = [
-                pa.array([getattr(clip, field.name) for clip in self._waiting], self._schema.field(field.name).type)
-                for field in fields(PackedClip)
-            ]
-            self._sink.write_batch(pa.record_batch(columns, schema=self._schema))
+            names = [field.name for field in fields(PackedClip)]
+            columns = {name: [getattr(clip, name) for clip in self._waiting] for name in names}
+            columns["audio_crc32"] = [crc32(clip.audio) for clip in self._waiting]
+            columns["frame_crc32"] = [list(map(crc32, clip.frames)) for clip in self._waiting]
+            columns["row_crc32"] = [0] * len(self._waiting)
+            batch = pa.record_batch(
+                [pa.array(values, self._schema.field(name).type) for name, values in columns.items()],
+                schema=self._schema,
+            )
+            # Of the values as they are read again.
+            checksums = pa.array(_row_checksums(batch), pa.uint32())
+            self._sink.write_batch(batch.set_column(len(columns) - 1, self._schema.field("row_crc32"), checksums))
             self._waiting, self._bytes = [], 0
 
 
@@ -102,9 +120,9 @@ class Store:
     """Random access to the clips of many shards, which count as one sequence in the order given.
 
     Opening reads names and labels only; audio and frames stay in the files until asked for. A Store can be
-    sent to other processes, which map the files anew.
+    sent to other processes, which map the files anew. What is read is compared with its checksum.
 
-    Raises UserError if a file is missing, cut short, not a shard, of other rates, or holds a clip again.
+    Raises UserError if a file is missing, damaged, not a shard, of other rates, or holds a clip again.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
@@ -121,7 +139,7 @@ class Store:
             shard = _open(path)
             rates.setdefault(_rates(shard), path)
             for index in range(shard.num_record_batches):
-                batch = shard.get_batch(index)
+                batch = _checked_batch(shard, index, path)
                 batch_sizes.append(batch.num_rows)
                 self._batches.append((number, index))
                 self.clip_ids += batch["clip_id"].to_pylist()
@@ -131,7 +149,9 @@ class Store:
         if len(rates) > 1:
             raise UserError(f"shards of different rates: {'; '.join(f'{p}: {r}' for r, p in rates.items())}")
         if len(set(self.clip_ids)) < len(self.clip_ids):
-            raise UserError(f"a clip is in the shards twice; the first of them is {self.paths[0]}; {CURE}")
+            raise UserError(
+                f"a clip is in the shards twice; the first of them is {self.paths[0]}; delete them and pack them again"
+            )
         (self.audio_rate, self.frame_rate), *_ = rates
         self._ends = np.cumsum([0, *batch_sizes])
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(_batches)
@@ -151,11 +171,17 @@ class Store:
         return np.flatnonzero(np.array(self.splits, dtype=str) == split)
 
     def audio(self, i: int) -> np.ndarray:
-        """Return clip i's samples, int16 (n,): a read-only view into the file."""
+        """Return clip i's samples, int16 (n,): a read-only view into the file.
+
+        Raises UserError if they are damaged.
+        """
         batch, row = self._place(i)
         samples = batch["audio"][row].values
         # Not by to_numpy(), which imports pandas: a tenth of the time that an attack on few clips takes.
-        return np.frombuffer(samples.buffers()[1], np.int16)[samples.offset : samples.offset + len(samples)]
+        sound = np.frombuffer(samples.buffers()[1], np.int16)[samples.offset : samples.offset + len(samples)]
+        if crc32(sound) != batch["audio_crc32"][row].as_py():
+            raise self._damaged(i, "sound")
+        return sound
 
     def frame_count(self, i: int) -> int:
         """Return the number of frames of clip i."""
@@ -163,12 +189,18 @@ class Store:
         return len(batch["frames"][row])
 
     def jpeg(self, i: int, k: int) -> bytes:
-        """Return frame k of clip i as JPEG bytes; raises IndexError unless 0 <= k < frame_count(i)."""
+        """Return frame k of clip i as JPEG bytes.
+
+        Raises UserError if they are damaged, IndexError unless 0 <= k < frame_count(i).
+        """
         batch, row = self._place(i)
         frames = batch["frames"][row].values
         if not 0 <= k < len(frames):
             raise IndexError(f"frame {k} of clip {i}, which has {len(frames)}")
-        return frames[k].as_buffer().to_pybytes()
+        jpeg = frames[k].as_buffer().to_pybytes()
+        if crc32(jpeg) != batch["frame_crc32"][row][k].as_py():
+            raise self._damaged(i, f"frame {k}")
+        return jpeg
 
     def frame(self, i: int, k: int) -> Image.Image:
         """Return frame k of clip i, RGB; raises IndexError as `jpeg` does."""
@@ -182,19 +214,51 @@ class Store:
         number, index = self._batches[position]
         return self._shard(self.paths[number])[index], i - int(self._ends[position])
 
+    def _damaged(self, i: int, what: str) -> UserError:
+        number, _ = self._batches[int(np.searchsorted(self._ends, i, side="right")) - 1]
+        path = self.paths[number]
+        return UserError(f"{path}: the shard is damaged, {what} of {self.clip_ids[i]} has changed; {remaking(path)}")
+
 
 def _open(path: str) -> pa.RecordBatchFileReader:
     try:
-        shard = pa.ipc.open_file(pa.memory_map(path))
+        file = pa.memory_map(path)
     except FileNotFoundError:
         raise UserError(f"{path}: the shard is missing; pack it (scripts/pack.py, or the workflow)") from None
     except OSError as error:
         raise UserError(f"{path}: the shard cannot be read: {error}") from None
-    except pa.ArrowInvalid:
-        raise UserError(f"{path}: not a whole shard of packed clips; {CURE}") from None
-    if not shard.schema.equals(SCHEMA):
-        raise UserError(f"{path}: an Arrow file, but not of packed clips in this version's form; {CURE}")
+    try:
+        shard = pa.ipc.open_file(file)
+        ours = shard.schema.equals(SCHEMA) and min(_rates(shard)) > 0
+    except DAMAGE as error:
+        raise UserError(f"{path}: not a whole shard of packed clips ({error}); {remaking(path)}") from None
+    if not ours:
+        raise UserError(f"{path}: an Arrow file, but not of packed clips in this version's form; {remaking(path)}")
     return shard
+
+
+def _checked_batch(shard: pa.RecordBatchFileReader, index: int, path: str) -> pa.RecordBatch:
+    """Return a record batch of which everything but sound and frames was compared with its checksums."""
+    try:
+        batch = shard.get_batch(index)
+        # Places of values in the file: beyond it, reading them would end the process.
+        batch.validate(full=True)
+        whole = _row_checksums(batch) == batch["row_crc32"].to_pylist()
+    except DAMAGE as error:
+        raise UserError(f"{path}: the shard is damaged ({error}); {remaking(path)}") from None
+    if not whole:
+        raise UserError(f"{path}: the shard is damaged, what it says of a clip has changed; {remaking(path)}")
+    return batch
+
+
+def _row_checksums(batch: pa.RecordBatch) -> list[int]:
+    """Return the CRC-32 of what each row says, of its lengths and of the shard's rates."""
+    # Not by to_numpy(), which imports pandas.
+    ends = [batch[name].offsets.to_pylist() for name in ("audio", "frames", "frame_crc32")]
+    lengths = [[stop - start for start, stop in pairwise(column)] for column in ends]
+    rates = sorted((key.decode(), value.decode()) for key, value in batch.schema.metadata.items())
+    rows = zip(batch.select(ROW).to_pylist(), *lengths, strict=True)
+    return [crc32(json.dumps([rates, *row]).encode()) for row in rows]
 
 
 def _batches(path: str) -> list[pa.RecordBatch]:

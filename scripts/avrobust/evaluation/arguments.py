@@ -15,7 +15,7 @@ from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument
 from avrobust.provenance import Meter
-from avrobust.runtime import prepare
+from avrobust.runtime import DEVICES, prepare
 
 IDENTITY = ("dataset", "variant", "seed", "attack")
 
@@ -45,7 +45,7 @@ def attacking_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--audio-samples", type=int, required=True)
     parser.add_argument("--frame-size", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--key", type=json_argument, required=True, help=f"JSON: {', '.join(IDENTITY)}")
     parser.add_argument("--code", default="", help="digest of the code, written down")

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avrobust.files import remaking
 from avrobust.program import UserError
 
 SCHEMA = pa.schema(
@@ -86,15 +87,16 @@ def read_cell(path: str | Path) -> Cell:
     Raises `UserError` if it is no such file, or if its conditions do not hold the same clips and labels.
     """
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         table = file.read(columns=SCHEMA.names)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: cannot be read as parquet ({error}); make the cell again") from None
-    metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+        seed = int(metadata.get("seed", 0))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
     if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
         raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; give a file from results/*/cells")
     if not table.num_rows:
-        raise UserError(f"{path}: has no rows; make the cell again")
+        raise UserError(f"{path}: has no rows; {remaking(path)}")
 
     table = table.select(SCHEMA.names).cast(SCHEMA)
     table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
@@ -104,18 +106,18 @@ def read_cell(path: str | Path) -> Cell:
     parts = [slice(start, stop) for start, stop in pairwise([0, *starts.tolist(), len(clips)])]
     first = parts[0]
     if (clips[first][1:] == clips[first][:-1]).any():
-        raise UserError(f"{path}: a clip occurs twice in one condition; make the cell again")
+        raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
     predictions = {}
     for part in parts:
         key = str(modality[part.start]), float(epsilon[part.start])
         if not (np.array_equal(clips[part], clips[first]) and np.array_equal(labels[part], labels[first])):
-            raise UserError(f"{path}: {key} has other clips or labels than the rest; make the cell again")
+            raise UserError(f"{path}: {key} has other clips or labels than the rest; {remaking(path)}")
         predictions[key] = prediction[part]
     return Cell(
         dataset=metadata["dataset"],
         variant=metadata["variant"],
         attack=metadata["attack"],
-        seed=int(metadata["seed"]),
+        seed=seed,
         clips=clips[first],
         labels=labels[first],
         predictions=predictions,

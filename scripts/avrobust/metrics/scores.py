@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.files import replacing
+from avrobust.files import remaking, replacing
 from avrobust.program import UserError
 
 SCHEMA = pa.schema(
@@ -58,7 +58,7 @@ def write_scores(path: str | Path, identity: Mapping[str, object], columns: Mapp
     table = table.sort_by([(name, "ascending") for name in ("measure", "modality", "epsilon", "clip_id")])
     table = table.replace_schema_metadata({name: str(identity[name]) for name in IDENTITY})
     with replacing(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, write_page_checksum=True)
 
 
 class Scores:
@@ -92,9 +92,9 @@ class Scores:
 
     def _add(self, path: str | Path) -> None:
         try:
-            table = pq.read_table(path)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise UserError(f"{path}: cannot be read as parquet ({error}); make it again") from None
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
             raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no scores")

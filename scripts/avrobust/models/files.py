@@ -1,6 +1,8 @@
 """Trained models as files: tensors and plain values only, loaded without running any code of theirs."""
 
 import io
+import sys
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from avrobust.files import replacing
+from avrobust.files import remaking, replacing
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.build import ObjectiveSpec, build_objective
@@ -49,11 +51,7 @@ def save_model(
         "latest": latest,
         "training_features": dict(training_features),
     }
-    # Saved to memory first: torch.save puts a file's name into the file, and the bytes would differ by it.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_tensors(path, content)
 
 
 def load_model(path: Path, state: str, device: torch.device) -> Trained:
@@ -63,7 +61,7 @@ def load_model(path: Path, state: str, device: torch.device) -> Trained:
         UserError: the file is damaged or no model of ours.
     """
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = read_tensors(path, device)
         classes = content["classes"]
         model = build(ModelSpec(**content["spec"]), len(classes))
         objective = build_objective(ObjectiveSpec(**content["objective"]), model.dimensions, len(classes))
@@ -73,6 +71,49 @@ def load_model(path: Path, state: str, device: torch.device) -> Trained:
         raise
     except Exception as error:  # torch reports damage by many kinds of exception
         raise UserError(
-            f"{path} is no whole model file ({type(error).__name__}: {error}); delete it and train again"
+            f"{path} is no whole model file ({type(error).__name__}: {first_line(error)}); {remaking(path)}"
         ) from error
     return Trained(model.to(device).eval(), objective.to(device).eval(), classes, content["training_features"])
+
+
+def write_tensors(path: Path, content: Mapping) -> None:
+    """Write tensors and plain values by torch.save, whole or not at all; equal contents give equal bytes.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    # To memory first: torch.save puts a file's name into the file, by which the bytes would differ, and does not say
+    # that a disk is full.
+    buffer = io.BytesIO()
+    torch.save(_one_of_each_text(content), buffer)
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def _one_of_each_text(value: object) -> object:
+    """Return the same, in which equal texts are one object: a file says whether they were, and resumed ones are not."""
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, Mapping):
+        return {sys.intern(name): _one_of_each_text(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_one_of_each_text(part) for part in value]
+    return value
+
+
+def read_tensors(path: Path, device: torch.device) -> dict:
+    """Return on `device` what `write_tensors` wrote; no code of the file's is run.
+
+    Raises:
+        Exception: of many kinds, if the file is missing, cut short or changed in any bit that matters.
+    """
+    with zipfile.ZipFile(path) as archive:
+        # torch.load does not look at the checksums that torch.save writes.
+        if changed := archive.testzip():
+            raise zipfile.BadZipFile(f"{changed} has another checksum than when it was written")
+    return torch.load(path, map_location=device, weights_only=True)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text: torch writes pages."""
+    return str(error).partition("\n")[0]

@@ -1,18 +1,27 @@
 """Encoders that do not see each other, a fusion, a linear classifier: Tian & Xu (CVPR 2021), section 3.2."""
 
 from collections.abc import Mapping
+from copy import copy
 
+import torch
 from torch import Tensor, nn
 
 # Standard deviation of the classifier's initial weights in the released code.
 CLASSIFIER_STD = 1e-4
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 class LateFusion(nn.Module):
     """A classifier over named modalities.
 
     `encode` and `head` are separate because an attack on one modality needs the other's feature only once.
+
+    `precision`: `float32` (whatever the parameters are), or `bfloat16` for the encoders' arithmetic; features,
+    defences, fusion and classifier stay as they are.
     """
+
+    precision = "float32"
 
     def __init__(
         self,
@@ -45,7 +54,11 @@ class LateFusion(nn.Module):
 
     def encode(self, modality: str, x: Tensor) -> Tensor:
         """Return the feature of one modality: (N, ...) input in natural units -> (N, D), (N, D, h, w) for a map."""
-        feature = self.encoders[modality](x)
+        if self.precision == "bfloat16":
+            with torch.autocast(x.device.type, torch.bfloat16):
+                feature = self.encoders[modality](x).float()
+        else:
+            feature = self.encoders[modality](x)
         return self.defences[modality](feature) if modality in self.defences else feature
 
     def head(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -60,4 +73,13 @@ class LateFusion(nn.Module):
         """Return a net of the very same encoders, fusion and classifier whose features pass no defence."""
         bare = LateFusion(self.encoders, self.fusion, self.classifier.out_features)
         bare.classifier = self.classifier
+        bare.precision = self.precision
         return bare.train(self.training)
+
+    def in_precision(self, precision: str) -> "LateFusion":
+        """Return a net of the very same parts whose encoders compute in `precision`; this one if they do."""
+        if precision == self.precision:
+            return self
+        other = copy(self)
+        other.precision = precision
+        return other

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avrobust.csv_text import write_csv_text
+from avrobust.files import remaking
 from avrobust.metrics.bootstrap import interval, resampled_means
 from avrobust.metrics.scores import Score, Scores
 from avrobust.program import UserError
@@ -155,8 +156,8 @@ class Embeddings:
         for path in paths:
             try:
                 schema = pq.read_schema(path)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise UserError(f"{path}: cannot be read as parquet ({error}); make it again") from None
+            except (OSError, ValueError, pa.ArrowException) as error:
+                raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
             metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
             if missing := [*({*COLUMNS} - {*schema.names}), *({*IDENTITY} - {*metadata})]:
                 raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no embeddings")
@@ -172,7 +173,10 @@ class Embeddings:
             given = ", ".join(map(_words, sorted(self._files)))
             raise UserError(f"no embeddings of {_words(key)} among those given ({given}); add their file")
         path, classes = self._files[key]
-        table = pq.read_table(path, columns=list(COLUMNS))
+        try:
+            table = pq.read_table(path, columns=list(COLUMNS), page_checksum_verification=True)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
         table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
         clips, labels = table["clip_id"].to_pylist(), table["label"].to_numpy()
         if not clips or not 0 <= labels.min() <= labels.max() < len(classes):

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 from avrobust.models.files import Trained, load_model
+from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import UserError, json_argument
+from avrobust.runtime import DEVICES
 
 
 def training_parser(description: str) -> argparse.ArgumentParser:
@@ -23,7 +25,8 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--audio-samples", type=int, required=True)
     parser.add_argument("--frame-size", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--provenance", type=Path, required=True)

@@ -10,14 +10,18 @@ from torch import Tensor, nn
 
 from avrobust.csv_text import write_csv_text
 from avrobust.data.batches import Batch, ShuffledBatches, inputs_of
-from avrobust.files import replacing
+from avrobust.models.files import first_line, read_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
-from avrobust.program import UserError, progress
+from avrobust.program import Terminated, UserError, progress
 from avrobust.training.replicas import encode_in_replicas
 from avrobust.training.sgd import SGD
 
 log = logging.getLogger(__name__)
+
+
+class NotFinite(UserError):
+    """A training diverged, or got clips that no training can take: a loss or a weight is infinite or not a number."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ def train(
     features of the last epoch, as the net in training saw them. The order is shuffled, so they are a random sample.
 
     Raises:
-        UserError: the loss is not finite; the message names the epoch and the clips of the batch.
+        NotFinite: the loss or a weight is not finite; the message names the epoch and the clips of the batch, and
+            `resume` is that of the epoch before.
+        Terminated: SIGTERM came; `kept` says which epoch `resume` is of.
     """
     groups = parameter_groups(model, recipe)
     rates = [group["lr"] for group in groups]
@@ -88,19 +94,21 @@ def train(
     features: dict[str, Tensor] = state.get("training_features", {})
     resumed_epochs = len(history)
 
-    for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
-        factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
-        for group, rate in zip(optimizer.groups, rates, strict=False):
-            group["lr"] = factor * rate
-        batches.epoch = epoch
-        kept = kept_features if epoch == recipe.epochs else 0
-        loss, features = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size, kept)
-        accuracy = top1_accuracy(model, validation, device)
-        history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
-        if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
-            best, best_epoch = _states(model, objective), epoch
-        with replacing(resume) as temporary:
-            torch.save(
+    saved = resumed_epochs
+    try:
+        for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
+            factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
+            for group, rate in zip(optimizer.groups, rates, strict=False):
+                group["lr"] = factor * rate
+            batches.epoch = epoch
+            kept = kept_features if epoch == recipe.epochs else 0
+            loss, features = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size, kept)
+            accuracy = top1_accuracy(model, validation, device)
+            history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
+            if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
+                best, best_epoch = _states(model, objective), epoch
+            write_tensors(
+                resume,
                 {
                     "key": key,
                     "latest": {"model": model.state_dict(), "objective": objective.state_dict()},
@@ -110,8 +118,15 @@ def train(
                     "history": history,
                     "training_features": features,
                 },
-                temporary,
             )
+            saved = epoch
+    except Terminated as ended:
+        if saved:
+            done = f"{resume} holds the training after epoch {saved} of {recipe.epochs}"
+            ended.kept = f"{done}; the same command goes on from there"
+        else:
+            ended.kept = "no epoch was finished; the same command starts with the first"
+        raise
     return {
         "best": best,
         "latest": _states(model, objective),
@@ -135,7 +150,7 @@ def train_epoch(
     """Train for one epoch; return the mean loss of its batches and its first `kept_features` features, on the CPU.
 
     Raises:
-        UserError: the loss is not finite; the message names the epoch and the clips of the batch.
+        NotFinite: the loss or a weight is not finite; the message names the epoch and the clips of the batch.
     """
     model.train()
     losses, clips, kept, count = [], [], [], 0
@@ -158,10 +173,11 @@ def train_epoch(
     values = torch.stack(losses).cpu()
     broken = (~values.isfinite()).nonzero().flatten().tolist()
     if broken:
-        raise UserError(
-            f"the loss became {values[broken[0]]:g} in epoch {epoch}, batch {broken[0] + 1}, clips "
-            f"{', '.join(clips[broken[0]])}; lower the learning rates or look at these clips"
-        )
+        raise NotFinite(_diverged(f"loss became {values[broken[0]]:g}", epoch, broken[0], clips))
+    # The weights after the last step shape no loss of this epoch.
+    weights = [*model.state_dict().values(), *objective.state_dict().values()]
+    if not torch.stack([value.isfinite().all() for value in weights]).all():
+        raise NotFinite(_diverged("weights became infinite or nan", epoch, len(clips) - 1, clips))
     sample = {name: torch.cat([part[name] for part in kept])[:kept_features].cpu() for name in (kept and kept[0])}
     return values.mean().item(), sample
 
@@ -181,6 +197,13 @@ def history_csv(history: list[dict]) -> str:
     return write_csv_text(list(history[0]), (list(row.values()) for row in history))
 
 
+def _diverged(what: str, epoch: int, number: int, clips: list[list[str]]) -> str:
+    return (
+        f"the {what} in epoch {epoch}, batch {number + 1}, clips {', '.join(clips[number])}; lower the learning rates "
+        "or look at these clips"
+    )
+
+
 def _states(model: nn.Module, objective: nn.Module) -> dict[str, dict[str, Tensor]]:
     return {"model": _on_cpu(model.state_dict()), "objective": _on_cpu(objective.state_dict())}
 
@@ -193,9 +216,9 @@ def _load_resume(path: Path, key: str) -> dict:
     if not path.exists():
         return {}
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = read_tensors(path, torch.device("cpu"))
     except Exception as error:  # whatever a damaged file makes the reader raise, training starts anew
-        log.warning("%s cannot be read (%s); starting from the first epoch", path, error)
+        log.warning("%s is damaged (%s); starting from the first epoch", path, first_line(error))
         return {}
     if state["key"] != key:
         log.info("%s belongs to other settings or code; starting from the first epoch", path)

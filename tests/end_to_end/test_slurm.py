@@ -1,0 +1,91 @@
+"""The whole workflow as jobs of a real SLURM: the one of one node that tests/slurm/cluster.sh starts.
+
+Its GPUs are pretended: `device: cuda_or_cpu` lets jobs ask for one and programs run without it.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from project import Project, keep_rows
+
+# Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
+REQUIRED = "AVROBUST_TEST_SLURM"
+GPU_TYPE = "pretended"
+ASKED = {"render": "N/A", "pack": "N/A"} | dict.fromkeys(
+    ("train", "search", "attack", "localise", "embed"), f"gres:gpu:{GPU_TYPE}:1"
+)
+pytestmark = pytest.mark.slurm
+
+
+def answer(*command: str) -> str:
+    """Return what a command of SLURM's writes; nothing if it is not there, fails, or takes a minute."""
+    if not shutil.which(command[0]):
+        return ""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> None:
+    """The SLURM of tests/slurm/cluster.sh, with a node that takes jobs. On another one, tests would cost money."""
+    if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):
+        reason = "no SLURM to test with answers here; `tests/slurm/cluster.sh start` starts one, as root"
+        pytest.fail(reason) if os.environ.get(REQUIRED) else pytest.skip(reason)
+
+
+@pytest.fixture
+def few_jobs(fresh_copy: Project) -> Project:
+    """The tiny project cut down to a job or a few of every kind, because each costs two starts of Snakemake."""
+    fresh_copy.edit_yaml("workflow/papers/tian2021.yaml", _keep_one_of_a_kind)
+    (fresh_copy.root / "slurm").symlink_to("profiles/slurm")
+    return fresh_copy
+
+
+def _keep_one_of_a_kind(paper: dict) -> None:
+    artefacts = paper["artefacts"]
+    paper["artefacts"] = {name: artefacts[name] for name in ("table1", "table3", "figure5", "localisation")}
+    paper["claims"] = []
+    keep_rows(paper, "table1", lambda keys: keys["attack"] == "FGSM")
+    keep_rows(paper, "table3", lambda keys: keys["defence"] in ("None", "PCL") and keys["attack"] == "FGSM")
+    for artefact, part in (("figure5", "panels"), ("localisation", "rows")):
+        del artefacts[artefact]["spec"][part][1:]
+
+
+def submitted(output: str, rules: Sequence[str]) -> dict[str, str]:
+    """Return the rule of each job that Snakemake says to have submitted, by SLURM's number for it."""
+    logs = re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+/rule_([a-z_]+)/", output)
+    assert {rule for _, rule in logs} == {*rules}, output
+    return dict(logs)
+
+
+def remembered(field: str) -> dict[str, str]:
+    """Return a field of every job that SLURM remembers, by its number."""
+    lines = answer("squeue", "--noheader", "--states=all", f"--Format=JobID:20,{field}:40").splitlines()
+    return dict(map(str.split, lines))
+
+
+def test_jobs_of_a_cluster_make_the_tables_of_a_local_run(few_jobs: Project, tmp_path: Path, monkeypatch) -> None:
+    """Every kind of job in its partition, with one GPU if it computes; the same bytes as on this machine alone."""
+    local = few_jobs.copy(tmp_path / "local")
+    monkeypatch.setenv("AVROBUST_SLURM_POLL", "8")
+    monkeypatch.setenv("AVROBUST_SLURM_PARTITIONS", "profiles/slurm/partitions.example.yaml")
+    monkeypatch.setenv("AVROBUST_SLURM_GPU_TYPE", GPU_TYPE)
+    output = few_jobs.make("--profile", "slurm", "--config", "scale=tiny", "device=cuda_or_cpu", "--", "all")
+
+    rules = submitted(output, ASKED)
+    assert len(rules) < 40
+    gpus, partitions, states = (remembered(field) for field in ("tres-per-job", "Partition", "State"))
+    for job, rule in rules.items():
+        assert (rule, gpus[job]) == (rule, ASKED[rule])
+        assert (rule, partitions[job]) == (rule, "cpu" if ASKED[rule] == "N/A" else "gpu")
+        assert (rule, states[job]) == (rule, "COMPLETED")
+
+    local.make("all")
+    assert few_jobs.published_bytes() == local.published_bytes() != {}

@@ -20,8 +20,8 @@ plan: setup ## say what the paper scale needs: clips, download, disk, hours of t
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
 
-bench: setup ## time attacks, sparse coding, packing, reading and start-up against textbook loops and plain ffmpeg
-	@$(activate) && for name in attack_loop ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
+bench: setup ## time attacks, training, sparse coding, packing, reading and start-up, ours beside textbook loops
+	@$(activate) && for name in attack_loop training ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

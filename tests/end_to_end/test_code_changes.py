@@ -58,6 +58,12 @@ def localised(*attacks: str) -> dict[str, str]:
 
 
 LOCALISATION_NET = {"models/music/localisation/s1234/model.pt": "train"} | localised("fgsm", "mim")
+# The cell that is made in float32, too.
+COMPARED = {
+    "precision/music/concat/s1234/mim.parquet": "attack_in_float32",
+    "tables/precision.csv": "precision",
+    "paper_tables/precision.csv": "publish",
+}
 OF_CELLS = ("table1", "table2", "table3", "figure3", "claims")
 OF_MAPS = ("figure1", "localisation", "claims")
 
@@ -69,16 +75,17 @@ OF_MAPS = ("figure1", "localisation", "claims")
         (
             "attacks/mim.py",
             "momentum_sign",
-            attacked("mim") | localised("mim") | shown("table1", "figure3", "figure1", "localisation"),
+            attacked("mim") | localised("mim") | COMPARED | shown("table1", "figure3", "figure1", "localisation"),
         ),
         # All fusions but the attention share a module: every net but one, and no clip.
-        ("models/fusions.py", "Sum", trained(*CELLS) | shown(*OF_CELLS, "figure5")),
+        ("models/fusions.py", "Sum", trained(*CELLS) | COMPARED | shown(*OF_CELLS, "figure5")),
         # An encoder: the nets that have it. The unimodal visual net is not among them.
         (
             "models/conv1d.py",
             "Conv1d",
             trained(*(name for name in CELLS if name != "visual"))
             | LOCALISATION_NET
+            | COMPARED
             | shown(*OF_CELLS, *OF_MAPS, "figure5"),
         ),
         # The sparse coding: the nets with a memory and what shows them.

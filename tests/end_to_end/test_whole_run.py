@@ -127,7 +127,7 @@ def test_touched_results_are_compared_by_content(finished_copy):
     All results get times in the order that suits least: whatever is read is newer than what was made of it. Larger
     files, such as the shards and nets of larger scales, have only their times: the limit of 0 shows what they cause.
     """
-    order = ["benchmarks", "logs", "tables", "cells", "localisation", "embeddings", "models", "data"]
+    order = ["benchmarks", "logs", "tables", "precision", "cells", "localisation", "embeddings", "models", "data"]
     start = int(time.time()) - 60
     for path in [path for path in finished_copy.results.rglob("*") if path.is_file()]:
         assert path.stat().st_size < 1e6, f"{path.name} is too large for this test"

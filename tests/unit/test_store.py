@@ -216,3 +216,16 @@ def test_shards_that_do_not_fit_together(shards, tmp_path):
         Store([*shards, write(tmp_path / "r.arrow", [], audio_rate=16000)])
     with pytest.raises(UserError, match="twice"):
         Store([*shards, write(tmp_path / "t.arrow", [clip(44)])])
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_frames_are_decoded_as_pillow_does(tmp_path, subsampling):
+    """To the bit, so that it does not matter by what they are read."""
+    noise = np.random.default_rng(0).integers(0, 256, (46, 62, 3), np.uint8)
+    data = io.BytesIO()
+    Image.fromarray(noise).resize((124, 92)).save(data, "JPEG", quality=90, subsampling=subsampling)
+    clip = PackedClip("a", "test", (0,), None, None, np.zeros(3, np.int16), [data.getvalue()], None, 124, 92)
+    with store.writing(tmp_path / "shard.arrow", audio_rate=11025, frame_rate=8) as shard:
+        shard.add(clip)
+    wanted = np.asarray(Image.open(data).convert("RGB"))
+    assert np.array_equal(np.asarray(Store([tmp_path / "shard.arrow"]).frame(0, 0)), wanted)

@@ -32,7 +32,8 @@ def answer(*command: str) -> str:
         return ""
 
 
-@pytest.fixture(scope="module", autouse=True)
+# Of the session, so that it comes before the whole run that other fixtures make.
+@pytest.fixture(scope="session", autouse=True)
 def cluster() -> None:
     """The SLURM of tests/slurm/cluster.sh, with a node that takes jobs. On another one, tests would cost money."""
     if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):

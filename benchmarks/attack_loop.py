@@ -13,7 +13,6 @@ those of this project: `pip install --no-deps torchattacks==3.5.1`.
         --batch-size 48
 """
 
-import argparse
 import statistics
 import sys
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import torch
 import torch.nn.functional as F
 import torchvision
-from timing import seconds
+from timing import finished, net_parser, said, seconds
 from torch import Tensor, nn
 
 from avrobust import imagenet
@@ -35,7 +34,7 @@ from avrobust.attacks.loop import Attack, input_gradients, perturb
 from avrobust.attacks.pgd import PGD
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.folding import folded
-from avrobust.models.late_fusion import PRECISIONS, LateFusion
+from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
 
@@ -140,17 +139,6 @@ def one_input(plain: nn.Module, net: LateFusion, pixels: Tensor, labels: Tensor)
     )
 
 
-def finished(run: Callable) -> Callable:
-    """Return the same, which ends when the GPU has."""
-
-    def wait() -> None:
-        run()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-
-    return wait
-
-
 def compare(name: str, theirs: Callable, own: Callable, clips: int, rounds: int) -> None:
     """Print a line: how many attacked clips a second either makes, and how far their results agree.
 
@@ -169,15 +157,7 @@ def compare(name: str, theirs: Callable, own: Callable, clips: int, rounds: int)
 
 def main() -> None:
     """Run the benchmark and print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio-samples", type=int, default=22_050)
-    parser.add_argument("--frame-size", type=int, default=64)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of our encoders")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    given = net_parser(__doc__).parse_args()
     device = prepare(given.device, given.threads)
     torch.manual_seed(0)
     net = build(ModelSpec("concat", "conv1d", "resnet18"), 27).eval().to(device)
@@ -189,11 +169,7 @@ def main() -> None:
     labels = (torch.arange(given.batch_size) % 27).to(device)
     plain = textbook_net(net)
     quick = folded(net, {name: value[:1] for name, value in inputs.items()}).in_precision(given.precision)
-    where = torch.cuda.get_device_name(device) if given.device == "cuda" else f"CPU, {given.threads} threads"
-    print(
-        f"Batch of {given.batch_size}, {given.audio_samples} samples, {given.frame_size} pixels, {where}, ours in "
-        f"{given.precision}; median of {given.rounds} pairs in turns\n"
-    )
+    print(said(given))
     print("| attack | textbook, attacked clips/s | ours | ratio | equal values |")
     print("| --- | ---: | ---: | ---: | ---: |")
 

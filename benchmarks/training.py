@@ -9,7 +9,6 @@ its own. Both are given the same weights, so that their losses can be compared.
         --batch-size 48
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -18,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import torch
 import torch.nn.functional as F
-from attack_loop import finished, textbook_net
-from timing import seconds
+from attack_loop import textbook_net
+from timing import finished, net_parser, said, seconds
 
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.late_fusion import PRECISIONS, LateFusion
+from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
 from avrobust.training.loop import train_epoch
@@ -60,15 +59,7 @@ def textbook(net: LateFusion, optimizer: torch.optim.SGD, loader: list[Batch], d
 
 def main() -> None:
     """Run the benchmark and print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--audio-samples", type=int, default=22_050)
-    parser.add_argument("--frame-size", type=int, default=64)
-    parser.add_argument("--batch-size", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of our encoders")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    given = net_parser(__doc__).parse_args()
     device = prepare(given.device, given.threads)
     torch.manual_seed(0)
     net = build(ModelSpec("concat", "conv1d", "resnet18"), 27).to(device)
@@ -93,11 +84,7 @@ def main() -> None:
     clips = BATCHES * given.batch_size
     slow, quick = (clips / statistics.median(times) for times in zip(*pairs, strict=True))
     ratio = statistics.median(one / other for one, other in pairs)
-    where = torch.cuda.get_device_name(device) if given.device == "cuda" else f"CPU, {given.threads} threads"
-    print(
-        f"Batches of {given.batch_size}, {given.audio_samples} samples, {given.frame_size} pixels, {where}, ours in "
-        f"{given.precision}; median of {given.rounds} pairs in turns\n"
-    )
+    print(said(given))
     print("| training | textbook, clips/s | ours | ratio | loss of the first epoch, textbook | ours |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     print(f"| both | {slow:.1f} | {quick:.1f} | {ratio:.2f} | {losses[0]:.4f} | {losses[1]:.4f} |")

@@ -39,11 +39,10 @@ def main() -> None:
     given = arguments()
     job = opened(given)
     model = job.victim.model
-    victim = job.victim._replace(model=model.in_precision(given.precision))
-    surrogate = None
-    if given.surrogate:
-        surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device))
-        surrogate = surrogate._replace(model=surrogate.model.in_precision(given.precision))
+    surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device)) if given.surrogate else None
+    victim, surrogate = (
+        net and net._replace(model=net.model.in_precision(given.precision)) for net in (job.victim, surrogate)
+    )
     threat = bind(job.spec, victim, surrogate)
     white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim)
     log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)

@@ -106,6 +106,12 @@ def snakemake(root: Path, *arguments: str, **environment: str) -> Run:
     return Run(made.returncode, made.stdout)
 
 
+def program(root: Path, name: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run a program of workflow/ in the project."""
+    command = [sys.executable, f"workflow/{name}.py", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
 def configuration(root: Path, **changes: object) -> dict:
     """Return config.yaml of a copy with other values for some keys of its top level."""
     return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")) | changes

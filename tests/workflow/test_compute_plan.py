@@ -1,22 +1,15 @@
 """`make plan`: hours of training and attacking, from the jobs that have run."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from planning import copy_project
+from planning import copy_project, program
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     return copy_project(tmp_path_factory.mktemp("compute_plan") / "project")
-
-
-def plan(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "workflow/compute_plan.py", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
 
 
 def rows(text: str) -> dict[str, list[str]]:
@@ -33,9 +26,9 @@ def ran(project: Path, scale: str, dataset: str, job: str, seconds: float) -> No
 
 def test_jobs_are_those_that_snakemake_plans(project):
     """The counts of tests/workflow/test_dry_run.py: 37 nets, 114 cells, and so on; three seeds at the paper scale."""
-    counts = {kind: int(row[0]) for kind, row in rows(plan(project, "scale=demo").stdout).items()}
+    counts = {kind: int(row[0]) for kind, row in rows(program(project, "compute_plan", "scale=demo").stdout).items()}
     assert counts == {"train": 37, "search": 3, "attack": 114, "localise": 6, "embed": 2, "all": 162}
-    run = plan(project)
+    run = program(project, "compute_plan")
     counts = {kind: int(row[0]) for kind, row in rows(run.stdout).items()}
     assert counts == {"train": 111, "search": 3, "attack": 342, "localise": 18, "embed": 6, "all": 480}
     assert {row[3] for row in rows(run.stdout).values()} == {"?"}
@@ -51,7 +44,7 @@ def test_what_has_run_tells_how_long_the_rest_takes(project):
     provenance = project / "results/demo/models/music/audio/s1234/train.json"
     provenance.parent.mkdir(parents=True)
     provenance.write_text(json.dumps({"device": "A GPU of ours"}))
-    run = plan(project, "scale=demo")
+    run = program(project, "compute_plan", "scale=demo")
     found = rows(run.stdout)
     # MUSIC trains 15 nets, the others 11 each. Done: 1 + 2 + 0.2 h. Left: 13 at 1.5 h, 10 at 0.2 h, and
     # Kinetics-Sounds' 11 at the mean of the three, 3.2 / 3 h.
@@ -63,6 +56,6 @@ def test_what_has_run_tells_how_long_the_rest_takes(project):
 
 @pytest.mark.parametrize(("argument", "message"), [("scale=papr", "papr"), ("demo", "'demo' is no key=value")])
 def test_what_cannot_be_planned_is_one_line(project, argument, message):
-    run = plan(project, argument)
+    run = program(project, "compute_plan", argument)
     assert run.returncode == 1
     assert message in run.stderr and run.stderr.startswith("error: ") and run.stderr.count("\n") == 1

@@ -1,11 +1,9 @@
 """`make plan`: what the paper scale's data need, and what of them is there."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from planning import copy_project
+from planning import copy_project, program
 
 
 @pytest.fixture(scope="module")
@@ -13,17 +11,12 @@ def project(tmp_path_factory) -> Path:
     return copy_project(tmp_path_factory.mktemp("data_plan") / "project")
 
 
-def plan(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "workflow/data_plan.py", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
-
-
 def rows(text: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split() for line in text.splitlines() if line and line[0] != " "}
 
 
 def test_what_is_needed_adds_up(project):
-    found = rows(plan(project).stdout)
+    found = rows(program(project, "data_plan").stdout)
     # 250 videos an hour of 12 MB; a packed second takes 0.21 MB.
     assert found["music"][1:7] == ["520", "0", "0", "2.1", "6.2", "13.4"]
     assert found["ave"][1:5] == ["4,143", "0", "0", "0.0"]
@@ -43,9 +36,9 @@ def test_what_is_there_and_what_is_lost_is_not_asked_for(project):
     lines = [f'{{"video_id": "{video}", "kind": "{kind}"}}\n' for video, kind in zip("efge", kinds, strict=True)]
     (locations / "0001.jsonl").write_text("".join(lines) + '{"video_id": "cut o')
     # e was tried twice and counts once: here are a, c and e; lost are b and f.
-    assert rows(plan(project).stdout)["music"][1:5] == ["520", "3", "2", "2.1"]
+    assert rows(program(project, "data_plan").stdout)["music"][1:5] == ["520", "3", "2", "2.1"]
     (locations / "0001.csv").write_text("clip_id,status\ne,media\n")
-    assert rows(plan(project).stdout)["music"][1:4] == ["520", "2", "2"]
+    assert rows(program(project, "data_plan").stdout)["music"][1:4] == ["520", "2", "2"]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +46,7 @@ def test_what_is_there_and_what_is_lost_is_not_asked_for(project):
     [("scale=papr", "error: "), ("scale=demo", "scale demo has no dataset that comes from published lists")],
 )
 def test_what_cannot_be_planned_is_one_line(project, argument, message):
-    run = plan(project, argument)
+    run = program(project, "data_plan", argument)
     assert run.returncode == 1
     assert run.stdout == ""
     assert run.stderr.startswith(message) and run.stderr.count("\n") == 1

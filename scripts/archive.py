@@ -12,7 +12,7 @@ from pathlib import Path
 from avrobust.data import journal
 from avrobust.data.archive_parts import FAILED, MISSING, Outcome, Reading, part_list, read_parts, read_zip
 from avrobust.data.archive_search import Search, wanted_videos, write_table
-from avrobust.program import UserError, progress, run
+from avrobust.program import UserError, positive, progress, run
 
 log = logging.getLogger("archive")
 
@@ -91,14 +91,6 @@ def _outcomes(given: argparse.Namespace, search: Search, reading: Reading) -> li
     counts = Counter(one.status for one in outcomes)
     log.info("%s", ", ".join(f"{count} parts {status}" for status, count in sorted(counts.items())))
     return outcomes
-
-
-def positive(text: str) -> int:
-    """`type=` of an argument that is an integer above 0."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
 
 
 if __name__ == "__main__":

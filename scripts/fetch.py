@@ -14,7 +14,7 @@ from avrobust.data.fetching import RETRIES, SOURCES, Site, fetched, located
 from avrobust.data.fetching import locations as locations_of
 from avrobust.data.rate import Budget
 from avrobust.data.web_video import WebVideos
-from avrobust.program import UserError, json_argument, progress, run
+from avrobust.program import UserError, json_argument, natural, positive, progress, run
 
 log = logging.getLogger("fetch")
 
@@ -23,8 +23,8 @@ def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--shard-index", type=int, required=True, help="which shard, from 0")
-    parser.add_argument("--shards", type=int, required=True, help="how many shards the manifest is cut into")
+    parser.add_argument("--shard-index", type=natural, required=True, help="which shard, from 0")
+    parser.add_argument("--shards", type=positive, required=True, help="how many shards the manifest is cut into")
     parser.add_argument("--sources", nargs="+", choices=SOURCES, required=True, help="in the order of trying")
     parser.add_argument("--media-folder", type=Path, required=True, help="where relative paths of the manifest start")
     parser.add_argument("--archive", type=Path, help="CSV of scripts/archive.py")

@@ -6,7 +6,7 @@ from collections import Counter
 
 from avrobust.data import availability, locations, manifest, packing, store
 from avrobust.data.media import Form
-from avrobust.program import UserError, progress, run
+from avrobust.program import UserError, natural, positive, progress, run
 
 log = logging.getLogger(__name__)
 
@@ -54,22 +54,6 @@ def main() -> None:
         outcomes = list(progress(made, label="packing", unit="clips", total=len(clips)))
         availability.write(arguments.availability, outcomes)
     log.info("%s", dict(Counter(outcome.status for outcome in outcomes)))
-
-
-def positive(text: str) -> int:
-    """`type=` of an argument that is an integer above 0."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
-
-
-def natural(text: str) -> int:
-    """`type=` of an argument that is an integer and not negative."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is below 0")
-    return value
 
 
 if __name__ == "__main__":

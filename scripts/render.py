@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avrobust.data.manifest import write_classes
 from avrobust.data.rendering import Dataset, render
-from avrobust.program import UserError, json_argument, run
+from avrobust.program import UserError, json_argument, positive, run
 
 
 def arguments() -> argparse.Namespace:
@@ -18,10 +18,10 @@ def arguments() -> argparse.Namespace:
         help='clips per class of each split, as in {"train": 20, "val": 4, "test": 8}',
     )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a clip (default: %(default)s)")
-    parser.add_argument("--width", type=int, default=96, help="of a frame, in pixels (default: %(default)s)")
-    parser.add_argument("--height", type=int, default=72, help="of a frame, in pixels (default: %(default)s)")
+    parser.add_argument("--width", type=positive, default=96, help="of a frame, in pixels (default: %(default)s)")
+    parser.add_argument("--height", type=positive, default=72, help="of a frame, in pixels (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of everything random (default: %(default)s)")
-    parser.add_argument("--processes", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--processes", type=positive, default=1, help="worker processes (default: %(default)s)")
     parser.add_argument("--media", required=True, type=Path, metavar="FOLDER", help="where the clips go")
     parser.add_argument("--class-list", required=True, type=Path, help="the classes, one a line, to write")
     parser.add_argument("--manifest", required=True, type=Path, metavar="CSV", help="written last of all")
@@ -32,8 +32,6 @@ def main() -> None:
     given = arguments()
     if not isinstance(given.clips, dict):
         raise UserError(f'--clips {given.clips!r}: give an object such as {{"train": 20, "test": 8}}')
-    if given.processes < 1:
-        raise UserError(f"--processes {given.processes}: give 1 or more")
     dataset = Dataset(
         name=given.dataset,
         classes=tuple(given.classes),

@@ -16,7 +16,7 @@ from avrobust.files import write_json, write_text
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import save_model
 from avrobust.objectives.build import ObjectiveSpec, build_objective
-from avrobust.program import json_argument, run
+from avrobust.program import json_argument, natural, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
 from avrobust.training.arguments import load_start, resume_key, training_parser
@@ -35,7 +35,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
     parser.add_argument("--memory", type=json_argument, help="JSON of a MemoryRecipe; needs --start")
-    parser.add_argument("--kept-features", type=int, default=0, help="features of the last epoch to keep in the model")
+    parser.add_argument(
+        "--kept-features", type=natural, default=0, help="features of the last epoch to keep in the model"
+    )
     parser.add_argument("--imagenet-weights", type=Path, help="torchvision's ResNet-18 weights")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)

@@ -107,6 +107,23 @@ def json_argument(text: str) -> object:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
 
 
+def positive(text: str) -> int:
+    """`type=` of an argparse argument that is an integer above 0."""
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """`type=` of an argparse argument that is an integer and not negative."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    value = int(text)
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{value} is below {least}")
+    return value
+
+
 class _Lines:
     """A stream for tqdm that ends each report with a line feed, so that a log file can be read; none comes twice."""
 

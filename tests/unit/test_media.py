@@ -1,13 +1,12 @@
 """Decoding, against the real ffmpeg program, on files with every fault that real clips have."""
 
-import io
 import subprocess
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from clip_files import ffmpeg, pixels
 
 from avrobust import imagenet
 from avrobust.data import media
@@ -26,15 +25,6 @@ NUMBERED = "color=black:size=32x32:rate=30:duration=4,format=gray,geq=lum=2*N"
 
 
 OLD_PROGRAM = b"version 5.1" in subprocess.run([ffmpeg_path(), "-version"], stdout=subprocess.PIPE).stdout
-
-
-def ffmpeg(*arguments: str | Path) -> bytes:
-    command = [ffmpeg_path(), "-nostdin", "-y", "-v", "error", *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-
-
-def pixels(jpeg: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), int)
 
 
 def numbers(made: media.Media) -> list[int]:

@@ -1,7 +1,5 @@
 """Frames as JPEG, against the real ffmpeg program."""
 
-import io
-import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,19 +7,10 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
+from clip_files import ffmpeg, pixels
 from PIL import Image
 
-from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.pictures import Pictures, plain, planes
-
-
-def ffmpeg(*arguments: str | Path) -> bytes:
-    command = [ffmpeg_path(), "-nostdin", "-y", "-v", "error", *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-
-
-def pixels(jpeg: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"), int)
 
 
 def made(path: Path, short_side: int) -> Pictures:

@@ -1,5 +1,6 @@
 """What a program says when it fails, and how it ends when it is told to: by real signals, on a really full disk."""
 
+import argparse
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from small_disk import make_room, small_disk
 
 from avrobust.files import replacing, write_json, write_text
 from avrobust.models.files import write_tensors
+from avrobust.program import natural, positive
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SECONDS = 60
@@ -240,3 +242,15 @@ def test_a_full_disk_of_which_no_file_is_known(disk, tmp_path) -> None:
     status, lines = ended(start(tmp_path, program))
     assert (status, len(lines)) == (1, 1), lines
     assert lines[0].startswith("error: [Errno 28] No space left on device; make room where it writes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "refused"), [(positive, ("1", "12"), ("0", "-1")), (natural, ("0", "12"), ("-1", "-12"))]
+)
+def test_counts_are_checked(kind, taken, refused):
+    assert [kind(text) for text in taken] == [int(text) for text in taken]
+    for text in refused:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"{text} is below"):
+            kind(text)
+    with pytest.raises(ValueError, match="1.5"):
+        kind("1.5")

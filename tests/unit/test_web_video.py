@@ -11,10 +11,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from clip_files import ffmpeg
 from web_site import WebSite, cut, page, refusal, slow, whole
 
 from avrobust.data import web_video
-from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.refusals import GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT
 from avrobust.data.web_video import Refused, WebVideos, fetch
 from avrobust.program import UserError
@@ -55,10 +55,6 @@ MANIFEST = """<?xml version="1.0"?>
 # A whole video is fetched by yt-dlp itself, a part by ffmpeg: both must fail alike.
 PART = (15.0, 15.5)
 WAYS = pytest.mark.parametrize("span", [None, PART], ids=["whole", "part"])
-
-
-def ffmpeg(*arguments: str | Path) -> None:
-    subprocess.run([ffmpeg_path(), "-nostdin", "-y", "-v", "error", *map(str, arguments)], check=True)
 
 
 @pytest.fixture(scope="session")

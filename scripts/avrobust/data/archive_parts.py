@@ -74,7 +74,7 @@ class Outcome:
 def part_list(address: str, reading: Reading) -> list[str]:
     """Read a list of parts, an address a line; what is relative starts from where the list is.
 
-    Raises UserError if it cannot be read.
+    Raises UserError if it cannot be read, or names what is no address.
     """
     check_address(address, reading.allow_http)
 
@@ -95,7 +95,12 @@ def part_list(address: str, reading: Reading) -> list[str]:
 def _joined(base: str, line: str) -> str:
     if "://" in line:
         return line
-    return urljoin(base, line) if is_remote(base) else str(Path(base).parent / line)
+    if not is_remote(base):
+        return str(Path(base).parent / line)
+    try:
+        return urljoin(base, line)
+    except ValueError as error:
+        raise UserError(f"{shown(base)}: {line!r} is no address: {error}") from None
 
 
 def read_parts(addresses: Sequence[str], search: Search, reading: Reading, connections: int) -> Iterator[Outcome]:

@@ -13,7 +13,7 @@ from avrobust.data.views import Recipe
 from avrobust.evaluation.conditions import ATTACKED, Condition
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
-from avrobust.program import UserError, json_argument
+from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
 
@@ -42,11 +42,11 @@ def attacking_parser(description: str) -> argparse.ArgumentParser:
         default="normalised",
         help="what a frame's epsilon counts in: ImageNet-normalised values, or pixels in [0, 1]",
     )
-    parser.add_argument("--audio-samples", type=int, required=True)
-    parser.add_argument("--frame-size", type=int, required=True)
-    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--audio-samples", type=positive, required=True)
+    parser.add_argument("--frame-size", type=positive, required=True)
+    parser.add_argument("--batch-size", type=positive, required=True)
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--key", type=json_argument, required=True, help=f"JSON: {', '.join(IDENTITY)}")
     parser.add_argument("--code", default="", help="digest of the code, written down")
     parser.add_argument("--provenance", type=Path, required=True)

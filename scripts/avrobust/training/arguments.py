@@ -10,7 +10,7 @@ import torch
 
 from avrobust.models.files import Trained, load_model
 from avrobust.models.late_fusion import PRECISIONS
-from avrobust.program import UserError, json_argument
+from avrobust.program import UserError, json_argument, positive
 from avrobust.runtime import DEVICES
 
 
@@ -22,12 +22,12 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
     parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
-    parser.add_argument("--audio-samples", type=int, required=True)
-    parser.add_argument("--frame-size", type=int, required=True)
+    parser.add_argument("--audio-samples", type=positive, required=True)
+    parser.add_argument("--frame-size", type=positive, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
     parser.add_argument("--provenance", type=Path, required=True)
     return parser

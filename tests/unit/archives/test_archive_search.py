@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from archive_site import clips_tar, content, regular, serving, tar, tree, write_manifest
+from archive_site import clips_tar, content, regular, tar, tree, write_manifest
 
 from avrobust.data import journal
 from avrobust.data.archive_parts import Reading, read_parts
@@ -17,19 +17,6 @@ def read(search, *addresses, tries=1):
 
 def records(state):
     return list(journal.read(state))
-
-
-@pytest.fixture
-def site():
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "kept"
-    made.mkdir()
-    return made
 
 
 def test_a_journal_leads_to_the_parts_that_are_needed(tmp_path, folder):

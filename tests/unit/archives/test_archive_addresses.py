@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import gdown
 import pytest
-from archive_site import content, serving, tree
+from archive_site import content, tree
 
 from avrobust.data.archive_addresses import (
     NotThere,
@@ -17,12 +17,6 @@ from avrobust.data.archive_addresses import (
     shown,
 )
 from avrobust.program import UserError
-
-
-@pytest.fixture
-def site():
-    with serving() as running:
-        yield running
 
 
 def read(address):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import gdown
 import pytest
-from archive_site import clips_tar, content, regular, serving, tar, tree
+from archive_site import clips_tar, content, regular, tar, tree
 
 from avrobust.data import archive_parts, journal
 from avrobust.data.archive_addresses import address_digest, check_address
@@ -40,19 +40,6 @@ def zipped(members, method=zipfile.ZIP_DEFLATED):
 def set_free(monkeypatch, free):
     """Let `free(folder)` be how many bytes of the disk are free."""
     monkeypatch.setattr(shutil, "disk_usage", lambda at: SimpleNamespace(free=free(at)))
-
-
-@pytest.fixture
-def site():
-    with serving() as running:
-        yield running
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "kept"
-    made.mkdir()
-    return made
 
 
 def test_parts_are_read_and_recorded(site, tmp_path, folder):
@@ -206,6 +193,12 @@ def test_no_password_or_token_is_shown_or_kept(site, tmp_path, folder, caplog):
         check_address("http://user:hunter2@example.org/?token=hunter2", False)
     everything = f"{caplog.text} {made} {(tmp_path / 's').read_text()} {search.found} {refused.value}"
     assert "hunter2" not in everything and "127.0.0.1:1/gone" in everything
+
+
+def test_a_line_of_a_list_that_is_no_address_is_named(site):
+    site.files = {"/list.txt": b"1.tar.gz\n//[x\n"}
+    with pytest.raises(UserError, match=r"/list\.txt: '//\[x' is no address"):
+        part_list(f"{site.url}/list.txt", QUICK)
 
 
 def test_a_list_names_parts(site, tmp_path):

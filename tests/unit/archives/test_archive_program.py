@@ -10,15 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from archive_site import clips_tar, content, serving, tree, write_manifest
+from archive_site import clips_tar, content, tree, write_manifest
 
-PROGRAM = Path(__file__).resolve().parents[2] / "scripts/archive.py"
-
-
-@pytest.fixture
-def site():
-    with serving() as running:
-        yield running
+PROGRAM = Path(__file__).resolve().parents[3] / "scripts/archive.py"
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.batches import evaluation_batches
 from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.cell import evaluate
 from avrobust.files import replacing, write_json
@@ -46,7 +45,7 @@ def main() -> None:
     threat = bind(job.spec, victim, surrogate)
     white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim)
     log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    batches = evaluation_batches(job.views, given.batch_size, 1, given.threads)
+    batches = job.batches(given.batch_size, given.threads)
     rows, sanity = evaluate(
         model,
         progress(batches, label=given.key["attack"], unit="batches", total=len(batches)),

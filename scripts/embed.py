@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.batches import evaluation_batches
 from avrobust.evaluation.arguments import IDENTITY, attacking_parser, opened
 from avrobust.evaluation.embedding import MODALITIES, embed, rows, scores
 from avrobust.files import replacing, write_json
@@ -40,7 +39,7 @@ def main() -> None:
             "clusters cannot be compared; see availability.csv"
         )
     log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    batches = evaluation_batches(job.views, given.batch_size, 1, given.threads)
+    batches = job.batches(given.batch_size, given.threads)
     clip_ids, labels, points = embed(
         model,
         bind(job.spec, job.victim),

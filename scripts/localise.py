@@ -7,7 +7,6 @@ from pathlib import Path
 from avrobust.analysis.examples import Chosen, Examples, write_examples
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.batches import evaluation_batches
 from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.attention import CLEAN, localise, view_boxes
 from avrobust.files import write_json
@@ -37,7 +36,7 @@ def main() -> None:
     conditions = list(dict.fromkeys([CLEAN, *job.conditions]))
     log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
     boxes = view_boxes(job.store, job.views.indices, given.frame_size)
-    batches = evaluation_batches(job.views, given.batch_size, 1, given.threads)
+    batches = job.batches(given.batch_size, given.threads)
     chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))
     columns = localise(
         job.victim,

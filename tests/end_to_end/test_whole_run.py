@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from xml.etree import ElementTree
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, TABLES, Project
+from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, SCALE, TABLES, Project
 
 STATISTICS = ["published", "ours", "low", "high", "n", "seeds", "scale"]
 
@@ -169,6 +172,32 @@ def test_the_number_of_cores_changes_no_net_and_no_cell(finished_copy):
             (finished_copy.results / name).unlink()
         finished_copy.make("--cores", cores, f"results/tiny/{cell}")
         made.append([(finished_copy.results / name).read_bytes() for name in (net, cell)])
+    assert made[0] == made[1]
+
+
+def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished, tmp_path):
+    """Official MIM takes the released script's 8 clips at a time, whatever --batch-size says."""
+    made = []
+    for size in ("8", "3"):
+        cell = tmp_path / f"{size}.parquet"
+        program = [sys.executable, "scripts/attack.py", "--model", "results/tiny/models/music/concat/s1234/model.pt"]
+        program += ["--shards", *sorted(map(str, (finished.results / "data/music/shards").glob("*.arrow")))]
+        program += ["--attack-spec", '{"update": "mim_official"}', "--conditions", '[["both", 0.006]]']
+        program += ["--audio-samples", str(SCALE["audio_samples"]), "--frame-size", str(SCALE["frame_size"])]
+        program += ["--key", json.dumps(dict.fromkeys(("dataset", "variant", "seed", "attack"), "-"))]
+        program += [
+            "--cell",
+            str(cell),
+            "--provenance",
+            str(tmp_path / "attack.json"),
+            "--batch-size",
+            size,
+            "--split",
+            "train",
+        ]
+        subprocess.run(program, cwd=finished.root, check=True)
+        made.append(cell.read_bytes())
+    assert pq.read_metadata(cell).num_rows // 2 > 8
     assert made[0] == made[1]
 
 

@@ -44,8 +44,15 @@ def test_batches_are_halved_until_they_fit_and_keep_their_order(most, tried):
 
 
 def test_a_clip_that_does_not_fit_is_an_error():
-    with pytest.raises(UserError, match="a single clip does not fit into memory"):
+    with pytest.raises(UserError, match="1 clip does not fit into memory"):
         list(within_memory(fits(0, []), batches(4)))
+
+
+def test_a_batch_that_must_stay_whole_is_not_halved():
+    seen: list[int] = []
+    with pytest.raises(UserError, match="8 clips do not fit into memory, and cannot be halved"):
+        list(within_memory(fits(7, seen), batches(8, 3), smallest=8))
+    assert seen == [8]
 
 
 def test_other_errors_are_no_lack_of_memory():

@@ -26,8 +26,11 @@ MODEL = {
     "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
 }  # fmt: skip
 NET = {"models/fusions", "objectives/cross_entropy"}
-ATTACKING = {"attacks/budget", "attacks/loop", "attacks/threat", "evaluation/conditions", "imagenet"}
-SEARCHING = ATTACKING | {"evaluation/cell", "evaluation/memory"}
+ATTACKING = {
+    "attacks/budget", "attacks/loop", "attacks/threat", "evaluation/conditions", "evaluation/memory",
+    "evaluation/start", "imagenet",
+}  # fmt: skip
+SEARCHING = ATTACKING | {"evaluation/cell"}
 RUNNING = SEARCHING | {"evaluation/arguments", "models/folding"}
 TRAINING = {
     "csv_text", "training/arguments", "training/clips", "training/loop", "training/replicas", "training/sgd",

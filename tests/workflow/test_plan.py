@@ -134,8 +134,8 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
     assert json.loads(made["paper"].model_spec(music)) == {"fusion": "audio", "audio": "conv1d", "width": 1.0}
     attacks = [set(made[name].attack_options(ave)) for name in made]
     assert attacks == [
-        {"--model-state=best", "--epsilon-space=normalised", "--batch-size=48"},
-        {"--model-state=latest", "--epsilon-space=pixel", "--batch-size=48"},
+        {"--model-state=best", "--epsilon-space=normalised", "--batch-size=256"},
+        {"--model-state=latest", "--epsilon-space=pixel", "--batch-size=256"},
     ]
 
 

@@ -27,7 +27,8 @@ class Attack:
     `direction` makes a fresh function (modality, gradient) -> direction for every batch, so that momentum
     starts at zero; `project` is (modality, iterate, clean input, budget) -> iterate. `keeps_ball` and
     `keeps_range` are what the attack promises and every cell checks; only the authors' own variants break
-    one of them.
+    one of them. `batch_size` is of such a variant too: how many clips it must be given at a time, because
+    they influence each other; None: the result does not depend on it.
     """
 
     steps: int
@@ -36,6 +37,7 @@ class Attack:
     project: Projection
     keeps_ball: bool = True
     keeps_range: bool = True
+    batch_size: int | None = None
 
 
 def input_gradients(

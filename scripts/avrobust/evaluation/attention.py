@@ -11,12 +11,13 @@ from avrobust.analysis import localisation
 from avrobust.analysis.examples import MEASURES, Chosen, Example
 from avrobust.analysis.localisation import Box
 from avrobust.attacks.budget import Units
-from avrobust.attacks.loop import input_gradients, perturb
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.data.store import Store
 from avrobust.data.views import centre_frame
-from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
+from avrobust.evaluation.memory import within_memory
+from avrobust.evaluation.start import Start
 from avrobust.models.files import Trained
 from avrobust.models.modes import evaluating
 
@@ -65,32 +66,28 @@ def localise(
     units = {name: unit.to(device) for name, unit in units.items()}
     conditions = list(dict.fromkeys([CLEAN, *conditions]))
     columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+
+    def looked_at(batch: Batch) -> tuple[Batch, list[Tensor], list[Tensor], list[Tensor]]:
+        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
+        features = {name: model.encode(name, inputs[name]) for name in model.modalities}
+        start = Start(threat, inputs, labels, features if threat.model is model else None)
+        maps, predictions, frames = [], [], []
+        for condition in conditions:
+            attacked = start.perturbed(budgets_under(condition, units), threat.attack)
+            check_promises(threat.attack, inputs, attacked, units, condition)
+            encoded = {
+                name: features[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
+                for name in model.modalities
+            }
+            maps.append(fusion.attention(encoded).cpu())
+            predictions.append(model.head(encoded).argmax(dim=1).cpu())
+            frames.append(attacked["visual"])
+        return batch, maps, predictions, frames
+
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for batch in batches:
-            inputs, labels = inputs_of(batch, device), batch["label"].to(device)
-            features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-            sources = features
-            if threat.model is not model:
-                sources = {name: threat.model.encode(name, inputs[name]) for name in threat.model.modalities}
-            gradients = input_gradients(
-                threat.model, inputs, labels, threat.objective, threat.model.modalities, sources
-            )
-            maps, predictions, frames = [], [], []
-            for condition in conditions:
-                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
-                attacked = perturb(
-                    threat.model, inputs, labels, budgets, threat.attack, threat.objective, sources, gradients
-                )
-                check_promises(threat.attack, inputs, attacked, units, condition)
-                encoded = {
-                    name: features[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
-                    for name in model.modalities
-                }
-                maps.append(fusion.attention(encoded).cpu())
-                predictions.append(model.head(encoded).argmax(dim=1).cpu())
-                frames.append(attacked["visual"])
+        for batch, maps, predictions, frames in within_memory(looked_at, batches, threat.attack.batch_size or 1):
             known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
-            size = inputs["visual"].shape[-1]
+            size = frames[0].shape[-1]
             measures = [
                 _measures(maps[0], map_, predicted == batch["label"], known, size, condition)
                 for map_, predicted, condition in zip(maps, predictions, conditions, strict=True)

@@ -1,7 +1,6 @@
 """A cell: one net under one attack, every modality and budget, one stored row per clip."""
 
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -10,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from avrobust.attacks.budget import Budget, Units
-from avrobust.attacks.loop import Attack, Inputs, Objective, input_gradients, perturb
+from avrobust.attacks.budget import Units
+from avrobust.attacks.loop import Attack, Inputs, Objective
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
-from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
 from avrobust.evaluation.memory import within_memory
+from avrobust.evaluation.start import Start
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 
@@ -83,7 +83,7 @@ def evaluate(
     epsilon of 1 is in each modality; `white_box`: where `threat` takes its gradients of another net, the same attack
     on the victim's own, for the check. Each batch's clean features and clean gradients are computed once and shared:
     they are the same in every condition. The rows' `loss` is what the attack maximises, whatever net it attacks. A
-    batch that does not fit into memory is halved.
+    batch that does not fit into memory is halved, unless the attack depends on its size.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or
@@ -97,7 +97,7 @@ def evaluate(
         return setting.attacked(batch, UNBOUNDED_CLIPS - sum(len(part.unbounded) for part in parts))
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for part in within_memory(attacked, batches):
+        for part in within_memory(attacked, batches, threat.attack.batch_size or 1):
             parts.append(part)
     accuracy, by_single_step, by_white_box = (
         _accuracies([getattr(part, name) for part in parts]) for name in ("hits", "single_step", "by_white_box")
@@ -148,15 +148,15 @@ class _Setting:
         model, threat, units, attack = self.model, self.threat, self.units, self.threat.attack
         inputs, labels = inputs_of(batch, self.device), batch["label"].to(self.device)
         features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-        start = _Start(threat, inputs, labels, features if threat.model is model else None)
-        own = _Start(self.white_box, inputs, labels, features) if self.white_box else None
+        start = Start(threat, inputs, labels, features if threat.model is model else None)
+        own = Start(self.white_box, inputs, labels, features) if self.white_box else None
 
         def rows(attacked: Inputs, condition: Condition) -> tuple[pa.Table, Tensor]:
             return _rows(model, batch, labels, inputs, attacked, features, threat.objective, units, condition)
 
         part = _Part([rows(inputs, Condition("clean", 0.0))[0]], _clips_without_gradient(start.gradients))
         for condition in self.conditions:
-            budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
+            budgets = budgets_under(condition, units)
             attacked = start.perturbed(budgets, attack)
             check_promises(attack, inputs, attacked, units, condition)
             table, part.hits[condition] = rows(attacked, condition)
@@ -173,30 +173,6 @@ class _Setting:
             attacked = few.perturbed(anything, attack)
             part.unbounded = _hits(model, few.labels, few.inputs, attacked, few.features).tolist()
         return part
-
-
-class _Start:
-    """The clean batch as a threat sees it: its own clean features and gradients, once for all conditions."""
-
-    def __init__(self, threat: Threat, inputs: Inputs, labels: Tensor, features: Inputs | None):
-        self.threat, self.inputs, self.labels = threat, inputs, labels
-        model = threat.model
-        self.features = features or {name: model.encode(name, inputs[name]) for name in model.modalities}
-        self.gradients = input_gradients(model, inputs, labels, threat.objective, model.modalities, self.features)
-
-    def first(self, count: int) -> "_Start":
-        """The same of the first clips alone."""
-        part = copy(self)
-        part.labels = self.labels[:count]
-        for name in ("inputs", "features", "gradients"):
-            setattr(part, name, {key: value[:count] for key, value in getattr(self, name).items()})
-        return part
-
-    def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
-        threat = self.threat
-        return perturb(
-            threat.model, self.inputs, self.labels, budgets, attack, threat.objective, self.features, self.gradients
-        )
 
 
 def _accuracies(parts: list[Hits]) -> dict[Condition, float]:

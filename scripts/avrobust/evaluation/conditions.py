@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from avrobust.attacks.budget import Units
+from avrobust.attacks.budget import Budget, Units
 from avrobust.attacks.loop import Attack, Inputs
 
 # Which modalities each condition attacks.
@@ -19,6 +19,11 @@ class Condition:
 
     modality: str
     epsilon: float
+
+
+def budgets_under(condition: Condition, units: Mapping[str, Units]) -> dict[str, Budget]:
+    """Return modality -> budget of each modality that is attacked."""
+    return {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
 
 
 def check_promises(

@@ -7,10 +7,11 @@ import pyarrow as pa
 import torch
 
 from avrobust.attacks.budget import Units
-from avrobust.attacks.loop import perturb
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
-from avrobust.evaluation.conditions import ATTACKED, Condition, check_promises
+from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
+from avrobust.evaluation.memory import within_memory
+from avrobust.evaluation.start import Start
 from avrobust.metrics.clusters import distances, intra_inter_ratios, shifts, silhouettes
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
@@ -43,38 +44,40 @@ def embed(
     """
     units = {name: unit.to(device) for name, unit in units.items()}
     conditions = list(dict.fromkeys([CLEAN, *conditions]))
-    clip_ids: list[str] = []
-    labels: list[np.ndarray] = []
-    parts = {condition: {name: [] for name in MODALITIES} for condition in conditions}
+
+    def embedded(batch: Batch) -> tuple[list[str], np.ndarray, Points]:
+        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
+        clean = {name: model.encode(name, inputs[name]) for name in MODALITIES}
+        if matrix := next((name for name in MODALITIES if clean[name].dim() != 2), None):
+            raise UserError(
+                f"the {matrix} feature of a clip has the shape {tuple(clean[matrix].shape[1:])}, not one vector; "
+                "embed a variant whose fusion takes vectors"
+            )
+        start = Start(threat, inputs, labels, clean if threat.model is model else None)
+        made = {}
+        for condition in conditions:
+            attacked = start.perturbed(budgets_under(condition, units), threat.attack)
+            check_promises(threat.attack, inputs, attacked, units, condition)
+            features = {
+                name: clean[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
+                for name in MODALITIES
+            }
+            made[condition] = {name: feature.cpu().numpy() for name, feature in features.items()}
+        return batch["clip_id"], batch["label"].numpy(), made
+
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for batch in batches:
-            inputs, truth = inputs_of(batch, device), batch["label"].to(device)
-            features = {name: threat.model.encode(name, inputs[name]) for name in threat.model.modalities}
-            clean = {name: model.encode(name, inputs[name]) for name in MODALITIES}
-            if matrix := next((name for name in MODALITIES if clean[name].dim() != 2), None):
-                raise UserError(
-                    f"the {matrix} feature of a clip has the shape {tuple(clean[matrix].shape[1:])}, not one vector; "
-                    "embed a variant whose fusion takes vectors"
-                )
-            for condition in conditions:
-                budgets = {name: units[name].budget(condition.epsilon) for name in ATTACKED[condition.modality]}
-                attacked = perturb(threat.model, inputs, truth, budgets, threat.attack, threat.objective, features)
-                check_promises(threat.attack, inputs, attacked, units, condition)
-                for name in MODALITIES:
-                    unchanged = attacked[name] is inputs[name]
-                    feature = clean[name] if unchanged else model.encode(name, attacked[name])
-                    parts[condition][name].append(feature.cpu().numpy())
-            clip_ids += batch["clip_id"]
-            labels.append(batch["label"].numpy())
+        parts = list(within_memory(embedded, batches, threat.attack.batch_size or 1))
+    clip_ids = [clip_id for ids, _, _ in parts for clip_id in ids]
+    labels = np.concatenate([of_part for _, of_part, _ in parts])
     points = {
-        condition: {name: np.concatenate(values) for name, values in of_modality.items()}
-        for condition, of_modality in parts.items()
+        condition: {name: np.concatenate([made[condition][name] for _, _, made in parts]) for name in MODALITIES}
+        for condition in conditions
     }
     for condition, of_modality in points.items():
         for name, values in of_modality.items():
             if not np.isfinite(values).all():
                 raise UserError(f"{condition}: a {name} feature is not finite; the training diverged, train again")
-    return clip_ids, np.concatenate(labels), points
+    return clip_ids, labels, points
 
 
 def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:

@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
-def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch]) -> Iterator[Made]:
+def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], smallest: int = 1) -> Iterator[Made]:
     """Yield what `work` makes of each batch, in order; of its parts where the whole does not fit into memory.
 
     Once a batch did not fit, later ones are cut to the size that did. `work` must leave nothing behind when it raises.
 
     Raises:
-        UserError: a single clip does not fit.
+        UserError: `smallest` clips or fewer do not fit.
     """
     largest: int | None = None
     for batch in batches:
@@ -34,8 +34,11 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch]) -> It
                 continue
             made = _tried(work, part)
             if made is None:
-                if count == 1:
-                    raise UserError("a single clip does not fit into memory; ask for more memory or another GPU")
+                if count <= smallest:
+                    raise UserError(
+                        f"{count} {'clip does' if count == 1 else 'clips do'} not fit into memory, and cannot be "
+                        "halved; ask for more memory or another GPU"
+                    )
                 largest = (count + 1) // 2
                 log.warning("a batch of %d clips does not fit into memory; going on with %d at a time", count, largest)
                 waiting.appendleft(part)

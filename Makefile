@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 activate := . .venv/bin/activate
+# The papers' batch and sizes.
+on_gpu := --device cuda --precision bfloat16 --batch-size 48 --audio-samples 65535 --frame-size 224
 
 .PHONY: help setup demo plan test bench lint lock clean
 
@@ -22,6 +24,10 @@ test: setup ## run the whole test suite
 
 bench: setup ## time attacks, training, sparse coding, packing, reading and start-up, ours beside textbook loops
 	@$(activate) && for name in attack_loop training ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
+	@$(activate) && if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  echo "## attack_loop, GPU" && python benchmarks/attack_loop.py $(on_gpu) --own-batch-size 240 && \
+  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \
+	else echo "No CUDA GPU here: attacks and training are not timed on one."; fi
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

@@ -1,7 +1,16 @@
 """One whole run for all end-to-end tests; each test that changes anything works in a copy of its own."""
 
 import pytest
+from long_training import NET, Long, train_uninterrupted
 from project import Project
+from slurm_jobs import need_cluster
+
+
+# Of the session, so that it comes before the whole run that other fixtures make.
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """The SLURM of tests/slurm/cluster.sh, with a node that takes jobs."""
+    need_cluster()
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +39,18 @@ def fresh_copy(untouched: Project, tmp_path) -> Project:
 def finished_copy(finished: Project, tmp_path) -> Project:
     """A copy of the finished project."""
     return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Long:
+    """The finished project's clips with a longer training, done once in one go."""
+    return train_uninterrupted(finished.copy(tmp_path_factory.mktemp("long") / "project"))
+
+
+@pytest.fixture
+def untrained(uninterrupted: Long, tmp_path) -> Project:
+    """A copy in which that net is still to be trained."""
+    project = uninterrupted.project.copy(tmp_path / "project")
+    for path in (project.root / NET).iterdir():
+        path.unlink()
+    return project

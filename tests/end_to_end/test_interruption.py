@@ -1,47 +1,12 @@
 """Jobs and Snakemake killed in the middle of a training: the same command ends with the same bytes."""
 
-import json
 import re
 import signal
 import subprocess
-from dataclasses import dataclass
 
 import psutil
-import pytest
+from long_training import EPOCHS, MODEL, NET, check_went_on, provenance
 from project import Project, kill_tree, program_below, wait_for
-
-# Enough that a training goes on for seconds after its first epoch, by which it is stopped in milliseconds.
-EPOCHS = 120
-NET = "results/tiny/models/music/audio/s1234"
-MODEL = f"{NET}/model.pt"
-
-
-@dataclass(frozen=True)
-class Long:
-    """A project with packed clips and a long training, and the bytes of a net trained without interruption."""
-
-    project: Project
-    model: bytes
-    history: bytes
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(finished, tmp_path_factory) -> Long:
-    """The finished project's clips with a longer training, done once in one go."""
-    project = finished.copy(tmp_path_factory.mktemp("long") / "project")
-    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(epochs=EPOCHS))
-    project.make(MODEL)
-    assert json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"] == 0
-    return Long(project, (project.root / MODEL).read_bytes(), (project.root / NET / "history.csv").read_bytes())
-
-
-@pytest.fixture
-def untrained(uninterrupted, tmp_path) -> Project:
-    """A copy in which the net is still to be trained."""
-    project = uninterrupted.project.copy(tmp_path / "project")
-    for path in (project.root / NET).iterdir():
-        path.unlink()
-    return project
 
 
 def trainer_after_an_epoch(project: Project, snakemake: subprocess.Popen) -> psutil.Process:
@@ -51,17 +16,6 @@ def trainer_after_an_epoch(project: Project, snakemake: subprocess.Popen) -> psu
     trainer.send_signal(signal.SIGSTOP)
     assert not (project.root / MODEL).exists(), "the training ended before it could be stopped"
     return trainer
-
-
-def check_same_net(project: Project, uninterrupted: Long) -> None:
-    """The net and its history have the bytes of the uninterrupted training, and were not trained from the start."""
-    resumed = json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"]
-    assert 1 <= resumed < EPOCHS
-    log = (project.results / "logs/music/train_audio_s1234.log").read_text(encoding="utf-8")
-    assert f"going on after epoch {resumed} of {NET}/resume.pt" in log
-    assert (project.root / MODEL).read_bytes() == uninterrupted.model
-    assert (project.root / NET / "history.csv").read_bytes() == uninterrupted.history
-    assert not (project.root / NET / "resume.pt").exists()
 
 
 def test_a_killed_training_goes_on(uninterrupted, untrained):
@@ -78,7 +32,7 @@ def test_a_killed_training_goes_on(uninterrupted, untrained):
     assert not (untrained.root / MODEL).exists()
 
     untrained.make(MODEL)
-    check_same_net(untrained, uninterrupted)
+    check_went_on(untrained, uninterrupted)
 
 
 def test_a_terminated_training_says_what_it_saved_and_goes_on(uninterrupted, untrained):
@@ -103,8 +57,8 @@ def test_a_terminated_training_says_what_it_saved_and_goes_on(uninterrupted, unt
     assert [path.name for path in (untrained.root / NET).iterdir()] == ["resume.pt"]
 
     untrained.make(MODEL)
-    check_same_net(untrained, uninterrupted)
-    assert json.loads((untrained.root / NET / "train.json").read_text())["resumed_epochs"] == int(kept[1])
+    check_went_on(untrained, uninterrupted)
+    assert provenance(untrained)["resumed_epochs"] == int(kept[1])
 
 
 def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):
@@ -120,4 +74,4 @@ def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):
     assert "--unlock" in message
     untrained.make("--unlock")
     untrained.make("--rerun-incomplete", MODEL)
-    check_same_net(untrained, uninterrupted)
+    check_went_on(untrained, uninterrupted)

@@ -3,42 +3,18 @@
 Its GPUs are pretended: `device: cuda_or_cpu` lets jobs ask for one and programs run without it.
 """
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from project import Project, keep_rows
+from slurm_jobs import GPU_TYPE, remembered
 
-# Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
-REQUIRED = "AVROBUST_TEST_SLURM"
-GPU_TYPE = "pretended"
 ASKED = {"render": "N/A", "pack": "N/A"} | dict.fromkeys(
     ("train", "search", "attack", "localise", "embed"), f"gres:gpu:{GPU_TYPE}:1"
 )
-pytestmark = pytest.mark.slurm
-
-
-def answer(*command: str) -> str:
-    """Return what a command of SLURM's writes; nothing if it is not there, fails, or takes a minute."""
-    if not shutil.which(command[0]):
-        return ""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return ""
-
-
-# Of the session, so that it comes before the whole run that other fixtures make.
-@pytest.fixture(scope="session", autouse=True)
-def cluster() -> None:
-    """The SLURM of tests/slurm/cluster.sh, with a node that takes jobs. On another one, tests would cost money."""
-    if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):
-        reason = "no SLURM to test with answers here; `tests/slurm/cluster.sh start` starts one, as root"
-        pytest.fail(reason) if os.environ.get(REQUIRED) else pytest.skip(reason)
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 
 
 @pytest.fixture
@@ -64,12 +40,6 @@ def submitted(output: str, rules: Sequence[str]) -> dict[str, str]:
     logs = re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+/rule_([a-z_]+)/", output)
     assert {rule for _, rule in logs} == {*rules}, output
     return dict(logs)
-
-
-def remembered(field: str) -> dict[str, str]:
-    """Return a field of every job that SLURM remembers, by its number."""
-    lines = answer("squeue", "--noheader", "--states=all", f"--Format=JobID:20,{field}:40").splitlines()
-    return dict(map(str.split, lines))
 
 
 def test_jobs_of_a_cluster_make_the_tables_of_a_local_run(few_jobs: Project, tmp_path: Path, monkeypatch) -> None:

@@ -1,77 +1,34 @@
 """What happens to a training on a cluster, caused on the SLURM of tests/slurm/cluster.sh: it ends with the same bytes.
 
-Each time one net is trained, and stopped in the middle by SIGSTOP so that the fault finds it there. Most of the five
-minutes that they take together is the executor's pauses between two questions for a job's state, so they are only run
-where they are asked for: AVROBUST_TEST_SLURM_FAULTS=1.
+Each time one net is trained, and stopped in the middle by SIGSTOP so that the fault finds it there. Most of the time is
+the executor's pauses between two questions for a job's state.
 """
 
-import json
-import os
-import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 import psutil
 import pytest
-import test_interruption
-import test_slurm
 import torch
 import yaml
+from long_training import MODEL, NET, Long, check_same_bytes, check_went_on, provenance
 from project import TIME_LIMIT, Project, kill_tree
-from test_interruption import MODEL, NET, Long, check_same_net
-from test_slurm import answer
+from slurm_jobs import ENDED, drained_node, jobs_of, restarts, slurm_log, update
 
 from avrobust.models.files import read_tensors
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        not os.environ.get("AVROBUST_TEST_SLURM_FAULTS"), reason="five minutes; AVROBUST_TEST_SLURM_FAULTS=1 runs it"
-    ),
-]
-cluster = test_slurm.cluster
-uninterrupted, untrained = test_interruption.uninterrupted, test_interruption.untrained
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
 
 TRAIN = ("--profile", "profiles/slurm", "--config", "scale=tiny", "--", MODEL)
-ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "PREEMPTED", "NODE_FAIL")
 # Snakemake asks after so many seconds whether a job has ended, then after 10 s more than the time before.
 POLL = 3
+# What the two Snakemakes of a job take beside its program, in MB.
+SNAKEMAKES = 260
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as SLURM remembers it, with what it asked for as squeue writes it."""
-
-    number: str
-    state: str
-    partition: str
-    time_limit: str
-    memory: str
-    reason: str
-
-
-def jobs_of(project: Project) -> list[Job]:
-    """Return the jobs that were submitted from a project's folder, oldest first."""
-    lines = answer("squeue", "--noheader", "--states=all", "--sort=i", "--format=%i|%T|%P|%l|%m|%r|%Z").splitlines()
-    rows = [line.split("|") for line in lines]
-    return [Job(*row) for *row, folder in rows if folder == str(project.root)]
-
-
-def restarts(job: Job) -> int:
-    """Return how often SLURM put a job back into the queue."""
-    return int(re.search(r"Restarts=(\d+)", answer("scontrol", "show", "job", job.number))[1])
-
-
-def slurm_log(project: Project, job: Job) -> str:
-    """Return what a job wrote to its file in slurm-logdir."""
-    (path,) = (project.root / "results/slurm_logs").rglob(f"{job.number}.log")
-    return path.read_text(encoding="utf-8")
 
 
 def until(look: Callable[[], Result], what: str, snakemake: subprocess.Popen | None = None) -> Result:
@@ -130,34 +87,6 @@ def finish(snakemake: subprocess.Popen) -> str:
     return output
 
 
-def check_same_bytes(project: Project, uninterrupted: Long) -> None:
-    """The net and its history are those of the uninterrupted training."""
-    assert (project.root / MODEL).read_bytes() == uninterrupted.model
-    assert (project.root / NET / "history.csv").read_bytes() == uninterrupted.history
-
-
-def check_went_on(project: Project, uninterrupted: Long, saved: int) -> None:
-    """The same bytes, and of the epochs that were done only the one under way was done again."""
-    check_same_net(project, uninterrupted)
-    assert json.loads((project.root / NET / "train.json").read_text())["resumed_epochs"] >= saved
-
-
-def update(*changes: str) -> None:
-    """Change something of the cluster or a job by `scontrol update`."""
-    subprocess.run(["scontrol", "update", *changes], check=True)
-
-
-@contextmanager
-def drained_node() -> Iterator[None]:
-    """No job starts on the node inside the block."""
-    node = answer("sinfo", "--noheader", "--Node", "--format=%N").split()[0]
-    update(f"nodename={node}", "state=drain", "reason=a test drains it for seconds")
-    try:
-        yield
-    finally:
-        update(f"nodename={node}", "state=resume")
-
-
 def test_a_preempted_training_goes_on(uninterrupted: Long, untrained: Project, monkeypatch, tmp_path) -> None:
     """A job that comes first takes its place: SIGTERM within GraceTime, one attempt used up, at most an epoch lost."""
     partitions = tmp_path / "partitions.yaml"
@@ -202,27 +131,31 @@ def test_a_training_over_its_time_limit_goes_on_with_more(uninterrupted: Long, u
 
 
 def test_a_job_out_of_memory_gets_more(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
-    """Too little for torch alone, so that nothing is saved; with as much again the training ends."""
-    untrained.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["memory_mb"].update(train=400))
+    """Seven tenths of what a training needs, so that nothing is saved; with as much again it ends."""
+    memory = round(0.7 * (uninterrupted.memory_mib + SNAKEMAKES))
+    untrained.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["memory_mb"].update(train=memory))
     with training(untrained, monkeypatch) as snakemake:
         output = finish(snakemake)
     first, second = jobs_of(untrained)
-    assert (first.memory, second.memory) == ("400M", "800M")
+    assert (first.memory, second.memory) == (f"{memory}M", f"{2 * memory}M")
     assert first.state in ("FAILED", "OUT_OF_MEMORY"), output
     assert "exceeded memory limit" in slurm_log(untrained, first)
     assert second.state == "COMPLETED", output
     check_same_bytes(untrained, uninterrupted)
 
 
-def test_a_job_waits_for_a_drained_node(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
+def test_a_drained_node_lets_its_job_end_and_others_wait(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
     with training(untrained, monkeypatch) as snakemake:
         with drained_node():
             until(lambda: [job.reason for job in jobs_of(untrained) if "DRAINED" in job.reason], "a job", snakemake)
             (job,) = jobs_of(untrained)
             assert job.state == "PENDING"
-        output = finish(snakemake)
+        trainer, _ = stop_in_the_middle(untrained, snakemake)
+        with drained_node():
+            trainer.resume()
+            output = finish(snakemake)
     (job,) = jobs_of(untrained)
-    assert job.state == "COMPLETED", output
+    assert (job.state, restarts(job)) == ("COMPLETED", 0), output
     check_same_bytes(untrained, uninterrupted)
 
 
@@ -246,5 +179,5 @@ def test_a_killed_snakemake_finds_the_net_that_its_job_trained(
     assert "Nothing to be done" in untrained.make(*TRAIN)
     (job,) = jobs_of(untrained)
     assert job.state == "COMPLETED"
-    assert json.loads((untrained.root / NET / "train.json").read_text())["resumed_epochs"] == 0
+    assert provenance(untrained)["resumed_epochs"] == 0
     check_same_bytes(untrained, uninterrupted)

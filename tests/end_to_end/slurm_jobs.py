@@ -1,0 +1,86 @@
+"""What the SLURM of tests/slurm/cluster.sh says of its jobs and is told."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from project import Project
+
+# Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
+REQUIRED = "AVROBUST_TEST_SLURM"
+GPU_TYPE = "pretended"
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "PREEMPTED", "NODE_FAIL")
+
+
+def answer(*command: str) -> str:
+    """Return what a command of SLURM's writes; nothing if it is not there, fails, or takes a minute."""
+    if not shutil.which(command[0]):
+        return ""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ""
+
+
+def need_cluster() -> None:
+    """Skip or fail if no node with the pretended GPUs takes jobs: on another cluster, tests would cost money."""
+    if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):
+        reason = "no SLURM to test with answers here; `tests/slurm/cluster.sh start` starts one, as root"
+        pytest.fail(reason) if os.environ.get(REQUIRED) else pytest.skip(reason)
+
+
+def remembered(field: str) -> dict[str, str]:
+    """Return a field of every job that SLURM remembers, by its number."""
+    lines = answer("squeue", "--noheader", "--states=all", f"--Format=JobID:20,{field}:40").splitlines()
+    return dict(map(str.split, lines))
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as SLURM remembers it, with what it asked for as squeue writes it."""
+
+    number: str
+    state: str
+    partition: str
+    time_limit: str
+    memory: str
+    reason: str
+
+
+def jobs_of(project: Project) -> list[Job]:
+    """Return the jobs that were submitted from a project's folder, oldest first."""
+    lines = answer("squeue", "--noheader", "--states=all", "--sort=i", "--format=%i|%T|%P|%l|%m|%r|%Z").splitlines()
+    rows = [line.split("|") for line in lines]
+    return [Job(*row) for *row, folder in rows if folder == str(project.root)]
+
+
+def restarts(job: Job) -> int:
+    """Return how often SLURM put a job back into the queue."""
+    return int(re.search(r"Restarts=(\d+)", answer("scontrol", "show", "job", job.number))[1])
+
+
+def slurm_log(project: Project, job: Job) -> str:
+    """Return what a job wrote to its file in slurm-logdir."""
+    (path,) = (project.root / "results/slurm_logs").rglob(f"{job.number}.log")
+    return path.read_text(encoding="utf-8")
+
+
+def update(*changes: str) -> None:
+    """Change something of the cluster or a job by `scontrol update`."""
+    subprocess.run(["scontrol", "update", *changes], check=True)
+
+
+@contextmanager
+def drained_node() -> Iterator[None]:
+    """No job starts on the node inside the block; those that run go on."""
+    node = answer("sinfo", "--noheader", "--Node", "--format=%N").split()[0]
+    update(f"nodename={node}", "state=drain", "reason=a test drains it for seconds")
+    try:
+        yield
+    finally:
+        update(f"nodename={node}", "state=resume")

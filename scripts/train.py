@@ -109,6 +109,7 @@ def main() -> None:
     )
     write_text(given.history, history_csv(result["history"]))
     best = result["history"][result["best_epoch"] - 1]
+    made = meter.read()
     write_json(
         given.provenance,
         {
@@ -127,11 +128,14 @@ def main() -> None:
             "best_epoch": result["best_epoch"],
             "best_validation_accuracy": best["validation_accuracy"],
             "resumed_epochs": result["resumed_epochs"],
-            **meter.read(),
+            "waiting_seconds": round(result["waiting_seconds"], 3),
+            **made,
         },
     )
     resume.unlink(missing_ok=True)
     log.info("best epoch %d: %.2f %% of the validation clips", best["epoch"], best["validation_accuracy"])
+    waited = 100 * result["waiting_seconds"] / made["seconds"]
+    log.info("%.0f s, %.0f %% of it waiting for clips", made["seconds"], waited)
 
 
 def _objective_spec(given: argparse.Namespace) -> ObjectiveSpec:

@@ -4,8 +4,12 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
 import torch
+
+Item = TypeVar("Item")
 
 
 class Meter:
@@ -26,3 +30,18 @@ class Meter:
             "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated(self.device) / 2**20) if cuda else 0,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
+
+
+class Waited(Generic[Item]):
+    """What an iterable yields; `seconds` is how long it has let its users wait for it, over all passes."""
+
+    def __init__(self, items: Iterable[Item]):
+        self._items, self.seconds = items, 0.0
+
+    def __iter__(self) -> Iterator[Item]:
+        start = time.perf_counter()
+        for item in self._items:
+            self.seconds += time.perf_counter() - start
+            yield item
+            start = time.perf_counter()
+        self.seconds += time.perf_counter() - start

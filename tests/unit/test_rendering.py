@@ -195,7 +195,6 @@ def test_a_failed_run_is_one_line_and_leaves_no_manifest(tmp_path):
         (["--width", "65"], "width 65: give an even number"),
         (["--height", "8"], "height 8: give an even number of pixels, 32 or more"),
         (["--seconds", "nan"], "seconds nan"),
-        (["--processes", "0"], "--processes 0"),
         (["--classes", "Drum", "drum"], "classes 'Drum' and 'drum' give the same file names"),
         (["--classes", "!"], "class '!' has no letter or digit"),
         (["--classes", *(f"c{i}" for i in range(105))], "105 classes given"),

@@ -14,6 +14,7 @@ from avrobust.models.files import first_line, read_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import Terminated, UserError, progress
+from avrobust.provenance import Waited
 from avrobust.training.replicas import encode_in_replicas
 from avrobust.training.sgd import SGD
 
@@ -71,8 +72,9 @@ def train(
     (a digest of everything that shapes the result) goes on from there and ends with the same bits.
 
     Returns `best` and `latest` (state dictionaries `model` and `objective` on the CPU), `best_epoch`, `history` (one
-    row per epoch), `resumed_epochs` and `training_features`: modality -> (n, D), the first n <= `kept_features`
-    features of the last epoch, as the net in training saw them. The order is shuffled, so they are a random sample.
+    row per epoch), `resumed_epochs`, `waiting_seconds`, in which no clips to train on were there, and
+    `training_features`: modality -> (n, D), the first n <= `kept_features` features of the last epoch, as the net in
+    training saw them. The order is shuffled, so they are a random sample.
 
     Raises:
         NotFinite: the loss or a weight is not finite; the message names the epoch and the clips of the batch, and
@@ -95,6 +97,7 @@ def train(
     resumed_epochs = len(history)
 
     saved = resumed_epochs
+    clips = Waited(loader)
     try:
         for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
             factor = recipe.decay ** sum(epoch > milestone for milestone in recipe.milestones)
@@ -102,7 +105,7 @@ def train(
                 group["lr"] = factor * rate
             batches.epoch = epoch
             kept = kept_features if epoch == recipe.epochs else 0
-            loss, features = train_epoch(model, loader, optimizer, objective, epoch, device, recipe.replica_size, kept)
+            loss, features = train_epoch(model, clips, optimizer, objective, epoch, device, recipe.replica_size, kept)
             accuracy = top1_accuracy(model, validation, device)
             history.append({"epoch": epoch, "rate_factor": factor, "loss": loss, "validation_accuracy": accuracy})
             if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
@@ -133,6 +136,7 @@ def train(
         "best_epoch": best_epoch,
         "history": history,
         "resumed_epochs": resumed_epochs,
+        "waiting_seconds": clips.seconds,
         "training_features": features,
     }
 

@@ -7,17 +7,19 @@ import torch
 from torch import nn
 
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.folding import folded
+from avrobust.models.folding import LARGE, folded
 from avrobust.models.late_fusion import LateFusion
 
-SPEC = ModelSpec(audio="conv1d", visual="resnet18", fusion="concat", visual_pooling="average", width=0.125)
+# One net without large kernels, and one with some.
+WIDTHS = pytest.mark.parametrize("model", [0.125, 1.0], indirect=True)
 
 
 @pytest.fixture
-def model():
-    """A net whose normalisations are far from the identity."""
+def model(request: pytest.FixtureRequest):
+    """A net whose normalisations are far from the identity; the parameter is its width."""
     torch.manual_seed(0)
-    model = build(SPEC, 5)
+    width = getattr(request, "param", 0.125)
+    model = build(ModelSpec(audio="conv1d", visual="resnet18", fusion="concat", width=width), 5)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 2)
@@ -37,6 +39,7 @@ def clips():
     }
 
 
+@WIDTHS
 def test_nothing_is_left_to_normalise_and_the_gradients_are_the_same(model, clips):
     quick = folded(model, {name: values[:1] for name, values in clips.items()})
     assert not [module for module in quick.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
@@ -55,6 +58,16 @@ def test_the_net_itself_stays_as_it_was(model, clips):
     folded(model, clips)
     assert any(parameter.requires_grad for parameter in model.parameters())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@WIDTHS
+def test_large_kernels_are_in_the_default_format(model, clips):
+    kernels = [module.weight for module in folded(model, clips).modules() if isinstance(module, nn.Conv2d)]
+    large = [kernel for kernel in kernels if kernel.numel() >= LARGE]
+    assert bool(large) == (model.encoders["visual"].out_features == 512)
+    assert all(kernel.is_contiguous() for kernel in large)
+    last = [kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels if kernel.numel() < LARGE]
+    assert all(last)
 
 
 class NormalisesLater(nn.Module):

@@ -1,6 +1,7 @@
 """Batch normalisation made part of the convolution before it: the same function, with less to do forward and backward.
 
-In evaluation mode a batch normalisation is an affine map per channel, and so is the end of a convolution.
+In evaluation mode a batch normalisation is an affine map per channel, and so is the end of a convolution. Large kernels
+are taken out of the channels-last format on a CPU, where they would be reordered at every call.
 """
 
 import logging
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 FOLDS = ((nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d))
 # Float32 rounding, as a share of the largest feature. A fold in the wrong place is off by a good part of it.
 TOLERANCE = 1e-3
+# Weights of a kernel that is large: from ResNet-18's third stage on.
+LARGE = 256 * 256 * 3 * 3
 
 
 def folded(model: LateFusion, clip: Mapping[str, Tensor]) -> LateFusion:
@@ -48,4 +51,13 @@ def _folded(encoder: nn.Module) -> nn.Module:
             if (type(module), type(following)) in FOLDS and module.out_channels == following.num_features:
                 setattr(parent, first, fuse_conv_bn_eval(module, following))
                 setattr(parent, second, nn.Identity())
+    for parent in list(encoder.modules()):
+        for name, module in list(parent.named_children()):
+            if isinstance(module, nn.Conv2d) and module.weight.numel() >= LARGE and module.weight.device.type == "cpu":
+                setattr(parent, name, nn.Sequential(_DefaultFormat(), module.to(memory_format=torch.contiguous_format)))
     return encoder
+
+
+class _DefaultFormat(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.contiguous()

@@ -26,7 +26,7 @@ bench: setup ## time attacks, training, sparse coding, packing, reading and star
 	@$(activate) && for name in attack_loop training ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 	@$(activate) && if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	  echo "## attack_loop, GPU" && python benchmarks/attack_loop.py $(on_gpu) --own-batch-size 240 && \
-  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \
+	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \
 	else echo "No CUDA GPU here: attacks and training are not timed on one."; fi
 
 lint: setup ## check style, formatting and the workflow

@@ -1,4 +1,4 @@
-"""Time our attacks against a textbook loop: same weights, same batch, same threads, in turns, in one process.
+"""Time our attacks against a textbook loop: same weights, same clips, same threads, in turns, in one process.
 
 The textbook loop is what the released code does: both inputs require gradients whichever is attacked, the loss is
 back-propagated into every parameter with `loss.backward()`, and both encoders run at every step. Its net is
@@ -213,7 +213,8 @@ def main() -> None:
         fast = folded(frame, {"visual": inputs["visual"][:1]}).in_precision(given.precision)
         pair = one_input(reference, fast, inputs["visual"], labels)
         # Close to each other, and quick: more rounds tell which is ahead.
-        compare("PGD on a net of frames alone, against torchattacks", *pair, clips, 5 * given.rounds)
+        rounds = 5 * given.rounds
+        compare(f"PGD on a net of frames alone, against torchattacks, {rounds} pairs", *pair, clips, rounds)
     else:
         print("\ntorchattacks is not installed: no comparison with it")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import AttackSpec, bind
 from avrobust.csv_text import write_csv_text
 from avrobust.data.manifest import read_classes
@@ -22,6 +23,7 @@ from avrobust.data.views import Recipe
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.files import write_json, write_text
+from avrobust.lazy import load
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec, build_objective
@@ -55,6 +57,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    attack = AttackSpec(**given.attack_spec).update
+    if size := load(ATTACKS, attack).batch_size:
+        raise UserError(f"--attack-spec: {attack} takes {size} clips at a time, not a batch of training; give another")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     classes, store = read_classes(given.class_list), Store(given.shards)

@@ -12,7 +12,7 @@ MODEL = f"{NET}/model.pt"
 
 
 @dataclass(frozen=True)
-class Long:
+class LongTraining:
     """A project with packed clips and a long training, the bytes of its uninterrupted net, the memory that it took."""
 
     project: Project
@@ -21,14 +21,16 @@ class Long:
     memory_mib: int
 
 
-def train_uninterrupted(project: Project) -> Long:
+def train_uninterrupted(project: Project) -> LongTraining:
     """Make the training of a finished project long, and do it in one go."""
     project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(epochs=EPOCHS))
     project.make(MODEL)
     made = provenance(project)
     assert made["resumed_epochs"] == 0
     net = project.root / NET
-    return Long(project, (net / "model.pt").read_bytes(), (net / "history.csv").read_bytes(), made["peak_memory_mib"])
+    return LongTraining(
+        project, (net / "model.pt").read_bytes(), (net / "history.csv").read_bytes(), made["peak_memory_mib"]
+    )
 
 
 def provenance(project: Project) -> dict:
@@ -36,14 +38,14 @@ def provenance(project: Project) -> dict:
     return json.loads((project.root / NET / "train.json").read_text(encoding="utf-8"))
 
 
-def check_same_bytes(project: Project, uninterrupted: Long) -> None:
+def check_same_bytes(project: Project, uninterrupted: LongTraining) -> None:
     """The net and its history are those of the uninterrupted training."""
     assert (project.root / MODEL).read_bytes() == uninterrupted.model
     assert (project.root / NET / "history.csv").read_bytes() == uninterrupted.history
     assert not (project.root / NET / "resume.pt").exists()
 
 
-def check_went_on(project: Project, uninterrupted: Long, saved: int = 1) -> None:
+def check_went_on(project: Project, uninterrupted: LongTraining, saved: int = 1) -> None:
     """The same bytes, and no epoch was done again of the `saved` that were there when the training was stopped."""
     check_same_bytes(project, uninterrupted)
     resumed = provenance(project)["resumed_epochs"]

@@ -1,6 +1,5 @@
 """What the SLURM of tests/slurm/cluster.sh says of its jobs and is told."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,11 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import pytest
 from project import Project
 
-# Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
-REQUIRED = "AVROBUST_TEST_SLURM"
 GPU_TYPE = "pretended"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "PREEMPTED", "NODE_FAIL")
 
@@ -25,13 +21,6 @@ def answer(*command: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return ""
-
-
-def need_cluster() -> None:
-    """Skip or fail if no node with the pretended GPUs takes jobs: on another cluster, tests would cost money."""
-    if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):
-        reason = "no SLURM to test with answers here; `tests/slurm/cluster.sh start` starts one, as root"
-        pytest.fail(reason) if os.environ.get(REQUIRED) else pytest.skip(reason)
 
 
 def remembered(field: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 import yaml
-from long_training import MODEL, NET, Long, check_same_bytes, check_went_on, provenance
+from long_training import MODEL, NET, LongTraining, check_same_bytes, check_went_on, provenance
 from project import TIME_LIMIT, Project, kill_tree
 from slurm_jobs import ENDED, drained_node, jobs_of, restarts, slurm_log, update
 
@@ -87,7 +87,7 @@ def finish(snakemake: subprocess.Popen) -> str:
     return output
 
 
-def test_a_preempted_training_goes_on(uninterrupted: Long, untrained: Project, monkeypatch, tmp_path) -> None:
+def test_a_preempted_training_goes_on(uninterrupted: LongTraining, untrained: Project, monkeypatch, tmp_path) -> None:
     """A job that comes first takes its place: SIGTERM within GraceTime, one attempt used up, at most an epoch lost."""
     partitions = tmp_path / "partitions.yaml"
     partitions.write_text(yaml.safe_dump({"partitions": {"preemptible": {"max_runtime": 60}}}), encoding="utf-8")
@@ -103,7 +103,7 @@ def test_a_preempted_training_goes_on(uninterrupted: Long, untrained: Project, m
     check_went_on(untrained, uninterrupted, saved)
 
 
-def test_a_requeued_training_goes_on(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
+def test_a_requeued_training_goes_on(uninterrupted: LongTraining, untrained: Project, monkeypatch) -> None:
     """SLURM puts the same job back, and for Snakemake nothing has happened."""
     with training(untrained, monkeypatch) as snakemake:
         _, saved = stop_in_the_middle(untrained, snakemake)
@@ -116,7 +116,9 @@ def test_a_requeued_training_goes_on(uninterrupted: Long, untrained: Project, mo
     check_went_on(untrained, uninterrupted, saved)
 
 
-def test_a_training_over_its_time_limit_goes_on_with_more(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
+def test_a_training_over_its_time_limit_goes_on_with_more(
+    uninterrupted: LongTraining, untrained: Project, monkeypatch
+) -> None:
     """The shortest limit of SLURM is a minute; that of this job is moved to now, which SLURM sees within 30 s."""
     untrained.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["minutes"].update(train=1))
     with training(untrained, monkeypatch) as snakemake:
@@ -130,7 +132,7 @@ def test_a_training_over_its_time_limit_goes_on_with_more(uninterrupted: Long, u
     check_went_on(untrained, uninterrupted, saved)
 
 
-def test_a_job_out_of_memory_gets_more(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
+def test_a_job_out_of_memory_gets_more(uninterrupted: LongTraining, untrained: Project, monkeypatch) -> None:
     """Seven tenths of what a training needs, so that nothing is saved; with as much again it ends."""
     memory = round(0.7 * (uninterrupted.memory_mib + SNAKEMAKES))
     untrained.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["memory_mb"].update(train=memory))
@@ -141,10 +143,13 @@ def test_a_job_out_of_memory_gets_more(uninterrupted: Long, untrained: Project, 
     assert first.state in ("FAILED", "OUT_OF_MEMORY"), output
     assert "exceeded memory limit" in slurm_log(untrained, first)
     assert second.state == "COMPLETED", output
+    assert provenance(untrained)["resumed_epochs"] == 0
     check_same_bytes(untrained, uninterrupted)
 
 
-def test_a_drained_node_lets_its_job_end_and_others_wait(uninterrupted: Long, untrained: Project, monkeypatch) -> None:
+def test_a_drained_node_lets_its_job_end_and_others_wait(
+    uninterrupted: LongTraining, untrained: Project, monkeypatch
+) -> None:
     with training(untrained, monkeypatch) as snakemake:
         with drained_node():
             until(lambda: [job.reason for job in jobs_of(untrained) if "DRAINED" in job.reason], "a job", snakemake)
@@ -160,7 +165,7 @@ def test_a_drained_node_lets_its_job_end_and_others_wait(uninterrupted: Long, un
 
 
 def test_a_killed_snakemake_finds_the_net_that_its_job_trained(
-    uninterrupted: Long, untrained: Project, monkeypatch
+    uninterrupted: LongTraining, untrained: Project, monkeypatch
 ) -> None:
     """kill -9 of Snakemake: its job goes on; the lock is named with its remedy, after which nothing is trained anew."""
     with training(untrained, monkeypatch) as snakemake:

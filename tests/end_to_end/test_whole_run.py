@@ -185,20 +185,23 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
         program += ["--attack-spec", '{"update": "mim_official"}', "--conditions", '[["both", 0.006]]']
         program += ["--audio-samples", str(SCALE["audio_samples"]), "--frame-size", str(SCALE["frame_size"])]
         program += ["--key", json.dumps(dict.fromkeys(("dataset", "variant", "seed", "attack"), "-"))]
-        program += [
-            "--cell",
-            str(cell),
-            "--provenance",
-            str(tmp_path / "attack.json"),
-            "--batch-size",
-            size,
-            "--split",
-            "train",
-        ]
+        program += ["--cell", str(cell), "--provenance", str(tmp_path / "attack.json")]
+        program += ["--batch-size", size, "--split", "train"]
         subprocess.run(program, cwd=finished.root, check=True)
         made.append(cell.read_bytes())
     assert pq.read_metadata(cell).num_rows // 2 > 8
     assert made[0] == made[1]
+
+
+def test_a_search_takes_no_attack_that_has_a_batch_of_its_own(untouched):
+    given = {"model-spec": "{}", "recipe": "{}", "objective": "{}", "candidates": "[]"}
+    given |= dict.fromkeys(("audio-samples", "frame-size", "seed", "epsilon"), "1")
+    given |= dict.fromkeys(("shards", "class-list", "provenance", "start", "chosen", "candidates-csv"), "nothing")
+    given["attack-spec"] = '{"update": "mim_official"}'
+    program = [sys.executable, "scripts/search.py", *(part for name in given for part in (f"--{name}", given[name]))]
+    done = subprocess.run(program, cwd=untouched.root, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: --attack-spec: mim_official takes 8 clips at a time")
 
 
 def test_a_failing_job_leaves_the_published_tables(finished, finished_copy):

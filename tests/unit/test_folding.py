@@ -61,13 +61,18 @@ def test_the_net_itself_stays_as_it_was(model, clips):
 
 
 @WIDTHS
-def test_large_kernels_are_in_the_default_format(model, clips):
-    kernels = [module.weight for module in folded(model, clips).modules() if isinstance(module, nn.Conv2d)]
-    large = [kernel for kernel in kernels if kernel.numel() >= LARGE]
+def test_large_kernels_and_the_maps_that_they_get_are_in_the_default_format(model, clips):
+    net = folded(model, clips)
+    kernels = {module: module.weight for module in net.modules() if isinstance(module, nn.Conv2d)}
+    large = [module for module, kernel in kernels.items() if kernel.numel() >= LARGE]
+    seen: list[torch.Tensor] = []
+    for module in large:
+        module.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    net(clips)
     assert bool(large) == (model.encoders["visual"].out_features == 512)
-    assert all(kernel.is_contiguous() for kernel in large)
-    last = [kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels if kernel.numel() < LARGE]
-    assert all(last)
+    assert len(seen) == len(large) and all(tensor.is_contiguous() for tensor in seen)
+    for module, kernel in kernels.items():
+        assert kernel.is_contiguous(memory_format=torch.contiguous_format if module in large else torch.channels_last)
 
 
 class NormalisesLater(nn.Module):

@@ -2,7 +2,7 @@
 
 An attack is a composition: how many steps of which length, which direction to go from a gradient, and how
 to get back into the ball. Gradients are taken of the sum of per-clip losses with respect to the inputs, so
-no clip depends on its neighbours in the batch and no parameter receives a gradient.
+no clip depends on its neighbours in the batch, unless the direction mixes them, and no parameter receives a gradient.
 """
 
 from collections.abc import Callable, Mapping

@@ -74,7 +74,7 @@ class Outcome:
 def part_list(address: str, reading: Reading) -> list[str]:
     """Read a list of parts, an address a line; what is relative starts from where the list is.
 
-    Raises UserError if it cannot be read, or names what is no address.
+    Raises UserError if it cannot be read, or a relative address in it is none.
     """
     check_address(address, reading.allow_http)
 
@@ -99,8 +99,8 @@ def _joined(base: str, line: str) -> str:
         return str(Path(base).parent / line)
     try:
         return urljoin(base, line)
-    except ValueError as error:
-        raise UserError(f"{shown(base)}: {line!r} is no address: {error}") from None
+    except ValueError:
+        raise UserError(f"{shown(base)}: {shown(f'https:{line}')} is no address") from None
 
 
 def read_parts(addresses: Sequence[str], search: Search, reading: Reading, connections: int) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""Batches halved until they fit into memory. What is computed of a clip does not depend on its batch."""
+"""Batches halved until they fit into memory, down to the size that what is computed of a clip depends on."""
 
 import logging
 from collections import deque

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 FOLDS = ((nn.Conv1d, nn.BatchNorm1d), (nn.Conv2d, nn.BatchNorm2d))
 # Float32 rounding, as a share of the largest feature. A fold in the wrong place is off by a good part of it.
 TOLERANCE = 1e-3
-# Weights of a kernel that is large: from ResNet-18's third stage on.
+# Weights of a large kernel, such as most of ResNet-18's last two stages have.
 LARGE = 256 * 256 * 3 * 3
 
 
@@ -51,13 +51,11 @@ def _folded(encoder: nn.Module) -> nn.Module:
             if (type(module), type(following)) in FOLDS and module.out_channels == following.num_features:
                 setattr(parent, first, fuse_conv_bn_eval(module, following))
                 setattr(parent, second, nn.Identity())
-    for parent in list(encoder.modules()):
-        for name, module in list(parent.named_children()):
-            if isinstance(module, nn.Conv2d) and module.weight.numel() >= LARGE and module.weight.device.type == "cpu":
-                setattr(parent, name, nn.Sequential(_DefaultFormat(), module.to(memory_format=torch.contiguous_format)))
+    for module in encoder.modules():
+        if isinstance(module, nn.Conv2d) and module.weight.numel() >= LARGE and module.weight.device.type == "cpu":
+            module.to(memory_format=torch.contiguous_format).register_forward_pre_hook(_in_default_format)
     return encoder
 
 
-class _DefaultFormat(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x.contiguous()
+def _in_default_format(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    return (inputs[0].contiguous(),)

@@ -196,9 +196,10 @@ def test_no_password_or_token_is_shown_or_kept(site, tmp_path, folder, caplog):
 
 
 def test_a_line_of_a_list_that_is_no_address_is_named(site):
-    site.files = {"/list.txt": b"1.tar.gz\n//[x\n"}
-    with pytest.raises(UserError, match=r"/list\.txt: '//\[x' is no address"):
+    site.files = {"/list.txt": b"1.tar.gz\n//user:hunter2@[x/2.tar?token=hunter2\n"}
+    with pytest.raises(UserError, match=r"/list\.txt: https://\[x/2\.tar is no address") as refused:
         part_list(f"{site.url}/list.txt", QUICK)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_list_names_parts(site, tmp_path):

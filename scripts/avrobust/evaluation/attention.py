@@ -17,7 +17,7 @@ from avrobust.data.store import Store
 from avrobust.data.views import centre_frame
 from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
 from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start
+from avrobust.evaluation.start import Start, encode_changed
 from avrobust.models.files import Trained
 from avrobust.models.modes import evaluating
 
@@ -75,10 +75,7 @@ def localise(
         for condition in conditions:
             attacked = start.perturbed(budgets_under(condition, units), threat.attack)
             check_promises(threat.attack, inputs, attacked, units, condition)
-            encoded = {
-                name: features[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
-                for name in model.modalities
-            }
+            encoded = encode_changed(model, inputs, attacked, features)
             maps.append(fusion.attention(encoded).cpu())
             predictions.append(model.head(encoded).argmax(dim=1).cpu())
             frames.append(attacked["visual"])

@@ -15,7 +15,7 @@ from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
 from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start
+from avrobust.evaluation.start import Start, encode_changed
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 
@@ -206,15 +206,8 @@ def _rising(accuracy: Mapping[Condition, float]) -> list[str]:
     return rising
 
 
-def _encode_changed(model: LateFusion, clean: Inputs, inputs: Inputs, features: Inputs) -> dict[str, Tensor]:
-    return {
-        name: features[name] if inputs[name] is clean[name] else model.encode(name, inputs[name])
-        for name in model.modalities
-    }
-
-
 def _hits(model: LateFusion, labels: Tensor, clean: Inputs, inputs: Inputs, features: Inputs) -> Tensor:
-    return model.head(_encode_changed(model, clean, inputs, features)).argmax(dim=1) == labels
+    return model.head(encode_changed(model, clean, inputs, features)).argmax(dim=1) == labels
 
 
 def _rows(
@@ -228,7 +221,7 @@ def _rows(
     units: Mapping[str, Units],
     condition: Condition,
 ) -> tuple[pa.Table, Tensor]:
-    encoded = _encode_changed(model, clean, inputs, features)
+    encoded = encode_changed(model, clean, inputs, features)
     logits = model.head(encoded)
     predictions = logits.argmax(dim=1)
     count = len(labels)

@@ -11,7 +11,7 @@ from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
 from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start
+from avrobust.evaluation.start import Start, encode_changed
 from avrobust.metrics.clusters import distances, intra_inter_ratios, shifts, silhouettes
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
@@ -58,10 +58,7 @@ def embed(
         for condition in conditions:
             attacked = start.perturbed(budgets_under(condition, units), threat.attack)
             check_promises(threat.attack, inputs, attacked, units, condition)
-            features = {
-                name: clean[name] if attacked[name] is inputs[name] else model.encode(name, attacked[name])
-                for name in MODALITIES
-            }
+            features = encode_changed(model, inputs, attacked, clean)
             made[condition] = {name: feature.cpu().numpy() for name, feature in features.items()}
         return batch["clip_id"], batch["label"].numpy(), made
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from avrobust.attacks.budget import Budget
 from avrobust.attacks.loop import Attack, Inputs, input_gradients, perturb
 from avrobust.attacks.threat import Threat
+from avrobust.models.late_fusion import LateFusion
 
 
 class Start:
@@ -37,3 +38,11 @@ class Start:
         return perturb(
             threat.model, self.inputs, self.labels, budgets, attack, threat.objective, self.features, self.gradients
         )
+
+
+def encode_changed(model: LateFusion, clean: Inputs, inputs: Inputs, features: Inputs) -> dict[str, Tensor]:
+    """Return the features of `inputs`: modality -> (N, D), those of `features` where an input is the very clean one."""
+    return {
+        name: features[name] if inputs[name] is clean[name] else model.encode(name, inputs[name])
+        for name in model.modalities
+    }

@@ -77,8 +77,14 @@ OF_MAPS = ("figure1", "localisation", "claims")
             "momentum_sign",
             attacked("mim") | localised("mim") | COMPARED | shown("table1", "figure3", "figure1", "localisation"),
         ),
-        # All fusions but the attention share a module: every net but one, and no clip.
-        ("models/fusions.py", "Sum", trained(*CELLS) | COMPARED | shown(*OF_CELLS, "figure5")),
+        # A fusion: its one net, and what shows that.
+        ("models/fusions/film.py", "FiLM", trained("film") | shown("table2")),
+        # What every net goes through: every net, and no clip.
+        (
+            "models/late_fusion.py",
+            "LateFusion",
+            trained(*CELLS) | LOCALISATION_NET | COMPARED | shown(*OF_CELLS, *OF_MAPS, "figure5"),
+        ),
         # An encoder: the nets that have it. The unimodal visual net is not among them.
         (
             "models/conv1d.py",

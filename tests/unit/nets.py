@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from avrobust.attacks.budget import units
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.fusions import Concat
+from avrobust.models.fusions.concat import Concat
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 

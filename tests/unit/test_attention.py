@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from nets import clips
 
 from avrobust.lazy import load
-from avrobust.models.attention import AttendedConcat, ScaledAttendedConcat
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.fusions import Concat
+from avrobust.models.fusions.attended_concat import AttendedConcat
+from avrobust.models.fusions.concat import Concat
+from avrobust.models.fusions.scaled_attended_concat import ScaledAttendedConcat
 from avrobust.models.registry import FUSIONS
 from avrobust.models.resnet18 import ResNet18
 

@@ -12,7 +12,13 @@ from avrobust import imagenet
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.conv1d import Conv1d
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
-from avrobust.models.fusions import AudioOnly, Concat, FiLM, GatedConcat, GatedSum, Sum, VisualOnly
+from avrobust.models.fusions.audio_only import AudioOnly
+from avrobust.models.fusions.concat import Concat
+from avrobust.models.fusions.film import FiLM
+from avrobust.models.fusions.gated_concat import GatedConcat
+from avrobust.models.fusions.gated_sum import GatedSum
+from avrobust.models.fusions.sum import Sum
+from avrobust.models.fusions.visual_only import VisualOnly
 from avrobust.models.modes import evaluating
 from avrobust.models.resnet18 import ResNet18
 from avrobust.models.weights import load_imagenet

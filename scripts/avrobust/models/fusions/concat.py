@@ -1,0 +1,19 @@
+"""Fusion `concat`: Tian & Xu (CVPR 2021), appendix A.4."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class Concat(nn.Module):
+    """[f_v; f_a], the visual feature first as in the released code (the paper prints [f_a; f_v])."""
+
+    modalities = ("audio", "visual")
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.out_features = 2 * features
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat([features["visual"], features["audio"]], dim=-1)

@@ -1,0 +1,19 @@
+"""Fusion `film`: Tian & Xu (CVPR 2021), appendix A.4."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class FiLM(nn.Module):
+    """alpha(f_a) * f_v + f_a, alpha one fully connected layer."""
+
+    modalities = ("audio", "visual")
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.alpha = nn.Linear(features, features)
+        self.out_features = features
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        return self.alpha(features["audio"]) * features["visual"] + features["audio"]

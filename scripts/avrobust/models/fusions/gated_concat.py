@@ -1,0 +1,20 @@
+"""Fusion `gated_concat`: Tian & Xu (CVPR 2021), appendix A.4."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+
+class GatedConcat(nn.Module):
+    """[sigmoid(f_a) * f_v; sigmoid(f_v) * f_a]: appendix equations 1 and 2, concatenated."""
+
+    modalities = ("audio", "visual")
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.out_features = 2 * features
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        audio, visual = features["audio"], features["visual"]
+        return torch.cat([audio.sigmoid() * visual, visual.sigmoid() * audio], dim=-1)

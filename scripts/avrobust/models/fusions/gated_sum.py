@@ -1,0 +1,19 @@
+"""Fusion `gated_sum`: Tian & Xu (CVPR 2021), appendix A.4."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+class GatedSum(nn.Module):
+    """sigmoid(f_a) * f_v + sigmoid(f_v) * f_a: appendix equations 1 and 2, summed."""
+
+    modalities = ("audio", "visual")
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.out_features = features
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        audio, visual = features["audio"], features["visual"]
+        return audio.sigmoid() * visual + visual.sigmoid() * audio

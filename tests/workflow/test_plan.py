@@ -180,20 +180,6 @@ def test_a_choice_of_attacking_leaves_training_alone() -> None:
         assert getattr(same, told)(CONCAT) == getattr(other, told)(CONCAT)
 
 
-def test_a_defence_is_trained_by_its_own_recipe(paper: Plan) -> None:
-    recipes = {
-        (dataset, variant): json.loads(paper.recipe(job(dataset=dataset, variant=variant)))
-        for dataset in ("music", "kinetics_sounds", "ave")
-        for variant in ("concat", "pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
-    }
-    batches = {"music": (36, 36), "kinetics_sounds": (48, 32), "ave": (48, 16)}
-    for (dataset, variant), recipe in recipes.items():
-        assert recipe["batch_size"] == batches[dataset][variant != "concat"]
-        slow = dataset == "kinetics_sounds" and variant != "concat"
-        fast_parts = 1e-4 if slow else 1e-3
-        assert recipe["learning_rates"] == {"audio": fast_parts, "visual": 1e-4, "head": fast_parts}
-
-
 def test_what_a_stage_starts_from_and_leaves_to_the_next(paper: Plan) -> None:
     full = job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1235")
     assert paper.start(full) == ["results/paper/models/kinetics_sounds/minsim/s1235/model.pt"]

@@ -41,7 +41,7 @@ def example(label: str, clip_id: str, answers: tuple[str, ...], box: tuple | Non
     measures = {name: generator.uniform(size=5).round(2) for name in MEASURES}
     measures["peak_shift"][0] = measures["correlation"][0] = np.nan
     if box is None:
-        measures["pointing"][:] = measures["iou"][:] = np.nan
+        measures["pointing"][:] = measures["mass"][:] = np.nan
     return Example(
         clip_id,
         label,
@@ -105,13 +105,13 @@ def test_a_file_without_examples_is_whole(tmp_path):
 def test_data_beside_the_figure():
     figure = layout(SPEC)
     rows = list(csv.DictReader(tidy(find(figure, sources()), "demo").splitlines()))
-    head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,iou,peak_shift,correlation,scale,note"
+    head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,mass,peak_shift,correlation,scale,note"
     assert ",".join(rows[0]) == head
     assert len(rows) == 4 + 4 + 1
     assert [row["condition"] for row in rows[:4]] == ["clean", "audio", "visual", "both"]
     assert [row["prediction"] for row in rows[:4]] == ["cello", "flute", "cello", "tuba"]
     cello = sources()[0].examples[0]
-    assert [row["iou"] for row in rows[:4]] == [f"{value:.4f}" for value in cello.measures["iou"][:4]]
+    assert [row["mass"] for row in rows[:4]] == [f"{value:.4f}" for value in cello.measures["mass"][:4]]
     assert (rows[0]["epsilon"], rows[3]["epsilon"], rows[0]["peak_shift"]) == ("0", "0.006", "")
     assert {row["pointing"] for row in rows[4:8]} == {""}, "no box is known"
     last = {name: value for name, value in rows[8].items() if value}

@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import clips
 from PIL import Image
 
 import localise
@@ -31,6 +33,7 @@ from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
+from avrobust.report import localisation as localisation_table
 from avrobust.report.localisation import NO_BOX, layout, markdown, measure, tidy
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -119,7 +122,7 @@ def test_the_peak_is_that_of_the_drawn_map(seed, positions, factor):
     """By an odd factor a position's centre is a pixel's, so that the drawn map's greatest pixel tells the same."""
     maps = torch.rand(4, positions, positions, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     size = positions * factor
-    drawn = localisation.upsampled(maps, size)
+    drawn = torch.nn.functional.interpolate(maps[:, None], size=(size, size), mode="bilinear")[:, 0]
     x, y = (localisation.peaks(maps) * size - 0.5).round().long().unbind(dim=1)
     torch.testing.assert_close(drawn[torch.arange(4), y, x], drawn.amax(dim=(1, 2)))
 
@@ -132,45 +135,125 @@ def test_pointing_by_hand():
     assert localisation.pointing(maps, tried)[4].isnan()
 
 
-def test_iou_by_hand():
-    maps = torch.zeros(5, 4, 4)
-    maps[:, :2, :2] = 3  # drawn at 4 pixels a side it is itself: a quarter of the view is above half
-    tried = boxes((0, 0, 0.5, 0.5), (0, 0, 1, 1), (0.25, 0, 0.75, 0.5), (0.5, 0.5, 1, 1), NAN)
-    assert localisation.iou(maps, tried, 4).tolist()[:4] == pytest.approx([1, 4 / 16, 2 / 6, 0])
-    assert localisation.iou(maps, tried, 4)[4].isnan()
+def test_a_position_is_in_a_box_by_its_centre():
+    """Of a map of 2 x 4: the centres are at 1/8, 3/8, 5/8, 7/8 from the left and 1/4, 3/4 from above."""
+    tried = boxes((0, 0, 1, 1), (0.3, 0, 0.7, 0.5), (0.375, 0.25, 0.625, 0.75), (0.13, 0, 0.37, 1), NAN)
+    found = localisation.in_boxes(tried, 2, 4)
+    assert found[0].tolist() == [[1] * 4] * 2
+    assert found[1].tolist() == [[0, 1, 1, 0], [0] * 4]
+    assert found[2].tolist() == [[0, 1, 0, 0], [0] * 4], "the lower end belongs to a box, the upper not"
+    assert found[3].sum() == 0 and found[4].isnan().all()
 
 
-def test_iou_counts_what_is_above_half_of_least_to_most():
-    ramp = torch.arange(8.0).expand(1, 8, 8) + 100  # 107 is the most, 103.5 half: columns 4 to 7
-    assert localisation.iou(ramp, boxes((0.5, 0, 1, 1)), 8).tolist() == [1]
-    flat = torch.full((1, 8, 8), 0.5)
-    assert localisation.iou(flat, boxes((0, 0, 1, 1)), 8).tolist() == [0]
+def test_mass_by_hand():
+    maps = torch.tensor([[[0.1, 0.2], [0.3, 0.4]]]).repeat(5, 1, 1)
+    tried = boxes((0, 0, 0.5, 0.5), (0.5, 0, 1, 1), (0, 0, 1, 1), (0.3, 0.3, 0.7, 0.7), NAN)
+    assert localisation.mass(maps, tried).tolist()[:4] == pytest.approx([0.1, 0.6, 1, 0])
+    assert localisation.mass(7 * maps, tried).tolist()[:4] == pytest.approx([0.1, 0.6, 1, 0]), "a share, not a sum"
+    assert localisation.mass(maps, tried)[4].isnan()
 
 
-@given(st.integers(0, 2**31), st.floats(0.1, 10), st.floats(-1, 1))
-def test_scale_and_offset_of_a_map_do_not_matter(seed, scale, offset):
+def test_a_right_pointer_has_all_and_an_even_map_what_chance_has():
+    tried = boxes((0, 0, 0.5, 0.5), (0.25, 0.25, 1, 1), (0, 0, 1, 1))
+    pointer = torch.zeros(3, 2, 2)
+    pointer[:, 0, 0] = 1  # right in the first and the last clip
+    assert localisation.mass(pointer, tried).tolist() == localisation.pointing(pointer, tried).tolist() == [1, 1, 1]
+    pointer = pointer.flip(dims=(1, 2))
+    assert localisation.mass(pointer, tried).tolist() == localisation.pointing(pointer, tried).tolist() == [0, 1, 1]
+    even = torch.full((3, 2, 2), 0.25)
+    assert localisation.mass(even, tried).tolist() == localisation.position_share(tried, 2, 2).tolist() == [0.25, 1, 1]
+
+
+def test_the_floor_on_other_clips_boxes_by_hand():
+    """The first clip looks where its own box and the third are, the second where none is, the third in both halves."""
+    upper, lower = (0, 0, 1, 0.5), (0, 0.5, 1, 1)
+    maps = torch.tensor([[[1.0, 0], [0, 0]], [[1, 0], [0, 0]], [[0.5, 0.25], [0.25, 0]], [[1, 0], [0, 0]]])
+    everyone = boxes(upper, lower, upper, NAN)
+    assert localisation.mass(maps, everyone).tolist()[:3] == [1, 0, 0.75]
+    # Boxes of the first clip's others: lower, upper. Of the second's: upper twice. Of the third's: upper, lower.
+    floor = localisation.on_other_boxes(maps, everyone, everyone)
+    assert floor.tolist()[:3] == [0.5, 1, 0.5] and floor[3].isnan()
+    assert localisation.on_other_boxes(localisation.peaked(maps), everyone, everyone).tolist()[:3] == [0.5, 1, 0.5]
+    # Some of the clips at a time: the floor is that of them all.
+    assert localisation.on_other_boxes(maps[1:2], everyone[1:2], everyone).tolist() == [1]
+    assert localisation.on_other_boxes(maps[:1], everyone[:1], everyone[[0, 3]]).isnan(), "no other box"
+
+
+def drawn_boxes(count: int, seed: int) -> torch.Tensor:
+    """Boxes of a quarter to a half of the view a side, anywhere in it."""
+    random = np.random.default_rng(seed)
+    sides = random.uniform(0.25, 0.5, (count, 2))
+    corners = random.uniform(size=(count, 2)) * (1 - sides)
+    return torch.from_numpy(np.concatenate([corners, corners + sides], axis=1))
+
+
+@given(st.integers(0, 2**31), st.integers(2, 6), st.integers(2, 9))
+def test_the_floor_is_the_mean_over_the_permutations_that_move_every_clip(seed, positions, count):
+    everyone = drawn_boxes(count, seed)
+    maps = torch.rand(count, positions, positions, generator=torch.Generator().manual_seed(seed))
+    # The rotations of all clips by 1 to count - 1 places give each clip every other box once.
+    turned = [localisation.mass(maps, everyone.roll(places, dims=0)) for places in range(1, count)]
+    floor = localisation.on_other_boxes(maps, everyone, everyone)
+    torch.testing.assert_close(floor, torch.stack(turned).mean(dim=0))
+    # A net that does not look at its clip: on its own boxes it has what it has on the others'.
+    same = maps[:1].expand_as(maps)
+    own, floor = localisation.mass(same, everyone).mean(), localisation.on_other_boxes(same, everyone, everyone).mean()
+    torch.testing.assert_close(own, floor)
+
+
+@pytest.mark.parametrize("fusion", ["attended_concat", "scaled_attended_concat"])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_untrained_attention_cannot_win(fusion, seed):
+    """Neither against its floor nor against a pointer that is right in every clip, or in six of ten.
+
+    Its attention is not even: the encoder's padding makes it favour the centre, where most boxes are.
+    """
+    count = 60
+    torch.manual_seed(seed)
+    spec = ModelSpec(fusion, "conv1d", "resnet18", width=0.125, visual_pooling="none", visual_stride=8)
+    net, inputs = build(spec, 5).eval(), clips(count, seed)
+    with torch.no_grad():
+        maps = net.fusion.attention({name: net.encode(name, inputs[name]) for name in net.modalities})
+    everyone = drawn_boxes(count, seed)
+    untrained = localisation.mass(maps, everyone).mean().item()
+    floor = localisation.on_other_boxes(maps, everyone, everyone).mean().item()
+    assert untrained == pytest.approx(floor, abs=0.05)
+
+    centres = (everyone[:, :2] + everyone[:, 2:]) / 2
+    x, y = (centres * maps.shape[1]).long().unbind(dim=1)
+    right = torch.zeros_like(maps)
+    right[torch.arange(count), y, x] = 1
+    wrong = right.flip(dims=(1, 2))
+    sometimes = torch.where((torch.arange(count) % 10 < 6)[:, None, None], right, wrong)
+    for pointer, least in ((right, 1), (sometimes, 0.6)):
+        for measured in (localisation.mass(pointer, everyone), localisation.pointing(pointer, everyone)):
+            assert measured.mean() >= least > untrained + 0.2
+        assert localisation.on_other_boxes(pointer, everyone, everyone).mean() < least - 0.2
+
+
+@given(st.integers(0, 2**31), st.floats(0.1, 10))
+def test_the_scale_of_a_map_does_not_matter(seed, scale):
     generator = torch.Generator().manual_seed(seed)
     maps = torch.rand(3, 4, 4, generator=generator, dtype=torch.float64)
     tried = boxes((0, 0, 0.5, 0.5), (0.2, 0.3, 0.9, 0.8), (0.4, 0, 1, 0.4))
-    moved = scale * maps + offset
-    torch.testing.assert_close(localisation.pointing(moved, tried), localisation.pointing(maps, tried))
-    torch.testing.assert_close(localisation.iou(moved, tried, 12), localisation.iou(maps, tried, 12), atol=0.03, rtol=0)
-    torch.testing.assert_close(localisation.correlation(moved, maps), torch.ones(3, dtype=torch.float64))
+    scaled = scale * maps
+    torch.testing.assert_close(localisation.pointing(scaled, tried), localisation.pointing(maps, tried))
+    torch.testing.assert_close(localisation.mass(scaled, tried), localisation.mass(maps, tried))
+    torch.testing.assert_close(localisation.correlation(scaled, maps), torch.ones(3, dtype=torch.float64))
 
 
 def test_chance_by_hand():
-    tried = boxes((0, 0, 0.5, 0.5), (0.25, 0.25, 0.75, 1), (0, 0, 1, 1), NAN)
-    assert localisation.box_share(tried).tolist()[:3] == pytest.approx([0.25, 0.375, 1])
+    tried = boxes((0, 0, 0.5, 0.5), (0.2, 0.25, 0.8, 1), (0, 0, 1, 1), NAN)
+    assert localisation.position_share(tried, 4, 2).tolist()[:3] == pytest.approx([0.25, 0.75, 1])
     assert localisation.centre_pointing(tried).tolist()[:3] == [0, 1, 1]
-    assert localisation.box_share(tried)[3].isnan() and localisation.centre_pointing(tried)[3].isnan()
+    assert localisation.position_share(tried, 4, 2)[3].isnan() and localisation.centre_pointing(tried)[3].isnan()
 
 
 @pytest.mark.parametrize("box", [(0.1, 0.2, 0.6, 0.9), (0, 0, 0.5, 0.25)])
-def test_box_share_is_what_a_random_peak_points_to(box):
-    positions = 20
-    maps = torch.eye(positions**2).view(-1, positions, positions)  # a peak at every position
+def test_position_share_is_what_a_random_peak_points_to(box):
+    maps = torch.eye(20).view(-1, 4, 5)  # a peak at every position
     pointing = localisation.pointing(maps, boxes(box).expand(len(maps), 4))
-    assert pointing.mean().item() == pytest.approx(localisation.box_share(boxes(box)).item(), abs=0.01)
+    assert pointing.mean() == localisation.position_share(boxes(box), 4, 5)
 
 
 def test_peak_shift_by_hand():
@@ -277,19 +360,17 @@ def made(tmp_path_factory) -> Path:
 def test_scores_of_every_clip_and_condition(made):
     rows = pq.read_table(made / "scores.parquet").to_pandas()
     counts = rows.groupby(["measure", "modality"]).size()
+    assert {*rows.measure} == {one.name for one in (*localisation_table.MEASURES, *localisation_table.CHANCE)}
     conditions = ["audio", "both", "clean", "visual"]
     assert counts["recognised"].to_dict() == dict.fromkeys(conditions, 8)
-    for name in ("pointing", "iou", "ciou"):
+    for name in ("pointing", "mass", "pointing_other_boxes", "mass_other_boxes"):
         assert counts[name].to_dict() == dict.fromkeys(conditions, 6), "two clips have no box"
     for name in ("peak_shift", "correlation"):
         assert counts[name].to_dict() == dict.fromkeys(["audio", "both", "visual"], 8)
-    for name in ("box_share", "centre_pointing"):
+    for name in ("position_share", "centre_pointing"):
         assert counts[name].to_dict() == {"clean": 6}
     assert not rows.value.isna().any()
     assert rows[rows.measure != "correlation"].value.between(0, 1).all()
-    wide = rows[rows.modality == "both"].pivot(index="clip_id", columns="measure", values="value")
-    known = wide.iou.dropna()
-    assert (wide.ciou[known.index] == (known >= 0.5)).all()
 
 
 def test_scores_are_the_nets_own(made):
@@ -303,12 +384,20 @@ def test_scores_are_the_nets_own(made):
         maps, answers = trained.model.fusion.attention(features), trained.model.head(features).argmax(1)
     rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
     found = view_boxes(opened, views.indices, 32)
+    known = boxes(*filter(None, found.values()))
     for clip_id, map_, answer, label in zip(batch["clip_id"], maps, answers, batch["label"], strict=True):
         assert rows["recognised", "clean", clip_id] == (answer == label)
         if found[clip_id]:
             box = boxes(found[clip_id])
-            assert rows["iou", "clean", clip_id] == localisation.iou(map_[None], box, 32).item()
-            assert rows["pointing", "clean", clip_id] == localisation.pointing(map_[None], box).item()
+            one, peak = map_[None], localisation.peaked(map_[None])
+            for name, expected in (
+                ("mass", localisation.mass(one, box)),
+                ("mass_other_boxes", localisation.on_other_boxes(one, box, known)),
+                ("pointing", localisation.mass(peak, box)),
+                ("pointing_other_boxes", localisation.on_other_boxes(peak, box, known)),
+                ("position_share", localisation.position_share(box, 4, 4)),
+            ):
+                assert rows[name, "clean", clip_id] == pytest.approx(expected.item(), abs=1e-6), name
 
 
 def test_examples_hold_what_the_net_saw(made):
@@ -389,9 +478,10 @@ SPEC = {
 BY_HAND = {
     "recognised": {"clean": ([1, 1, 1, 1], [1, 1, 1, 0]), "both": ([0, 0, 0, 0], [0, 0, 0, 0])},
     "pointing": {"clean": ([1, 0], [1, 1]), "both": ([0, 0], [1, 0])},
-    "ciou": {"clean": ([1, 0], [1, 0]), "both": ([0, 0], [0, 0])},
-    "iou": {"clean": ([0.6, 0.4], [0.5, 0.3]), "both": ([0.2, 0.0], [0.1, 0.1])},
-    "box_share": {"clean": ([0.25, 0.35], [0.25, 0.35])},
+    "pointing_other_boxes": {"clean": ([0.5, 0.5], [0.0, 0.5]), "both": ([0.5, 0.5], [0.5, 0.5])},
+    "mass": {"clean": ([0.6, 0.4], [0.5, 0.3]), "both": ([0.2, 0.0], [0.1, 0.1])},
+    "mass_other_boxes": {"clean": ([0.2, 0.1], [0.3, 0.2]), "both": ([0.2, 0.2], [0.2, 0.2])},
+    "position_share": {"clean": ([0.25, 0.35], [0.25, 0.35])},
     "centre_pointing": {"clean": ([1, 0], [1, 0])},
     "peak_shift": {"both": ([0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.0, 0.0])},
     "correlation": {"both": ([1, 0.5, 0, -0.5], [1, 1, 1, 1])},
@@ -421,15 +511,17 @@ def test_table_by_hand(tmp_path):
     assert {name: values["clean", name] for name in BY_HAND if ("clean", name) in values} == {
         "recognised": 87.5,
         "pointing": 75,
-        "ciou": 50,
-        "iou": 45,
-        "box_share": 30,
+        "pointing_other_boxes": 37.5,
+        "mass": 45,
+        "mass_other_boxes": 20,
+        "position_share": 30,
         "centre_pointing": 50,
     }
-    attacked = {"recognised": 0, "pointing": 25, "ciou": 0, "iou": 10, "peak_shift": 12.5, "correlation": 0.625}
+    attacked = {"recognised": 0, "pointing": 25, "pointing_other_boxes": 50, "mass": 10, "mass_other_boxes": 20}
+    attacked |= {"peak_shift": 12.5, "correlation": 0.625}
     for modality in ("audio", "visual", "both"):
         assert {name: values[modality, name] for name in attacked} == attacked
-    assert len(entries) == 4 + 2 + 3 * 6
+    assert len(entries) == 5 + 2 + 3 * 7
     nothing = next(entry for entry in entries if (entry.modality, entry.measure.name) == ("both", "recognised"))
     assert (nothing.low, nothing.high) == (0, 75), "0 of 4 clips: the rule of three allows 75 %"
     assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
@@ -446,7 +538,7 @@ def test_without_boxes_the_rows_say_so(tmp_path):
     assert {(line["value"], line["low"], line["n"]) for line in lines if line["note"]} == {("", "", "0")}
     assert {line["note"] for line in lines if not line["value"]} == {NO_BOX}
     text = markdown(table, entries, "paper")
-    assert "| clean |  | 87.50 [" in text and "| — | — | — |" in text
+    assert "| clean |  | 87.50 [" in text and "| — | — | — | — |" in text
     assert "chance" not in text and text.endswith("—: no box of what sounds is known in music.\n")
 
 
@@ -462,9 +554,11 @@ def test_program_writes_table_and_text(tmp_path):
     text = (tmp_path / "t.md").read_text()
     assert "Not the paper's data" in text and "music: n = 4 clips, 2 with a box, 2 seeds." in text
     chance = [line for line in text.splitlines() if "chance" in line]
-    assert len(chance) == 2 and "| 30.00 [" in chance[0] and "| 50.00 [" in chance[1]
+    assert len(chance) == 2
+    assert "chance: an even map" in chance[0] and chance[0].count("| 30.00 [") == 2, "of pointing and of attention"
+    assert "chance: the centre" in chance[1] and chance[1].count("| 50.00 [") == 1
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
-    assert widths == {5 + 6 + 1}
+    assert widths == {5 + 7 + 1}
 
 
 @pytest.mark.parametrize(
@@ -479,6 +573,16 @@ def test_program_writes_table_and_text(tmp_path):
 def test_mistakes_in_the_layout_are_named(change, message):
     with pytest.raises(UserError, match=message):
         layout({**SPEC, **change})
+
+
+def test_claims_read_what_is_measured():
+    """A claim on a score that nobody measures would be undecided for ever."""
+    paper = yaml.safe_load((SCRIPTS.parent / "workflow/papers/tian2021.yaml").read_text())
+    tests = [test for claim in paper["claims"] for test in claim["tests"]]
+    sides = [side for test in tests for side in test.values() if isinstance(side, dict) and "score" in side]
+    read = {side["score"] for side in sides if side["variant"] == "localisation"}
+    assert read == {"pointing", "centre_pointing", "pointing_other_boxes", "mass", "mass_other_boxes", "correlation"}
+    assert read <= {one.name for one in (*localisation_table.MEASURES, *localisation_table.CHANCE)}
 
 
 def test_missing_scores_are_an_error(tmp_path):

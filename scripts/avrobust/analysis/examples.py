@@ -9,7 +9,7 @@ from avrobust.files import remaking, replacing
 from avrobust.program import UserError
 
 # What is said of each example under each condition.
-MEASURES = ("pointing", "iou", "peak_shift", "correlation")
+MEASURES = ("pointing", "mass", "peak_shift", "correlation")
 
 
 @dataclass(frozen=True)

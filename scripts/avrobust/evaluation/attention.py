@@ -55,9 +55,10 @@ def localise(
     """Attack every clip under every condition; return the columns of `avrobust.metrics.scores.SCHEMA`.
 
     `boxes`: from `view_boxes`; `units`: what an epsilon of 1 is in each modality; `chosen` is offered every clip.
-    Measures of every clip and condition, clean included: `recognised` and, where a box is known, `pointing`, `iou`
-    and `ciou`. Of attacked clips only: `peak_shift`, `correlation`. Of clean clips with a box only, as they belong
-    to the clip and not to the net: `box_share`, `centre_pointing`. All are in [0, 1] but `correlation`, in [-1, 1].
+    Measures of every clip and condition, clean included: `recognised` and, where a box is known, `pointing`, `mass`
+    and, where that of another clip is known too, their floors `pointing_other_boxes`, `mass_other_boxes`. Of attacked
+    clips only: `peak_shift`, `correlation`. Of clean clips with a box only, as they belong to the clip and not to the
+    net's weights: `position_share`, `centre_pointing`. All are in [0, 1] but `correlation`, in [-1, 1].
 
     Raises:
         RuntimeError: an input left its ball or its valid range, or changed without being attacked.
@@ -66,6 +67,7 @@ def localise(
     units = {name: unit.to(device) for name, unit in units.items()}
     conditions = list(dict.fromkeys([CLEAN, *conditions]))
     columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+    everyone = _as_tensor(boxes.values())
 
     def looked_at(batch: Batch) -> tuple[Batch, list[Tensor], list[Tensor], list[Tensor]]:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
@@ -84,9 +86,8 @@ def localise(
     with evaluating(model), evaluating(threat.model), torch.no_grad():
         for batch, maps, predictions, frames in within_memory(looked_at, batches, threat.attack.batch_size or 1):
             known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
-            size = frames[0].shape[-1]
             measures = [
-                _measures(maps[0], map_, predicted == batch["label"], known, size, condition)
+                _measures(maps[0], map_, predicted == batch["label"], known, everyone, condition)
                 for map_, predicted, condition in zip(maps, predictions, conditions, strict=True)
             ]
             _append(columns, batch, conditions, measures)
@@ -99,18 +100,18 @@ def _as_tensor(boxes: Iterable[Box | None]) -> Tensor:
 
 
 def _measures(
-    clean: Tensor, maps: Tensor, recognised: Tensor, boxes: Tensor, size: int, condition: Condition
+    clean: Tensor, maps: Tensor, recognised: Tensor, boxes: Tensor, everyone: Tensor, condition: Condition
 ) -> dict[str, Tensor]:
     """Return name -> (N,); NaN where a clip has no box."""
-    share = localisation.iou(maps, boxes, size)
     measures = {
         "recognised": recognised.double(),
         "pointing": localisation.pointing(maps, boxes),
-        "iou": share,
-        "ciou": torch.where(share.isnan(), share, (share >= localisation.LOCALISED).double()),
+        "pointing_other_boxes": localisation.on_other_boxes(localisation.peaked(maps), boxes, everyone),
+        "mass": localisation.mass(maps, boxes),
+        "mass_other_boxes": localisation.on_other_boxes(maps, boxes, everyone),
     }
     if condition == CLEAN:
-        measures["box_share"] = localisation.box_share(boxes)
+        measures["position_share"] = localisation.position_share(boxes, *maps.shape[1:])
         measures["centre_pointing"] = localisation.centre_pointing(boxes)
     else:
         measures["peak_shift"] = localisation.peak_shift(maps, clean)

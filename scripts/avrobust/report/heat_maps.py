@@ -12,7 +12,7 @@ The layout is a JSON object:
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from avrobust.analysis.examples import Example, Examples
+from avrobust.analysis.examples import MEASURES, Example, Examples
 from avrobust.csv_text import write_csv_text
 from avrobust.program import UserError
 from avrobust.report.spec import record
@@ -119,15 +119,15 @@ def _places(source: Examples, epsilon: float) -> dict[str, int]:
 def tidy(shown: Iterable[Shown], scale: str) -> str:
     """The data of the figure as CSV, one line per heat map; a row without a clip is one line that says so."""
     header = ["row", "dataset", "class", "clip_id", "condition", "epsilon", "prediction"]
-    header += ["pointing", "iou", "peak_shift", "correlation", "scale", "note"]
+    header += [*MEASURES, "scale", "note"]
     lines: list[list[object]] = []
     for number, one in enumerate(shown, 1):
         start, example = [number, one.row.dataset, one.row.label], one.example
         if example is None:
-            lines.append([*start, *[None] * 8, scale, "no clip of this class"])
+            lines.append([*start, *[None] * (4 + len(MEASURES)), scale, "no clip of this class"])
             continue
         for condition, place in one.places.items():
-            measures = [_number(example.measures[name][place]) for name in header[7:11]]
+            measures = [_number(example.measures[name][place]) for name in MEASURES]
             epsilon = f"{one.source.epsilons[place]:g}"
             line = [example.clip_id, condition, epsilon, example.predictions[place], *measures, scale, ""]
             lines.append([*start, *line])

@@ -46,24 +46,28 @@ class Measure:
         return "%" if self.per_cent else "1"
 
 
+POINTING, MASS = "pointing (%)", "attention in the box (%)"
 MEASURES = (
     Measure("recognised", "recognised (%)", yes_or_no=True),
-    Measure("pointing", "pointing (%)", yes_or_no=True, needs_box=True),
-    Measure("ciou", "cIoU@0.5 (%)", yes_or_no=True, needs_box=True),
-    Measure("iou", "mean IoU (%)", needs_box=True),
+    Measure("pointing", POINTING, yes_or_no=True, needs_box=True),
+    Measure("pointing_other_boxes", "pointing, other clips' boxes (%)", needs_box=True),
+    Measure("mass", MASS, needs_box=True),
+    Measure("mass_other_boxes", "attention in other clips' boxes (%)", needs_box=True),
     Measure("peak_shift", "peak shift (% of the diagonal)", attacked_only=True),
     Measure("correlation", "correlation", per_cent=False, attacked_only=True),
 )
-# What `pointing` is without a net: for a random point, and for the frame's centre. They belong to the clean clip.
+# What both are without a net, and under which headers: for a random position, which is also an even map, and for the
+# frame's centre. They belong to the clean clip.
 CHANCE = {
-    Measure("box_share", "pointing (%)", needs_box=True): "chance: a random point",
-    Measure("centre_pointing", "pointing (%)", yes_or_no=True, needs_box=True): "chance: the centre",
+    Measure("position_share", "", needs_box=True): ("chance: an even map", (POINTING, MASS)),
+    Measure("centre_pointing", "", yes_or_no=True, needs_box=True): ("chance: the centre", (POINTING,)),
 }
 READING = (
     "Mean over seeds [95 % interval, a bootstrap over clips and seeds]. Pointing: the map's peak lies in the box of "
-    "what sounds. IoU: of that box and of where the map is above half of the way from its least to its greatest value; "
-    "cIoU@0.5: how often it is 0.5 or more (Senocak et al., CVPR 2018, with one annotation). Peak shift and "
-    "correlation: of the attacked map against the clean one."
+    "what sounds (pointing game, Zhang et al., ECCV 2016). Attention in the box: how much of the map's weight lies "
+    "there (energy-based pointing game, Wang et al., CVPRW 2020). Other clips' boxes: the same maps, on average over "
+    "the boxes of all other clips, what a net gets that does not look at its clip. Peak shift and correlation: of the "
+    "attacked map against the clean one."
 )
 
 
@@ -202,11 +206,11 @@ def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
     headers = list(dict.fromkeys(one.header for one in MEASURES))
     lines: dict[tuple[str, ...], dict[str, str]] = {}
     for entry in entries:
-        condition = CHANCE.get(entry.measure, entry.modality)
+        condition, shown = CHANCE.get(entry.measure, (entry.modality, (entry.measure.header,)))
         epsilon = "" if condition != entry.modality or condition == "clean" else f"{entry.epsilon:g}"
         keys = entry.row.dataset, entry.row.variant, entry.row.attack, condition, epsilon
         if entry.measure not in CHANCE or entry.value is not None:
-            lines.setdefault(keys, {})[entry.measure.header] = _cell(entry)
+            lines.setdefault(keys, {}).update(dict.fromkeys(shown, _cell(entry)))
     text = [f"# {table.title}", "", table.caption, ""]
     text += [f"After {table.citation}. {READING}" if table.citation else READING, ""]
     text += [f"Scale `{scale}`. {_sizes(entries)}", ""]

@@ -45,7 +45,7 @@ def main() -> None:
     threat = bind(job.spec, victim, surrogate)
     white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim)
     log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    batches = job.batches(given.batch_size, given.threads)
+    batches = job.batches(threat, given.batch_size, given.threads)
     rows, sanity = evaluate(
         model,
         progress(batches, label=given.key["attack"], unit="batches", total=len(batches)),

@@ -39,10 +39,11 @@ def main() -> None:
             "clusters cannot be compared; see availability.csv"
         )
     log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    batches = job.batches(given.batch_size, given.threads)
+    threat = bind(job.spec, job.victim)
+    batches = job.batches(threat, given.batch_size, given.threads)
     clip_ids, labels, points = embed(
         model,
-        bind(job.spec, job.victim),
+        threat,
         progress(batches, label="embedding", unit="batches", total=len(batches)),
         units(given.epsilon_space),
         job.conditions,

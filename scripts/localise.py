@@ -36,11 +36,12 @@ def main() -> None:
     conditions = list(dict.fromkeys([CLEAN, *job.conditions]))
     log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
     boxes = view_boxes(job.store, job.views.indices, given.frame_size)
-    batches = job.batches(given.batch_size, given.threads)
+    threat = bind(job.spec, job.victim)
+    batches = job.batches(threat, given.batch_size, given.threads)
     chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))
     columns = localise(
         job.victim,
-        bind(job.spec, job.victim),
+        threat,
         progress(batches, label="localise", unit="batches", total=len(batches)),
         boxes,
         units(given.epsilon_space),

@@ -58,8 +58,8 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     attack = AttackSpec(**given.attack_spec).update
-    if size := load(ATTACKS, attack).batch_size:
-        raise UserError(f"--attack-spec: {attack} takes {size} clips at a time, not a batch of training; give another")
+    if load(ATTACKS, attack).mixes_clips:
+        raise UserError(f"--attack-spec: {attack} mixes the clips of its batch, here one of training; give another")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     classes, store = read_classes(given.class_list), Store(given.shards)
@@ -120,7 +120,7 @@ def _accuracies(
     _, model = continued_model(ModelSpec(**given.model_spec), start, given.seed, {}, {})
     model = model.to(device).in_precision(given.precision)
     objective = build_objective(spec, model.dimensions, len(start.classes)).to(device)
-    clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
+    clips = training_clips(store, views, model, recipe.batch_size, recipe.epochs, given.seed, given.threads)
     shaping = [
         given.model_spec,
         given.recipe,

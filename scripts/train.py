@@ -70,7 +70,7 @@ def main() -> None:
     model = model.to(device).in_precision(given.precision)
     objective = build_objective(objective_spec, model.dimensions, len(classes)).to(device)
 
-    clips = training_clips(store, views, model.modalities, recipe.batch_size, recipe.epochs, given.seed, given.threads)
+    clips = training_clips(store, views, model, recipe.batch_size, recipe.epochs, given.seed, given.threads)
     log.info(
         "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",
         clips.training_count,

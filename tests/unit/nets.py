@@ -40,6 +40,20 @@ def narrow_net(fusion: str = "concat", classes: int = 5, seed: int = 0) -> LateF
     return net.eval()
 
 
+def net_with_memory(group: int = 4, tolerance: float = 0.1, classes: int = 5) -> LateFusion:
+    """`narrow_net` with a memory of which every `group` clips stop together, after few iterations or many."""
+    torch.manual_seed(1)
+    options = {"columns": 24, "mixing": 0.5, "penalty": 0.01, "iterations": 200, "tolerance": tolerance}
+    groups = {"training_group": 3, "evaluation_group": group}
+    parts = {"audio": "conv1d", "visual": "resnet18", "width": 0.125}
+    spec = ModelSpec(fusion="concat", defence="feature_memory", defence_options=options | groups, **parts)
+    net = build(spec, classes)
+    nn.init.normal_(net.classifier.weight)
+    for memory in net.defences.values():
+        memory.remember(torch.rand(64, 24), 1.0)
+    return net.eval()
+
+
 def clips(count: int, seed: int = 0, samples: int = 4096, size: int = 32) -> dict[str, Tensor]:
     """Random sounds and frames that touch both ends of their ranges."""
     generator = torch.Generator().manual_seed(seed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from nets import clips, net_with_memory
 
 from avrobust.evaluation.memory import within_memory
 from avrobust.program import UserError
@@ -51,8 +52,38 @@ def test_a_clip_that_does_not_fit_is_an_error():
 def test_a_batch_that_must_stay_whole_is_not_halved():
     seen: list[int] = []
     with pytest.raises(UserError, match="8 clips do not fit into memory, and cannot be halved"):
-        list(within_memory(fits(7, seen), batches(8, 3), smallest=8))
+        list(within_memory(fits(7, seen), batches(8, 3), group=8))
     assert seen == [8]
+
+
+@pytest.mark.parametrize(
+    ("most", "tried"),
+    [
+        # Half of 28 is 14, no whole number of groups of 4; 12 is the most below it.
+        (27, [28, 12, 12, 4, 12, 12, 4, 6]),
+        # Half of 12 is 6, and a group is 4.
+        (11, [28, 12, *[4] * 7, *[4] * 7, 4, 2]),
+        (4, [28, 12, *[4] * 7, *[4] * 7, 4, 2]),
+    ],
+)
+def test_batches_are_cut_between_groups_only(most, tried):
+    seen: list[int] = []
+    made = list(within_memory(fits(most, seen), batches(28, 28, 6), group=4))
+    assert seen == tried
+    assert [name for part in made for name in part] == [str(number) for number in range(62)]
+
+
+def test_a_group_that_does_not_fit_is_an_error():
+    seen: list[int] = []
+    with pytest.raises(UserError, match="4 clips do not fit into memory, and cannot be halved"):
+        list(within_memory(fits(3, seen), batches(28), group=4))
+    assert seen == [28, 12, 4]
+
+
+def test_a_batch_that_breaks_a_group_is_refused():
+    assert len(list(within_memory(fits(9, []), batches(8, 4, 3), group=4))) == 3
+    with pytest.raises(ValueError, match="2 clips beyond whole groups of 4"):
+        list(within_memory(fits(9, []), batches(8, 6, 2), group=4))
 
 
 def test_other_errors_are_no_lack_of_memory():
@@ -63,12 +94,12 @@ def test_other_errors_are_no_lack_of_memory():
         list(within_memory(broken, batches(4)))
 
 
-# Attacks 32 clips in one batch, with no more memory than the argument says beyond what is in use, and prints last how
-# many bytes that took.
+# Attacks so many clips in one batch, a net without a memory or with one of which 4 clips stop together. It gets no more
+# than the last argument says beyond what is in use, and prints last how many bytes that took.
 PROGRAM = """
 import logging, resource, sys
 from pathlib import Path
-from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
+from nets import CROSS_ENTROPY, UNITS, clips, narrow_net, net_with_memory
 import torch
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.threat import Threat
@@ -82,10 +113,11 @@ def memory(name):
 logging.basicConfig(format="%(message)s")
 torch.set_num_threads(1)
 torch.backends.mkldnn.enabled = False  # which ends in a crash where there is no memory
-net, inputs = narrow_net(), clips(32, size=128)
+count = int(sys.argv[2])
+net, inputs = {"plain": narrow_net, "memory": net_with_memory}[sys.argv[1]](), clips(count, size=128)
 batch = {
     "audio": inputs["audio"], "visual": (255 * inputs["visual"]).to(torch.uint8),
-    "label": torch.arange(32) % 5, "clip_id": [f"{k:02d}" for k in range(32)],
+    "label": torch.arange(count) % 5, "clip_id": [f"{k:02d}" for k in range(count)],
 }
 few = {name: value[:1] for name, value in batch.items()}
 cell = lambda batch: evaluate(
@@ -93,8 +125,8 @@ cell = lambda batch: evaluate(
 )
 cell(few)
 before = memory("VmSize")
-if len(sys.argv) > 1:
-    resource.setrlimit(resource.RLIMIT_AS, (before + int(sys.argv[1]),) * 2)
+if len(sys.argv) > 3:
+    resource.setrlimit(resource.RLIMIT_AS, (before + int(sys.argv[3]),) * 2)
 rows, sanity = cell(batch)
 for row in rows.to_pylist():
     print(row["clip_id"], row["modality"], row["prediction"], row["loss"])
@@ -103,21 +135,35 @@ print(memory("VmPeak") - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells and limits memory so")
-def test_an_attack_that_runs_out_of_memory_goes_on_with_the_same_result():
-    """Really: the system gives the process no more."""
+@pytest.mark.parametrize(("net", "clips", "parts"), [("plain", 32, 16), ("memory", 26, 12)])
+def test_an_attack_that_runs_out_of_memory_goes_on_with_the_same_result(net, clips, parts):
+    """Really: the system gives the process no more. Half of 26 clips would break a group of 4."""
 
     def attack(*limit: int) -> tuple[list[list[str]], int, str]:
         path = f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parents[1] / 'scripts')!r}]\n"
-        command = [sys.executable, "-c", path + PROGRAM, *map(str, limit)]
+        command = [sys.executable, "-c", path + PROGRAM, net, str(clips), *map(str, limit)]
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         *rows, taken = run.stdout.splitlines()
         return [row.split() for row in rows], int(taken), run.stderr
 
     whole, taken, said = attack()
-    assert len(whole) == 2 * 32 and "memory" not in said
+    assert len(whole) == 2 * clips and "memory" not in said
     scarce, _, said = attack(int(0.7 * taken))
-    assert "a batch of 32 clips does not fit into memory; going on with 16 at a time" in said
+    assert f"a batch of {clips} clips does not fit into memory; going on with {parts} at a time" in said
     assert [row[:3] for row in scarce] == [row[:3] for row in whole]
     # Sums of another batch are rounded otherwise.
     losses = ([float(row[3]) for row in rows] for rows in (scarce, whole))
     assert next(losses) == pytest.approx(next(losses), rel=1e-3)
+
+
+def test_the_net_with_a_memory_of_these_tests_tells_where_its_batch_is_cut():
+    """Else the test above could not fail: cut within a group, features change by far more than rounding."""
+    net, inputs = net_with_memory(), clips(26, size=128)
+
+    def features(*parts: int) -> torch.Tensor:
+        with torch.no_grad():
+            return torch.cat([net.encode("visual", part) for part in inputs["visual"].split(parts)])
+
+    whole = features(26)
+    torch.testing.assert_close(features(12, 12, 2), whole, rtol=1e-4, atol=1e-5)
+    assert ((features(13, 13) - whole).abs().amax(dim=1) > 1e-2 * whole.abs().max()).sum() == 3

@@ -4,10 +4,11 @@ import copy
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, narrow_net
+from nets import CROSS_ENTROPY, clips, narrow_net, net_with_memory
 
+from avrobust.attacks.mim_official import MIM_OFFICIAL
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.attacks.threat import AttackSpec, Threat, bind
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained
 from avrobust.objectives.cross_entropy import CrossEntropy
@@ -60,6 +61,32 @@ def test_a_transfer_takes_net_and_objective_of_the_surrogate():
 def test_a_source_that_does_not_fit_is_refused(source, surrogate):
     with pytest.raises(ValueError, match=source):
         bind(AttackSpec("fgsm", source=source), trained(), trained(1) if surrogate else None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (AttackSpec("mim_official"), "mim_official: its result depends on how many clips it takes at a time; give"),
+        (AttackSpec("mim", batch_size=8), "mim: batch_size 8 changes nothing"),
+    ],
+)
+def test_a_batch_size_is_for_an_attack_that_mixes_its_batch(spec, message):
+    with pytest.raises(UserError, match=message):
+        bind(spec, trained())
+    assert bind(AttackSpec("mim_official", batch_size=36), trained()).batch_size == 36
+
+
+def test_batches_may_be_cut_where_no_clip_depends_on_another():
+    """At common multiples of what passes the defences together; an attack that mixes its batch has it whole."""
+    plain, four, six = narrow_net(), net_with_memory(4), net_with_memory(6)
+    # A fixed number of iterations for every clip, as with `ista: per_sample`.
+    alone = net_with_memory(4, tolerance=0.0)
+    for victim, source, together in (
+        (plain, plain, 1), (four, four, 4), (four, four.without_defences(), 4), (plain, six, 6), (four, six, 12),
+        (alone, alone, 1), (alone, four, 4),
+    ):  # fmt: skip
+        assert Threat(PGD, source, CROSS_ENTROPY).clips_together(victim) == together
+    assert Threat(MIM_OFFICIAL, four, CROSS_ENTROPY, 16).clips_together(four) == 16
 
 
 def test_past_the_memory_is_the_same_net_without_it():

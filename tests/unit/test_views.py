@@ -8,8 +8,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import CROSS_ENTROPY, narrow_net, net_with_memory
 from PIL import Image
 
+from avrobust.attacks.threat import AttackSpec, bind
 from avrobust.data import views
 from avrobust.data.batches import (
     EvaluationViews,
@@ -23,6 +25,9 @@ from avrobust.data.batches import (
 )
 from avrobust.data.store import PackedClip, Store, writing
 from avrobust.data.views import Recipe
+from avrobust.evaluation.arguments import Opened
+from avrobust.models.files import Trained
+from avrobust.training.clips import training_clips
 
 PAPER = Recipe(audio_samples=65_535, frame_size=224)
 SMALL = Recipe(audio_samples=4_096, frame_size=32)
@@ -190,6 +195,40 @@ def test_evaluation_batches_hold_every_clip_in_order(store, monkeypatch):
     read = list(evaluation_batches(dataset, 3, passes=1, threads=1))
     expected = [["clip2", "clip5", "clip8"], ["clip11"]]
     assert [batch["clip_id"] for batch in cached] == [batch["clip_id"] for batch in read] == expected
+    # Whole groups up to the size, one at least.
+    for size, group, sizes in ((3, 2, [2, 2]), (1, 3, [3, 1]), (4, 4, [4]), (7, 3, [4]), (2, 1, [2, 2])):
+        made = evaluation_batches(dataset, size, passes=1, threads=1, group=group)
+        assert [len(batch["clip_id"]) for batch in made] == sizes
+        assert [name for batch in made for name in batch["clip_id"]] == ["clip2", "clip5", "clip8", "clip11"]
+
+
+def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store):
+    """Of the four test clips; also where the size asked for is no multiple of the group."""
+    net = net_with_memory(group=2)
+    victim = Trained(net, CROSS_ENTROPY, ["a"] * 5, {})
+    dataset = EvaluationViews(store, store.indices("test"), SMALL, ("audio", "visual"))
+    for spec, size, sizes in (
+        (AttackSpec("fgsm"), 3, [2, 2]),
+        (AttackSpec("fgsm"), 1, [2, 2]),
+        (AttackSpec("fgsm"), 33, [4]),
+        (AttackSpec("mim_official", batch_size=3), 2, [3, 1]),
+        (AttackSpec("mim_official", batch_size=1), 4, [1, 1, 1, 1]),
+    ):
+        job = Opened(victim, spec, store, dataset, [], torch.device("cpu"), None)
+        made = job.batches(bind(spec, victim), size, threads=1)
+        assert [len(batch["clip_id"]) for batch in made] == sizes
+    plain = Opened(
+        victim._replace(model=narrow_net()), AttackSpec("fgsm"), store, dataset, [], torch.device("cpu"), None
+    )
+    assert [len(batch["clip_id"]) for batch in plain.batches(bind(plain.spec, plain.victim), 3, 1)] == [3, 1]
+
+
+def test_the_epoch_is_chosen_by_batches_of_whole_groups(store):
+    """The validation clips, through a net of which two clips share a result; training keeps its own size."""
+    for net, sizes in ((narrow_net(), [3, 1]), (net_with_memory(group=2), [2, 2])):
+        clips = training_clips(store, SMALL, net, batch_size=3, epochs=1, seed=0, threads=1)
+        assert [len(batch["clip_id"]) for batch in clips.validation] == sizes
+        assert [len(batch["clip_id"]) for batch in clips.loader] == [3]
 
 
 def test_inputs_are_in_natural_units(store):

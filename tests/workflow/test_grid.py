@@ -207,6 +207,10 @@ def batch(paper: dict) -> dict:
     return paper["training"]["defence"]["ave"]["batch_size"]
 
 
+def mixed(paper: dict) -> dict:
+    return paper["attacks"]["mim_official"]["batch_size"]
+
+
 def first_test(paper: dict) -> dict:
     return paper["claims"][0]["tests"][0]
 
@@ -293,6 +297,14 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: paper["variants"]["pcl"].update(training="defense"), ("pcl.training", "defense", "defence")),
         (lambda paper: paper["attacks"]["fgsm_transfer"].pop("surrogate"), ("fgsm_transfer", "surrogate")),
         (lambda paper: paper["attacks"]["fgsm_transfer"].update(surrogate="none"), ("fgsm_transfer", "none", "concat")),
+        (lambda paper: mixed(paper)["music"].pop("others"), ("attacks.mim_official.batch_size.music", "others")),
+        (lambda paper: mixed(paper)["music"].update(exfmen=8), ("attacks.mim_official.batch_size.music", "exfmen")),
+        (lambda paper: mixed(paper)["music"].update(others=0), ("batch_size.music.others", "0", "at least 1")),
+        (lambda paper: mixed(paper).pop("ave"), ("attacks.mim_official.batch_size", "ave")),
+        (
+            lambda paper: paper["window"].update(test={"by": "variant", "others": 9}),
+            ("window.test", "'variant' is none of"),
+        ),
         (lambda paper: first_test(paper)["higher"].update(of="speed"), ("claims.0.tests.0.higher",)),
         (lambda paper: paper["claims"][0].pop("datasets"), ("claims.audio_visual_better_clean", "dataset")),
         (lambda paper: first_test(paper)["lower"].update(variant="sound"), ("claims", "sound", "audio, visual")),

@@ -251,7 +251,7 @@ def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> No
 
 def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
     def told(attack: str) -> dict:
-        return json.loads(demo.attack_spec(job(attack=attack)))
+        return json.loads(demo.attack_spec(job(dataset="ave", variant="exfmem", attack=attack)))
 
     assert told("pgd") == {"update": "pgd"}
     assert told("mim_ce") == {"update": "mim", "objective": "cross_entropy"}

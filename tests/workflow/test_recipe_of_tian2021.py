@@ -73,6 +73,22 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
             )
 
 
+# eval_attack_*.sh and eval_defense_*.sh: --num_gpus times --batch_size_per_gpu, over which MIM takes its norm.
+# main_defense.py is for nets with a memory, main_attack.py for all others.
+@pytest.mark.parametrize(
+    ("dataset", "without_memory", "with_memory"),
+    [("music", 3 * 12, 2 * 4), ("kinetics_sounds", 3 * 12, 4 * 4), ("ave", 1 * 8, 2 * 4)],
+)
+def test_official_mim_takes_the_batches_of_the_released_evaluation(
+    paper: Plan, dataset: str, without_memory: int, with_memory: int
+) -> None:
+    for made in (paper, plan(unedited())):
+        for variant in (*FROM_SCRATCH, *GOES_ON):
+            spec = json.loads(made.attack_spec(job(dataset, variant, attack="mim_official")))
+            batch_size = with_memory if variant in ("exfmem", "minsim_exfmem") else without_memory
+            assert spec == {"update": "mim_official", "batch_size": batch_size}
+
+
 def test_what_goes_on_starts_from_the_net_of_the_same_seed(paper: Plan) -> None:
     for variant, start in GOES_ON.items():
         for seed in ("1234", "1235", "1236"):

@@ -2,7 +2,7 @@
 
 In a paper's file a mapping with the key `by` stands for one of its other values: that of the alternative chosen for the
 choice of that name, or that of the job's dataset where it says `by: dataset`. `{by: name}` alone is the alternative's
-own name.
+own name. Below `attacks` it may say `by: variant` too: the victim, or `others` for all that are not named.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from lib.errors import SettingsError
 
 DATASET = "dataset"
+VARIANT, OTHERS = "variant", "others"
 
 
 def alternatives(paper: Mapping) -> dict[str, list[str]]:
@@ -35,22 +36,33 @@ def chosen(paper: Mapping, given: Mapping, where: str) -> dict[str, str]:
     return {name: given.get(name, names[0]) for name, names in known.items()}
 
 
-def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None) -> object:
+def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None, variant: str | None = None) -> object:
     """Return `value` with every `by` replaced by what it stands for."""
     if isinstance(value, list):
-        return [resolve(part, chosen, dataset) for part in value]
+        return [resolve(part, chosen, dataset, variant) for part in value]
     if not isinstance(value, Mapping):
         return value
     if "by" not in value:
-        return {name: resolve(part, chosen, dataset) for name, part in value.items()}
-    selected = dataset if value["by"] == DATASET else chosen[value["by"]]
-    return selected if len(value) == 1 else resolve(value[selected], chosen, dataset)
+        return {name: resolve(part, chosen, dataset, variant) for name, part in value.items()}
+    if value["by"] == VARIANT:
+        selected = variant if variant in value else OTHERS
+    else:
+        selected = dataset if value["by"] == DATASET else chosen[value["by"]]
+    return selected if len(value) == 1 else resolve(value[selected], chosen, dataset, variant)
 
 
 def check(paper: Mapping, where: str) -> None:
     """Raise SettingsError unless every `by` of a paper names a choice of it and has all its alternatives."""
     known = {**alternatives(paper), DATASET: list(paper["datasets"])}
     for place, value in _all_by(paper, where):
+        if value["by"] == VARIANT and place.startswith(f"{where}attacks."):
+            if OTHERS not in value:
+                raise SettingsError(f"{place}: {OTHERS} must be given, for the variants that are not named")
+            if unknown := [name for name in value if name not in ("by", OTHERS, *paper["variants"])]:
+                raise SettingsError(
+                    f"{place}: {', '.join(unknown)} is none of the paper's variants: {', '.join(paper['variants'])}"
+                )
+            continue
         if value["by"] not in known:
             raise SettingsError(f"{place}: by: {value['by']!r} is none of {', '.join(known)}")
         if len(value) > 1:

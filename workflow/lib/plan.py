@@ -336,7 +336,7 @@ class Plan:
         return [
             f"--candidates={canonical(variant.search)}",
             f"--recipe={canonical(variant.search_recipe)}",
-            f"--attack-spec={canonical(self._attack_spec(judged['attack']))}",
+            f"--attack-spec={canonical(self._attack_spec(judged['attack'], wildcards))}",
             f"--epsilon={epsilons[judged['epsilon']]}",
             *self._evaluation(paper, wildcards.dataset),
         ]
@@ -370,8 +370,8 @@ class Plan:
         return [f"--imagenet-weights={path}" for path in self.imagenet_weights(wildcards)]
 
     def attack_spec(self, wildcards: Wildcards) -> str:
-        """An attack: its update, its objective and whose gradients it takes, as JSON."""
-        return canonical(self._attack_spec(wildcards.attack))
+        """An attack: its update, its objective, whose gradients it takes and of how many clips, as JSON."""
+        return canonical(self._attack_spec(wildcards.attack, wildcards))
 
     def attack_options(self, wildcards: Wildcards) -> list[str]:
         """Which weights are attacked, how many clips at a time, and what a frame's epsilon counts in."""
@@ -486,8 +486,10 @@ class Plan:
         """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
         return self.grid.attacks.get(name, {"update": name})
 
-    def _attack_spec(self, name: str) -> dict:
-        return {part: value for part, value in self._attack(name).items() if part != "surrogate"}
+    def _attack_spec(self, name: str, wildcards: Wildcards) -> dict:
+        chosen = self.settings.chosen[self.grid.variants[wildcards.variant][0]]
+        spec = choices.resolve(self._attack(name), chosen, wildcards.dataset, wildcards.variant)
+        return {part: value for part, value in spec.items() if part != "surrogate"}
 
     def _resolved(self, paper: str, part: str, dataset: str) -> Mapping:
         return choices.resolve(self.settings.papers[paper][part], self.settings.chosen[paper], dataset)

@@ -27,8 +27,8 @@ class Attack:
     `direction` makes a fresh function (modality, gradient) -> direction for every batch, so that momentum
     starts at zero; `project` is (modality, iterate, clean input, budget) -> iterate. `keeps_ball` and
     `keeps_range` are what the attack promises and every cell checks; only the authors' own variants break
-    one of them. `batch_size` is of such a variant too: how many clips it must be given at a time, because
-    they influence each other; None: the result does not depend on it.
+    one of them. `mixes_clips` is of such a variant too: the clips of a batch influence each other, so that it must be
+    told how many it gets at a time (`avrobust.attacks.threat.AttackSpec`).
     """
 
     steps: int
@@ -37,7 +37,7 @@ class Attack:
     project: Projection
     keeps_ball: bool = True
     keeps_range: bool = True
-    batch_size: int | None = None
+    mixes_clips: bool = False
 
 
 def input_gradients(

@@ -1,7 +1,7 @@
 """MIM as the released code of Tian & Xu does it; it leaves its ball.
 
-Two differences from MIM. The l1 norm is that of the whole batch, so results depend on the batch, which has the
-8 clips of the released script at any scale.
+Two differences from MIM. The l1 norm is that of the whole batch, so results depend on the batch, whose size the paper's
+file states.
 The "projection" compares the iterate with itself instead of the clean clip: a waveform drifts to
 10 * epsilon / 8, and a frame's lower bound max(iterate - epsilon, 0) in normalised space lifts every value
 below 0 by epsilon per step on top of the step itself, up to 11.25 epsilon in ten steps.
@@ -40,5 +40,5 @@ MIM_OFFICIAL = Attack(
     direction=batch_momentum_sign,
     project=clamp_to_itself,
     keeps_ball=False,
-    batch_size=8,
+    mixes_clips=True,
 )

@@ -143,12 +143,14 @@ def training_loader(dataset: TrainingViews, batches: ShuffledBatches, epochs: in
 
 
 def evaluation_batches(
-    dataset: EvaluationViews, batch_size: int, passes: int, threads: int
+    dataset: EvaluationViews, batch_size: int, passes: int, threads: int, group: int = 1
 ) -> DataLoader | list[Batch]:
     """Return a split's batches in order, the last one incomplete, to go through `passes` times.
 
-    Small splits are read once and kept in memory.
+    A batch is the largest multiple of `group` up to `batch_size`, one group at least. Small splits are read once and
+    kept in memory.
     """
+    batch_size = max(batch_size // group, 1) * group
     bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2
     kept = len(dataset) * bytes_per_clip <= CACHED_BYTES
     workers = workers_for(dataset, range(len(dataset)), 1 if kept else passes, threads)

@@ -52,6 +52,11 @@ class FeatureMemory(nn.Module):
         self.register_buffer("step", torch.zeros((), dtype=torch.float64))
         self._derived: tuple | None = None
 
+    @property
+    def clips_together(self) -> int:
+        """Of how many consecutive clips the result of each depends on in evaluation mode; 1 if only on itself."""
+        return self.evaluation_group if self.tolerance > 0 else 1
+
     @torch.no_grad()
     def remember(self, bank: Tensor, given_step: float) -> None:
         """Fill the memory with `bank` (features, columns); ISTA's step is `given_step`, or less if that is too long.

@@ -7,13 +7,11 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from avrobust.attacks.registry import ATTACKS
-from avrobust.attacks.threat import AttackSpec
+from avrobust.attacks.threat import AttackSpec, Threat
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.evaluation.conditions import ATTACKED, Condition
-from avrobust.lazy import load
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive
@@ -72,9 +70,10 @@ class Opened:
         """Return the same net in the form that is quickest to attack; tried on the first clip."""
         return net._replace(model=folded(net.model, inputs_of(collate([self.views[0]]), self.device)))
 
-    def batches(self, size: int, threads: int) -> DataLoader | list[Batch]:
-        """Return the clips, `size` at a time if the attack leaves that open."""
-        return evaluation_batches(self.views, load(ATTACKS, self.spec.update).batch_size or size, 1, threads)
+    def batches(self, threat: Threat, size: int, threads: int) -> DataLoader | list[Batch]:
+        """Return the clips as `threat` takes them, `size` at a time where it leaves that open, in whole groups."""
+        group = threat.clips_together(self.victim.model)
+        return evaluation_batches(self.views, threat.batch_size or size, 1, threads, group)
 
     def written_down(self, given: argparse.Namespace) -> dict:
         """Return what the provenance of every such program says."""

@@ -84,7 +84,7 @@ def localise(
         return batch, maps, predictions, frames
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for batch, maps, predictions, frames in within_memory(looked_at, batches, threat.attack.batch_size or 1):
+        for batch, maps, predictions, frames in within_memory(looked_at, batches, threat.clips_together(model)):
             known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
             measures = [
                 _measures(maps[0], map_, predicted == batch["label"], known, everyone, condition)

@@ -83,7 +83,8 @@ def evaluate(
     epsilon of 1 is in each modality; `white_box`: where `threat` takes its gradients of another net, the same attack
     on the victim's own, for the check. Each batch's clean features and clean gradients are computed once and shared:
     they are the same in every condition. The rows' `loss` is what the attack maximises, whatever net it attacks. A
-    batch that does not fit into memory is halved, unless the attack depends on its size.
+    batch that does not fit into memory is cut where no clip's result depends on it: see `Threat.clips_together`, whole
+    multiples of which `batches` must hold, all but the last.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or
@@ -97,7 +98,7 @@ def evaluate(
         return setting.attacked(batch, UNBOUNDED_CLIPS - sum(len(part.unbounded) for part in parts))
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for part in within_memory(attacked, batches, threat.attack.batch_size or 1):
+        for part in within_memory(attacked, batches, threat.clips_together(model)):
             parts.append(part)
     accuracy, by_single_step, by_white_box = (
         _accuracies([getattr(part, name) for part in parts]) for name in ("hits", "single_step", "by_white_box")

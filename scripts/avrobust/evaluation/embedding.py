@@ -63,7 +63,7 @@ def embed(
         return batch["clip_id"], batch["label"].numpy(), made
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
-        parts = list(within_memory(embedded, batches, threat.attack.batch_size or 1))
+        parts = list(within_memory(embedded, batches, threat.clips_together(model)))
     clip_ids = [clip_id for ids, _, _ in parts for clip_id in ids]
     labels = np.concatenate([of_part for _, of_part, _ in parts])
     points = {

@@ -1,4 +1,4 @@
-"""Batches halved until they fit into memory, down to the size that what is computed of a clip depends on."""
+"""Batches halved until they fit into memory, cut only where no result of a clip depends on it."""
 
 import logging
 from collections import deque
@@ -15,16 +15,23 @@ log = logging.getLogger(__name__)
 Made = TypeVar("Made")
 
 
-def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], smallest: int = 1) -> Iterator[Made]:
+def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], group: int = 1) -> Iterator[Made]:
     """Yield what `work` makes of each batch, in order; of its parts where the whole does not fit into memory.
 
-    Once a batch did not fit, later ones are cut to the size that did. `work` must leave nothing behind when it raises.
+    Once a batch did not fit, later ones are cut to the size that did. `group`: of how many consecutive clips the result
+    of each depends on; every part but the last of all holds whole groups. `work` must leave nothing behind when it
+    raises.
 
     Raises:
-        UserError: `smallest` clips or fewer do not fit.
+        UserError: `group` clips or fewer do not fit.
+        ValueError: a batch before the last one holds a part of a group.
     """
     largest: int | None = None
+    rest = 0
     for batch in batches:
+        if rest:
+            raise ValueError(f"a batch has {rest} clips beyond whole groups of {group}, and others follow")
+        rest = len(batch["label"]) % group
         waiting = deque([batch])
         while waiting:
             part = waiting.popleft()
@@ -34,12 +41,12 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], small
                 continue
             made = _tried(work, part)
             if made is None:
-                if count <= smallest:
+                if count <= group:
                     raise UserError(
                         f"{count} {'clip does' if count == 1 else 'clips do'} not fit into memory, and cannot be "
                         "halved; ask for more memory or another GPU"
                     )
-                largest = (count + 1) // 2
+                largest = max((count + 1) // 2 // group, 1) * group
                 log.warning("a batch of %d clips does not fit into memory; going on with %d at a time", count, largest)
                 waiting.appendleft(part)
             else:

@@ -1,5 +1,6 @@
 """Encoders that do not see each other, a fusion, a linear classifier: Tian & Xu (CVPR 2021), section 3.2."""
 
+import math
 from collections.abc import Mapping
 from copy import copy
 
@@ -33,7 +34,8 @@ class LateFusion(nn.Module):
         """Put the parts together.
 
         `encoders`: modality -> module whose output the fusion takes; `classes`: number of logits; `defences`:
-        modality -> module that every feature of that modality passes, (N, D) -> (N, D).
+        modality -> module that every feature of that modality passes, (N, D) -> (N, D). One whose result for a clip
+        depends on its neighbours says of how many consecutive ones, from the first of a batch on, by `clips_together`.
         """
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
@@ -51,6 +53,11 @@ class LateFusion(nn.Module):
     def dimensions(self) -> dict[str, int]:
         """The size of each modality's feature."""
         return {name: encoder.out_features for name, encoder in self.encoders.items()}
+
+    @property
+    def clips_together(self) -> int:
+        """Of how many consecutive clips the result of each depends on in evaluation mode; 1 if only on itself."""
+        return math.lcm(*(getattr(defence, "clips_together", 1) for defence in self.defences.values()))
 
     def encode(self, modality: str, x: Tensor) -> Tensor:
         """Return the feature of one modality: (N, ...) input in natural units -> (N, D), (N, D, h, w) for a map."""

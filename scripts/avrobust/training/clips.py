@@ -13,6 +13,7 @@ from avrobust.data.batches import (
 )
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
+from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
 
 
@@ -28,9 +29,9 @@ class TrainingClips:
 
 
 def training_clips(
-    store: Store, views: Recipe, modalities: tuple[str, ...], batch_size: int, epochs: int, seed: int, threads: int
+    store: Store, views: Recipe, model: LateFusion, batch_size: int, epochs: int, seed: int, threads: int
 ) -> TrainingClips:
-    """Return the batches of the splits train and val.
+    """Return the batches of the splits train and val for `model`.
 
     Raises:
         UserError: too few clips for one batch, or none to choose the epoch by.
@@ -43,13 +44,13 @@ def training_clips(
         )
     if not len(validation_indices):
         raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
-    training = TrainingViews(store, train_indices, views, modalities, seed)
+    training = TrainingViews(store, train_indices, views, model.modalities, seed)
     batches = ShuffledBatches(len(training), batch_size, seed)
-    validation = EvaluationViews(store, validation_indices, views, modalities)
+    validation = EvaluationViews(store, validation_indices, views, model.modalities)
     return TrainingClips(
         training_loader(training, batches, epochs, threads),
         batches,
-        evaluation_batches(validation, batch_size, epochs, threads),
+        evaluation_batches(validation, batch_size, epochs, threads, model.clips_together),
         len(training),
         len(validation),
     )

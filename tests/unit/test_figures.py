@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,66 @@ def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
         assert image.size == (1440, 720)
         # Not empty: the colour of the first attack is in it.
         assert tuple(bytes.fromhex(COLOURS[0][1:])) in {colour for _, colour in image.convert("RGB").getcolors(10**6)}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The figure of a user without any settings of matplotlib."""
+    folder = tmp_path_factory.mktemp("plain")
+    return drawn(folder, {})
+
+
+def drawn(folder: Path, variables: dict[str, object], settings: str = "") -> dict[str, bytes]:
+    """Draw in `folder`, which may hold a matplotlibrc, and return the files' bytes."""
+    cells = write_cells(folder / "cells")
+    if settings:
+        (folder / "matplotlibrc").write_text(settings, encoding="utf-8")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "MATPLOTLIB"))}
+    command = [sys.executable, SCRIPTS / "figure.py", *arguments(folder / "out"), "--cells", *cells]
+    made = subprocess.run(
+        command, cwd=folder, env=own | {name: str(value) for name, value in variables.items()},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    return {kind: (folder / f"out/figure.{kind}").read_bytes() for kind in ("csv", "svg", "png")}
+
+
+LOUD = "axes.grid: True\nfigure.facecolor: lightgrey\nfont.family: serif\nsavefig.bbox: tight\nlines.linestyle: --\n"
+
+
+@pytest.mark.parametrize(
+    "case", ["a notebook's backend", "no such backend", "matplotlibrc named", "matplotlibrc not UTF-8",
+             "matplotlibrc in the working folder", "matplotlibrc in the folder of settings", "no folder to write to"],
+)  # fmt: skip
+def test_the_users_matplotlib_changes_no_byte(case: str, plain: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/matplotlibrc").write_text(LOUD, encoding="utf-8")
+    (tmp_path / "latin").write_bytes("font.family: Grün\n".encode("latin-1"))
+    variables = {
+        "a notebook's backend": {"MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        "no such backend": {"MPLBACKEND": "holograms"},
+        "matplotlibrc named": {"MATPLOTLIBRC": tmp_path / "own/matplotlibrc"},
+        "matplotlibrc not UTF-8": {"MATPLOTLIBRC": tmp_path / "latin"},
+        "matplotlibrc in the folder of settings": {"MPLCONFIGDIR": tmp_path / "own"},
+        # A file where a folder should be: not even root can make one there.
+        "no folder to write to": {"MPLCONFIGDIR": tmp_path / "latin/folder"},
+    }.get(case, {})
+    assert drawn(tmp_path, variables, LOUD if "working folder" in case else "") == plain
+
+
+def test_another_font_of_our_fonts_name_is_not_taken(plain: dict[str, bytes], tmp_path: Path) -> None:
+    """Matplotlib's list of fonts is a file in the user's cache, made from all that was ever installed."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "after").mkdir()
+    drawn(tmp_path / "before", {"MPLCONFIGDIR": tmp_path / "own"})
+    (kept,) = (tmp_path / "own").glob("fontlist*.json")
+    listed = json.loads(kept.read_text(encoding="utf-8"))
+    serif = next(font["fname"] for font in listed["ttflist"] if font["fname"].endswith("DejaVuSerif.ttf"))
+    for font in listed["ttflist"]:
+        if font["name"] == "DejaVu Sans":
+            font["fname"] = serif
+    kept.write_text(json.dumps(listed), encoding="utf-8")
+    assert drawn(tmp_path / "after", {"MPLCONFIGDIR": tmp_path / "own"}) == plain
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ from avrobust.files import write_text
 from avrobust.program import UserError
 from avrobust.report.heat_maps import find, layout, tidy
 from avrobust.report.heat_maps_plot import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, overlay
-from avrobust.report.style import STYLE
+from avrobust.report.style import drawing
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SPEC = {
@@ -211,7 +210,7 @@ def test_overlay_reads_in_grey_and_keeps_the_frame():
 @settings(max_examples=30)
 @given(st.text(st.sampled_from("abcdWi_ ✓"), max_size=80), st.floats(0.3, 2), st.integers(1, 3))
 def test_text_fits_its_lines(text, width, lines):
-    with mpl.rc_context(STYLE):
+    with drawing():
         font = _Text(6.5)
         whole, cut = font.wrapped(text, width), font.wrapped(text, width, lines)
         assert all(font._fits(line, width) for line in [*whole, *cut])

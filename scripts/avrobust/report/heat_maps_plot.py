@@ -6,7 +6,6 @@ the middle reads in grey as more than its dark red at the top. Here lightness ri
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
@@ -18,7 +17,7 @@ from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
 from avrobust.report.heat_maps import Layout, Shown, readable
-from avrobust.report.style import STYLE, WIDTH, save
+from avrobust.report.style import STYLE, WIDTH, drawing, save
 
 # Lengths are in inches, font sizes in points.
 LEFT, RIGHT, GAP = 0.40, 0.04, 0.06
@@ -55,7 +54,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
 
 def draw(figure: Layout, shown: Sequence[Shown], scale: str, *, svg: str, png: str) -> None:
     """Draw the rows into the files `svg` and `png`."""
-    with mpl.rc_context(STYLE):
+    with drawing():
         title, caption = _Text(TITLE_SIZE, "bold"), _Text(TEXT_SIZE)
         title_lines = title.wrapped(figure.title, WIDTH - 2 * GAP)
         subtitle_lines = caption.wrapped(_subtitle(figure, shown, scale), WIDTH - 2 * GAP)

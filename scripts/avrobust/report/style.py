@@ -1,6 +1,16 @@
-"""What all figures share: fonts and lines, and files that are equal byte for byte if the data are."""
+"""What all figures share: fonts and lines, and files that are equal byte for byte if the data are.
 
+Whatever the user has set for matplotlib: its environment variables are taken away in `avrobust.report`, its settings
+and fonts here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from avrobust.files import replacing
 
@@ -28,10 +38,24 @@ STYLE = {
 UNSTABLE = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw and save in our style: matplotlib's defaults with `STYLE`, and the fonts that come with matplotlib."""
+    defaults = {name: value for name, value in mpl.rcParamsDefault.items() if not name.startswith("backend")}
+    fonts, fontManager.ttflist = fontManager.ttflist, []
+    try:
+        for path in sorted(Path(mpl.get_data_path(), "fonts/ttf").glob("*.ttf")):
+            fontManager.addfont(path)
+        with mpl.rc_context({**defaults, **STYLE}):
+            yield
+    finally:
+        fontManager.ttflist = fonts
+
+
 def save(canvas: Figure, *, svg: str, png: str) -> None:
     """Write a figure with a canvas as SVG and as PNG of 200 dots per inch, each whole or not at all.
 
-    Call it inside `matplotlib.rc_context(STYLE)`: what the SVG writer needs of it is read while writing.
+    Call it inside `drawing()`: what the SVG writer needs of the style is read while writing.
     """
     for path, kind in ((svg, "svg"), (png, "png")):
         with replacing(path) as temporary:

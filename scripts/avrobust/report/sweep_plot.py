@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from avrobust.files import replacing
 from avrobust.program import UserError
-from avrobust.report.style import STYLE, UNSTABLE
+from avrobust.report.style import drawing, save
 from avrobust.report.sweep import REFERENCES, Curve, Figure
 
 # Okabe and Ito's palette, in an order that stays apart in grey.
@@ -47,7 +45,7 @@ def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, s
         for curve in curves
         if curve.series.modality in REFERENCES
     }
-    with mpl.rc_context(STYLE):
+    with drawing():
         canvas = Canvas(figsize=(7.2, 3.6), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots(1, len(layout.panels), sharey=True, squeeze=False)[0]
@@ -74,9 +72,7 @@ def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, s
         handles += [Line2D([], [], **style, label=", ".join(names)) for names, style in references.items()]
         columns = (len(handles) + 1) // 2
         canvas.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.6)
-        for path, kind in ((svg, "svg"), (png, "png")):
-            with replacing(path) as temporary:
-                canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])
+        save(canvas, svg=svg, png=png)
 
 
 def _names(values: Iterable[str]) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from avrobust.program import UserError
-from avrobust.report.style import STYLE, WIDTH, save
+from avrobust.report.style import WIDTH, drawing, save
 from avrobust.report.text import PUBLISHED_SOURCE, SOURCES
 from avrobust.report.tsne import DRAWN, Figure, Measured, Projection
 
@@ -74,7 +73,7 @@ def draw(
     )
     height = REST_INCHES + LINE_INCHES * len(title.splitlines())
     height += max((panel * aspect + WORDS_INCHES) * rows, CLASS_INCHES * (len(classes) + 1))
-    with mpl.rc_context(STYLE):
+    with drawing():
         canvas = Canvas(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(canvas)
         axes = canvas.subplots(rows, columns, squeeze=False)

@@ -1,13 +1,12 @@
 """Adversarial robustness of audio-visual event recognition: three papers, from raw video to every table and figure."""
 
+import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.27")
-
-
-configfile: "config.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -15,13 +14,32 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
+from lib.configuration import check_once
 from lib.plan import Plan
-from lib.settings import SettingsError
+from lib.settings import SettingsError, read_config
+from lib.surroundings import check_folder, check_variables
+
+root, told = Path(workflow.basedir), workflow.config_settings
 
 try:
-    plan = Plan.load(workflow.basedir, config)
+    check_folder(root)
+    check_variables(os.environ)
+    check_once(sys.argv[1:])
+    plan = Plan.load(
+        root,
+        read_config(
+            root, told.config_args, told.configfiles, alone=told.replace_workflow_config
+        ),
+    )
 except SettingsError as error:
     sys.exit(f"error: {error}")
+
+
+# Read above, where nothing in it is dropped silently; Snakemake's report shows this.
+configfile: "config.yaml"
+
+
+config.update(plan.settings.config)
 
 
 wildcard_constraints:

@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 from lib.errors import SettingsError
 from lib.plan import Plan
-from lib.settings import given_config
+from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("train", "search", "attack", "localise", "embed")
@@ -114,7 +114,7 @@ def devices(results: Path) -> list[str]:
 def main() -> None:
     """Print the table."""
     try:
-        plan = Plan.load(ROOT, given_config(ROOT, sys.argv[1:]))
+        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
     except SettingsError as error:
         sys.exit(f"error: {error}")
     results = plan.settings.root / plan.results

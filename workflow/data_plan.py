@@ -1,7 +1,7 @@
 """What bringing the real datasets here will take: clips, hours at the rate budget, disk. Nothing is made or downloaded.
 
 python workflow/data_plan.py                     # the paper scale, as config.yaml has it otherwise
-python workflow/data_plan.py scale=mine papers=[li2022]
+python workflow/data_plan.py 'datasets={audioset: {}}'
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lib.errors import SettingsError
 from lib.plan import Plan
-from lib.settings import given_config
+from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,7 +110,7 @@ def _once(rows: list[Row], name: str) -> list[float]:
 def main() -> None:
     """Print the table."""
     try:
-        plan = Plan.load(ROOT, given_config(ROOT, sys.argv[1:]))
+        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
     except SettingsError as error:
         sys.exit(f"error: {error}")
     rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]

@@ -34,6 +34,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
         (),
         ("config.yaml", "devise", "auto", "datasets, device, download, failed_clips"),
     ),
+    "key twice": (
+        edit("config.yaml", "\ndatasets: {}", "\ndatasets: {ave: {source: render}}\ndatasets: {}"),
+        (),
+        ("config.yaml", "datasets is given twice, in lines"),
+    ),
     "misspelt dataset": (
         nothing,
         ("datasets={musik: {source: local}}",),
@@ -117,6 +122,8 @@ def refusal(root: Path, config: Mapping) -> str:
             {"datasets": {"music": {"source": "lists", "sources": ["archive"]}}},
             ("datasets.music", "source archive needs `archive`"),
         ),
+        ({"datasets": {"ave": {"folder": "/data/AVE"}}}, ("datasets.ave", "folder", "lists", "local", "render")),
+        ({"datasets": {"ave": {"sources": ["local"]}}}, ("datasets.ave", "sources", "`source: lists`", "render")),
         ({"papers": []}, ("papers",)),
         ({"papers": "tian2021"}, ("papers", "tian2021", "array")),
         ({"scale": 1}, ("scale", "1", "string")),
@@ -152,6 +159,16 @@ def test_a_scale_of_ones_own_is_a_file(tmp_path: Path) -> None:
     replace(root / "workflow/scales/mine.yaml", "seeds: [1234]", "seeds: [1, 2]")
     settings = load_settings(root, configuration(root, scale="mine"))
     assert (settings.scale_name, settings.scale["seeds"]) == ("mine", [1, 2])
+
+
+def test_clips_of_an_unknown_dataset_are_not_rendered_for_nothing(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    replace(
+        root / "workflow/scales/demo.yaml",
+        "    music: {train: 22",
+        "    musik: {train: 1, val: 1, test: 1}\n    music: {train: 22",
+    )
+    assert "demo.yaml: render.clips: 'musik' is not known" in refusal(root, configuration(root))
 
 
 def test_where_clips_come_from_is_said_by_the_scale_unless_config_says_otherwise() -> None:

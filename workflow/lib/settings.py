@@ -8,10 +8,18 @@ from pathlib import Path
 from types import MappingProxyType
 
 import jsonschema
-import yaml
 
 from lib import choices
+from lib.configuration import configuration
 from lib.errors import SettingsError
+from lib.yaml_files import read_yaml
+
+# What is said of a dataset in config.yaml, and the sources with which it has an effect.
+NEEDED = {
+    ("table", "classes"): ("local",),
+    ("sources", "lists", "archive", "options"): ("lists",),
+    ("folder",): ("lists", "local"),
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     check(scale, schemas / "scale.json", f"workflow/scales/{config['scale']}.yaml")
     for name in config["datasets"]:
         known_name(name, known["datasets"], "config.yaml: datasets")
+    for name in scale.get("render", {}).get("clips", {}):
+        known_name(name, known["datasets"], f"workflow/scales/{config['scale']}.yaml: render.clips")
     papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
@@ -70,19 +80,25 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     return Settings(root, config, scale, datasets, papers, chosen)
 
 
-def given_config(root: Path, words: Sequence[str]) -> dict:
-    """Return config.yaml at the paper scale, changed by `words` of the form key=value, as `--config` takes them.
+def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, alone: bool = False) -> dict:
+    """Return config.yaml, changed by the files `more` and by `words` of the form key=value, as `--config` takes them.
+
+    `alone`: the files `more` stand in the place of config.yaml. Not checked: see `load_settings`.
 
     Raises:
-        SettingsError: a word is none of that form.
+        SettingsError: a file cannot be read, a word is none of that form, or something is said twice.
     """
-    changes = {}
-    for word in words:
-        key, separator, value = word.partition("=")
-        if not separator:
-            raise SettingsError(f"{word!r} is no key=value; give for one scale=demo")
-        changes[key] = yaml.safe_load(value)
-    return {**read_yaml(root / "config.yaml"), "scale": "paper", **changes}
+    schema = json.loads((root / "workflow/schemas/config.json").read_text(encoding="utf-8"))
+    # A choice's value is one of some names.
+    texts = {"additionalProperties": {"type": "string"}}
+    schema["properties"] |= dict.fromkeys(names(root / "workflow/papers"), texts)
+    return configuration([*([] if alone else [root / "config.yaml"]), *more], words, schema)
+
+
+def paper_scale_config(root: Path, words: Sequence[str]) -> dict:
+    """Return config.yaml at the paper scale, changed by `words` as `read_config` does."""
+    told = read_config(root, words)
+    return told if any(word.startswith("scale=") for word in words) else {**told, "scale": "paper"}
 
 
 def _is_made(facts: Mapping, scale: Mapping) -> bool:
@@ -94,13 +110,11 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     """Return what is known of a dataset: its own file, what config.yaml says of it, what a paper's choices say."""
     where = f"config.yaml: datasets.{name}"
     source = given.get("source", scale["source"])
-    unused = sorted(
-        {key for key in given if key in ("table", "classes") and source != "local"}
-        | {key for key in given if key in ("sources", "lists", "archive", "options") and source != "lists"}
-    )
-    if unused:
-        needed = "local" if unused[-1] in ("table", "classes") else "lists"
-        raise SettingsError(f"{where}: {', '.join(unused)} needs `source: {needed}`")
+    for keys, sources in NEEDED.items():
+        unused = [key for key in given if key in keys]
+        if unused and source not in sources:
+            needed = " or ".join(f"`source: {name}`" for name in sources)
+            raise SettingsError(f"{where}: {', '.join(sorted(unused))} needs {needed}, but the source is {source}")
     if source == "local" and "table" not in given:
         raise SettingsError(f"{where}: source local needs `table`, a CSV of clips")
     sources, archive = (given.get(key, facts.get(key)) for key in ("sources", "archive"))
@@ -134,15 +148,6 @@ def known_name(name: str, known: list[str], where: str) -> None:
     """Raise SettingsError unless `name` is among the `known` ones."""
     if name not in known:
         raise SettingsError(f"{where}: {name!r} is not known; allowed are {', '.join(known)}")
-
-
-def read_yaml(path: Path) -> dict:
-    """Return the mapping that a YAML file holds."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {error}") from None
 
 
 def check(value: object, schema_path: Path, file: str, sections: Mapping = MappingProxyType({})) -> None:

@@ -28,6 +28,7 @@ from avrobust.data.refusals import (
     THROTTLED,
     TOOL,
     TRANSIENT,
+    UNKNOWN,
     classify,
     one_line,
     retry_after,
@@ -72,21 +73,64 @@ MESSAGES = [
     (GONE, "Video unavailable. This video is no longer available due to a copyright claim by X"),
     (GONE, "This video is available to this channel's members on level X. Join this channel to get access"),
     (GONE, "Members-only content"),
+    (GONE, "This video is available to this channel's members on level: Supporter (or any higher level)."),
+    # For those who pay: whoever asks without an account gets the same answer for ever.
+    (GONE, "This video is only available to Music Premium members"),
+    (GONE, "This video requires payment to watch."),
+    (GONE, "This movie requires purchase"),
+    (GONE, "This film requires a purchase"),
+    # An account that is no more, a claim, a rule of the site, in each of its forms.
+    (
+        GONE,
+        "Video unavailable. This video is no longer available because the uploader has closed their YouTube account.",
+    ),
+    (
+        GONE,
+        "This video is no longer available because the YouTube account associated with this video has been closed.",
+    ),
+    (GONE, "This account has been terminated due to multiple or severe violations of YouTube's policy against spam"),
+    (GONE, "This account has been closed."),
+    (GONE, "This account has been suspended."),
+    (GONE, "This video is no longer available due to a privacy claim by a third party"),
+    (GONE, "This video is no longer available due to a trademark claim by X."),
+    (GONE, "This video has been removed for violating YouTube's policy on nudity or sexual content"),
+    # "in your country" is no refusal to a country here.
+    (
+        GONE,
+        "This video has been removed for violating YouTube's policy on hate speech. Learn more about combating hate "
+        "speech in your country.",
+    ),
+    (GONE, "This video has been removed by the user"),
+    (GONE, "This video has been removed"),
+    (GONE, "Video unavailable. This video contains content from X, who has blocked it on copyright grounds"),
+    (GONE, "Incomplete YouTube ID dQw4w9. URL https://www.youtube.com/watch?v=dQw4w9 looks truncated."),
     (GONE, "This live stream recording is not available."),
     (GONE_MAYBE, "Video unavailable"),
     (GONE_MAYBE, "Video unavailable. This video is not available"),
     (GONE_MAYBE, "This content isn’t available."),
+    (GONE_MAYBE, "This video is unavailable"),
+    (GONE_MAYBE, "This video isn't available anymore"),
+    (GONE_MAYBE, "This video is no longer available"),
+    (GONE_MAYBE, "This video does not exist."),
     (GEO, "Video unavailable. The uploader has not made this video available in your country"),
     (
         GEO,
         "Video unavailable. This video contains content from X, who has blocked it in your country",
     ),
+    (GEO, "This video is not available in your region"),
+    (AGE, "This video is only available for registered users. Use --cookies for the authentication"),
     (AGE, "Sign in to confirm your age. This video may be inappropriate for some users. Use --cookies"),
     (AGE, "This video may be inappropriate for some users."),
     (AGE, "This video is age-restricted and only available on YouTube"),
-    # Not in the table: never counted as dead.
-    (TRANSIENT, "Sign in. Use --cookies-from-browser or --cookies for the authentication"),
-    (TRANSIENT, "An entirely new message"),
+    # What passes by itself.
+    (TRANSIENT, "This live event will begin in 3 hours."),
+    (TRANSIENT, "This live event has ended."),
+    (TRANSIENT, "Premieres in 20 minutes"),
+    (TRANSIENT, "Premiere will begin shortly"),
+    (TRANSIENT, "We're processing this video. Check back later."),
+    (TRANSIENT, "Something went wrong. Please try again later."),
+    (TOOL, "The following content is not available on this app. Watch on the latest version of YouTube."),
+    (TOOL, "Watch this video on the latest version of YouTube"),
 ]
 
 
@@ -123,6 +167,15 @@ def test_every_message_has_its_kind(kind, message):
     assert classify(error)[0] == classify(reported(error))[0] == classify(DownloadError(message))[0] == kind
     assert classify(DownloadError(message.upper()))[0] == kind
     assert classify(error)[1]
+
+
+@pytest.mark.parametrize("message", ["Sign in. Use --cookies for the authentication", "An entirely new message"])
+def test_what_is_in_no_table_is_unknown_only_if_the_site_said_it(message):
+    said = raised(ExtractorError(message, expected=True, video_id="x", ie="youtube"))
+    assert classify(said)[0] == classify(reported(said))[0] == UNKNOWN
+    # A fault of yt-dlp's own, or a message that has lost its error, says nothing of the video.
+    fault = raised(ExtractorError(message, video_id="x", ie="youtube"))
+    assert classify(fault)[0] == classify(reported(fault))[0] == classify(DownloadError(message))[0] == TRANSIENT
 
 
 @pytest.mark.parametrize(

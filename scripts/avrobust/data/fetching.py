@@ -16,7 +16,7 @@ from avrobust.data.disk import check_room
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.rate import Budget
-from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT
+from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT, UNKNOWN
 from avrobust.data.web_video import Refused, WebVideos, fetch
 from avrobust.program import UserError
 
@@ -31,8 +31,9 @@ FINAL = {"transient": (GONE, GEO, AGE, MEDIA), "gone": (MEDIA,), "all": ()}
 
 STATUS = {GONE: "gone", GEO: "geo", AGE: "age", MEDIA: "media"}
 
-# "Video unavailable" is sometimes said of videos that are there: it counts when it was said on so many days.
-DAYS_UNTIL_GONE = 2
+# "Video unavailable" is sometimes said of videos that are there: it counts when it was said on so many days. So does
+# what the site says in words that nobody has classified, so that it is not asked for ever.
+DAYS_UNTIL_GONE = {GONE_MAYBE: 2, UNKNOWN: 5}
 
 # Tries of one video in a run, and seconds before the next one; each wait is twice the one before, and random by half.
 TRIES, FIRST_WAIT = 4, 2.0
@@ -135,7 +136,7 @@ def locations(video: Video, record: Mapping, folder: Path) -> list[Location]:
     """Return where the clips of a video are, given its last record."""
     kind, reason = record["kind"], record["reason"]
     if kind != "ok":
-        if kind == GONE_MAYBE and len(record["days"]) >= DAYS_UNTIL_GONE:
+        if _is_gone_by_days(record):
             kind = GONE
         status = STATUS.get(kind, "pending")
         return [Location(clip.clip_id, status, reason, "youtube") for clip in video.clips]
@@ -156,10 +157,14 @@ def _is_done(record: Mapping | None, video: Video, folder: Path, retry: str) -> 
         path = folder / record["file"]
         same = record["span"] == (list(video.span) if video.span else None)
         return same and path.is_file() and path.stat().st_size == record["bytes"]
-    if record["kind"] == GONE_MAYBE:
-        final = len(record["days"]) >= DAYS_UNTIL_GONE and GONE in FINAL[retry]
+    if record["kind"] in DAYS_UNTIL_GONE:
+        final = _is_gone_by_days(record) and GONE in FINAL[retry]
         return final or (retry == "transient" and record["days"][-1] == _today())
     return record["kind"] in FINAL[retry]
+
+
+def _is_gone_by_days(record: Mapping) -> bool:
+    return record["kind"] in DAYS_UNTIL_GONE and len(record["days"]) >= DAYS_UNTIL_GONE[record["kind"]]
 
 
 def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> dict:

@@ -16,18 +16,20 @@ THROTTLED = "throttled"
 TRANSIENT = "transient"
 # yt-dlp, or what it needs, is missing or too old.
 TOOL = "tool"
-# Removed or private.
+# Removed, private, or for those who pay or belong: nobody who asks as we do will ever get it.
 GONE = "gone"
 # Said to be unavailable, which sites say of living videos now and then, too.
 GONE_MAYBE = "gone?"
 # Not for this country.
 GEO = "geo"
-# Not without an account of an adult.
+# Not without an account, or not without that of an adult.
 AGE = "age"
+# What the site itself said of the video, in words that stand in no table here.
+UNKNOWN = "unknown"
 # It came, and is unfit.
 MEDIA = "media"
 
-KINDS = (THROTTLED, TRANSIENT, TOOL, GONE, GONE_MAYBE, GEO, AGE, MEDIA)
+KINDS = (THROTTLED, TRANSIENT, TOOL, GONE, GONE_MAYBE, GEO, AGE, MEDIA, UNKNOWN)
 
 LONGEST_REASON = 200
 
@@ -54,6 +56,12 @@ PHRASES = {
         "unable to download webpage",
         "failed to extract any player response",
         "exited with code",
+        "live event will begin",
+        "live event has ended",
+        "premieres in",
+        "premiere will begin",
+        "check back later",
+        "try again later",
     ),
     TOOL: (
         "requested format is not available",
@@ -69,26 +77,50 @@ PHRASES = {
         "cannot be partially downloaded",
         "drm protected",
         "unsupported url",
+        "not available on this app",
+        "latest version of youtube",
     ),
     GEO: (
         "not made this video available in your country",
         "blocked it in your country",
         "not available in your country",
+        "not available in your region",
         "not available from your location",
     ),
-    AGE: ("confirm your age", "inappropriate for some users", "age-restricted"),
+    AGE: ("confirm your age", "inappropriate for some users", "age-restricted", "only available for registered users"),
     GONE: (
         "private video",
-        "this video is private",
+        "video is private",
+        # The account closed or terminated; a claim of copyright, of a trademark, of privacy.
+        "no longer available because",
+        "no longer available due to",
+        "account has been terminated",
+        "account has been closed",
+        "account has been suspended",
         "removed by the uploader",
-        "account associated with this video has been terminated",
+        "removed by the user",
         "removed for violating",
-        "no longer available due to a copyright claim",
+        "video has been removed",
+        "blocked it on copyright grounds",
         "members-only",
+        "members on level",
         "join this channel",
+        "premium members",
+        "requires payment",
+        "requires purchase",
+        "requires a purchase",
         "live stream recording is not available",
+        "incomplete youtube id",
     ),
-    GONE_MAYBE: ("video unavailable", "this video is not available", "this content isn't available"),
+    GONE_MAYBE: (
+        "video unavailable",
+        "video is unavailable",
+        "video is not available",
+        "video isn't available",
+        "video is no longer available",
+        "video does not exist",
+        "this content isn't available",
+    ),
 }
 
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\uff07", "''''")
@@ -109,8 +141,8 @@ _SECRET = re.compile(
 def classify(error: BaseException) -> tuple[str, str]:
     """Return (kind, reason) of the failure of a download: one of KINDS, and one line as `one_line` makes it.
 
-    `error` is what yt-dlp raised; what it was raised for is looked at, too. What is not known is transient, so that no
-    video is given up for a message that nobody has read.
+    `error` is what yt-dlp raised; what it was raised for is looked at, too. What is not known is transient, or unknown
+    where yt-dlp says that the site meant it, so that no video is given up at once for a message that nobody has read.
     """
     chain = list(_chain(error))
     # Without yt-dlp's "[youtube] <id>: ", so that the same reason is the same text for every video.
@@ -118,7 +150,10 @@ def classify(error: BaseException) -> tuple[str, str]:
     names = {cls.__name__ for one in chain for cls in type(one).__mro__}
     text = "\n".join(str(one) for one in chain).lower().translate(_APOSTROPHES)
     statuses = {one.status for one in chain if isinstance(getattr(one, "status", None), int)}
-    return _kind(names, statuses, text), reason
+    kind = _kind(names, statuses, text)
+    # yt-dlp's word for an answer of the site, in place of a fault of its own.
+    meant = any(getattr(one, "expected", False) is True for one in chain)
+    return (UNKNOWN if kind is None and meant else kind or TRANSIENT), reason
 
 
 def retry_after(error: BaseException) -> float | None:
@@ -154,7 +189,7 @@ def one_line(text: str) -> str:
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 3].rstrip() + "..."
 
 
-def _kind(names: set[str], statuses: set[int], text: str) -> str:
+def _kind(names: set[str], statuses: set[int], text: str) -> str | None:
     if statuses & {429, 402} or _says(THROTTLED, text):
         return THROTTLED
     if "GeoRestrictedError" in names:
@@ -166,7 +201,7 @@ def _kind(names: set[str], statuses: set[int], text: str) -> str:
         return TOOL
     if "TransportError" in names or any(status == 403 or 500 <= status < 600 for status in statuses):
         return TRANSIENT
-    return next((kind for kind in PHRASES if _says(kind, text)), TRANSIENT)
+    return next((kind for kind in PHRASES if _says(kind, text)), None)
 
 
 def _says(kind: str, text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avrobust.data import lists, manifest
+from avrobust.data.local_files import with_local_files
 from avrobust.data.manifest import Clip
 from avrobust.data.protocols.registry import CLASS_NAMES, PROTOCOLS
 from avrobust.lazy import load
@@ -18,12 +19,12 @@ def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--folder", required=True, help="where the media files are")
     common.add_argument("--manifest", required=True, help="output, CSV")
     common.add_argument("--class-list", required=True, help="output: one class a line, in label order")
     kinds = parser.add_subparsers(dest="kind", required=True)
 
     local = kinds.add_parser("local", parents=[common], help="your own clips")
+    local.add_argument("--folder", required=True, help="where the media files are")
     local.add_argument("--table", required=True, help="CSV: clip_id,path,label,split[,start,end]")
     classes = local.add_mutually_exclusive_group(required=True)
     classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
@@ -36,6 +37,8 @@ def arguments() -> argparse.Namespace:
     classes = protocol.add_mutually_exclusive_group(required=True)
     classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
     classes.add_argument("--class-index", metavar="CSV", help="file that names the classes (AudioSet)")
+    protocol.add_argument("--folder", help="where media are looked for; without it nowhere")
+    protocol.add_argument("--spans-needed", action="store_true", help="a clip is a part of its video, never the whole")
     protocol.add_argument("--local-only", action="store_true", help="files come from --folder alone: it must exist")
     return parser.parse_args()
 
@@ -68,13 +71,18 @@ def published_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Iterato
         names = load(CLASS_NAMES, given.protocol)(given.class_index)
     else:
         names = manifest.checked_classes("--classes", given.classes)
-    return names, lists.with_local_files(clips(files, names, given.options), given.folder, given.local_only)
+    if given.local_only and not given.folder:
+        raise UserError("--local-only: files come from --folder alone; give it")
+    made = clips(files, names, given.options)
+    return names, with_local_files(made, given.folder, given.local_only, given.spans_needed) if given.folder else made
 
 
 def main() -> None:
     """Run the program."""
     given = arguments()
     names, clips = table_clips(given) if given.kind == "local" else published_clips(given)
+    where = given.table if given.kind == "local" else "the lists"
+    clips = lists.with_classes_checked(clips, names, where)
     count = manifest.write(given.manifest, progress(clips, label="manifest", unit="clips"))
     manifest.write_classes(given.class_list, names)
     log.info("%d clips of %d classes", count, len(names))

@@ -5,6 +5,7 @@ import errno
 import gc
 import json
 import logging
+import re
 import shutil
 import signal
 import sys
@@ -71,6 +72,11 @@ def _reported(main: Callable[[], None]) -> None:
         if error.errno not in FULL:
             raise
         sys.exit(f"error: {_full(error)}")
+    except UnicodeEncodeError as error:
+        odd = re.search(r'[^,"\n]*[\udc80-\udcff][^,"\n]*', error.object)
+        if not odd:
+            raise
+        sys.exit(f"error: {escaped(odd[0])}: a name that is not UTF-8, which no file of ours can hold; rename it")
     except Exception:
         # That SIGTERM ended a worker process may be seen before it comes here.
         time.sleep(SIGTERM_SPREAD)
@@ -97,6 +103,22 @@ def _full(error: OSError) -> str:
         f"{error.filename} cannot be written: {what}, {shutil.disk_usage(folder).free / 1e6:.1f} MB are free "
         f"in {folder}; make room there, then give the same command again"
     )
+
+
+def is_text(name: str) -> bool:
+    """Whether the name of a file is UTF-8; Python keeps the bytes that are not as characters that no file can hold."""
+    if name.isascii():
+        return True
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def escaped(name: str) -> str:
+    """Return a name for a message: in quotes, and each byte that is not UTF-8 as \\x and two hexadecimal digits."""
+    return f"'{name.encode(errors='surrogateescape').decode(errors='backslashreplace')}'"
 
 
 def json_argument(text: str) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from avrobust.data import lists, manifest
+from avrobust.data import local_files, manifest
 from avrobust.data.manifest import Clip
 from avrobust.data.protocols import audioset
 from avrobust.program import UserError
@@ -165,7 +165,7 @@ def test_memory_stays_flat_over_many_segments(write, tmp_path):
         files = write(unbalanced="".join(f'v{number}, 0.000, 10.000, "{MUSIC},{MAN}"\n' for number in range(rows)))
         tracemalloc.start()
         clips = audioset.clips(files, audioset.class_names(CLASS_INDEX), {})
-        count = manifest.write(tmp_path / "m.csv", lists.with_local_files(clips, tmp_path / "none"))
+        count = manifest.write(tmp_path / "m.csv", local_files.with_local_files(clips, tmp_path / "none"))
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert count == rows

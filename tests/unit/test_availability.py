@@ -89,11 +89,21 @@ def test_a_split_or_class_without_a_clip():
         tally(good + bad).check(0.0)
     with pytest.raises(UserError, match=r"val has 0 of 0 clips \(none wanted\)"):
         tally(good).check(0.0)
-    # A class of train needs one clip there; that it has one in val does not help.
+    # A class needs one clip in train; that it has one in val does not help, nor that none was wanted in train.
+    for split in (1, 2):
+        with pytest.raises(UserError, match="classes without a clip in train: bird"):
+            tally([outcome(0), outcome(1), outcome(2), outcome(3 + split, labels=("bird",))]).check(0.0)
     lost = [outcome(3, "pending", "no_file", ("tuba",)), outcome(4, labels=("tuba",))]
     with pytest.raises(UserError, match="classes without a clip in train: tuba"):
         tally(good + lost).check(0.0)
     tally([*good, *lost, outcome(6, labels=("flute", "tuba"))]).check(0.0)
+
+
+def test_a_class_that_a_split_has_lost_is_warned_of(capsys):
+    lost = outcome(5, "gone", "private video", ("tuba",))
+    made = tally([outcome(0, labels=("flute", "tuba")), outcome(1), outcome(2), outcome(4, labels=("tuba",)), lost])
+    made.check(0.0)
+    assert capsys.readouterr().out == "warning: test has lost the last clip of 1 classes: tuba\n"
 
 
 def test_the_table_counts_every_clip():

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,11 +70,65 @@ def test_the_header_is_the_contract(tmp_path):
 
 
 def test_a_table_becomes_a_manifest(folder):
-    text = "\ufeffsplit,label,clip_id,path,note,start,end\ntrain,flute,a,a.mp4,x,1,2.5\nval,tuba|flute,b,b.mp4,,,\n"
-    made = table_clips(folder, text + "test,tuba,c,/far/c.mp4,,,\n")
+    text = "\ufeffsplit,label,clip_id,path,start,end\ntrain,flute,a,a.mp4,1,2.5\nval,tuba|flute,b,b.mp4,,\n"
+    made = table_clips(folder, text + "test,tuba,c,/far/c.mp4,,\n")
     assert made[0] == Clip("a", "a", 1.0, 2.5, ("flute",), "train", "local", "table.csv", "a.mp4")
     assert made[1].labels == ("tuba", "flute") and made[1].start is None
     assert made[2].path == "/far/c.mp4"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "start,end",
+        "Start,END",
+        " start, end ",
+        "time_start,time_end",
+        "Time Start,Time End",
+        "start_time,end_time",
+        "start,end,,",
+        '"start","end"',
+    ],
+)
+def test_spans_are_understood_however_their_columns_are_written(folder, header):
+    empty = "," * header.count(",,") * 2
+    rows = "".join(
+        f" {name} ,{name}.mp4, flute ,{split}, 2 ,5.5 {empty}\n"
+        for name, split in zip("abc", manifest.SPLITS, strict=True)
+    )
+    made = table_clips(folder, f"CLIP_ID, Path,label ,split,{header}\n{rows}")
+    assert [(clip.clip_id, clip.path, clip.labels, clip.start, clip.end) for clip in made] == [
+        (name, f"{name}.mp4", ("flute",), 2.0, 5.5) for name in "abc"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (
+            "start,ende",
+            r"column 'ende' is not known, and nothing is ignored; .* clip_id, path, label, split, start, end",
+        ),
+        ("begin,end", "column 'begin' is not known"),
+        ("note,Note 2", "column 'note' is not known"),
+        ("start,time_start", "column start stands there twice, as 'start' and 'time_start'"),
+        ("label,Label", "column label stands there twice, as 'label' and 'label' and 'Label'"),
+        ("start,", "column start without end; give both or none"),
+        ("end,", "column end without start; give both or none"),
+        (",", "row 2: '2' in a column without a name"),
+    ],
+)
+def test_no_column_is_passed_over(folder, header, message):
+    with pytest.raises(UserError, match=message):
+        table_clips(
+            folder, f"clip_id,path,label,split,{header}\na,a.mp4,flute,train,2,{'' if header[-1] == ',' else 5}\n"
+        )
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_named(folder, separator, name):
+    with pytest.raises(UserError, match=f"row 1: separated by {name}; save it with commas"):
+        table_clips(folder, GOOD.replace(",", separator))
 
 
 @pytest.mark.parametrize(
@@ -91,6 +144,9 @@ def test_a_table_becomes_a_manifest(folder):
         ("tuba,val", "tuba,dev", "row 3: split 'dev' is none of train, val, test"),
         ("tuba,val", "tuba,test", "no row has split val"),
         ("tuba,val", "tuba", "row 3: 3 cells, but the header has 4"),
+        ("tuba,val", "tuba,Val", "row 3: split 'Val' is none of train, val, test"),
+        ("tuba,val", "tuba,", "row 3: split '' is none of train, val, test"),
+        ("tuba,val", " ,val", "row 3: label is empty"),
         ("b.mp4", "../b.mp4", "row 3: path '../b.mp4' leads out of the media folder"),
         ("b.mp4", "x/../../b.mp4", "row 3: path .* leads out of the media folder"),
         (GOOD, "clip_id,path,label,split\n", "the table has no rows"),
@@ -110,6 +166,10 @@ def test_mistakes_in_a_table(folder, old, new, message):
         ("5,5", "row 2: start 5 and end 5 are no span"),
         ("-1,5", "row 2: start -1"),
         ("5,", "row 2: end '' is not a number"),
+        (",5", "row 2: start '' is not a number"),
+        ("5,2", "row 2: start 5 and end 2 are no span"),
+        ("nan,5", "row 2: start 'nan' is not a number"),
+        ("0,inf", "row 2: end 'inf' is not a number"),
         ("one,5", "row 2: start 'one' is not a number"),
         ("0,nan", "row 2: end 'nan' is not a number"),
     ],
@@ -194,9 +254,50 @@ def test_the_program_writes_both_files_or_none(folder):
     last = wrong.stderr.splitlines()[-1]
     assert last.startswith("error: ") and "row 3: label 'tuba'" in last and "Traceback" not in wrong.stderr
     assert not (folder / "m.csv").exists() and not (folder / "classes.txt").exists()
+    (folder / "table.csv").write_text(f"{GOOD}d,a.mp4,tuba,train\n")
     assert run(*common, "--classes-from-table").returncode == 0
     assert (folder / "classes.txt").read_text() == "flute\ntuba\n"
-    assert len(list(manifest.read(folder / "m.csv", ["flute", "tuba"]))) == 3
+    assert len(list(manifest.read(folder / "m.csv", ["flute", "tuba"]))) == 4
+
+
+def clip_of(label: str, split: str) -> Clip:
+    return Clip(f"{label} {split}", "v", None, None, (label,), split, "local", "t", "p")
+
+
+def test_a_class_that_training_never_sees_is_named(capsys):
+    clips = [clip_of("dog", "train"), clip_of("dog", "val"), clip_of("dog", "test"), clip_of("bird", "val")]
+    clips += [clip_of("cat", "test")]
+    for taken, message in ((clips[:4], "t.csv: no clip in train of class bird, which val has"), (clips, "val has")):
+        passed = []
+        with pytest.raises(UserError, match=message):
+            passed.extend(lists.with_classes_checked(taken, ["dog", "bird", "cat"], "t.csv"))
+    with pytest.raises(UserError, match="no clip in train of 2 classes: bird, cat, which test has"):
+        list(lists.with_classes_checked([clips[0], clip_of("bird", "test"), clips[4]], ["dog", "bird", "cat"], "t"))
+    # One clip of several classes is a clip of each.
+    both = Clip("b", "v", None, None, ("bird", "cat"), "train", "local", "t", "p")
+    clips += [both, clip_of("bird", "test")]
+    assert list(lists.with_classes_checked(clips, ["dog", "bird", "cat"], "t")) == clips
+    assert capsys.readouterr().out == ""
+    # Nothing to train with at all is said elsewhere.
+    assert list(lists.with_classes_checked(clips[1:3], ["dog", "bird", "cat"], "t")) == clips[1:3]
+
+
+def test_a_class_without_a_test_or_without_a_clip_is_warned_of(capsys):
+    clips = [clip_of("dog", "train"), clip_of("dog", "test"), clip_of("cat", "train")]
+    assert list(lists.with_classes_checked(clips, ["dog", "cat", "eel", "fox"], "t.csv")) == clips
+    assert capsys.readouterr().out.splitlines() == [
+        "warning: t.csv: no clip in test of class cat, which train has",
+        "warning: t.csv: no clip at all of 2 classes: eel, fox; nets have an output for each of them all the same",
+    ]
+
+
+def test_a_name_that_is_not_utf8_is_named_in_one_line(folder):
+    table = folder / "t\udce9.csv"
+    table.write_text(f"{GOOD}d,a.mp4,tuba,train\n")
+    wrong = run("local", "--table", table, "--folder", folder / "media", "--classes-from-table", *outputs(folder))
+    assert wrong.returncode == 1 and "Traceback" not in wrong.stderr
+    assert wrong.stderr.splitlines()[-1].startswith("error: 't\\xe9.csv': a name that is not UTF-8")
+    assert not (folder / "m.csv").exists()
 
 
 # The lists of one protocol that the program is run with.
@@ -254,59 +355,3 @@ def test_mistakes_on_the_command_line(tmp_path, change, message):
     assert wrong.returncode == 1
     assert message in wrong.stderr.splitlines()[-1] and "Traceback" not in wrong.stderr
     assert not (tmp_path / "m.csv").exists() and not (tmp_path / "classes.txt").exists()
-
-
-def video(video_id: str, *labels: str) -> Clip:
-    return Clip(video_id, video_id, 3.0, 13.0, labels, "test", "youtube", "list.csv", "")
-
-
-def found(folder: Path, *clips: Clip) -> list[str]:
-    return [clip.path for clip in lists.with_local_files(clips, folder)]
-
-
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
-def test_files_are_found_in_every_layout(tmp_path):
-    touch(tmp_path, "a b/x1.mkv", "c/x1.mp4", "other/-x2_000001_000011.mp4", "x_3.webm", "x_3_1_2.mp4", "x_3.txt")
-    (tmp_path / "a b" / "circle").symlink_to(tmp_path)
-    wanted = [video("x1", "a_b"), video("-x2", "a_b"), video("x_3", "c"), video("x4", "c")]
-    assert found(tmp_path, *wanted) == ["a b/x1.mkv", "other/-x2_000001_000011.mp4", "x_3.webm", ""]
-
-
-def test_the_folder_of_a_clip_s_class_comes_first(tmp_path):
-    touch(tmp_path, "a/x.mp4", "m/a/x.mp4", "m/b/x.mp4", "n/b/x.MP4")
-    wanted = [video("x", "a"), video("x", "b"), video("x", "c"), video("x", "c", "b"), video("x", "a", "b")]
-    assert found(tmp_path, *wanted) == ["a/x.mp4", "m/b/x.mp4", "a/x.mp4", "m/b/x.mp4", "a/x.mp4"]
-
-
-def test_a_local_file_changes_nothing_but_the_path(tmp_path):
-    touch(tmp_path, "x.mp4")
-    (clip,) = lists.with_local_files([video("x", "a")], tmp_path)
-    assert clip == replace(video("x", "a"), path="x.mp4")
-
-
-def test_a_media_folder_may_be_missing_unless_nothing_else_has_the_files(tmp_path):
-    assert found(tmp_path / "none", video("x", "a")) == [""]
-    with pytest.raises(UserError, match="none: the media folder is missing"):
-        list(lists.with_local_files([video("x", "a")], tmp_path / "none", required=True))
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file: the media folder is missing or no folder"):
-        found(tmp_path / "file", video("x", "a"))
-
-
-def test_memory_grows_with_the_files_and_not_with_the_rows(tmp_path):
-    touch(tmp_path, *(f"{number % 7}/f{number}.mp4" for number in range(300)))
-
-    def peak(rows: int) -> int:
-        tracemalloc.start()
-        clips = (video(f"f{number}", "a") for number in range(rows))
-        assert sum(bool(clip.path) for clip in lists.with_local_files(clips, tmp_path)) == min(rows, 300)
-        size = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return size
-
-    assert peak(20_000) - peak(400) < 20_000

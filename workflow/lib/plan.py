@@ -262,10 +262,15 @@ class Plan:
         return ["--classes", *self.classes(wildcards)]
 
     def list_options(self, wildcards: Wildcards) -> list[str]:
-        """The protocol of a dataset, with its lists by name and its options as JSON."""
+        """The protocol of a dataset, its lists by name, its options as JSON, and where files of the user's may be."""
         facts = self.settings.datasets[wildcards.dataset]
         lists = [f"{name}={path}" for name, path in self._list_files(wildcards.dataset).items()]
-        return ["--protocol", facts["protocol"], "--list", *lists, f"--options={canonical(facts['options'])}"]
+        return [
+            *("--protocol", facts["protocol"], "--list", *lists, f"--options={canonical(facts['options'])}"),
+            *([f"--folder={facts['folder']}"] if "local" in facts["sources"] else []),
+            *(["--local-only"] if facts["sources"] == ["local"] else []),
+            *(["--spans-needed"] if "clip_seconds" in facts else []),
+        ]
 
     def list_source(self, wildcards: Wildcards) -> list[str]:
         """The address of a list, and what is known of its content."""

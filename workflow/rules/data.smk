@@ -66,10 +66,9 @@ rule manifest_of_lists:
     params:
         lists=plan.list_options,
         classes=plan.class_options,
-        media=plan.media_folder,
         code=plan.code("manifest.py", "protocol"),
     shell:
-        "python scripts/manifest.py protocol {params.lists:q} {params.classes:q} --folder {params.media:q}"
+        "python scripts/manifest.py protocol {params.lists:q} {params.classes:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 

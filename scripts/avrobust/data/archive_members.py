@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from avrobust.data.disk import check_room
-from avrobust.program import UserError
+from avrobust.program import UserError, is_text
 
 NAME = re.compile(r"(.+)\.(mp4|mkv|webm)", re.DOTALL)
 SPANNED = re.compile(r"(.+)_[0-9]{6}_[0-9]{6}", re.DOTALL)
@@ -84,7 +84,8 @@ class Sieve:
         reasons = {
             "special": special,
             "apple_double": base.startswith("._"),
-            "other_name": named is None,
+            # No wanted video has a name that is not UTF-8.
+            "other_name": named is None or not is_text(base),
             "empty": size == 0,
             "too_large": size > self.largest,
         }

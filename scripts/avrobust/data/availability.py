@@ -9,6 +9,7 @@ from pathlib import Path
 from avrobust.data import manifest
 from avrobust.data.manifest import LABEL_SEPARATOR, SPLITS, Clip
 from avrobust.files import replacing
+from avrobust.notice import warn
 from avrobust.program import UserError
 
 COLUMNS = ("clip_id", "split", "labels", "status", "reason", "frames", "samples")
@@ -19,6 +20,8 @@ STATUSES = ("ok", "gone", "geo", "age", "media", "pending")
 
 # A message names so many reasons, the most frequent first.
 NAMED_REASONS = 6
+# And so many classes.
+NAMED_CLASSES = 20
 
 CURE = (
     "lower minimum_share, or add files and look for them again: "
@@ -123,8 +126,9 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.reasons: Counter[tuple[str, str, str]] = Counter()
-        self.train_classes: Counter[str] = Counter()
-        self.train_classes_ok: Counter[str] = Counter()
+        # Split -> the classes of its clips, and those of its ok clips.
+        self.classes: dict[str, set[str]] = {name: set() for name in SPLITS}
+        self.classes_ok: dict[str, set[str]] = {name: set() for name in SPLITS}
 
     def passing(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Yield the outcomes as they come, counting each."""
@@ -132,10 +136,9 @@ class Tally:
             self.counts[outcome.split, outcome.status] += 1
             if outcome.status != "ok":
                 self.reasons[outcome.split, outcome.status, outcome.reason] += 1
-            if outcome.split == "train":
-                self.train_classes.update(outcome.labels)
-                if outcome.status == "ok":
-                    self.train_classes_ok.update(outcome.labels)
+            self.classes[outcome.split].update(outcome.labels)
+            if outcome.status == "ok":
+                self.classes_ok[outcome.split].update(outcome.labels)
             yield outcome
 
     def table(self) -> list[str]:
@@ -147,7 +150,11 @@ class Tally:
         return lines
 
     def check(self, minimum_share: float) -> None:
-        """Raise UserError if a split has too few ok clips, or a split or a class of train has none."""
+        """Judge what is left.
+
+        Raises UserError if a split has too few ok clips, or train has none of a class that any split has: nets have an
+        output for it and never learn it. Warns of a class that is trained and has lost its last clip in another split.
+        """
         problems = []
         for split in SPLITS:
             wanted = sum(self.counts[split, status] for status in STATUSES)
@@ -157,7 +164,7 @@ class Tally:
                 why = ", ".join(f"{count} {status} {reason}" for (status, reason), count in reasons[:NAMED_REASONS])
                 why += ", ..." if len(reasons) > NAMED_REASONS else ""
                 problems.append(f"{split} has {ok} of {wanted} clips ({why or 'none wanted'})")
-        silent = sorted(set(self.train_classes) - set(self.train_classes_ok))
+        silent = sorted(set().union(*self.classes.values()) - self.classes_ok["train"])
         if silent:
             problems.append(f"classes without a clip in train: {', '.join(silent)}")
         if problems:
@@ -165,3 +172,6 @@ class Tally:
                 f"too few clips, at least {minimum_share:g} of each split and one of each class are needed: "
                 f"{'; '.join(problems)}. The parts say which; {CURE}"
             )
+        for split in SPLITS[1:]:
+            if lost := sorted(self.classes[split] - self.classes_ok[split]):
+                warn(f"{split} has lost the last clip of {len(lost)} classes: {', '.join(lost[:NAMED_CLASSES])}")

@@ -13,6 +13,7 @@ from random import Random
 
 from avrobust.data import journal
 from avrobust.data.disk import check_room
+from avrobust.data.local_files import part
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.rate import Budget
@@ -79,7 +80,7 @@ def located(
         found[clip.clip_id] = Location(clip.clip_id, "pending", "no_file")
         for source in sources:
             if source == "local" and clip.path and _holds_something(media / clip.path):
-                found[clip.clip_id] = Location(clip.clip_id, "ok", source=source, path=str(media / clip.path))
+                found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, str(media / clip.path), *part(clip))
                 break
             if source == "archive" and clip.video_id in archive:
                 found[clip.clip_id] = Location(clip.clip_id, "ok", source=source, path=archive[clip.video_id])

@@ -1,4 +1,4 @@
-"""Lists of clips: a user's own table, media found in a folder, and what all protocols of published lists share.
+"""Lists of clips: a user's own table, and what all protocols of published lists share.
 
 A protocol (avrobust.data.protocols) says what published lists mean; the shared rules here are that options and lists
 have known names, that no clip comes twice, and that a split that nobody published is drawn by a hash of the video id.
@@ -6,24 +6,29 @@ have known names, that no clip comes twice, and that a split that nobody publish
 
 import hashlib
 import os
-import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from avrobust.data import manifest
 from avrobust.data.manifest import SPLITS, Clip
+from avrobust.data.users_csv import users_rows
+from avrobust.notice import warn
 from avrobust.program import UserError
 
 TABLE_COLUMNS = ("clip_id", "path", "label", "split")
-MEDIA_SUFFIXES = (".mp4", ".mkv", ".webm")
+SPAN_COLUMNS = ("start", "end")
+# Kinetics' names, and what people write for them.
+OTHER_NAMES = {"time_start": "start", "time_end": "end", "start_time": "start", "end_time": "end"}
 
 CURE = "; correct it, add it to the classes, or take the classes from the table (--classes-from-table)"
 
 # How many of a table's files are looked for, to tell a wrong folder from some missing files.
 LOOKED_FOR = 100
+
+# A message names so many classes.
+NAMED = 20
 
 # Of the hash that decides splits: another one gives other splits, and other results.
 SEED = 0
@@ -32,23 +37,35 @@ SEED = 0
 def table_classes(table: str | Path) -> tuple[str, ...]:
     """Return the sorted class names that a user's table uses."""
     found = set()
-    for _, row in manifest.rows(table, TABLE_COLUMNS):
+    for _, row in table_rows(table):
         found.update(row["label"].split(manifest.LABEL_SEPARATOR))
     return manifest.checked_classes(str(table), sorted(found))
+
+
+def table_rows(table: str | Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (place for messages, row) of a user's table.
+
+    Raises UserError as `avrobust.data.users_csv.users_rows` does, and for a column of starts without one of ends.
+    """
+    for where, row in users_rows(table, TABLE_COLUMNS, SPAN_COLUMNS, OTHER_NAMES):
+        if ("start" in row) != ("end" in row):
+            there, absent = SPAN_COLUMNS if "start" in row else SPAN_COLUMNS[::-1]
+            raise UserError(f"{table}, row 1: column {there} without {absent}; give both or none")
+        yield where, row
 
 
 def table_clips(table: str | Path, classes: Iterable[str], folder: str | Path) -> Iterator[Clip]:
     """Yield the clips of a user's table (`clip_id,path,label,split[,start,end]`) in order.
 
-    Raises UserError for the first mistake: a bad row, a repeated clip_id, a split without a row, or a folder
-    in which none of the first files is. Memory grows by eight bytes a row.
+    Raises UserError for the first mistake: a bad row, a repeated clip_id, a split without a row, or a folder in which
+    none of the first files is. Memory grows by eight bytes a row.
     """
     classes = frozenset(manifest.checked_classes(str(table), classes))
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: the media folder is missing or no folder")
     hashes, splits, found = array("q"), set(), False
-    for where, row in manifest.rows(table, TABLE_COLUMNS):
+    for where, row in table_rows(table):
         clip = _table_clip(where, row, classes, Path(table).name)
         if len(hashes) < LOOKED_FOR:
             found = found or (folder / clip.path).is_file()
@@ -57,13 +74,44 @@ def table_clips(table: str | Path, classes: Iterable[str], folder: str | Path) -
         yield clip
     if not hashes:
         raise UserError(f"{table}: the table has no rows")
-    refuse_repeats("clip_id", hashes, lambda: ((where, row["clip_id"]) for where, row in manifest.rows(table, ())))
+    refuse_repeats("clip_id", hashes, lambda: ((where, row["clip_id"]) for where, row in table_rows(table)))
     absent = [name for name in SPLITS if name not in splits]
     if absent:
         raise UserError(f"{table}: no row has split {', '.join(absent)}; each of {', '.join(SPLITS)} needs one")
     if not found:
         looked = min(len(hashes), LOOKED_FOR)
         raise UserError(f"{table}: none of the first {looked} files is there; is {folder} the right folder?")
+
+
+def with_classes_checked(clips: Iterable[Clip], classes: Iterable[str], where: str) -> Iterator[Clip]:
+    """Yield the clips, and compare in the end which classes each split has; `where`: what the clips were read from.
+
+    Raises UserError for a class that is in validation or test and not in training: no net can learn it, so that each
+    of its clips counts as wrong. Warns of classes that are trained and never tested, and of those without a clip.
+    """
+    found: dict[str, set[str]] = {name: set() for name in SPLITS}
+    for clip in clips:
+        found[clip.split].update(clip.labels)
+        yield clip
+    # Without any clip to train with there is more to say, and it is said elsewhere.
+    if not found["train"]:
+        return
+    for split in SPLITS[1:]:
+        if unseen := sorted(found[split] - found["train"]):
+            raise UserError(
+                f"{where}: no clip in train of {_classes(unseen)}, which {split} has: a net cannot learn what it never "
+                "sees; give clips to train, or take these out"
+            )
+    if untested := sorted(found["train"] - found["test"]):
+        warn(f"{where}: no clip in test of {_classes(untested)}, which train has")
+    if empty := [name for name in classes if name not in found["train"]]:
+        warn(f"{where}: no clip at all of {_classes(empty)}; nets have an output for each of them all the same")
+
+
+def _classes(names: Sequence[str]) -> str:
+    """Return class names for a message, not all of hundreds."""
+    shown = ", ".join(names[:NAMED])
+    return f"class {shown}" if len(names) == 1 else f"{len(names)} classes: {shown}{', ...' * (len(names) > NAMED)}"
 
 
 def _table_clip(where: str, row: Mapping[str, str], classes: frozenset[str], name: str) -> Clip:
@@ -82,79 +130,6 @@ def _table_clip(where: str, row: Mapping[str, str], classes: frozenset[str], nam
         list=name,
         path=manifest.inner_path(where, row["path"]),
     )
-
-
-def with_local_files(clips: Iterable[Clip], folder: str | Path, required: bool = False) -> Iterator[Clip]:
-    """Yield the clips with the `path`, relative to `folder`, of those that have a file there.
-
-    A file is `<class>/<id>.mp4`, where a class folder may write spaces for underscores, or `<id>.mp4`, or else
-    `<id>_<start>_<end>.mp4`, in any folder, also .mkv and .webm; of several the first by name. Such a file holds the
-    cut clip and nothing else, so that all of it counts, although `start` and `end` still say where it is in its video.
-    Links to folders are followed. The folder is walked once; memory grows with the media files in it alone.
-
-    Raises UserError if the folder is missing although local files are `required`; otherwise there are none.
-    """
-    folder = Path(folder)
-    if not folder.is_dir() and (required or folder.exists()):
-        raise UserError(f"{folder}: the media folder is missing or no folder")
-    files = _MediaFiles(folder)
-    if not files:
-        yield from clips
-        return
-    for clip in clips:
-        path = files.path(clip)
-        yield replace(clip, path=path) if path else clip
-
-
-class _MediaFiles:
-    """The media files below a folder. Two million are possible, so a file costs its name and not its path."""
-
-    def __init__(self, folder: Path) -> None:
-        # stem -> (folder, suffix), shared by all files of one folder.
-        self._places: dict[str, tuple[str, str]] = {}
-        # (class, stem) -> (folder, suffix) of the further files of one stem.
-        self._doubles: dict[tuple[str, str], tuple[str, str]] = {}
-        # id -> stem of `<id>_<start>_<end>`.
-        self._cut: dict[str, str] = {}
-        for parent, folders, names in os.walk(folder, followlinks=True):
-            here = Path(parent).resolve()
-            # A link to a folder above this one would lead in a circle.
-            folders[:] = sorted(name for name in folders if not here.is_relative_to((here / name).resolve()))
-            inner = os.path.relpath(parent, folder)
-            shared = {suffix: ("" if inner == "." else inner, suffix) for suffix in self._suffixes(names)}
-            for name in sorted(names):
-                stem, suffix = os.path.splitext(name)  # noqa: PTH122 (a million names: no objects)
-                if suffix in shared:
-                    self._add(stem, shared[suffix])
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    @staticmethod
-    def _suffixes(names: Iterable[str]) -> set[str]:
-        found = {os.path.splitext(name)[1] for name in names}  # noqa: PTH122
-        return {suffix for suffix in found if suffix.lower() in MEDIA_SUFFIXES}
-
-    def _add(self, stem: str, place: tuple[str, str]) -> None:
-        first = self._places.setdefault(stem, place)
-        if _class_of(first) != _class_of(place):
-            self._doubles.setdefault((_class_of(place), stem), place)
-        if span := re.fullmatch(r"(.+)_\d+_\d+", stem):
-            self._cut.setdefault(span[1], stem)
-
-    def path(self, clip: Clip) -> str:
-        """Return the file of a clip, relative to the folder; empty if there is none."""
-        stem = clip.video_id if clip.video_id in self._places else self._cut.get(clip.video_id)
-        if stem is None:
-            return ""
-        first = self._places[stem]
-        of_class = (first if label == _class_of(first) else self._doubles.get((label, stem)) for label in clip.labels)
-        inner, suffix = next(filter(None, of_class), first)
-        return os.path.join(inner, stem + suffix)  # noqa: PTH118
-
-
-def _class_of(place: tuple[str, str]) -> str:
-    return place[0].rpartition("/")[2].replace(" ", "_")
 
 
 def chosen(allowed: Mapping[str, tuple[str, ...]], options: Mapping[str, str]) -> dict[str, str]:

@@ -146,17 +146,32 @@ def rows(
     """
     with readable(path), Path(path).open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), None) or []
-        missing = [column for column in columns if column not in header]
-        if missing:
-            found = ", ".join(header) or "nothing"
-            raise UserError(f"{path}, row 1: no column {', '.join(missing)}; the header is: {found}")
-        for number, cells in enumerate(csv.reader(islice(file, first, last)), start=first + 2):
-            if not cells:
-                continue
-            where = f"{path}, row {number}"
-            if len(cells) != len(header):
-                raise UserError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
-            yield where, dict(zip(header, cells, strict=True))
+        check_columns(path, header, columns)
+        yield from numbered(path, header, csv.reader(islice(file, first, last)), first + 2)
+
+
+def check_columns(path: str | Path, header: list[str], columns: Iterable[str]) -> None:
+    """Raise UserError if the header lacks a column."""
+    missing = [column for column in columns if column not in header]
+    if missing:
+        found = ", ".join(header) or "nothing"
+        raise UserError(f"{path}, row 1: no column {', '.join(missing)}; the header is: {found}")
+
+
+def numbered(
+    path: str | Path, header: list[str], reader: Iterator[list[str]], first: int
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (place for messages, row) of what a CSV reader gives; `first`: number of the first row.
+
+    Raises UserError for a row of another length than the header.
+    """
+    for number, cells in enumerate(reader, start=first):
+        if not cells:
+            continue
+        where = f"{path}, row {number}"
+        if len(cells) != len(header):
+            raise UserError(f"{where}: {len(cells)} cells, but the header has {len(header)}")
+        yield where, dict(zip(header, cells, strict=True))
 
 
 @contextmanager

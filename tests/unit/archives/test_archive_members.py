@@ -78,6 +78,14 @@ def test_other_names_are_counted(folder, name):
     assert (sieve.skipped, sieve.others) == ({"other_name": 1}, set()) and tree(folder) == {}
 
 
+def test_a_name_that_is_not_utf8_is_no_clip_and_stands_in_no_journal(folder):
+    sieve = sieve_for(["a"], folder)
+    assert [
+        one.video_id for one in kept(tar([regular(name, b"x") for name in ("a\udce9.mp4", "dos\udce9/a.mp4")]), sieve)
+    ] == ["a"]
+    assert (sieve.skipped, sieve.others) == ({"other_name": 1}, set())
+
+
 def test_nothing_is_written_outside_the_folder(tmp_path, folder):
     (tmp_path / "secret.mp4").write_bytes(b"secret")
     names = ["../../up.mp4", f"{tmp_path}/absolute.mp4", "x/../../../dots.mp4", "....mp4"]

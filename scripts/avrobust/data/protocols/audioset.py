@@ -19,6 +19,7 @@ from pathlib import Path
 from avrobust.data import manifest
 from avrobust.data.lists import check_names, chosen, rank, refuse_repeats
 from avrobust.data.manifest import Clip
+from avrobust.data.users_csv import users_rows
 from avrobust.program import UserError
 
 OPTIONS = {"validation": ("held_out",), "short": ("keep", "drop")}
@@ -76,7 +77,7 @@ def class_names(path: str | Path) -> tuple[str, ...]:
 
 def _names_by_mid(path: str | Path) -> dict[str, str]:
     names = {}
-    for where, row in manifest.rows(path, ("index", "mid", "display_name")):
+    for where, row in users_rows(path, ("index", "mid", "display_name")):
         if row["index"] != str(len(names)):
             raise UserError(f"{where}: index {row['index']!r} should be {len(names)}, each mid once and in order")
         names[row["mid"]] = "_".join(row["display_name"].split())
@@ -92,7 +93,7 @@ def _videos(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
 
 def _segments(path: str | Path) -> Iterator[tuple[int, str, float, float, str]]:
     """Yield (row number, video id, start, end, mids joined by commas)."""
-    with manifest.readable(path), Path(path).open(encoding="utf-8", newline="") as file:
+    with manifest.readable(path), Path(path).open(encoding="utf-8-sig", newline="") as file:
         if not all(next(file, "").startswith("#") for _ in range(HEADER_LINES)):
             raise UserError(f"{path}: not a segment list of AudioSet; the first {HEADER_LINES} lines begin with #")
         for number, cells in enumerate(csv.reader(file, skipinitialspace=True), start=HEADER_LINES + 1):

@@ -24,9 +24,13 @@ from typing import NamedTuple
 from avrobust.data import manifest
 from avrobust.data.lists import check_names, chosen, stratified
 from avrobust.data.manifest import Clip
+from avrobust.data.users_csv import users_rows
 from avrobust.program import UserError
 
 OPTIONS = {"validation": ("held_out", "none_held_out")}
+
+# What the column split of the annotations says in each list, if there is one: CVDF writes val, DeepMind validate.
+SAID = {"train": ("", "train"), "val": ("", "val", "validate"), "test": ("", "test")}
 
 # The paper says nothing of how nets were selected; one clip in twenty is held out for it.
 WEIGHTS = {"train": 19, "val": 1}
@@ -50,7 +54,7 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     """
     held_out = chosen(OPTIONS, options)["validation"] == "held_out"
     check_names(lists, ["train", "val"], [] if held_out else ["test"])
-    rows = {name: list(_annotated(path, frozenset(classes))) for name, path in lists.items()}
+    rows = {name: list(_annotated(name, path, frozenset(classes))) for name, path in lists.items()}
     yield from _split(rows["train"], rows["val"], rows.get("test"), classes, held_out, lists["train"])
 
 
@@ -95,10 +99,12 @@ def _split(
         yield Clip(clip_id, row.video_id, row.start, row.end, (row.label,), split, "youtube", row.list, "")
 
 
-def _annotated(path: str | Path, classes: frozenset[str]) -> Iterator[Row]:
-    """Yield the annotations of these classes."""
+def _annotated(name: str, path: str | Path, classes: frozenset[str]) -> Iterator[Row]:
+    """Yield the annotations of these classes; raises UserError if a row says that it is of another list than `name`."""
     columns = ("label", "youtube_id", "time_start", "time_end")
-    for number, (where, row) in enumerate(manifest.rows(path, columns), start=2):
+    for number, (where, row) in enumerate(users_rows(path, columns, ("split", "is_cc")), start=2):
+        if (said := row.get("split", "")) not in SAID[name]:
+            raise UserError(f"{where}: split {said!r} in the list that is given as {name}; give each list as its own")
         label = row["label"].replace(" ", "_")
         if label in classes:
             if not row["youtube_id"]:
@@ -109,7 +115,7 @@ def _annotated(path: str | Path, classes: frozenset[str]) -> Iterator[Row]:
 
 def _numbered(path: str | Path, names: list[str]) -> Iterator[Row]:
     """Yield the rows of a list of CRMT, of which a blank line is none."""
-    with manifest.readable(path), Path(path).open(encoding="utf-8") as file:
+    with manifest.readable(path), Path(path).open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue

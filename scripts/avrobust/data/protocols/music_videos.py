@@ -45,7 +45,7 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
 def _read(path: str | Path, classes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield (the instrument named first, video id)."""
     with manifest.readable(path):
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     try:
         categories = json.loads(text)["videos"].items()
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError):

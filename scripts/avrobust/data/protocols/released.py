@@ -21,6 +21,7 @@ from typing import NamedTuple
 from avrobust.data import manifest
 from avrobust.data.lists import check_names, chosen
 from avrobust.data.manifest import SPLITS, Clip
+from avrobust.data.users_csv import users_rows
 from avrobust.program import UserError
 
 OPTIONS = {
@@ -93,7 +94,7 @@ def clip_of(row: Row, split: str, starts: Mapping[str, float]) -> Clip:
 def read(path: str | Path, classes: tuple[str, ...]) -> Iterator[Row]:
     """Yield the rows of a released list; raises UserError, with the row, for what is none of these classes."""
     known = frozenset(classes)
-    with manifest.readable(path), Path(path).open(encoding="utf-8") as file:
+    with manifest.readable(path), Path(path).open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             where = f"{path}, row {number}"
             found = re.fullmatch(r"/([^/]+)/([^/]+)\.wav,/\1/\2\.mp4,\d+", line.rstrip("\r\n"))
@@ -106,7 +107,7 @@ def read(path: str | Path, classes: tuple[str, ...]) -> Iterator[Row]:
 def start_times(path: str | Path) -> dict[str, float]:
     """Return id -> start in seconds from a CSV `id,start`; raises UserError if it is none or names an id twice."""
     starts = {}
-    for where, row in manifest.rows(path, ("id", "start")):
+    for where, row in users_rows(path, ("id", "start")):
         start = manifest.number(where, "start", row["start"])
         if start < 0:
             raise UserError(f"{where}: start {row['start']} is before the video begins")
@@ -120,7 +121,7 @@ def _annotations(lists: Mapping[str, Path], classes: tuple[str, ...]) -> dict[tu
     """Return (list, row number) -> label from a CSV `split,row,id,label`; raises UserError if it is of other lists."""
     videos = {split: {row.number: row.video_id for row in read(lists[split], classes)} for split in SPLITS}
     labels = {}
-    for where, row in manifest.rows(lists["annotations"], ("split", "row", "id", "label")):
+    for where, row in users_rows(lists["annotations"], ("split", "row", "id", "label")):
         split, number = manifest.split(where, row["split"]), manifest.number(where, "row", row["row"])
         if videos[split].get(number) != row["id"]:
             raise UserError(f"{where}: row {row['row']} of {lists[split]} is not video {row['id']!r}")

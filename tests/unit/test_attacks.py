@@ -100,6 +100,46 @@ def test_fgsm_by_hand():
     torch.testing.assert_close(official["visual"], result["visual"])
 
 
+# Released code: "alpha_v = epsilon[0] / 8", "for t in range(10)", no random start (main_attack.py, PGD and MIM).
+# In units of epsilon: where each gradient is taken, and the end. Released MIM looks at no ball.
+EIGHTHS = [k / 8 for k in range(11)]
+WAYS = {
+    "fgsm": [0, 1],
+    "fgsm_official": [0, 1],
+    "pgd": [min(k, 1) for k in EIGHTHS],
+    "pgd_official": [min(k, 1) for k in EIGHTHS],
+    "mim": [min(k, 1) for k in EIGHTHS],
+    "mim_official": EIGHTHS,
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_way_of_an_attack_has_these_steps(name):
+    """A linear net of two classes, whose gradient has the same signs everywhere; the objective sees every iterate."""
+    net = linear_net(3, 2)
+    inputs = {key: torch.full((2, 3), 0.5, dtype=torch.float64) for key in ("audio", "visual")}
+    labels, seen = torch.tensor([0, 1]), []
+
+    def watched(features, logits, labels):
+        seen.append(features["audio"].detach())
+        return CROSS_ENTROPY(features, logits, labels)
+
+    budgets = {"audio": plain_budget(0.1), "visual": plain_budget(0.1)}
+    end = perturb(net, inputs, labels, budgets, load(ATTACKS, name), watched, {})["audio"]
+    signs = (end - inputs["audio"]).sign()
+    for iterate, moved in zip([*seen, end], WAYS[name], strict=True):
+        torch.testing.assert_close(iterate, inputs["audio"] + 0.1 * moved * signs)
+
+
+@pytest.mark.parametrize("name", ["mim", "mim_official"])
+def test_the_momentum_neither_fades_nor_grows(name):
+    """ "momentum_v * 1.0" in the released code: 1 - 0.95 > 0 > 0.9 - 0.95, and 0.5 - 0.55 < 0 < 1.2 * 0.5 - 0.55."""
+    for first, second, sign in (([1.0, 0.0], [-0.95, 0.05], 1), ([0.5, 0.5], [-0.55, 0.45], -1)):
+        direction = load(ATTACKS, name).direction()
+        direction("audio", torch.tensor([first]))
+        assert direction("audio", torch.tensor([second]))[0, 0].item() == sign
+
+
 def test_momentum_by_hand():
     """g1 = (3, -1) / 4, g2 = g1 + (-1, -1) / 2 = (0.25, -0.75), g3 = g2 + (-4, 1) / 5 = (-0.55, -0.55)."""
     direction = momentum_sign()

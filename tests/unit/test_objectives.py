@@ -1,5 +1,7 @@
 """What training minimises: hand-worked values, gradients, and clips that do not see each other."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -85,6 +87,26 @@ def test_prototype_conformity_by_hand():
     assert loss.tolist() == pytest.approx([LOG_3 + 2 * (0.5 * 1.0 - 0.1 * 1.5)])
 
 
+def test_far_features_of_both_modalities_count_whole():
+    """Features of ResNet-18 and of the sound's net are 20 to 60 long; the released range of a distance ends at 1e12.
+
+    Audio (60, 0): prox 59^2; conprox mean of 60^2 + 1 and 58^2. Visual (0, -1e4): prox 1 + 1e8; conprox mean of
+    (1e4 + 1)^2 and 4 + 1e8. Beyond 1e6 a squared distance is 1e12; a clip on its centre is 1e-12 away.
+    """
+    made = conformity().double()
+
+    def loss(audio: list[float], visual: list[float]) -> float:
+        features = {"audio": torch.tensor([audio]).double(), "visual": torch.tensor([visual]).double()}
+        return made(features, LOGITS.double(), LABELS).item() - math.log(3)
+
+    audio = 0.5 * 59**2 - 0.1 * (60**2 + 1 + 58**2) / 2
+    visual = 0.5 * (1 + 1e8) - 0.1 * (10_001**2 + 4 + 1e8) / 2
+    assert loss([60.0, 0.0], [0.0, -1e4]) == pytest.approx(audio + visual, rel=1e-12)
+    assert loss([3e6, 0.0], [3e6, 0.0]) == pytest.approx(2 * (0.5 - 0.1) * 1e12, rel=1e-12)
+    made.conprox_weight = 0.0
+    assert loss([1.0, 0.0], [1.0, 0.0]) == pytest.approx(2 * 0.5 * 1e-12, rel=1e-3)
+
+
 def test_each_step_of_the_centres_is_free_of_the_weights():
     """Plain gradient descent on prox, and on minus conprox, at the stated rates: by hand from the mean over clips."""
     made = conformity()
@@ -134,10 +156,24 @@ def test_gradients_reach_the_logits_and_whatever_the_loss_looks_at(name):
     for gradient in gradients[1:]:
         assert (gradient is None) if name == "cross_entropy" else gradient.abs().sum() > 0
 
-    def of_features(audio: torch.Tensor, visual: torch.Tensor) -> torch.Tensor:
-        return made({"audio": audio, "visual": visual}, logits.detach(), labels)
 
-    assert torch.autograd.gradcheck(of_features, tuple(features.values())) or name == "cross_entropy"
+def test_gradients_by_hand():
+    """Of the cosine, d/df_a = f_v / (|f_a| |f_v|) - cos f_a / |f_a|^2: (5, 12) / 65 - 63/65 (3, 4) / 25.
+
+    Of PCL at f = (1, 1), y = 1: 2 * 0.5 (f - (1, 0)) - 0.1 * 2 (f - the mean (1, 0.5) of the two other centres).
+    """
+
+    def gradients(made, audio: torch.Tensor, visual: torch.Tensor) -> list[list[float]]:
+        leaves = {"audio": audio.clone().requires_grad_(), "visual": visual.clone().requires_grad_()}
+        made(leaves, LOGITS, LABELS).sum().backward()
+        return [leaf.grad[0].tolist() for leaf in leaves.values()]
+
+    of_cosine = torch.tensor([-64 / 1625, 48 / 1625]), torch.tensor([192 / 10985, -80 / 10985])
+    for name, factor in (("min_similarity", 0.8), ("max_similarity", -0.8)):
+        for got, wanted in zip(gradients(objective(name, weight=0.8), AUDIO, VISUAL), of_cosine, strict=True):
+            assert got == pytest.approx((factor * wanted).tolist(), abs=1e-6)
+    feature = torch.tensor([[1.0, 1.0]])
+    assert gradients(conformity(), feature, feature) == [pytest.approx([0.0, 0.9])] * 2
 
 
 def test_every_objective_is_built_by_its_name():

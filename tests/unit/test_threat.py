@@ -20,7 +20,8 @@ NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.1
 MEMORY = {
     "mixing": 0.5, "penalty": 0.1, "iterations": 20, "tolerance": 0.0, "training_group": 2, "evaluation_group": 2,
 }  # fmt: skip
-STEPS = {"audio": 1e-3, "visual": 1e-3}
+# The sound's is shorter than any that is safe, the frame's longer.
+STEPS = {"audio": 1e-4, "visual": 1.0}
 
 
 def trained(seed: int = 0) -> Trained:
@@ -108,7 +109,8 @@ def test_a_stage_goes_on_with_all_weights_of_the_one_before_and_its_features_in_
         assert torch.equal(made.model.defences[name].bank, features.T)
         # 0.99 over the largest eigenvalue, where that is less than the given step.
         largest = torch.linalg.matrix_norm(features.double(), ord=2) ** 2
-        assert float(made.model.defences[name].step) == pytest.approx(min(STEPS[name], 0.99 / largest))
+        step = {"audio": 1e-4, "visual": 0.99 / largest}[name]
+        assert float(made.model.defences[name].step) == pytest.approx(float(step))
 
 
 def test_gradients_pass_the_memory_to_the_inputs_and_none_to_the_memory():

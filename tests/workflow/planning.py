@@ -22,13 +22,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """One planned job, as `snakemake -n` prints it."""
+    """One planned job, as `snakemake -n` prints it; `command` as `-n -p` does, else empty."""
 
     rule: str
     input: tuple[str, ...]
     output: tuple[str, ...]
     wildcards: dict[str, str]
     resources: dict[str, str]
+    command: str
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,11 @@ class Run:
     @property
     def jobs(self) -> list[Job]:
         """The planned jobs."""
-        blocks = re.findall(r"^(?:local)?rule (\w+):\n((?:    .+\n)+)", self.text, flags=re.MULTILINE)
-        return [_job(rule, dict(re.findall(r"^    (\w+): (.*)$", lines, flags=re.MULTILINE))) for rule, lines in blocks]
+        block = r"^(?:local)?rule (\w+):\n((?:    .+\n)+)(?:Shell command: (.*))?"
+        return [
+            _job(rule, dict(re.findall(r"^    (\w+): (.*)$", lines, flags=re.MULTILINE)), command)
+            for rule, lines, command in re.findall(block, self.text, flags=re.MULTILINE)
+        ]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,13 +59,13 @@ class Run:
         return [line for line in self.text.splitlines() if line.startswith("error: ")]
 
 
-def _job(rule: str, facts: dict[str, str]) -> Job:
+def _job(rule: str, facts: dict[str, str], command: str) -> Job:
     lists = [tuple(filter(None, facts.get(name, "").split(", "))) for name in ("input", "output")]
     pairs = [
         dict(pair.split("=", 1) for pair in facts.get(name, "").split(", ") if pair)
         for name in ("wildcards", "resources")
     ]
-    return Job(rule, *lists, *pairs)
+    return Job(rule, *lists, *pairs, command)
 
 
 def files() -> list[str]:

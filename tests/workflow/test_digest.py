@@ -242,6 +242,18 @@ def test_an_objective_changes_what_is_trained_and_attacked_with_it(
     assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] in variants}
 
 
+def test_what_only_the_surrogate_is_made_of_changes_the_transfers_from_it(before: dict, root: Path) -> None:
+    """Cross-entropy: what most nets are trained with, what some attacks maximise, and what the surrogate has."""
+    path = root / "scripts/avrobust/objectives/cross_entropy.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    others = {"pcl", "maxsim", "minsim", "minsim_continued", "minsim_exfmem"}
+    trained_with = {key for key in of_nets(before) if key[2] not in others}
+    attacked_with = of_attack(before, "fgsm_ce") | of_attack(before, "mim_ce")
+    transfers = of_attack(before, "fgsm_transfer")
+    assert {key[2] for key in transfers} == {"exfmem", "minsim_exfmem"}
+    assert changed(before, codes(root)) == trained_with | attacked_with | transfers
+
+
 def test_another_fusion_by_a_name_changes_that_variant(before: dict, root: Path) -> None:
     replace(root / "scripts/avrobust/models/registry.py", "fusions.film:FiLM", "fusions.sum:Sum")
     assert changed(before, codes(root)) == FILM

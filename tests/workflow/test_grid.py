@@ -9,7 +9,7 @@ import pytest
 import yaml
 from planning import ROOT, configuration, copy_project, plan, unedited
 
-from lib.grid import Grid, expand
+from lib.grid import MEASURES, Grid, expand
 from lib.settings import Settings, SettingsError, load_settings
 
 PAPER = "workflow/papers/tian2021.yaml"
@@ -172,6 +172,29 @@ def test_claims_cost_no_cell_and_no_condition() -> None:
     for scale in ("demo", "paper"):
         with_claims = settings(scale=scale)
         assert expand(with_claims).conditions == expand(replace(with_claims, papers={"tian2021": paper})).conditions
+
+
+@pytest.mark.parametrize(
+    ("measure", "modalities"),
+    [
+        ("clean", ()),
+        ("X_A", ("audio",)),
+        ("X_V", ("visual",)),
+        ("X_AV", ("both",)),
+        ("Avg", EVERY),
+        ("total", EVERY),
+        ("visual_bias", ("audio", "visual")),
+    ],
+)
+def test_a_claim_asks_for_every_condition_of_its_measure(measure: str, modalities: tuple[str, ...]) -> None:
+    """Where no artefact does. Avg is the mean over attacks on the sound, the frame and both (section 4.6)."""
+    read = {"of": measure, "epsilon": 0.5} if modalities else {"of": measure}
+    test = {"higher": {"variant": "sum", **read}, "lower": 1.0}
+    claim = {"name": "alone", "datasets": ["ave"], "attacks": ["pgd"], "tests": [test]}
+    made = settings()
+    paper = {**made.papers["tian2021"], "artefacts": {}, "claims": [claim]}
+    assert expand(replace(made, papers={"tian2021": paper})).cells == {("ave", "sum", "pgd"): over(modalities, 0.5)}
+    assert set(MEASURES) == {"clean", "X_A", "X_V", "X_AV", "Avg", "total", "visual_bias"}
 
 
 @pytest.fixture(scope="module")

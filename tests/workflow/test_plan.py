@@ -257,9 +257,10 @@ def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
     assert told("mim_ce") == {"update": "mim", "objective": "cross_entropy"}
     assert told("fgsm_bypass") == {"update": "fgsm", "source": "undefended"}
     assert told("fgsm_transfer") == {"update": "fgsm", "source": "surrogate"}
-    transfer = job(dataset="ave", variant="exfmem", attack="fgsm_transfer", seed="1234")
-    assert demo.surrogate(transfer) == ["results/demo/models/ave/concat/s1234/model.pt"]
-    assert demo.surrogate_options(transfer) == [f"--surrogate={demo.surrogate(transfer)[0]}"]
+    for seed in ("1234", "1235"):
+        transfer = job(dataset="ave", variant="exfmem", attack="fgsm_transfer", seed=seed)
+        assert demo.surrogate(transfer) == [f"results/demo/models/ave/concat/s{seed}/model.pt"]
+        assert demo.surrogate_options(transfer) == [f"--surrogate={demo.surrogate(transfer)[0]}"]
     assert demo.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
 
 

@@ -11,7 +11,14 @@ from types import SimpleNamespace
 import pytest
 from planning import plan, unedited
 
+from avrobust.attacks.registry import ATTACKS
+from avrobust.attacks.threat import AttackSpec
+from avrobust.defences.feature_memory import FeatureMemory
+from avrobust.lazy import load
+from avrobust.models.build import ModelSpec, build
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.training.loop import TrainingRecipe
+from avrobust.training.start import MemoryRecipe
 from lib.plan import Plan
 
 DATASETS = ("music", "kinetics_sounds", "ave")
@@ -94,6 +101,124 @@ def test_what_goes_on_starts_from_the_net_of_the_same_seed(paper: Plan) -> None:
         for seed in ("1234", "1235", "1236"):
             assert paper.start(job("ave", variant, seed=seed)) == [f"results/paper/models/ave/{start}/s{seed}/model.pt"]
     assert all(paper.start(job("ave", variant)) == [] for variant in FROM_SCRATCH)
+
+
+# Equation 3 has no weight; main_defense.py: "#0.8-ks", main_attack.py: "0.8 for kinetics". MaxSim as MinSim.
+@pytest.mark.parametrize(("dataset", "weight"), [("music", 1.0), ("kinetics_sounds", 0.8), ("ave", 1.0)])
+def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) -> None:
+    similarity = dict.fromkeys(("minsim", "minsim_exfmem", "minsim_continued"), "min_similarity")
+    for variant in (*FROM_SCRATCH, *GOES_ON):
+        told = json.loads(paper.objective(job(dataset, variant)))
+        if variant == "pcl":
+            # arguments.py: --lr_prox 0.1, --lr_conprox 1e-4.
+            assert told == {"name": "prototype_conformity", "options": {"prox_rate": 0.1, "conprox_rate": 1e-4}}
+        elif variant in similarity or variant == "maxsim":
+            assert told == {"name": similarity.get(variant, "max_similarity"), "options": {"weight": weight}}
+            assert build_objective(ObjectiveSpec(**told), {"audio": 2, "visual": 2}, 3).weight == weight
+        else:
+            assert told == {"name": "cross_entropy"}
+
+
+def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
+    """Mustafa et al. (ICCV 2019): 1 * prox - 1e-4 * conprox; both centres on the features of both modalities."""
+    options = dict(option.removeprefix("--").split("=", 1) for option in paper.search_options(job("music", "pcl")))
+    assert json.loads(options["candidates"]) == [
+        {"prox_weight": 10.0**-k, "conprox_weight": pytest.approx(1e-4 * 10.0**-k)} for k in range(4)
+    ]
+    assert TrainingRecipe(**json.loads(options["recipe"])) == TrainingRecipe(100, [30, 60, 90], 36, FAST)
+    assert json.loads(options["attack-spec"]) == {"update": "fgsm", "objective": "cross_entropy"}
+    assert (options["epsilon"], options["epsilon-space"]) == ("0.006", "normalised")
+
+
+# main_defense.py: "#MUSIC 6e-6/kINETICS2e-6/ave 2e-6" after alpha_v, "#MUSIC 1e-6/kINETICS5.8e-7/ave7e-7" after
+# alpha_a; "a = 0.5 # 0.6 KS; 0.5 MUSIC/AVE"; lamb=0.1; torch.norm(h - h_prime) < 0.0008; iter>2000; D[:, :1024]. The
+# clips of a GPU stop together: --batch_size_per_gpu of train_defense_*.sh, and 4 of eval_defense_*.sh.
+@pytest.mark.parametrize(
+    ("dataset", "audio_step", "visual_step", "mixing", "training_group"),
+    [("music", 1e-6, 6e-6, 0.5, 12), ("kinetics_sounds", 5.8e-7, 2e-6, 0.6, 8), ("ave", 7e-7, 2e-6, 0.5, 8)],
+)
+def test_the_memory_and_its_sparse_coding(
+    paper: Plan, dataset: str, audio_step: float, visual_step: float, mixing: float, training_group: int
+) -> None:
+    for variant in ("exfmem", "minsim_exfmem"):
+        (told,) = paper.stage_options(job(dataset, variant))
+        assert MemoryRecipe(**json.loads(told.removeprefix("--memory="))) == MemoryRecipe(
+            columns=1024, features="train_mode", steps={"audio": audio_step, "visual": visual_step}
+        )
+        spec = json.loads(paper.model_spec(job(dataset, variant)))
+        assert spec["defence"] == "feature_memory"
+        memory = FeatureMemory(2, 3, **spec["defence_options"])
+        assert (memory.mixing, memory.penalty, memory.tolerance, memory.iterations) == (mixing, 0.1, 8e-4, 2001)
+        assert (memory.training_group, memory.evaluation_group, memory.clips_together) == (training_group, 4, 4)
+    # A first stage keeps as many features of its last epoch as a memory takes.
+    for variant in (*FROM_SCRATCH, *GOES_ON):
+        if variant not in ("exfmem", "minsim_exfmem"):
+            kept = ["--kept-features=1024"] if variant in ("concat", "minsim") else []
+            assert paper.stage_options(job(dataset, variant)) == kept
+
+
+# Appendix A.3 and nets/: 8 convolutions on the waveform, 512 channels; ResNet-18, its average pool kept; Linear.
+def test_the_nets_and_what_they_see(paper: Plan) -> None:
+    fusions = {name: name for name in ("audio", "visual", "sum", "film", "gated_sum", "gated_concat")}
+    fusions["localisation"] = "attended_concat"
+    for dataset in DATASETS:
+        for variant in (*FROM_SCRATCH, *GOES_ON):
+            told = job(dataset, variant)
+            spec = json.loads(paper.model_spec(told))
+            wanted = {"fusion": fusions.get(variant, "concat"), "width": 1.0}
+            if variant != "visual":
+                wanted["audio"] = "conv1d"
+            if variant != "audio":
+                pooling = "none" if variant == "localisation" else "average"
+                wanted |= {"visual": "resnet18", "visual_pooling": pooling}
+            assert {**spec, **wanted} == spec
+            assert set(spec) - set(wanted) <= {"defence", "defence_options", "visual_stride"}
+            assert spec.get("visual_stride", 32) == 32
+            # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
+            for views in (paper.training_views(told), paper.test_views(told)):
+                assert {"--audio-samples=65535", "--frame-size=224"} <= set(views)
+        assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.pack_options(job(dataset, "concat")))
+    concat = build(ModelSpec(**json.loads(paper.model_spec(job("music", "concat")))), 11)
+    assert concat.dimensions == {"audio": 512, "visual": 512}
+    assert concat.classifier.weight.shape == (11, 1024)
+
+
+# Section 4.2: "10-step" PGD and MIM; main_attack.py: alpha = epsilon / 8, range(10), momentum * 1.0 (tests/unit/
+# test_attacks.py follows each on its way). eval_*.sh test *_best.pth; epsilon counts normalised values of a frame.
+def test_the_attacks(paper: Plan) -> None:
+    steps = {"fgsm": (1, 1.0), "pgd": (10, 1 / 8), "mim": (10, 1 / 8)}
+    steps |= {f"{name}_official": way for name, way in steps.items()}
+    assert set(steps) == set(ATTACKS)
+    told = {
+        **{name: {"update": name} for name in ("fgsm", "pgd", "mim", "fgsm_official")},
+        "fgsm_ce": {"update": "fgsm", "objective": "cross_entropy"},
+        "mim_ce": {"update": "mim", "objective": "cross_entropy"},
+        "fgsm_bypass": {"update": "fgsm", "source": "undefended"},
+        "fgsm_transfer": {"update": "fgsm", "source": "surrogate"},
+    }
+    for dataset, variant, attack in paper.grid.cells:
+        cell = job(dataset, variant, attack=attack)
+        spec = json.loads(paper.attack_spec(cell))
+        assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
+        made = load(ATTACKS, AttackSpec(**spec).update)
+        assert (made.steps, made.step_size) == steps[spec["update"]]
+        assert {"--model-state=best", "--epsilon-space=normalised"} <= set(paper.attack_options(cell))
+
+
+# README: "The perturbation strengthens are 0.006 and 0.012 as in Fig. 3 (10^-3) rather than 0.06 and 0.12."
+# main_attack.py: [0, 0], [0, 0.012], [0.012, 0], [0.006, 0.006]; main_defense.py: ep = 0.006 for all three.
+def test_the_strengths(paper: Plan) -> None:
+    def read(artefact: str) -> dict:
+        columns = paper.grid.artefacts["tian2021", artefact].spec["columns"]
+        conditions = [column["condition"] for column in columns if "condition" in column and "ours_only" not in column]
+        return {one["modality"]: one["epsilon"] for one in conditions if "epsilon" in one}
+
+    assert read("table1") == {"audio": 0.012, "visual": 0.012, "both": 0.006}
+    for artefact in ("table2", "table3", "tableA1", "tableA2", "tableA3"):
+        assert read(artefact) == {"audio": 0.006, "visual": 0.006, "both": 0.006}
+    for figure in ("figure3", "figureA2", "figureA3"):
+        strengths = paper.grid.artefacts["tian2021", figure].spec["epsilons"]
+        assert strengths == [0.002, 0.004, 0.006, 0.008, 0.010, 0.012]
 
 
 def test_the_demo_tells_what_goes_on_from_what_starts_from_scratch() -> None:

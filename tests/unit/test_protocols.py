@@ -300,6 +300,15 @@ def test_quotas_by_hand():
     assert sorted(map(tuple, (row.values() for row in table.values()))) == [(3, 1, 1), (4, 0, 1)]
 
 
+def test_a_class_of_few_videos_keeps_one_to_train_with():
+    weights = {"train": 19, "val": 1}
+    # One video in each of forty classes: two are for validation by their share, and each class needs its one.
+    assert sum(row["val"] for row in lists.quotas({f"c{n:02d}": 1 for n in range(40)}, weights).values()) == 2
+    assert set(lists.stratified({f"v{n}": f"c{n:02d}" for n in range(40)}, weights).values()) == {"train"}
+    both = lists.stratified({f"v{n}": f"c{n // 2:02d}" for n in range(40)}, weights)
+    assert sorted(both.values()) == ["train"] * 38 + ["val"] * 2
+
+
 def test_the_hash_is_fixed():
     # By `printf 0:flute | sha256sum` and so on.
     begins = {"flute": "3abbfdeb91fb", "tuba": "257a6745730c"}

@@ -186,15 +186,19 @@ def stratified(labels: Mapping[str, str], weights: Mapping[str, int]) -> dict[st
 
     Each split gets its share of all videos as the nearest whole number, halves rounded down, the last one what is left;
     and of each class its share to within one video. Within a class `rank` decides who goes where, so that the order of
-    the videos changes nothing.
+    the videos changes nothing. Only where that would leave the first split, which is for training, without a video of a
+    class, it gets one more.
     """
+    train = next(iter(weights))
     classes: dict[str, list[str]] = {}
     for video_id, label in labels.items():
         classes.setdefault(label, []).append(video_id)
     sizes = quotas({label: len(classes[label]) for label in sorted(classes)}, weights)
     splits = {}
     for label, videos in classes.items():
-        names = (name for name, size in sizes[label].items() for _ in range(size))
+        names = [name for name, size in sizes[label].items() for _ in range(size)]
+        if train not in names:
+            names[0] = train
         splits.update(zip(sorted(videos, key=lambda video: (rank(video), video)), names, strict=True))
     return splits
 

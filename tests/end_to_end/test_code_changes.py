@@ -122,6 +122,12 @@ def test_another_smallest_share_makes_no_net_anew(finished_copy):
     }
 
 
+def test_what_shapes_no_result_makes_nothing_anew(finished_copy):
+    """Another device, here without a GPU, and another number of clips that are attacked at a time."""
+    finished_copy.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale.update(attack_batch_size=9))
+    assert finished_copy.plan("--config", "device=cuda_or_cpu", "--") == {}
+
+
 def test_comments_and_docstrings_make_nothing_anew(finished_copy):
     """A comment in every module and more words in every docstring: nothing to do."""
     modules = sorted((finished_copy.root / "scripts").rglob("*.py"))

@@ -362,11 +362,11 @@ class Plan:
         ]
 
     def training_views(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip in training, the device that it runs on, and in which precision."""
+        """What a net sees of a clip in training, and in which precision."""
         return [*self._views(self.settings.scale["audio_samples"]), f"--precision={self.precision('train')}"]
 
     def test_views(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip under attack, and the device that it runs on."""
+        """What a net sees of a clip under attack."""
         window = self._resolved(self.grid.variants[wildcards.variant][0], "window", wildcards.dataset)
         return self._views(self.settings.scale["audio_samples"] * window["test"] // window["training"])
 
@@ -379,11 +379,8 @@ class Plan:
         return canonical(self._attack_spec(wildcards.attack, wildcards))
 
     def attack_options(self, wildcards: Wildcards) -> list[str]:
-        """Which weights are attacked, how many clips at a time, and what a frame's epsilon counts in."""
-        return [
-            *self._evaluation(self.grid.variants[wildcards.variant][0], wildcards.dataset),
-            f"--batch-size={self.settings.scale['attack_batch_size']}",
-        ]
+        """Which weights are attacked, and what a frame's epsilon counts in."""
+        return self._evaluation(self.grid.variants[wildcards.variant][0], wildcards.dataset)
 
     def precision(self, kind: str) -> str:
         """Arithmetic of the encoders where a job of this kind takes gradients."""
@@ -451,6 +448,19 @@ class Plan:
         return str(self.settings.config["download"][limit])
 
     @property
+    def device(self) -> str:
+        """What a net runs on. A resource, because it shapes no result beyond its rounding: another makes nothing anew."""
+        return self.settings.config["device"]
+
+    @property
+    def batch_size(self) -> str:
+        """Clips that are attacked at a time. A text and a resource: no result depends on it, and nothing is counted.
+
+        An attack whose result would depend on it has a size of its own, which is part of its code.
+        """
+        return str(self.settings.scale["attack_batch_size"])
+
+    @property
     def gpus(self) -> int:
         """GPUs of a job that trains or attacks."""
         return 0 if self.settings.config["device"] == "cpu" else 1
@@ -474,7 +484,6 @@ class Plan:
         return [
             f"--audio-samples={audio_samples}",
             f"--frame-size={self.settings.scale['frame_size']}",
-            f"--device={self.settings.config['device']}",
         ]
 
     def variant(self, wildcards: Wildcards) -> Variant:

@@ -16,6 +16,8 @@ rule localise:
     threads: plan.threads("attack")
     resources:
         gpu=plan.gpus,
+        device=plan.device,
+        batch_size=plan.batch_size,
         mem_mb=plan.memory_mb("attack"),
         runtime=plan.minutes("attack"),
     params:
@@ -30,7 +32,8 @@ rule localise:
     shell:
         "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --example-classes {params.example_classes:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --example-classes {params.example_classes:q} --device {resources.device:q}"
+        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --scores {output.scores:q} --examples {output.examples:q} --provenance {output.provenance:q} 2> {log:q}"
 
 
@@ -52,6 +55,8 @@ rule embed:
     threads: plan.threads("attack")
     resources:
         gpu=plan.gpus,
+        device=plan.device,
+        batch_size=plan.batch_size,
         mem_mb=plan.memory_mb("attack"),
         runtime=plan.minutes("attack"),
     params:
@@ -65,5 +70,6 @@ rule embed:
     shell:
         "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " --threads {params.torch_threads:q} --code {params.code}"
+        " --device {resources.device:q} --batch-size {resources.batch_size:q} --threads {params.torch_threads:q}"
+        " --code {params.code}"
         " --embeddings {output.embeddings:q} --scores {output.scores:q} --provenance {output.provenance:q} 2> {log:q}"

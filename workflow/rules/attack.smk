@@ -16,6 +16,8 @@ rule attack:
     threads: plan.threads("attack")
     resources:
         gpu=plan.gpus,
+        device=plan.device,
+        batch_size=plan.batch_size,
         mem_mb=plan.memory_mb("attack"),
         runtime=plan.minutes("attack"),
     params:
@@ -31,7 +33,8 @@ rule attack:
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
-        " {params.surrogate_options:q} --precision {params.precision:q} --threads {params.torch_threads:q} --code {params.code}"
+        " {params.surrogate_options:q} --precision {params.precision:q} --device {resources.device:q}"
+        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"
 
 

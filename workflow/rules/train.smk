@@ -40,6 +40,7 @@ rule train:
     threads: plan.threads("train")
     resources:
         gpu=plan.gpus,
+        device=plan.device,
         mem_mb=plan.memory_mb("train"),
         runtime=plan.minutes("train"),
     params:
@@ -56,7 +57,7 @@ rule train:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} --objective {params.objective:q}"
         " {params.options:q} {params.weights_options:q} {params.stage_options:q} {params.start_options:q}"
-        " --seed {wildcards.seed} --threads {params.torch_threads:q} --code {params.code}"
+        " --seed {wildcards.seed} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
 
 
@@ -81,6 +82,7 @@ rule search:
     threads: plan.threads("train")
     resources:
         gpu=plan.gpus,
+        device=plan.device,
         mem_mb=plan.memory_mb("train"),
         runtime=plan.search_minutes,
     params:
@@ -94,6 +96,6 @@ rule search:
     shell:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
         " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q} {params.views:q}"
-        " --seed {params.seed:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --seed {params.seed:q} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --chosen {output.chosen:q} --candidates-csv {output.candidates:q}"
         " --provenance {output.provenance:q} 2> {log:q}"

@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
+from lib import hangup
 from lib.configuration import check_once
 from lib.plan import Plan
 from lib.settings import SettingsError, read_config
@@ -40,6 +41,7 @@ configfile: "config.yaml"
 
 
 config.update(plan.settings.config)
+hangup.end_as_by_ctrl_c()
 
 
 wildcard_constraints:

@@ -33,7 +33,7 @@ class UserError(Exception):
 class Terminated(BaseException):
     """SIGTERM has come, as SLURM sends it some seconds before it kills: at a time limit, for another job, on request.
 
-    Whoever has saved something sets `kept` to what that is.
+    Or SIGHUP, as a terminal sends it that is closed. Whoever has saved something sets `kept` to what that is.
     """
 
     kept = "nothing is half-written, and the same command makes what is missing"
@@ -42,24 +42,27 @@ class Terminated(BaseException):
 def run(main: Callable[[], None]) -> None:
     """Run a program's `main`, and say in one line on standard error why it failed.
 
-    Exit status 1: a `UserError`, or a full disk. 143: SIGTERM; temporary files are removed and worker processes ended.
+    Exit status 1: a `UserError`, or a full disk. 143, 129: SIGTERM, SIGHUP (which nohup lets be ignored); temporary
+    files are removed and worker processes ended.
     """
     # What was imported stays: to look through it for garbage, at the end for the last time, takes half a second.
     gc.freeze()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         _reported(main)
         return
     except Terminated as ended:
-        kept = ended.kept
+        (number,), kept = ended.args, ended.kept
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         gc.freeze()
     # Only now is all let go that `main` held, and closed while the interpreter is whole.
-    print(f"terminated by SIGTERM: {kept}", file=sys.stderr)
-    sys.exit(128 + signal.SIGTERM)
+    print(f"terminated by {signal.Signals(number).name}: {kept}", file=sys.stderr)
+    sys.exit(128 + number)
 
 
 def _reported(main: Callable[[], None]) -> None:
@@ -83,15 +86,16 @@ def _reported(main: Callable[[], None]) -> None:
         raise
 
 
-def _terminate(*_: object) -> NoReturn:
+def _terminate(number: int, *_: object) -> NoReturn:
     """End in order: what was started is ended, and whatever is under way cleans up behind itself."""
-    # Nothing may interrupt that: no second SIGTERM, and not torch, which raises an error when a worker process ends.
+    # Nothing may interrupt that: no second signal, and not torch, which raises an error when a worker process ends.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if "multiprocessing" in sys.modules:
         for child in sys.modules["multiprocessing"].active_children():
             child.kill()
-    raise Terminated
+    raise Terminated(number)
 
 
 def _full(error: OSError) -> str:

@@ -62,16 +62,42 @@ def test_a_terminated_training_says_what_it_saved_and_goes_on(uninterrupted, unt
 
 
 def test_a_killed_snakemake_says_how_to_go_on(uninterrupted, untrained):
-    """kill -9 of Snakemake and its job: the lock is named with its remedy, and after it the training goes on."""
+    """kill -9 of Snakemake and its job: the lock is named with its remedy, and after it the same command goes on.
+
+    Before the kill a second Snakemake says the same: that the folder is in use, and not that files are incomplete.
+    """
     process = untrained.start(MODEL)
     try:
         trainer_after_an_epoch(untrained, process)
+        # Half of what the job makes is there, as with one that writes several files.
+        (untrained.root / NET / "history.csv").touch()
+        beside = untrained.fail(MODEL)
     finally:
         kill_tree(process)
 
-    message = untrained.fail(MODEL)
-    assert "cannot be locked" in message
-    assert "--unlock" in message
+    for message in (beside, untrained.fail(MODEL)):
+        assert "cannot be locked" in message
+        assert "--unlock" in message
+        assert "incomplete" not in message
     untrained.make("--unlock")
-    untrained.make("--rerun-incomplete", MODEL)
+    untrained.make(MODEL)
+    check_went_on(untrained, uninterrupted)
+
+
+def test_after_a_closed_terminal_the_same_command_goes_on(uninterrupted, untrained):
+    """SIGHUP of Snakemake alone, as when its terminal goes: its job says what it saved, and no lock is left."""
+    process = untrained.start(MODEL)
+    try:
+        trainer = trainer_after_an_epoch(untrained, process)
+        process.send_signal(signal.SIGHUP)
+        trainer.resume()
+        output, _ = process.communicate()
+        psutil.wait_procs([trainer], timeout=60)
+    finally:
+        kill_tree(process)
+    assert process.returncode == 1, output
+    log = (untrained.results / "logs/music/train_audio_s1234.log").read_text(encoding="utf-8")
+    assert len(re.findall(r"^terminated by SIGHUP: .* same command goes on", log, re.MULTILINE)) == 1, log
+
+    untrained.make(MODEL)
     check_went_on(untrained, uninterrupted)

@@ -1,5 +1,6 @@
 """Journals that were cut off in the middle of a line."""
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -10,6 +11,7 @@ import pytest
 from avrobust.data import journal
 from avrobust.program import UserError
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 RECORDS = [{"id": "-a"}, {"id": "ü", "number": 2}, {"id": "x" * 100_000}]
 
 
@@ -69,3 +71,19 @@ def test_two_processes_are_not_inside_at_a_time(tmp_path):
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     spans = sorted(tuple(map(float, one.communicate()[0].split())) for one in running)
     assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
+
+
+def test_a_second_program_waits_until_the_first_has_brought_its_videos(tmp_path):
+    """As beside one that outlived its killed Snakemake."""
+    state = tmp_path / "0000.jsonl"
+    code = (
+        "import logging; from pathlib import Path; from avrobust.data.fetching import fetched; "
+        f"logging.basicConfig(level='INFO'); list(fetched([], Path(), Path({str(state)!r}), None))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    with journal.alone(state):
+        second = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+        assert f"waiting for another process that works on {state}" in second.stderr.readline()
+        assert second.poll() is None
+    second.communicate()
+    assert second.returncode == 0

@@ -107,7 +107,7 @@ def test_sigterm_ends_a_program_with_its_processes_and_leaves_nothing_half_writt
     """`kill` sends it to the program; SLURM to each process of the job, so that workers may end first."""
     process = start(tmp_path, program)
     wait_for(lambda: all((tmp_path / f"worker{number}").exists() for number in (0, 1)), process)
-    assert (tmp_path / ".part-made.csv").exists()
+    assert len(list(tmp_path.glob(".part-*-made.csv"))) == 1
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
     send(process.pid, signal.SIGTERM)
@@ -119,6 +119,39 @@ def test_sigterm_ends_a_program_with_its_processes_and_leaves_nothing_half_writt
     assert sorted(path.name for path in tmp_path.iterdir() if "made" in path.name) == []
     _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive
+
+
+ENDLESS = """
+    import time
+    from avrobust.files import replacing
+
+    def main():
+        with replacing("made.csv"):
+            time.sleep(60)
+"""
+
+
+def test_a_closed_terminal_ends_a_program_in_order(tmp_path) -> None:
+    process = start(tmp_path, ENDLESS)
+    wait_for(lambda: any(tmp_path.glob(".part-*-made.csv")), process)
+    process.send_signal(signal.SIGHUP)
+    status, lines = ended(process)
+    assert (status, len(lines)) == (129, 1), lines
+    assert lines[0].startswith("terminated by SIGHUP: nothing is half-written, ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["program.py"]
+
+
+def test_a_program_under_nohup_goes_on_when_the_terminal_is_closed(tmp_path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = start(tmp_path, ENDLESS)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(lambda: any(tmp_path.glob(".part-*-made.csv")), process)
+    process.send_signal(signal.SIGHUP)
+    process.terminate()
+    status, lines = ended(process)
+    assert status == 143, lines
 
 
 def test_a_second_sigterm_does_not_interrupt_the_cleaning_up(tmp_path) -> None:

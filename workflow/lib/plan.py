@@ -449,7 +449,7 @@ class Plan:
 
     @property
     def device(self) -> str:
-        """What a net runs on. A resource, because it shapes no result beyond its rounding: another makes nothing anew."""
+        """What a net runs on. A resource: it shapes no result beyond rounding, and another makes nothing anew."""
         return self.settings.config["device"]
 
     @property

@@ -255,4 +255,6 @@ rule publish:
     conda:
         "../../envs/environment.yaml"
     shell:
-        "cp {input.made:q} {output.published:q}.part 2> {log:q} && mv {output.published:q}.part {output.published:q}"
+        "rm -f {output.published:q}.*.part; trap 'rm -f {output.published:q}.$$.part' EXIT;"
+        " cp {input.made:q} {output.published:q}.$$.part 2> {log:q}"
+        " && mv {output.published:q}.$$.part {output.published:q}"

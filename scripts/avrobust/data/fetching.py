@@ -114,9 +114,10 @@ def fetched(videos: Sequence[Video], folder: Path, state: Path, site: Site) -> I
         UserError: the disk is nearly full, the site wants no more requests for a long time, or the tool is too old.
             What is done stays done: the same command goes on.
     """
-    records = {record["video_id"]: record for record in journal.read(state)}
     tool_failures = 0
-    with journal.writing(state) as write:
+    # A program that outlived its killed Snakemake may still be at these videos.
+    with journal.alone(state), journal.writing(state) as write:
+        records = {record["video_id"]: record for record in journal.read(state)}
         for number, video in enumerate(videos):
             record = records.get(video.video_id)
             if not _is_done(record, video, folder, site.retry):

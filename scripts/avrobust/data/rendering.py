@@ -12,7 +12,7 @@ from av.codec.context import Flags
 
 from avrobust.data import manifest
 from avrobust.data.world import MAXIMUM_CLASSES, Footage, class_codes, make_footage
-from avrobust.files import replacing
+from avrobust.files import remove_leftovers, replacing
 from avrobust.processes import in_order
 from avrobust.program import UserError, progress
 
@@ -157,8 +157,7 @@ def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:
         media.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {media} cannot be made: {error.strerror}") from None
-    for leftover in media.glob(".part-*.mp4"):  # of a run that was killed
-        leftover.unlink()
+    remove_leftovers(media)
     planned = planned_clips(dataset)
     rendered = in_order(partial(render_clip, dataset=dataset, media=media), planned, processes)
     clips = [clip for _, clip in progress(rendered, label="render", unit="clips", total=len(planned))]

@@ -7,9 +7,8 @@ import logging
 import math
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -19,6 +18,7 @@ import av
 from avrobust.data import containers, refusals
 from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.manifest import readable
+from avrobust.files import part_folder
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,8 @@ def fetch(video_id: str, span: tuple[float, float] | None, target: Path, setting
     """
     part = None if span is None else (max(0.0, span[0] - settings.margin), span[1] + settings.margin)
     offset = part[0] if part else 0.0
-    with _folder(target) as folder:
+    with part_folder(target) as folder:
+        folder.joinpath("video").mkdir()
         path, offered, version = _downloaded(settings.address(video_id), span, part, folder, settings)
         inside = (0.0, math.inf) if span is None else (span[0] - offset, span[1] - offset)
         found = _decoded(path, inside)
@@ -162,18 +163,6 @@ def fetch(video_id: str, span: tuple[float, float] | None, target: Path, setting
         final = target.with_suffix(path.suffix)
         path.replace(final)
     return Fetched(final, offset, size, max(found.picture, found.sound), found.height, version)
-
-
-@contextmanager
-def _folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside `target` with an empty one in it, and remove it, as well as one that a killed run left."""
-    folder = target.absolute().with_name(f".part-{target.name}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.joinpath("video").mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _downloaded(

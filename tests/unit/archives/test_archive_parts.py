@@ -12,7 +12,7 @@ import pytest
 from archive_site import clips_tar, content, regular, tar, tree
 
 from avrobust.data import archive_parts, journal
-from avrobust.data.archive_addresses import address_digest, check_address
+from avrobust.data.archive_addresses import check_address
 from avrobust.data.archive_parts import Outcome, Reading, part_list, read_parts, read_zip
 from avrobust.data.archive_search import Search
 from avrobust.program import UserError
@@ -263,15 +263,11 @@ def test_a_local_zip_stays(tmp_path, folder):
     assert path.is_file() and tree(folder) == {"a.mp4": content("a")}
 
 
-def test_what_is_in_the_way_of_a_folder_or_a_fetched_zip_is_named(site, tmp_path, folder):
+def test_what_is_in_the_way_of_a_folder_is_named(site, tmp_path):
     site.files = {"/z.zip": zipped({"a.mp4": content("a")})}
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file: cannot be made: File exists"):
         read_zip(f"{site.url}/z.zip", Search(["a"], tmp_path / "file", tmp_path / "s"), QUICK)
-    search = Search(["a"], folder, tmp_path / "s")
-    (folder / f".part-archive-{search.mark}{address_digest(f'{site.url}/z.zip')}.zip").mkdir()
-    with pytest.raises(UserError, match=r"\.zip: cannot be written: Is a directory"):
-        read_zip(f"{site.url}/z.zip", search, QUICK)
 
 
 def test_a_long_part_is_heard_of(site, tmp_path, folder, monkeypatch, caplog):

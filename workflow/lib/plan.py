@@ -456,7 +456,7 @@ class Plan:
     def batch_size(self) -> str:
         """Clips that are attacked at a time. A text and a resource: no result depends on it, and nothing is counted.
 
-        An attack whose result would depend on it has a size of its own, which is part of its code.
+        An attack whose result would depend on it has a size of its own, which is a parameter (`attack_spec`).
         """
         return str(self.settings.scale["attack_batch_size"])
 

@@ -1,0 +1,274 @@
+"""scripts/train.py and scripts/search.py on a tiny store: which clips, which weights, which seed, which candidate."""
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import search
+import train
+from avrobust.data import store
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.store import PackedClip, Store
+from avrobust.data.views import Recipe
+from avrobust.models.files import Trained, load_model
+from avrobust.training import loop
+
+CPU = torch.device("cpu")
+CLASSES = ["cello", "tuba", "flute"]
+CLIPS = {"train": 12, "val": 9, "test": 9}
+VIEWS = Recipe(4096, 32)
+NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.0625}
+MEMORY = {"mixing": 0.5, "penalty": 0.1, "iterations": 3, "tolerance": 0.0, "training_group": 4, "evaluation_group": 4}
+RATES = {"audio": 0.02, "visual": 0.02, "head": 0.02}
+STILL, SLOW = dict.fromkeys(RATES, 0.0), dict.fromkeys(RATES, 5e-4)
+
+
+def clip(number: int, split: str, label: int, random: np.random.Generator) -> PackedClip:
+    """A tone in noise over a shade of grey in noise; both tell the class, the tone better."""
+    time = np.arange(5000) / 11025
+    sound = 6000 * np.sin(2 * np.pi * 400 * (label + 1) * time) + 6000 * random.normal(size=5000)
+    frames = []
+    for _ in range(3):
+        pixels = np.clip(60 + 40 * label + 60 * random.normal(size=(36, 36, 3)), 0, 255).astype(np.uint8)
+        data = io.BytesIO()
+        Image.fromarray(pixels).save(data, "JPEG", quality=95)
+        frames.append(data.getvalue())
+    audio = np.clip(sound, -32768, 32767).astype(np.int16)
+    return PackedClip(f"{split}{number:02}", split, (label,), None, None, audio, frames, None, 36, 36)
+
+
+def write_shard(path: Path, *, wrong: str = "", seed: int = 0) -> Path:
+    """Write the clips of all splits; those of the split `wrong` sound and look like another class than their own."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with store.writing(path, audio_rate=11025, frame_rate=8) as shard:
+        for split, count in CLIPS.items():
+            random = np.random.default_rng([seed, len(split)])
+            for number in range(count):
+                made = clip(number, split, number % 3, random)
+                shard.add(made if split != wrong else dataclasses.replace(made, labels=((number + 1) % 3,)))
+    return path
+
+
+def recipe(epochs: int, rates: dict = RATES) -> dict:
+    return {"epochs": epochs, "milestones": [90], "batch_size": 4, "learning_rates": rates}
+
+
+def shared(folder: Path, shard: Path, epochs: int, rates: dict, model: dict, objective: dict, seed: int) -> list[str]:
+    """The arguments of both programs."""
+    (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+    given_json = {"model-spec": model, "recipe": recipe(epochs, rates), "objective": objective}
+    plain = {"shards": shard, "class-list": folder / "classes.txt", "seed": seed, "device": "cpu"}
+    plain |= {"audio-samples": VIEWS.audio_samples, "frame-size": VIEWS.frame_size}
+    return [
+        *(f"--{name}={json.dumps(value)}" for name, value in given_json.items()),
+        *(f"--{name}={value}" for name, value in plain.items()),
+    ]
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """Call train.py; what it made lies in a folder of the given name."""
+
+    def run(
+        name: str, shard: Path, epochs: int = 2, *extra: str, rates: dict = RATES, model: dict = NET, seed: int = 2
+    ) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        outputs = {"model": "model.pt", "history": "history.csv", "provenance": "train.json"}
+        arguments = shared(folder, shard, epochs, rates, model, {"name": "cross_entropy"}, seed)
+        arguments += [f"--{flag}={folder / file}" for flag, file in outputs.items()]
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments, *extra])
+        train.main()
+        return folder
+
+    return run
+
+
+def loaded(folder: Path, state: str) -> Trained:
+    return load_model(folder / "model.pt", state, CPU)
+
+
+def weights(folder: Path, state: str) -> dict[str, torch.Tensor]:
+    return loaded(folder, state).model.state_dict()
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in other)
+
+
+def views(shard: Path, split: str, modalities: tuple = ("audio", "visual")) -> dict:
+    opened = Store([shard])
+    clips = EvaluationViews(opened, opened.indices(split), VIEWS, modalities)
+    return collate([clips[position] for position in range(len(clips))])
+
+
+def accuracy(net: Trained, batch: dict) -> float:
+    with torch.no_grad():
+        answers = net.model(inputs_of(batch, CPU)).argmax(dim=1)
+    return 100 * (answers == batch["label"]).double().mean().item()
+
+
+def history(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "history.csv").open()))
+
+
+# --- Which weights
+
+
+def test_a_model_holds_the_weights_of_the_best_epoch_and_of_the_last(tmp_path, trained):
+    shard = write_shard(tmp_path / "0.arrow")
+    whole = trained("whole", shard, 6)
+    reached = [float(row["validation_accuracy"]) for row in history(whole)]
+    best = reached.index(max(reached)) + 1
+    assert 1 < best < 6 and reached[-1] < max(reached), f"this training shows nothing: {reached}"
+    assert json.loads((whole / "train.json").read_text())["best_epoch"] == best
+    # A training that ends with the best epoch has its weights in both places.
+    short = trained("short", shard, best)
+    assert same(weights(whole, "best"), weights(short, "latest"))
+    assert same(weights(short, "best"), weights(short, "latest"))
+    assert not same(weights(whole, "latest"), weights(whole, "best"))
+    batch = views(shard, "val")
+    assert accuracy(loaded(whole, "best"), batch) == pytest.approx(max(reached))
+    assert accuracy(loaded(whole, "latest"), batch) == pytest.approx(reached[-1])
+
+
+def test_a_second_stage_goes_on_from_the_last_weights(tmp_path, trained):
+    shard = write_shard(tmp_path / "0.arrow")
+    first = trained("first", shard, 6)
+    assert not same(weights(first, "latest"), weights(first, "best")), "the first stage shows nothing"
+    # Rates of 0: what it starts from is what it ends with.
+    second = trained("second", shard, 1, f"--start={first / 'model.pt'}", rates=STILL)
+    parameters = dict(loaded(second, "latest").model.named_parameters())
+    assert same(weights(first, "latest"), parameters)
+
+
+# --- Which clips
+
+
+@pytest.mark.parametrize("wrong", ["test", "val"])
+def test_the_epoch_is_chosen_on_the_validation_clips(tmp_path, trained, wrong):
+    """Test clips that say something else change no bit; validation clips that do change the choice."""
+    plain = trained("plain", write_shard(tmp_path / "plain/0.arrow"), 4)
+    other = trained("other", write_shard(tmp_path / "other/0.arrow", wrong=wrong), 4)
+    assert same(weights(plain, "latest"), weights(other, "latest")), "neither split is trained on"
+    made = [json.loads((folder / "train.json").read_text()) for folder in (plain, other)]
+    if wrong == "test":
+        assert history(plain) == history(other)
+        assert (plain / "model.pt").read_bytes() == (other / "model.pt").read_bytes()
+        assert made[0]["best_epoch"] == made[1]["best_epoch"]
+    else:
+        assert history(plain) != history(other)
+        assert made[0]["best_epoch"] != made[1]["best_epoch"]
+        assert not same(weights(plain, "best"), weights(other, "best"))
+
+
+def test_a_memory_holds_training_clips_alone(tmp_path, trained):
+    """Of the finished net's features (`eval_mode`) all twelve fit; of those of its last epoch the first five do."""
+    shard = write_shard(tmp_path / "0.arrow")
+    start = trained("start", shard, 2, "--kept-features=8")
+    net, kept = loaded(start, "latest").model, loaded(start, "latest").training_features
+    inputs = inputs_of(views(shard, "train"), CPU)
+    with torch.no_grad():
+        expected = {name: net.encode(name, inputs[name]) for name in inputs}
+    model = {**NET, "defence": "feature_memory", "defence_options": {**MEMORY, "columns": 64}}
+    for features, columns, banks in (
+        ("eval_mode", 20, expected),
+        ("train_mode", 5, {name: values[:5] for name, values in kept.items()}),
+    ):
+        memory = {"columns": columns, "features": features, "steps": {"audio": 1.0, "visual": 1.0}}
+        stage = [f"--start={start / 'model.pt'}", f"--memory={json.dumps(memory)}"]
+        made = trained(features, shard, 1, *stage, rates=STILL, model=model)
+        for name, defence in loaded(made, "latest").model.defences.items():
+            torch.testing.assert_close(defence.bank, banks[name].T, rtol=1e-4, atol=1e-5)
+
+
+class Killed(Exception):
+    """Stands for a SIGKILL: nothing after it runs."""
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_training_goes_on_only_with_the_clips_that_it_began_with(tmp_path, trained, monkeypatch, exchanged):
+    shard, others = write_shard(tmp_path / "0.arrow"), write_shard(tmp_path / "others/0.arrow", seed=7)
+    whole = trained("whole", others if exchanged else shard, 3)
+    train_epoch = loop.train_epoch
+
+    def dies(*given):
+        if given[4] == 2:
+            raise Killed
+        return train_epoch(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(loop, "train_epoch", dies)
+        trained("killed", shard, 3)
+    assert (tmp_path / "killed/resume.pt").exists()
+    if exchanged:
+        shutil.copyfile(others, shard)
+    killed = trained("killed", shard, 3)
+    assert json.loads((killed / "train.json").read_text())["resumed_epochs"] == (0 if exchanged else 1)
+    assert (killed / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
+
+
+# --- Which seed
+
+
+def test_the_initial_weights_are_the_seeds(tmp_path, trained):
+    """Rates of 0: what a training starts from is what it ends with, whatever its clips' order."""
+    shard = write_shard(tmp_path / "0.arrow")
+    one, again, other = (
+        dict(loaded(trained(name, shard, 1, rates=STILL, seed=seed), "latest").model.named_parameters())
+        for name, seed in (("one", 1), ("again", 1), ("other", 2))
+    )
+    assert same(one, again)
+    drawn = [name for name, value in one.items() if value.dim() > 1]
+    assert len(drawn) > 20
+    for name in drawn:
+        assert not torch.equal(one[name], other[name]), name
+
+
+# --- Which candidate
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    """Call search.py; what it made lies in a folder of the given name."""
+
+    def run(name: str, shard: Path, start: Path, weights: list[float]) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        given_json = {"candidates": [{"weight": weight} for weight in weights], "attack-spec": {"update": "fgsm"}}
+        files = {"chosen": "search.json", "candidates-csv": "search.csv", "provenance": "provenance.json"}
+        arguments = shared(folder, shard, 2, SLOW, NET, {"name": "max_similarity"}, 2)
+        arguments += [f"--{flag}={folder / file}" for flag, file in files.items()]
+        arguments += [f"--{flag}={json.dumps(value)}" for flag, value in given_json.items()]
+        arguments += [f"--start={start / 'model.pt'}", "--epsilon=0.005"]
+        monkeypatch.setattr(sys, "argv", ["search.py", *arguments])
+        search.main()
+        return folder
+
+    return run
+
+
+def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(tmp_path, trained, searched):
+    shard = write_shard(tmp_path / "0.arrow")
+    start = trained("start", shard, 3)
+    for name, candidates in (("first", [1.0, 100.0]), ("second", [100.0, 1.0])):
+        folder = searched(name, shard, start, candidates)
+        rows = list(csv.DictReader((folder / "search.csv").open()))
+        scores = {float(row["weight"]): float(row["score"]) for row in rows}
+        assert scores[1.0] > scores[100.0], "these candidates show nothing"
+        assert json.loads((folder / "search.json").read_text())["chosen"] == {"weight": 1.0}
+        for row in rows:
+            attacked = sum(float(row[condition]) for condition in ("audio", "visual", "both")) / 3
+            assert float(row["score"]) == pytest.approx(float(row["clean"]) + attacked, abs=0.02)
+    # The same start, and test clips that say something else: no choice depends on them.
+    other = searched("other", write_shard(tmp_path / "other/0.arrow", wrong="test"), start, [100.0, 1.0])
+    assert (other / "search.csv").read_bytes() == (tmp_path / "second/search.csv").read_bytes()

@@ -198,6 +198,14 @@ def test_a_video_without_sound_or_picture_is_unfit(site, get, clips, tmp_path, s
     assert left(tmp_path) == []
 
 
+@pytest.mark.parametrize(("codec", "code"), [("mp4a", "no_audio_decoder"), ("avc1", "no_video_decoder")])
+def test_a_video_that_cannot_be_decoded_is_unfit(site, get, clips, codec, code):
+    file = (clips / "both.mp4").read_bytes().replace(codec.encode(), b"zzz9").replace(b"esds", b"zzzz")
+    site.offer("a", file)
+    told = refused(get)
+    assert (told.kind, told.reason) == (MEDIA, code)
+
+
 def test_a_file_that_is_no_video_is_unfit(site, get):
     site.offer("a", bytes(range(256)) * 40)
     told = refused(get)

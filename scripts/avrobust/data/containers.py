@@ -1,17 +1,54 @@
 """Media files, opened without trust in them: their streams, and their packets within a span."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
+from av.format import Flags
 from av.stream import Disposition
 
 # Seconds read around a span. Before it: containers seek by decoding time, which precedes the time of
 # presentation, and audio decoders need a few packets until they are exact. After it: how far the packets of
 # the two streams may lie apart in the file.
 MARGIN_BEFORE, MARGIN_AFTER = 0.5, 2.0
+
+# Seconds before a span from which sound is decoded at the least.
+WARM_UP = 0.1
+
+# Seconds: smaller steps back are packets that overlap.
+LONGEST_STEP_BACK = 0.5
+
+# What is kept of a picture until its last key frame before a span is known; beyond that, all from there on is decoded.
+HELD_BYTES = 64 * 2**20
+
+
+class ClockGoesBackError(Exception):
+    """The times of a stream go back, so that what follows has times that were taken already."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A file that is read: its streams of picture and sound (None where no decoder is known), and their packets.
+
+    `start`: of the span. `packets`: each with whether it lies clearly outside the span. `missing`: codes of streams
+    that are not there or that no decoder is known for.
+    """
+
+    container: av.container.InputContainer
+    video: av.VideoStream | None
+    audio: av.AudioStream | None
+    start: float | None
+    packets: Iterator[tuple[av.Packet, bool]]
+    missing: tuple[str, ...]
+
+    @property
+    def streams(self) -> list[av.stream.Stream]:
+        """The streams that there are."""
+        return [stream for stream in (self.video, self.audio) if stream is not None]
 
 
 def opened(path: str | Path) -> av.container.InputContainer:
@@ -24,18 +61,24 @@ def opened(path: str | Path) -> av.container.InputContainer:
 
 def picture_and_sound(
     container: av.container.InputContainer,
-) -> tuple[av.VideoStream | None, av.AudioStream | None]:
-    """Return the first stream of moving pictures, which a cover is not, and that of sound, to be decoded in one thread.
+) -> tuple[av.VideoStream | None, av.AudioStream | None, tuple[str, ...]]:
+    """Return the first stream of moving pictures and that of sound which can be decoded, and codes of what is missing.
 
-    Files are decoded side by side, one in each process.
+    A cover is no moving picture. A phone may put the sound into a file twice, once in a format of its own: streams that
+    no decoder is known for are passed over. Streams are decoded in one thread: files are decoded side by side, one in
+    each process.
     """
-    moving = (stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic)
-    found = next(moving, None), next(iter(container.streams.audio), None)
-    for stream in found:
-        if stream is not None:
+    moving = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    found, missing = [], []
+    for kind, streams in (("video", moving), ("audio", container.streams.audio)):
+        stream = next((stream for stream in streams if stream.codec_context is not None), None)
+        found.append(stream)
+        if stream is None:
+            missing.append(f"no_{kind}_decoder" if streams else f"no_{kind}_stream")
+        else:
             stream.codec_context.thread_count = 1
             stream.codec_context.thread_type = "NONE"
-    return found
+    return *found, tuple(missing)
 
 
 def origin(container: av.container.InputContainer) -> float:
@@ -51,24 +94,138 @@ def in_seconds(count: int, unit: Fraction) -> float:
     return count * unit.numerator / unit.denominator
 
 
-def packets(
-    container: av.container.InputContainer, streams: list[av.stream.Stream], start: float | None, end: float | None
-) -> Iterator[tuple[av.Packet, bool]]:
-    """Yield the streams' packets around [start, end) seconds, each with whether it lies clearly outside.
+@contextmanager
+def reading(path: str | Path, start: float | None, end: float | None, sound: bool = True) -> Iterator[Reading]:
+    """Open a file to read what lies within [start, end) seconds. Raises whatever libav raises where that fails.
 
-    Without streams there are none. Raises whatever libav raises at a packet that it cannot read.
+    The packets begin with a key frame that is shown by `start`, and with sound from before it. They raise what libav
+    raises at a packet that it cannot read, and ClockGoesBackError. `sound`: whether the packets of sound are wanted.
     """
-    if not streams:
-        return
+    container = opened(path)
+    try:
+        found = picture_and_sound(container)
+        if start is None or start <= MARGIN_BEFORE:
+            packets = _demuxed(container, found, sound)
+        elif (packets := _after_seeking(container, found, sound, start)) is None:
+            container.close()
+            container = opened(path)
+            found = picture_and_sound(container)
+            packets = _from_key_frame(_demuxed(container, found, sound), origin(container), start)
+        inside = _within(packets, origin(container), start, end, picture=found[0] is not None)
+        yield Reading(container, *found[:2], start, inside, found[2])
+    finally:
+        container.close()
+
+
+def decoded(packet: av.Packet) -> list[av.frame.Frame]:
+    """Return the frames that come with a packet. Raises whatever libav raises.
+
+    An empty packet is Theora's way to say that the picture stays; the decoder would take it for the end.
+    """
+    return packet.decode() if packet.size or packet.dts is None else []
+
+
+def _demuxed(container: av.container.InputContainer, found: tuple, sound: bool) -> Iterator[av.Packet]:
+    """Yield the packets of picture and, if wanted, sound, none if there are no such streams."""
+    streams = [stream for stream in found[: 2 if sound else 1] if stream is not None]
+    return _forward(container.demux(streams)) if streams else iter(())
+
+
+def _forward(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
+    """Pass packets on; raise ClockGoesBackError where the decoding times of a stream go back."""
+    latest: dict[int, float] = {}
+    for packet in packets:
+        # What an edit list leaves out may lie before what it shows.
+        if packet.dts is not None and not packet.is_discard:
+            at = in_seconds(packet.dts, packet.time_base)
+            before = latest.get(packet.stream_index, at)
+            if at < before - LONGEST_STEP_BACK:
+                raise ClockGoesBackError
+            latest[packet.stream_index] = max(at, before)
+        yield packet
+
+
+def _shown(packet: av.Packet, begin: float) -> float | None:
+    """Return the second at which a packet is shown or heard, or at least decoded; None if it does not say."""
+    count = packet.dts if packet.pts is None else packet.pts
+    return None if count is None else in_seconds(count, packet.time_base) - begin
+
+
+def _after_seeking(
+    container: av.container.InputContainer, found: tuple, sound: bool, start: float
+) -> Iterator[av.Packet] | None:
+    """Seek to before `start` and return the packets from there, None if it cannot be seen to be the right place.
+
+    Formats without an index are searched by their times, and the search may end behind the place. Where times may
+    also go back or occur twice, it is not even tried.
+    """
+    if Flags(container.format.flags) & Flags.ts_discont:
+        return None
     begin = origin(container)
-    unit = {stream.index: stream.time_base for stream in streams}
-    if start is not None and start > MARGIN_BEFORE:
-        with suppress(Exception):  # a file that cannot seek is read from its beginning
-            container.seek(round((begin + start - MARGIN_BEFORE) * av.time_base))
-    for packet in container.demux(streams):
-        at = None if packet.dts is None else in_seconds(packet.dts, unit[packet.stream_index]) - begin
-        if None not in (at, end) and at > end + MARGIN_AFTER:
-            return
+    wanted = {stream.index: stream for stream in found[: 2 if sound else 1] if stream is not None}
+    read: list[av.Packet] = []
+    with suppress(Exception):  # a file that cannot seek is read from its beginning
+        container.seek(round((begin + start - MARGIN_BEFORE) * av.time_base))
+        packets = _demuxed(container, found, sound)
+        while wanted:
+            packet = next(packets)
+            read.append(packet)
+            stream = wanted.pop(packet.stream_index, None)
+            if stream is None:
+                continue
+            at = _shown(packet, begin)
+            if at is None or (at > start - WARM_UP if stream.type == "audio" else at > start or not packet.is_keyframe):
+                return None
+        return chain(read, packets)
+    return None
+
+
+def _from_key_frame(packets: Iterable[av.Packet], begin: float, start: float) -> Iterator[av.Packet]:
+    """Leave out what need not be decoded: picture before the last key frame by `start`, sound clearly before it."""
+    packets = iter(packets)
+    held: list[av.Packet] = []
+    size = 0
+    sound_at = None
+    for packet in packets:
+        at, picture = _shown(packet, begin), packet.stream.type == "video"
+        if not picture:
+            # One that says no time belongs to the one before it.
+            sound_at = sound_at if at is None else at
+            if sound_at is not None and sound_at < start - MARGIN_BEFORE:
+                continue
+        elif packet.is_keyframe and at is not None and at <= start:
+            held = [other for other in held if other.stream.type != "video"]
+            size = sum(other.size for other in held)
+        held.append(packet)
+        size += packet.size
+        decoded_at = None if packet.dts is None else in_seconds(packet.dts, packet.time_base) - begin
+        if size > HELD_BYTES or (decoded_at is not None and decoded_at > start + (0 if picture else MARGIN_AFTER)):
+            break
+    yield from held
+    yield from packets
+
+
+def _within(
+    packets: Iterable[av.Packet], begin: float, start: float | None, end: float | None, picture: bool
+) -> Iterator[tuple[av.Packet, bool]]:
+    """Yield packets up to some time after `end`, each with whether it lies clearly outside.
+
+    A `picture` with pauses is read up to its next frame, which tells that the one before it is shown until then.
+    """
+    awaited = picture
+    for packet in packets:
+        at = None if packet.dts is None else in_seconds(packet.dts, packet.time_base) - begin
+        last = False
+        if None not in (at, end) and at >= end:
+            last = at > end + MARGIN_AFTER
+            if last and not awaited:
+                return
+            if packet.stream.type == "video":
+                awaited = False
+            elif last:
+                continue
         early = None not in (at, start) and at < start - MARGIN_BEFORE
         late = None not in (at, end) and at > end + MARGIN_BEFORE
         yield packet, early or late
+        if last:
+            return

@@ -1,9 +1,11 @@
 """Decode one clip to JPEG frames at a constant rate and to mono PCM, and name what is wrong with it."""
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -11,7 +13,7 @@ import numpy as np
 
 from avrobust import imagenet
 from avrobust.data import containers
-from avrobust.data.containers import in_seconds
+from avrobust.data.containers import ClockGoesBackError, Reading, in_seconds
 from avrobust.data.frame_rate import LONGEST_GAP, constant_rate, in_output_frames, unneeded
 from avrobust.data.pictures import Pictures, plain
 
@@ -19,6 +21,10 @@ MEAN_COLOUR = tuple(round(255 * mean) for mean in imagenet.MEAN)
 
 # Seconds of sound that are mixed at a time: a call for every packet would take longer than the mixing.
 AT_A_TIME = 1
+
+# Seconds by which sound may lie beside its time before it is moved there. Recorders' times jitter by some milliseconds,
+# and what is moved is cut; a frame at 8 per second lasts 0.125 s.
+JITTER = 0.05
 
 
 class _Needed(Exception):
@@ -29,22 +35,26 @@ class _Needed(Exception):
 class Form:
     """How clips are stored: samples per second, frames per second, pixels of the short side (0: as it is).
 
-    A clip with fewer than `minimum_frames` frames is too short.
+    A clip with fewer than `minimum_frames` frames is too short. With `picked_from` the sound is resampled to that rate,
+    and sample k is the one nearest to k / `audio_rate` there: no low-pass, so that what is above half of `audio_rate`
+    is folded back. MoviePy writes sound that way (Tian & Xu's released script: 11,000 picked from 44,100).
     """
 
     audio_rate: int
     frame_rate: int
     short_side: int
     minimum_frames: int
+    picked_from: int | None = None
 
 
 @dataclass(frozen=True)
 class Media:
     """A decoded clip: JPEG frames of one size (width, height), int16 mono samples (n,), codes of its faults.
 
-    The codes are `no_file`, `empty_file`, `unreadable`, `no_video_stream`, `no_audio_stream`, `no_frames`,
-    `no_samples`, `sound_ends_early` (before the middle frame), `corrupt_stream` and `too_short`, in this order,
-    each at most once.
+    The codes are `no_file`, `empty_file`, `unreadable`, `no_video_stream`, `no_video_decoder`, `no_audio_stream`,
+    `no_audio_decoder`, `no_frames`, `no_samples`, `sound_ends_early` (before the middle frame), `sound_begins_late`
+    (after it), `sound_interrupted` (there), `corrupt_stream`, `clock_goes_back`, `times_missing` and `too_short`, in
+    this order, each at most once.
     """
 
     frames: list[bytes]
@@ -68,11 +78,12 @@ def blank(form: Form) -> Media:
 
 
 def read(path: str | Path, start: float | None, end: float | None, form: Form) -> Media:
-    """Decode the first video and audio stream of a file within [start, end) seconds (None: all of it).
+    """Decode the first video and audio stream that can be within [start, end) seconds of a file (None: all of it).
 
-    Time counts from the start of the file, and in the result from `start`. Whatever the file holds, this
-    returns; what is wrong with it is in `faults`. Frames that are neither kept nor referred to are not
-    decoded: what is broken there goes unnoticed.
+    Time counts from the start of the file, and in the result from `start`. Picture and sound are laid where their
+    times say: where the sound begins late or has a gap it is silent, where the picture does a frame is repeated.
+    Whatever the file holds, this returns; what is wrong with it is in `faults`. Frames that are neither kept nor
+    referred to are not decoded: what is broken there goes unnoticed.
     """
     fault = _file_fault(Path(path))
     if fault is not None:
@@ -85,34 +96,44 @@ def read(path: str | Path, start: float | None, end: float | None, form: Form) -
 
 def _read(path: str | Path, start: float | None, end: float | None, form: Form, skipped: frozenset[int]) -> Media:
     """Decode a file but for the packets `skipped`, by time of presentation. Raises _Needed if one is needed."""
-    try:
-        container = containers.opened(path)
-    except Exception:
-        return Media([], (0, 0), np.zeros(0, np.int16), ("unreadable",))
-    with container:
-        video, audio = containers.picture_and_sound(container)
+    with ExitStack() as stack:
+        try:
+            read = stack.enter_context(containers.reading(path, start, end))
+        except Exception:
+            return Media([], (0, 0), np.zeros(0, np.int16), ("unreadable",))
         decoder = _Decoder(skipped)
         pictures = Pictures(form.short_side, decoder)
-        sound = _Sound(form.audio_rate, start, end, decoder)
-        frames = decoder.frames(container, [s for s in (video, audio) if s is not None], start, end)
-        guessed_rate = video.guessed_rate if video else None
+        sound = _Sound(form.picked_from or form.audio_rate, start, end, decoder)
+        guessed_rate = read.video.guessed_rate if read.video else None
         for picture in constant_rate(
-            in_output_frames(_pictures(frames, sound), guessed_rate, start, end, form.frame_rate)
+            in_output_frames(_pictures(decoder.frames(read), sound), guessed_rate, start, end, form.frame_rate)
         ):
             if picture is None:
                 raise _Needed
             pictures.add(picture)
         samples = sound.finish()
+        if form.picked_from:
+            samples = nearest(samples, form.picked_from, form.audio_rate)
     found = {
-        "no_video_stream": video is None,
-        "no_audio_stream": audio is None,
-        "no_frames": video is not None and not pictures.jpegs,
-        "no_samples": audio is not None and not len(samples),
-        "sound_ends_early": 0 < len(samples) < len(pictures.jpegs) * form.audio_rate // (2 * form.frame_rate),
+        **dict.fromkeys(read.missing, True),
+        "no_frames": read.video is not None and not pictures.jpegs,
+        "no_samples": read.audio is not None and not len(samples),
+        **sound.at(len(pictures.jpegs) / (2 * form.frame_rate)),
         "corrupt_stream": decoder.failed,
+        "clock_goes_back": decoder.clock_went_back,
+        "times_missing": decoder.times_missing,
         "too_short": 0 < len(pictures.jpegs) < form.minimum_frames,
     }
     return Media(pictures.jpegs, pictures.size, samples, tuple(code for code, holds in found.items() if holds))
+
+
+def nearest(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """Return of samples (n,) at one rate those nearest to the moments of another: (n * to_rate // from_rate,).
+
+    Sample k is number round(k * from_rate / to_rate), halves to the even one, as MoviePy's `to_soundarray` has it.
+    """
+    places = np.round(np.arange(len(samples) * to_rate // from_rate) * (from_rate / to_rate)).astype(int)
+    return samples[np.minimum(places, len(samples) - 1)]
 
 
 def _file_fault(path: Path) -> str | None:
@@ -134,32 +155,61 @@ class _Decoder:
         """Leave out the video packets `skipped`, by time of presentation, to which no other refers."""
         self.skipped = skipped
         self.failed = False
+        self.clock_went_back = False
+        self.times_missing = False
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        if kind is ClockGoesBackError:
+            self.clock_went_back = True
+            return True
         fault = kind is not None and issubclass(kind, Exception)
         self.failed = self.failed or fault
         return fault
 
-    def frames(
-        self,
-        container: av.container.InputContainer,
-        streams: list[av.stream.Stream],
-        start: float | None,
-        end: float | None,
-    ) -> Iterator[tuple[av.frame.Frame | None, float, float]]:
-        """Yield the streams' frames, each with time and duration in seconds, from before `start` to after `end`.
+    def frames(self, read: Reading) -> Iterator[tuple[av.frame.Frame | None, float, float]]:
+        """Yield the frames of a file, each with time and duration in seconds, from before its span to after it.
 
-        None stands for a video frame that was left out.
+        None stands for a video frame that was left out. The time of sound that does not say its own is not a number.
         """
-        begin = containers.origin(container)
-        last = start or 0.0
+        begin = containers.origin(read.container)
+        clock = _PictureClock(read.video)
+        last = -math.inf
         passed: list[tuple[int, float, float]] = []
-        packets = containers.packets(container, streams, start, end)
-        while (read := self._next(packets)) is not None:
-            packet, outside = read
+        for frame, outside in self._decoded(read, passed, begin):
+            seconds = None if frame.pts is None else in_seconds(frame.pts, frame.time_base) - begin
+            duration = in_seconds(frame.duration or 0, frame.time_base)
+            if isinstance(frame, av.VideoFrame):
+                seconds, trusted = clock.time(seconds)
+                self.times_missing = self.times_missing or not (trusted or outside)
+                if seconds is None:
+                    continue
+            elif seconds is None:
+                yield frame, math.nan, duration
+                continue
+            if seconds > max(last, read.start or 0.0) + LONGEST_GAP:
+                self.failed = True
+                continue
+            last = seconds
+            if isinstance(frame, av.VideoFrame):
+                while passed and frame.pts is not None and passed[0][0] <= frame.pts:
+                    pts, *when = heapq.heappop(passed)
+                    if pts < frame.pts:
+                        yield None, *when
+            yield frame, seconds, duration
+        yield from ((None, seconds, duration) for _, seconds, duration in sorted(passed))
+
+    def _decoded(
+        self, read: Reading, passed: list[tuple[int, float, float]], begin: float
+    ) -> Iterator[tuple[av.frame.Frame, bool]]:
+        """Yield the frames of a file, each with whether it is of a packet outside the span.
+
+        Add the video packets that are left out to the heap `passed`: time of presentation, in seconds, and duration.
+        """
+        while (got := self._next(read.packets)) is not None:
+            packet, outside = got
             # What is broken outside the span is none of its faults.
             self.failed = self.failed or (packet.is_corrupt and not outside)
             if packet.stream.type == "video":
@@ -170,27 +220,46 @@ class _Decoder:
                     heapq.heappush(passed, (packet.pts, at - begin, lasts))
             decoded = []
             with suppress(Exception) if outside else self:
-                decoded = packet.decode()
+                decoded = containers.decoded(packet)
+            yield from ((frame, outside) for frame in decoded)
+        # Reading may have stopped before the end of the file, with frames still in the decoders.
+        for stream in read.streams:
+            decoded = []
+            with suppress(Exception):
+                decoded = stream.codec_context.decode(None)
             for frame in decoded:
-                if frame.pts is None:
-                    continue
-                seconds = in_seconds(frame.pts, frame.time_base) - begin
-                if seconds > last + LONGEST_GAP:
-                    self.failed = True
-                    continue
-                last = seconds
-                if isinstance(frame, av.VideoFrame):
-                    while passed and passed[0][0] <= frame.pts:
-                        pts, *when = heapq.heappop(passed)
-                        if pts < frame.pts:
-                            yield None, *when
-                yield frame, seconds, in_seconds(frame.duration or 0, frame.time_base)
-        yield from ((None, seconds, duration) for _, seconds, duration in sorted(passed))
+                frame.time_base = stream.time_base
+                yield frame, True
 
     def _next(self, packets: Iterator[tuple[av.Packet, bool]]) -> tuple[av.Packet, bool] | None:
         with self:
             return next(packets, None)
         return None
+
+
+class _PictureClock:
+    """Tells when frames are shown, also where only one in many says it, as in MPEG program streams."""
+
+    def __init__(self, video: av.VideoStream | None) -> None:
+        rate = (video.average_rate or video.guessed_rate) if video else None
+        self.interval = float(1 / rate) if rate else None
+        self.last: float | None = None
+        self.follows = self.incomplete = False
+
+    def time(self, seconds: float | None) -> tuple[float | None, bool]:
+        """Return the time of the next frame, given what it says, and whether that is right.
+
+        One that says none follows the one before it by the video's rate, if what the next one says agrees with that.
+        """
+        following = None if None in (self.last, self.interval) else self.last + self.interval
+        agrees = not self.follows or seconds is None or abs(seconds - following) <= 2 * self.interval
+        self.follows = seconds is None
+        self.incomplete = self.incomplete or self.follows
+        # Where packets say no times, some are told those of their neighbours.
+        if self.incomplete and following is not None and (seconds is None or seconds <= self.last):
+            seconds = following
+        self.last = self.last if seconds is None else seconds
+        return seconds, agrees and seconds is not None
 
 
 def _pictures(
@@ -205,52 +274,78 @@ def _pictures(
 
 
 class _Sound:
-    """Mixes audio frames to mono int16 at one rate; within a span, sample k lies at start + k / rate."""
+    """Mixes audio frames to mono int16 at one rate and lays them where their times say: sample k at start + k / rate.
+
+    Where there is no sound it is silent; where sound lies over other sound, what came first stays.
+    """
 
     def __init__(self, rate: int, start: float | None, end: float | None, decoder: _Decoder) -> None:
-        self.rate, self.start, self.end = rate, start, end
+        self.rate, self.start, self.end = rate, start or 0.0, math.inf if end is None else end
         self.decoder = decoder
         self.form: tuple[str, str, int] | None = None
         self.waiting = av.AudioFifo()
         self.resampler: av.AudioResampler | None = None
-        self.first: float | None = None
+        self.expected: float | None = None  # when the next frame begins if it follows the last one
+        self.place: int | None = None  # of the run's first sample; None: where the last run ends
+        self.run: list[np.ndarray] = []
         self.parts: list[np.ndarray] = []
+        self.length = 0
+        self.heard: list[tuple[int, int]] = []
 
     def add(self, frame: av.AudioFrame, seconds: float) -> None:
-        if self.start is not None and seconds + frame.samples / frame.sample_rate <= self.start:
+        """Add a frame that begins at a time of the file; not a number: where the one before it ends."""
+        if math.isnan(seconds) and self.expected is None:
             return
-        if self.end is not None and seconds >= self.end:
+        follows = self.resampler is not None and not abs(seconds - self.expected) > JITTER
+        if follows or math.isnan(seconds):
+            seconds = self.expected
+        self.expected = seconds + frame.samples / frame.sample_rate
+        if self.expected <= self.start or seconds >= self.end:
             return
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self.form:  # streams do change, from mono to stereo for one
-            self._end_form()
+        if form != self.form or not follows:  # streams do change, from mono to stereo for one
+            self._end_run()
             self.form, self.resampler = form, av.AudioResampler("s16", "mono", self.rate)
             self.waiting = av.AudioFifo()
-        if self.first is None:
-            self.first = seconds
+            self.place = None if follows else round((seconds - self.start) * self.rate)
         with self.decoder:
-            frame.pts = None  # samples follow each other, whatever their times say
+            frame.pts = None  # samples of a run follow each other
             self.waiting.write(frame)
         if self.waiting.samples >= AT_A_TIME * frame.sample_rate:
             self._resample(self.waiting.read())
 
     def finish(self) -> np.ndarray:
         """Return the samples (n,) and end the mixing."""
-        self._end_form()
+        self._end_run()
         samples = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int16)
-        if self.start is not None and self.first is not None:
-            early = round((self.start - self.first) * self.rate)
-            samples = samples[early:] if early > 0 else np.pad(samples, (-early, 0))
-        if self.end is not None:
-            samples = samples[: round((self.end - (self.start or 0.0)) * self.rate)]
-        return samples
+        return samples if self.end == math.inf else samples[: round((self.end - self.start) * self.rate)]
 
-    def _end_form(self) -> None:
-        if self.resampler is not None:
-            if self.waiting.samples:
-                self._resample(self.waiting.read())
-            self._resample(None)
+    def at(self, seconds: float) -> dict[str, bool]:
+        """Return for each way in which a moment can be without sound whether it is. To be asked when finished."""
+        moment = int(seconds * self.rate)
+        first, last = (self.heard[0][0], self.heard[-1][1]) if self.heard else (0, math.inf)
+        return {
+            "sound_ends_early": last < moment,
+            "sound_begins_late": first > moment,
+            "sound_interrupted": any(end < moment < begin for (_, end), (begin, _) in pairwise(self.heard)),
+        }
+
+    def _end_run(self) -> None:
+        if self.resampler is None:
+            return
+        if self.waiting.samples:
+            self._resample(self.waiting.read())
+        self._resample(None)
+        samples = np.concatenate(self.run) if self.run else np.zeros(0, np.int16)
+        self.run = []
+        gap = 0 if self.place is None else self.place - self.length
+        samples = samples[max(0, -gap) :]
+        if not len(samples):
+            return
+        self.parts += [np.zeros(max(0, gap), np.int16), samples]
+        self.heard.append((self.length + max(0, gap), self.length + max(0, gap) + len(samples)))
+        self.length = self.heard[-1][1]
 
     def _resample(self, frame: av.AudioFrame | None) -> None:
         with self.decoder:
-            self.parts += [part.to_ndarray()[0] for part in self.resampler.resample(frame)]
+            self.run += [part.to_ndarray()[0] for part in self.resampler.resample(frame)]

@@ -341,7 +341,8 @@ def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:
     with container:
         begin = containers.origin(container)
         header = (container.duration or 0) / av.time_base
-        streams = [stream for stream in containers.picture_and_sound(container) if stream is not None]
+        *both, missing = containers.picture_and_sound(container)
+        streams = [stream for stream in both if stream is not None]
         for frame in _frames(container, streams):
             start = containers.in_seconds(frame.pts, frame.time_base) - begin
             if isinstance(frame, av.VideoFrame):
@@ -351,10 +352,8 @@ def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:
                 kind, seconds = "audio", frame.samples / frame.sample_rate
             ends[kind] = max(ends[kind], start + seconds)
             within[kind] = within[kind] or (start < inside[1] and start + seconds > inside[0])
-        kinds = {stream.type for stream in streams}
     found = {
-        "no_video_stream": "video" not in kinds,
-        "no_audio_stream": "audio" not in kinds,
+        **dict.fromkeys(missing, True),
         "no_frames": not within["video"],
         "no_samples": not within["audio"],
     }
@@ -373,7 +372,7 @@ def _frames(container: av.container.InputContainer, streams: list[av.stream.Stre
         if packet is None:
             return
         with suppress(Exception):
-            frames = packet.decode()
+            frames = containers.decoded(packet)
         yield from (frame for frame in frames if frame.pts is not None)
 
 
@@ -383,6 +382,8 @@ def _check(found: Decoded, path: Path, span: tuple[float, float] | None, offset:
         if path.read_bytes()[:512].lstrip()[:1] == b"<":
             # A server between us and the site that wants something first.
             raise Refused(refusals.TRANSIENT, "a page came in place of the video")
+        raise Refused(refusals.MEDIA, found.fault)
+    if found.fault.endswith("_decoder"):
         raise Refused(refusals.MEDIA, found.fault)
     length = offered.get("duration") or (0.0 if span else found.header)
     wanted = min(span[1], length or span[1]) if span else length

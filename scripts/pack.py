@@ -26,6 +26,12 @@ def main() -> None:
         help="the rate that the shard says it has, if not --audio-rate: the released script of Tian & Xu writes "
         "11,000 samples per second and its loader takes them for 11,025",
     )
+    parser.add_argument(
+        "--picked-from",
+        type=positive,
+        help="resample to this rate and take the nearest samples for --audio-rate, without a low-pass: the released "
+        "script of Tian & Xu takes them from 44,100 samples per second",
+    )
     parser.add_argument("--frame-rate", type=positive, required=True, help="frames per second")
     parser.add_argument(
         "--short-side", type=natural, required=True, help="pixels; frames are never enlarged; 0: as it is"
@@ -45,7 +51,13 @@ def main() -> None:
         folder, places = ".", locations.of_clips(arguments.locations, clips)
     else:
         folder, places = arguments.media_folder, [locations.in_manifest(clip) for clip in clips]
-    form = Form(arguments.audio_rate, arguments.frame_rate, arguments.short_side, arguments.minimum_frames)
+    form = Form(
+        audio_rate=arguments.audio_rate,
+        frame_rate=arguments.frame_rate,
+        short_side=arguments.short_side,
+        minimum_frames=arguments.minimum_frames,
+        picked_from=arguments.picked_from,
+    )
     stated_rate = arguments.stated_audio_rate or arguments.audio_rate
     with store.writing(arguments.shard, audio_rate=stated_rate, frame_rate=arguments.frame_rate) as shard:
         made = packing.pack(

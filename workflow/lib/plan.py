@@ -21,8 +21,8 @@ from lib.variants import Variant, variant_of
 Wildcards = Mapping
 NOTHING = "(?!)"
 
-# What the released script of Tian & Xu writes; its loader takes it for 11,025.
-RELEASED_AUDIO_RATE = 11_000
+# What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
+RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM = 11_000, 44_100
 
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
@@ -350,9 +350,9 @@ class Plan:
         """How clips are decoded and packed."""
         scale = self.settings.scale
         released = self.settings.config["audio_recipe"] == "released"
-        stated_rate = [f"--stated-audio-rate={scale['audio_rate']}"] if released else []
+        recipe = [f"--stated-audio-rate={scale['audio_rate']}", f"--picked-from={RELEASED_PICKED_FROM}"]
         return [
-            *stated_rate,
+            *(recipe if released else []),
             f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
             f"--shards={self._shards(wildcards.dataset)}",
             f"--frame-rate={scale['frame_rate']}",

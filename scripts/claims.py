@@ -7,7 +7,7 @@ from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, read_cell
 from avrobust.metrics.scores import Scores
 from avrobust.program import json_argument, progress, run
-from avrobust.report.claims import FAILS, HOLDS, UNDECIDED, claims, csv_of_claims, csv_of_tests, judge, markdown
+from avrobust.report.claims import claims, counted, csv_of_claims, csv_of_tests, judge, markdown
 
 
 def main() -> None:
@@ -28,9 +28,7 @@ def main() -> None:
     write_text(arguments.csv, csv_of_claims(given, judgements, arguments.scale))
     write_text(arguments.tests_csv, csv_of_tests(given, judgements, arguments.scale))
     write_text(arguments.markdown, markdown(given, judgements, arguments.scale))
-    verdicts = [one.overall.verdict for one in judgements]
-    counts = ", ".join(f"{verdicts.count(name)} {name}" for name in (HOLDS, FAILS, UNDECIDED))
-    logging.info("%s: %d claims: %s", given.paper, len(verdicts), counts)
+    logging.info("%s: %s", given.paper, counted(judgements))
 
 
 if __name__ == "__main__":

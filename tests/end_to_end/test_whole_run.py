@@ -86,7 +86,8 @@ def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):
     claims = rows_of(finished, "claims.csv")
     assert [row["claim"] for row in claims] == list(CLAIMS)
     for row in claims:
-        assert row["verdict"] in ("holds", "fails", "undecided")
+        assert row["verdict"] in ("holds here", "fails here", "undecided")
+        assert row["speaks_of"] == "clips"
         assert float(row["low"]) <= float(row["effect"]) <= float(row["high"])
     tests = rows_of(finished, "tian2021/claims_tests.csv")
     assert {row["claim"] for row in tests} == {*CLAIMS}

@@ -1,95 +1,165 @@
-"""The two-level bootstrap against closed forms, degenerate cases and a plain loop."""
+"""The interval of a mean: exact where it has another name, symmetric, and simulated where nothing is proved of it."""
+
+from math import comb
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from avrobust.metrics.bootstrap import LEVEL, interval, resampled_means
+from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean, students_t
 
-outcomes = arrays(bool, array_shapes(min_dims=3, max_dims=3, max_side=12))
-
-
-def proportion(successes: int, clips: int) -> np.ndarray:
-    return (np.arange(clips) < successes)[None, None]
+outcomes = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))
 
 
-@pytest.mark.parametrize(("successes", "clips"), [(52, 104), (201, 402), (838, 3104), (300, 3104)])
-def test_one_seed_gives_the_interval_of_a_proportion(successes: int, clips: int) -> None:
-    p = successes / clips
-    low, high = interval(resampled_means(proportion(successes, clips)))
-    half = 1.959964 * np.sqrt(p * (1 - p) / clips)
-    # A percentile of 2000 draws is off by about 5 % of the half width; accuracies have steps of 1 / clips.
-    tolerance = 0.1 * half + 0.5 / clips
-    assert low[0] == pytest.approx(p - half, abs=tolerance)
-    assert high[0] == pytest.approx(p + half, abs=tolerance)
+def rate(successes: int, clips: int) -> Mean:
+    return mean((np.arange(clips) < successes)[None].astype(float), 0, 1)
 
 
-def test_variance_has_a_part_for_seeds_and_a_part_for_clips() -> None:
-    # A value that is the sum of a seed's and a clip's effect: its variance is the sum of both levels'.
-    seeds, clips = np.array([0.0, 1.0, 5.0]), np.arange(40.0)
-    values = (seeds[:, None] + clips)[None]
-    expected = seeds.var() / 3 + clips.var() / 40
-    assert resampled_means(values, resamples=20_000).var() == pytest.approx(expected, rel=0.05)
+def difference(better: int, worse: int, clips: int) -> Mean:
+    """Of `clips` answered twice, `better` are right the first time only and `worse` the second time only."""
+    return mean(np.repeat([1.0, -1.0, 0.0], [better, worse, clips - better - worse])[None], -1, 1)
 
 
-@pytest.mark.parametrize("value", [False, True])
-def test_unanimous_clips_have_no_width(value: bool) -> None:
-    low, high = interval(resampled_means(np.full((2, 3, 104), value)))
-    assert low.tolist() == high.tolist() == [value, value]
+def binomial(clips: int, least: int, p: float) -> float:
+    """The probability of at least `least` of `clips`."""
+    return sum(comb(clips, k) * p**k * (1 - p) ** (clips - k) for k in range(least, clips + 1))
+
+
+@pytest.mark.parametrize(
+    ("successes", "clips", "low", "high"),
+    [
+        # Clopper & Pearson's intervals from tables of the beta distribution.
+        (0, 88, 0.0, 1 - 0.025 ** (1 / 88)),
+        (88, 88, 0.025 ** (1 / 88), 1.0),
+        (1, 10, 0.00252858, 0.44501612),
+        (10, 100, 0.04900469, 0.17622260),
+    ],
+)
+def test_a_rate_has_the_interval_of_clopper_and_pearson(successes: int, clips: int, low: float, high: float) -> None:
+    one = rate(successes, clips)
+    assert (one.low(), one.high()) == pytest.approx((low, high), abs=1e-5)
+
+
+@pytest.mark.parametrize(("successes", "clips"), [(3, 88), (60, 88), (3, 402)])
+def test_each_end_leaves_its_tail(successes: int, clips: int) -> None:
+    one = rate(successes, clips)
+    assert binomial(clips, successes, one.low()) == pytest.approx(TAIL, rel=1e-6)
+    assert 1 - binomial(clips, successes + 1, one.high()) == pytest.approx(TAIL, rel=1e-6)
+    assert binomial(clips, successes, one.low(0.001)) == pytest.approx(0.001, rel=1e-6)
+
+
+@pytest.mark.parametrize(("better", "worse"), [(1, 0), (5, 0), (6, 0), (6, 1), (20, 9), (9, 20), (31, 30), (60, 20)])
+@pytest.mark.parametrize("clips", [88, 3104])
+def test_a_difference_has_the_p_value_of_mcnemars_exact_test(better: int, worse: int, clips: int) -> None:
+    one = difference(better, worse, clips)
+    assert one.p_above() == pytest.approx(binomial(better + worse, better, 0.5), rel=1e-6)
+    # 6 of 6 are 1 in 64, less than 2.5 %; 5 of 5 are not.
+    assert one.above() is (one.p_above() <= TAIL) is (one.low() > 0)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 4])
+def test_verdicts_and_intervals_are_mirror_images(seeds: int) -> None:
+    values = np.random.default_rng(seeds).choice([-1, -1 / 3, 0, 1], size=(seeds, 60), p=[0.1, 0.2, 0.3, 0.4])
+    one, mirrored = mean(values, -1, 1), mean(-values, -1, 1)
+    assert (mirrored.low(), mirrored.high()) == pytest.approx((-one.high(), -one.low()), abs=1e-9)
+    assert mirrored.negative.p_above() == pytest.approx(one.p_above())
+    assert mirrored.negative.above() is one.above() is True
+    assert mirrored.above() is one.negative.above() is False
+
+
+def test_p_values_agree_with_intervals() -> None:
+    generator = np.random.default_rng(7)
+    for seeds in (1, 3, 5):
+        values = generator.choice([-2.0, 0.0, 1.0], size=(seeds, 90), p=[0.05, 0.55, 0.4])
+        one = mean(values, -2, 2)
+        assert one.low(one.p_above()) == pytest.approx(0, abs=1e-6)
+        assert one.low(0.9 * one.p_above()) < 0 < one.low(1.1 * one.p_above())
+
+
+def test_one_more_clip_at_the_end_of_the_range() -> None:
+    """Two values, drawn a million times: weights of the clips and of one more."""
+    values, weights = np.array([0.2, 0.2, 0.9, 0.5]), np.random.default_rng(1).dirichlet(np.ones(5), 1_000_000)
+    one = mean(values[None], 0, 1)
+    assert one.low() == pytest.approx(np.quantile(weights[:, :4] @ values, TAIL), abs=1e-3)
+    assert one.high() == pytest.approx(np.quantile(weights[:, :4] @ values + weights[:, 4], 1 - TAIL), abs=1e-3)
+
+
+def test_three_seeds_join_their_spread_to_that_of_clips() -> None:
+    """Seeds with 50, 60 and 70 of 100, on nested clips: 60 with a standard error of 10 / sqrt(3) by seeds."""
+    values = (np.arange(100) < np.array([[50], [60], [70]])).astype(float)
+    one = mean(values, 0, 1)
+    clips = one.of_these_trainings
+    assert one.value == pytest.approx(0.6)
+    by_seeds = 4.302653 * 0.1 / 3**0.5
+    assert one.low() == pytest.approx(0.6 - np.hypot(0.6 - clips.low(), by_seeds), abs=1e-6)
+    assert one.high() == pytest.approx(0.6 + np.hypot(clips.high() - 0.6, by_seeds), abs=1e-6)
+    # Two seeds say nothing of their spread.
+    assert mean(values[:2], 0, 1).spread == 0 == mean(values[:1], 0, 1).spread
+    assert MANY_SEEDS == 3
+    # No accuracy is above 1.
+    assert mean((np.arange(10) < np.array([[4], [10], [10]])).astype(float), 0, 1).high() == 1
+
+
+@pytest.mark.parametrize(
+    ("freedom", "tail", "quantile"),
+    [(1, 0.025, 12.7062), (2, 0.025, 4.30265), (3, 0.025, 3.18245), (4, 0.005, 4.60409), (9, 0.05, 1.83311)],
+)
+def test_students_quantiles_are_those_of_tables(freedom: int, tail: float, quantile: float) -> None:
+    assert students_t(freedom, tail) == pytest.approx(quantile, abs=1e-5)
+    assert students_t(freedom, 0.5) == 0
 
 
 def test_equal_seeds_add_nothing() -> None:
-    one = np.random.default_rng(1).random((3, 1, 50)) < 0.4
-    assert np.array_equal(resampled_means(one), resampled_means(np.repeat(one, 4, axis=1)))
+    one = (np.random.default_rng(1).random((1, 50)) < 0.4).astype(float)
+    alone, thrice = mean(one, 0, 1), mean(np.repeat(one, 4, axis=0), 0, 1)
+    assert (thrice.low(), thrice.high()) == (alone.low(), alone.high())
 
 
-def test_clip_bootstrap_of_one_seed_is_a_plain_loop() -> None:
-    values = np.random.default_rng(2).random((2, 1, 7))
-    _, draws = np.random.default_rng(0).spawn(2)
-    expected = [values[:, 0, picks].mean(axis=1) for picks in draws.integers(7, size=(100, 7))]
-    assert resampled_means(values, resamples=100) == pytest.approx(np.array(expected))
+def test_a_value_that_is_not_there_is_left_out() -> None:
+    nan = float("nan")
+    with_holes = mean(np.array([[1.0, 0.0, nan, nan], [1.0, 1.0, 0.0, nan]]), 0, 1)
+    assert (with_holes.value, with_holes.clips, with_holes.seeds) == (pytest.approx(0.5), 3, 2)
+    with pytest.raises(ValueError, match="no clip has a value"):
+        mean(np.array([[nan]]), 0, 1)
+    with pytest.raises(ValueError, match=r"exceed 0 to 1"):
+        mean(np.array([[0.5, 1.5]]), 0, 1)
 
 
-def test_difference_of_identical_variants_is_exactly_zero() -> None:
-    one = np.random.default_rng(3).random((4, 3, 104)) < 0.5
-    replicates = resampled_means(np.concatenate([one, one]))
-    assert not (replicates[:, :4] - replicates[:, 4:]).any()
+def test_without_a_bound_the_extreme_that_was_seen_stands_for_it() -> None:
+    values = np.array([[0.5, 1.0, 4.0]])
+    open_, closed = mean(values, 0, float("inf")), mean(values, 0, 4)
+    assert (open_.low(), open_.high()) == (closed.low(), closed.high())
 
 
 def test_pairing_narrows_the_interval_of_a_difference() -> None:
     generator = np.random.default_rng(4)
     base = generator.random(400) < 0.5
     better = base | (generator.random(400) < 0.1)
-    replicates = resampled_means(np.stack([base, better])[:, None])
-    paired = np.diff(replicates, axis=1).std()
-    alone = np.hypot(*replicates.std(axis=0))
-    assert paired < 0.5 * alone
+    paired = mean(better[None] * 1.0 - base, -1, 1)
+    alone = mean(better[None] * 1.0, 0, 1)
+    assert paired.high() - paired.low() < 0.75 * (alone.high() - alone.low())
 
 
 @settings(deadline=None, max_examples=60)
 @given(outcomes)
 def test_the_estimate_lies_in_its_interval(values: np.ndarray) -> None:
-    low, high = interval(resampled_means(values))
-    estimate = values.mean(axis=(1, 2))
-    assert (low <= estimate).all()
-    assert (estimate <= high).all()
+    one = mean(values.astype(float), 0, 1)
+    assert 0 <= one.low() <= one.value <= one.high() <= 1
+    assert one.low() < one.high()
+    assert one.value == pytest.approx(values.mean())
 
 
 @settings(deadline=None, max_examples=30)
-@given(outcomes, st.integers(0, 3))
-def test_equal_input_gives_equal_bits(values: np.ndarray, seed: int) -> None:
-    first = resampled_means(values, resamples=150, seed=seed)
-    assert first.tobytes() == resampled_means(values, resamples=150, seed=seed).tobytes()
+@given(outcomes)
+def test_more_confidence_is_a_wider_interval(values: np.ndarray) -> None:
+    one = mean(values.astype(float), 0, 1)
+    ends = [one.low(tail) for tail in (0.1, 0.025, 0.001)]
+    assert ends == sorted(ends, reverse=True)
 
 
-def test_blocks_of_draws_are_independent() -> None:
-    replicates = resampled_means(proportion(50, 100), resamples=400)[:, 0]
-    assert len(np.unique(replicates.reshape(4, 100), axis=0)) == 4
-
-
-def test_interval_holds_the_stated_share() -> None:
-    low, high = interval(np.arange(1001.0)[:, None])
-    assert (low[0], high[0]) == pytest.approx((25.0, 975.0))
-    assert LEVEL == 0.95
+def test_many_distinct_values_are_as_the_normal_distribution_has_them() -> None:
+    values = np.random.default_rng(3).random((1, 3104))
+    one = mean(values, 0, 1)
+    half = 1.96 * values.std() / 3104**0.5
+    assert (one.low(), one.high()) == pytest.approx((one.value - half, one.value + half), abs=0.05 * half)

@@ -523,7 +523,7 @@ def test_table_by_hand(tmp_path):
         assert {name: values[modality, name] for name in attacked} == attacked
     assert len(entries) == 5 + 2 + 3 * 7
     nothing = next(entry for entry in entries if (entry.modality, entry.measure.name) == ("both", "recognised"))
-    assert (nothing.low, nothing.high) == (0, 75), "0 of 4 clips: the rule of three allows 75 %"
+    assert (nothing.low, nothing.high) == (0, 60.24), "0 of 4 clips: (1 - p) ** 4 is 2.5 % there"
     assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
     assert {(entry.clips, entry.seeds) for entry in entries if not entry.measure.needs_box} == {(4, 2)}
     assert all(entry.low <= entry.value <= entry.high for entry in entries)

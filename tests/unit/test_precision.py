@@ -77,9 +77,9 @@ def test_what_the_table_says_by_hand():
     found = dict(zip(COLUMNS[2:], row, strict=True))
     expected = {"n": 10, "accuracy": "70.00", "float32": "60.00", "difference": "10.00", "same_predictions": "90.00"}
     assert {name: found[name] for name in expected} == expected
-    # A paired difference of one clip in ten: never below 0, and 0 where that clip is not drawn.
-    assert found["difference_low"] == "0.00" and 20 <= float(found["difference_high"]) <= 40
-    assert float(found["float32_low"]) <= 30 and float(found["float32_high"]) >= 90
+    # Clopper & Pearson's interval of 6 of 10; that of 1 of 10 more would be 0.25 to 44.5, were none less possible.
+    assert (found["float32_low"], found["float32_high"]) == ("26.24", "87.84")
+    assert found["difference_high"] == "44.50" and -26 < float(found["difference_low"]) < -25
     assert found["inside_interval"] == "yes"
 
 

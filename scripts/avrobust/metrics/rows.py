@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avrobust.files import remaking
+from avrobust.metrics.bootstrap import Mean, mean
 from avrobust.program import UserError
 
 SCHEMA = pa.schema(
@@ -74,6 +75,12 @@ class Outcomes:
     def clips(self) -> int:
         """Number of clips."""
         return self.correct.shape[2]
+
+    def combined(self, weights: Sequence[float], offset: float = 0.0) -> Mean:
+        """The weighted sum of the conditions' accuracies, plus `offset`; a weight of 100 gives per cent."""
+        values = np.tensordot(np.asarray(weights, np.float64), self.correct.astype(np.float64), axes=1) + offset
+        least, greatest = (sum(one for one in weights if sign * one > 0) + offset for sign in (-1, 1))
+        return mean(values, least, greatest)
 
     def without(self, clip_ids: Iterable[str]) -> "Outcomes":
         """The same outcomes without these clips."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,19 @@ SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
+# What a score lies between by its definition.
+_BOUNDS = {
+    **dict.fromkeys(("recognised", "pointing", "mass", "pointing_other_boxes", "mass_other_boxes"), (0.0, 1.0)),
+    **dict.fromkeys(("position_share", "centre_pointing", "peak_shift"), (0.0, 1.0)),
+    **dict.fromkeys(("correlation", "silhouette_audio", "silhouette_visual"), (-1.0, 1.0)),
+    **dict.fromkeys(("ratio_audio", "ratio_visual", "shift_audio", "shift_visual"), (0.0, inf)),
+}
 IDENTITY = ("dataset", "variant", "seed", "attack")
+
+
+def bounds(measure: str) -> tuple[float, float]:
+    """What the values of a measure lie between; infinite where there is no end, or none is known."""
+    return _BOUNDS.get(measure, (-inf, inf))
 
 
 class Score(NamedTuple):

@@ -13,26 +13,24 @@ Q is a number or what to read: {"dataset", "variant", "attack", "epsilon", "of":
 `MEASURES`. A test is read with each of the claim's `datasets` and `attacks`, the same on both sides, where Q does not
 say its own. A test stays on one dataset, and a claim has either percentages or scores.
 
-What a verdict means. The effect of a test is higher - lower - by, in percentage points or in the score's own unit, with
-a 95 % interval by the two-level bootstrap of `avrobust.metrics.bootstrap`, paired by clip and by seed:
+What a verdict means. The effect of a test is higher - lower - by, in percentage points or in the score's own unit,
+paired by clip and by seed, with the 95 % interval of `avrobust.metrics.bootstrap`; for two accuracies of one seed that
+is McNemar's exact test:
 
-    holds      the whole interval is above 0
-    fails      the effect is below 0, and nothing of the interval is above 0
+    holds      the whole interval is above 0: a true effect of 0 or less has a p-value of at most 2.5 %
+    fails      the whole interval is below 0, the mirror image
     undecided  anything else: too few clips to tell, a tie, or a score that is not there
 
-A tie is no evidence against a claim: where both sides recognise nothing, the next clip could speak for either. So an
-effect of exactly 0 never fails, and a rate of exactly 0 or 100 % moves the ends of its test's interval outwards by the
-rule of three, as if it could still be 3 / n. Scores that depend on other clips, as silhouettes do, are resampled as
-they stand: their intervals leave out that the others would be other clips too.
+A claim with several tests claims all of them, so its effect is the smallest of theirs. It holds if each of its tests
+holds, which needs no correction (an intersection-union test: Berger, Technometrics 24, 1982). It fails if one of its
+tests fails after Holm's correction for their number (Scandinavian Journal of Statistics 6, 1979): if the smallest
+p-value times their number is at most 2.5 %. Its interval agrees with both: it goes from the smallest lower end of its
+tests to the smallest of their upper ends, each with its share of the 2.5 % beyond it.
 
-A claim with several tests claims all of them, so its effect is the smallest of theirs. Its interval goes from the
-lower end of the minimum over its tests, all resampled together (tests of one dataset see the same draws, datasets
-independent ones), to the smallest of their upper ends. It holds if that is above 0 (every test holds then), fails if
-one of its tests fails, and is undecided otherwise. The minimum of many noisy numbers is low, which makes `holds` the
-harder the more tests there are; nothing protects `fails` likewise: of forty true effects of 0, about one fails by
-chance.
-
-With one seed all this speaks about other clips, not about other trainings; with a few seeds, hardly about them.
+A verdict says what it speaks of. From three seeds on the interval includes the spread between trainings, and a verdict
+that stands then speaks of `clips and trainings`. With fewer, or where only these trainings on other clips tell, it
+speaks of `clips` and reads `holds here`, `fails here`. Scores that depend on other clips, as silhouettes do, are taken
+as they stand: their intervals leave out that the others would be other clips too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,9 +40,9 @@ from itertools import product
 import numpy as np
 
 from avrobust.csv_text import write_csv_text
-from avrobust.metrics.bootstrap import interval, resampled_means
+from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean
 from avrobust.metrics.rows import Cells, Condition
-from avrobust.metrics.scores import Score, Scores
+from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError
 from avrobust.report.spec import record
 from avrobust.report.text import PUBLISHED_SOURCE, SOURCES, WARNING
@@ -63,6 +61,10 @@ MEASURES: Mapping[str, Mapping[str, float]] = {
     "visual_bias": {"audio": 1, "visual": -1},
 }
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+# Of these trainings, on other clips.
+HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
+VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED)
+CLIPS, TRAININGS = "clips", "clips and trainings"
 POINTS, SCORE = "points", "score"
 _DECIMALS = {POINTS: 2, SCORE: 4}
 
@@ -151,13 +153,20 @@ class Claims:
 class Result:
     """What came out of one test or claim: numbers in its unit, None where nothing was measured.
 
-    `clips` and `seeds` are those of the (weakest) test; `reason` says why nothing was measured, or what is missing.
+    `speaks_of` is `CLIPS` or `TRAININGS`. The p-values are one-sided: of an effect that is not above 0 (`p_holds`), and
+    of one that is not below 0 (`p_fails`, a claim's corrected for the number of its tests; `p_fails_holm`: a test's
+    corrected for those of its claim). `clips` and `seeds` are those of the (weakest) test; `reason` says why nothing
+    was measured, or what is missing.
     """
 
     verdict: str
+    speaks_of: str = ""
     effect: float | None = None
     low: float | None = None
     high: float | None = None
+    p_holds: float | None = None
+    p_fails: float | None = None
+    p_fails_holm: float | None = None
     clips: int = 0
     seeds: int = 0
     reason: str = ""
@@ -175,7 +184,13 @@ class Judgement:
     @property
     def holding(self) -> int:
         """How many tests hold."""
-        return sum(result.verdict == HOLDS for result in self.tests)
+        return sum(result.verdict in (HOLDS, HOLDS_HERE) for result in self.tests)
+
+    @property
+    def held(self) -> str:
+        """`holding` of how many, as it is printed."""
+        here = any(result.verdict == HOLDS_HERE for result in self.tests)
+        return f"{self.holding} of {len(self.tests)}{' here' if here else ''}"
 
 
 @dataclass(frozen=True)
@@ -195,18 +210,6 @@ class _TestSpec:
     lower: object
     by: float = 0.0
     label: str = ""
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """A test's effect by clip, (seeds, clips), NaN where there is none.
-
-    The rule of three lets the effect be `below` (<= 0) or `above` (>= 0) away from what was measured.
-    """
-
-    effects: np.ndarray
-    below: float = 0.0
-    above: float = 0.0
 
 
 def claims(spec: object) -> Claims:
@@ -297,15 +300,28 @@ def judge(given: Claims, cells: Cells, scores: Scores) -> list[Judgement]:
     return [_judged(claim, cells, scores) for claim in given.claims]
 
 
-def verdict(effect: float, low: float, high: float) -> str:
-    """`holds`, `fails` or `undecided`, of one test (see above)."""
-    if low > 0:
+def verdict(means: Sequence[Mean]) -> str:
+    """`holds`, `fails` or `undecided`, of a claim with these tests (see above)."""
+    if all(one.above() for one in means):
         return HOLDS
-    return FAILS if effect < 0 and high <= 0 else UNDECIDED
+    return FAILS if any(one.negative.above(TAIL / len(means)) for one in means) else UNDECIDED
+
+
+def spoken(means: Sequence[Mean]) -> tuple[str, str, Sequence[Mean]]:
+    """The verdict of a claim with these tests, what it speaks of, and the means with the intervals that it is from."""
+    here = [one.of_these_trainings for one in means]
+    if many := all(one.seeds >= MANY_SEEDS for one in means):
+        found = verdict(means)
+        if found != UNDECIDED:
+            return found, TRAININGS, means
+    found = verdict(here)
+    if found != UNDECIDED:
+        return f"{found} here", CLIPS, here
+    return (UNDECIDED, TRAININGS, means) if many else (UNDECIDED, CLIPS, here)
 
 
 def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
-    measured: dict[int, _Measured] = {}
+    measured: dict[int, Mean] = {}
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
         if claim.unit == SCORE:
@@ -318,22 +334,41 @@ def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
                 measured[number] = _counted(test, cells)
             except UserError as error:
                 raise UserError(f"claim {claim.name}: {error}") from None
-    replicates = _replicates(claim, measured)
-    for number in [number for number, column in replicates.items() if not np.isfinite(column).all()]:
-        held = int(np.isfinite(measured[number].effects).any(axis=0).sum())
-        reasons[number] = f"only {held} of {measured[number].effects.shape[1]} clips have a value"
-        del replicates[number]
-    results = [
-        _result(measured[number], replicates[number])
-        if number in replicates
-        else Result(UNDECIDED, reason=reasons[number])
-        for number in range(len(claim.tests))
-    ]
-    return _together(claim, results, replicates)
+    results = {number: _result([one]) for number, one in measured.items()}
+    for place, number in enumerate(sorted(results, key=lambda number: results[number].p_fails)):
+        # Holm: never less than what came before it.
+        corrected = min(results[number].p_fails * (len(results) - place), 1)
+        before = max((one.p_fails_holm for one in results.values() if one.p_fails_holm is not None), default=0)
+        results[number] = replace(results[number], p_fails_holm=max(corrected, before))
+    missing = (
+        f"{len(reasons)} of {len(claim.tests)} tests without a result: {min(reasons.items())[1]}" if reasons else ""
+    )
+    tests = [results.get(number) or Result(UNDECIDED, reason=reasons[number]) for number in range(len(claim.tests))]
+    if not measured:
+        return Judgement(claim, tests, Result(UNDECIDED, reason=missing), None)
+    overall = _result(list(measured.values()))
+    if reasons:
+        held = overall.verdict in (HOLDS, HOLDS_HERE)
+        overall = replace(overall, verdict=UNDECIDED if held else overall.verdict, p_holds=None, reason=missing)
+    return Judgement(claim, tests, overall, min(measured, key=lambda number: results[number].effect))
 
 
-def _counted(test: Comparison, cells: Cells) -> _Measured:
-    """The effect on each clip in points, from right and wrong answers."""
+def _result(means: Sequence[Mean]) -> Result:
+    """The result of a claim with these tests; of a test, if there is one."""
+    found, speaks_of, means = spoken(means)
+    least = min(means, key=lambda one: one.value)
+    numbers = (
+        least.value,
+        min(one.low() for one in means),
+        min(one.high(TAIL / len(means)) for one in means),
+        max(one.p_above() for one in means),
+        min(1, len(means) * min(one.negative.p_above() for one in means)),
+    )
+    return Result(found, speaks_of, *(round(number, _PRECISION) for number in numbers), None, least.clips, least.seeds)
+
+
+def _counted(test: Comparison, cells: Cells) -> Mean:
+    """The effect in points, from right and wrong answers."""
     weights: dict[Condition, float] = {}
     offset = -test.by
     for side, sign in ((test.higher, 100.0), (test.lower, -100.0)):
@@ -344,19 +379,11 @@ def _counted(test: Comparison, cells: Cells) -> _Measured:
             epsilon = 0.0 if modality == "clean" else side.epsilon
             condition = Condition(side.dataset, side.variant, side.attack, modality, epsilon)
             weights[condition] = weights.get(condition, 0.0) + sign * weight
-    outcomes = cells.outcomes(list(weights))
-    effects = np.tensordot(list(weights.values()), outcomes.correct.astype(np.float64), axes=1) + offset
-    below = above = 0.0
-    # Rule of three: a rate of 0 may be 3 / n, one of 1 may be 1 - 3 / n; each moves the effect its own way.
-    for weight, rate in zip(weights.values(), outcomes.correct.mean(axis=(1, 2)), strict=True):
-        if rate in (0, 1):
-            move = (weight if rate == 0 else -weight) * min(3 / outcomes.clips, 1)
-            below, above = below + min(move, 0), above + max(move, 0)
-    return _Measured(effects, below, above)
+    return cells.outcomes(list(weights)).combined(list(weights.values()), offset)
 
 
-def _scored(test: Comparison, scores: Scores) -> _Measured:
-    """The effect on each clip that has a value on both sides, in the score's own unit."""
+def _scored(test: Comparison, scores: Scores) -> Mean:
+    """The effect in the score's own unit, of the clips that have a value on both sides."""
     values = scores.values(
         [Score(one.dataset, one.variant, one.attack, one.modality, one.score, one.epsilon) for one in test.read]
     ).values
@@ -365,85 +392,31 @@ def _scored(test: Comparison, scores: Scores) -> _Measured:
     effects = np.asarray(higher - lower - test.by, np.float64)
     if np.isnan(effects).all():
         raise UserError(f"no clip has a value of {' and '.join(_name(side, '') for side in test.read)}")
-    below = above = 0.0
-    for side, sign in ((higher, 1), (lower, -1)):
-        if isinstance(side, np.ndarray):
-            down, up = _rule_of_three(side, sign)
-            below, above = below + down, above + up
-    return _Measured(effects, below, above)
-
-
-def _rule_of_three(values: np.ndarray, sign: int) -> tuple[float, float]:
-    """How far a mean of noes and yeses that are all alike could still move the effect, down and up."""
-    held = values[~np.isnan(values)]
-    if not held.size or not np.isin(held, (0, 1)).all() or held.min() != held.max():
-        return 0.0, 0.0
-    clips = int((~np.isnan(values)).any(axis=0).sum())
-    move = sign * (1 if held[0] == 0 else -1) * min(3 / clips, 1)
-    return min(move, 0), max(move, 0)
-
-
-def _replicates(claim: Claim, measured: Mapping[int, _Measured]) -> dict[int, np.ndarray]:
-    """The effect of each measured test in resampled worlds, (resamples,), paired within a dataset."""
-    # The first dataset gets the draws that tables use, so that an RI has one interval everywhere.
-    seeds = {dataset: seed for seed, dataset in enumerate(dict.fromkeys(test.dataset for test in claim.tests))}
-    replicates = {}
-    groups: dict[tuple, list[int]] = {}
-    for number, one in measured.items():
-        groups.setdefault((claim.tests[number].dataset, one.effects.shape), []).append(number)
-    for (dataset, _), numbers in groups.items():
-        effects = np.stack([measured[number].effects for number in numbers])
-        held = ~np.isnan(effects)
-        means = resampled_means(np.where(held, effects, 0), seed=seeds[dataset])
-        if not held.all():
-            with np.errstate(invalid="ignore"):  # a world without any such clip
-                means = means / resampled_means(held, seed=seeds[dataset])
-        replicates |= dict(zip(numbers, means.T, strict=True))
-    return dict(sorted(replicates.items()))
-
-
-def _result(measured: _Measured, replicates: np.ndarray) -> Result:
-    effect = round(float(np.nanmean(measured.effects)), _PRECISION)
-    low, high = (round(float(end), _PRECISION) for end in interval(replicates))
-    low, high = (round(end, _PRECISION) for end in (low + measured.below, high + measured.above))
-    seeds, _ = measured.effects.shape
-    clips = int(np.isfinite(measured.effects).any(axis=0).sum())
-    return Result(verdict(effect, low, high), effect, low, high, clips, seeds)
-
-
-def _together(claim: Claim, results: Sequence[Result], replicates: Mapping[int, np.ndarray]) -> Judgement:
-    missing = [result.reason for result in results if result.effect is None]
-    reason = f"{len(missing)} of {len(results)} tests without a result: {missing[0]}" if missing else ""
-    if not replicates:
-        return Judgement(claim, tuple(results), Result(UNDECIDED, reason=reason), None)
-    weakest = min(replicates, key=lambda number: results[number].effect)
-    least = results[weakest]
-    low, _ = interval(np.min(list(replicates.values()), axis=0))
-    # Not the minimum's own upper end, which many noisy tests press below their smallest effect.
-    low = min(round(float(low), _PRECISION), *(results[number].low for number in replicates))
-    high = min(results[number].high for number in replicates)
-    if any(result.verdict == FAILS for result in results):
-        together = FAILS
-    else:
-        together = HOLDS if low > 0 and not missing else UNDECIDED
-    overall = Result(together, least.effect, low, high, least.clips, least.seeds, reason)
-    return Judgement(claim, tuple(results), overall, weakest)
+    (least, greatest), (lower_least, lower_greatest) = (
+        bounds(side.score) if isinstance(side, Quantity) else (side, side) for side in (test.higher, test.lower)
+    )
+    try:
+        return mean(effects, least - lower_greatest - test.by, greatest - lower_least - test.by)
+    except ValueError as error:
+        raise UserError(f"{error}; make the scores again") from None
 
 
 def csv_of_claims(given: Claims, judgements: Iterable[Judgement], scale: str) -> str:
     """One line per claim; `n` and `seeds` are those of the weakest test."""
-    header = ["claim", "section", "sentence", "verdict", "effect", "low", "high", "unit", "weakest", "holding"]
-    header += ["n", "seeds", "scale", "source", "note"]
+    header = ["claim", "section", "sentence", "verdict", "speaks_of", "effect", "low", "high", "unit"]
+    header += ["p_holds", "p_fails", "weakest", "holding", "n", "seeds", "scale", "source", "note"]
     lines = (
         [
             one.claim.name,
             one.claim.section,
             one.claim.sentence,
             one.overall.verdict,
+            one.overall.speaks_of,
             *_numbers(one.overall, one.claim.unit),
             one.claim.unit,
+            *map(_probability, (one.overall.p_holds, one.overall.p_fails)),
             "" if one.weakest is None else one.claim.tests[one.weakest].label,
-            f"{one.holding} of {len(one.tests)}",
+            one.held,
             one.overall.clips or "",
             one.overall.seeds or "",
             scale,
@@ -457,16 +430,18 @@ def csv_of_claims(given: Claims, judgements: Iterable[Judgement], scale: str) ->
 
 def csv_of_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> str:
     """One line per test, in the order of the claims."""
-    header = ["claim", "test", "dataset", "verdict", "effect", "low", "high", "unit"]
-    header += ["n", "seeds", "scale", "source", "note"]
+    header = ["claim", "test", "dataset", "verdict", "speaks_of", "effect", "low", "high", "unit"]
+    header += ["p_holds", "p_fails", "p_fails_holm", "n", "seeds", "scale", "source", "note"]
     lines = (
         [
             one.claim.name,
             test.label,
             test.dataset,
             result.verdict,
+            result.speaks_of,
             *_numbers(result, test.unit),
             test.unit,
+            *map(_probability, (result.p_holds, result.p_fails, result.p_fails_holm)),
             result.clips or "",
             result.seeds or "",
             scale,
@@ -481,35 +456,44 @@ def csv_of_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> 
 
 def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
     """The claims as a table for readers; warns if the clips are not the paper's."""
-    counts = ", ".join(
-        f"{sum(one.overall.verdict == name for one in judgements)} {name}" for name in (HOLDS, FAILS, UNDECIDED)
-    )
     lines = [
         f"# Claims of {given.citation or given.paper}",
         "",
-        f"{len(judgements)} claims: {counts}. Scale `{scale}`.",
+        f"{counted(judgements)}. Scale `{scale}`.",
         "",
-        "Effect of the weakest test [95 % interval by a paired bootstrap over clips and seeds], in percentage points",
-        "or in the unit of the score. A claim holds if that interval is above 0, and fails if one of its tests fails,",
-        "which is one whose interval is below 0. A tie, or an interval on both sides of 0, leaves it undecided. With",
-        "one seed an interval speaks about other clips, not about other trainings.",
+        "Effect of the weakest test [95 % interval, paired by clip and seed], in percentage points or in the score's",
+        "unit. A claim holds if each of its tests does, with an interval above 0. It fails if one of them is below 0",
+        "after Holm's correction for their number, with which the interval agrees. A tie, or an interval on both",
+        "sides of 0, leaves it undecided. What is said `here`, of clips, is said of these trainings on other clips;",
+        "what is said of other trainings too has three seeds or more behind it, and their spread in its interval.",
         "",
     ]
     used = {given.sources.get(test.dataset, PUBLISHED_SOURCE) for one in judgements for test in one.claim.tests}
     if others := sorted(used - {PUBLISHED_SOURCE}):
         lines += [WARNING.format(sources=" and ".join(SOURCES[source] for source in others)), ""]
-    lines.append(_line(["section", "verdict", "claim", "effect", "weakest test", "tests that hold"]))
-    lines.append(_line(["---", "---", "---", "---:", "---", "---:"]))
+    lines.append(_line(["section", "verdict", "speaks of", "claim", "effect", "weakest test", "tests that hold"]))
+    lines.append(_line(["---", "---", "---", "---", "---:", "---", "---:"]))
     for one in judgements:
         effect, low, high = _numbers(one.overall, one.claim.unit)
         weakest = "" if one.weakest is None else one.claim.tests[one.weakest].label
         shown = f"{effect} [{low}, {high}]" if effect else ""
-        holding = f"{one.holding} of {len(one.tests)}"
-        lines.append(_line([one.claim.section, one.overall.verdict, one.claim.sentence, shown, weakest, holding]))
+        said = [one.claim.section, one.overall.verdict, one.overall.speaks_of, one.claim.sentence]
+        lines.append(_line([*said, shown, weakest, one.held]))
     notes = [(one.claim.name, _joined(one.claim.note, one.overall.reason)) for one in judgements]
     if notes := [f"- {name}: {note}" for name, note in notes if note]:
         lines += ["", "Notes:", "", *notes]
     return "\n".join(lines) + "\n"
+
+
+def counted(judgements: Sequence[Judgement]) -> str:
+    """How many claims there are, and how many of each verdict that occurs."""
+    verdicts = [one.overall.verdict for one in judgements]
+    counts = [f"{verdicts.count(name)} {name}" for name in VERDICTS if name in verdicts]
+    return f"{len(verdicts)} claims: {', '.join(counts)}" if counts else "no claims"
+
+
+def _probability(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _numbers(result: Result, unit: str) -> list[str]:

@@ -15,11 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from avrobust.csv_text import write_csv_text
-from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
-from avrobust.metrics.scores import Score, Scores
+from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError
 from avrobust.report.spec import record
-from avrobust.report.text import PUBLISHED_SOURCE, SOURCES, WARNING
+from avrobust.report.text import INTERVALS, PUBLISHED_SOURCE, SOURCES, WARNING
 
 ATTACKED = ("audio", "visual", "both")
 NO_BOX = "no box of what sounds is known"
@@ -29,14 +29,13 @@ NO_BOX = "no box of what sounds is known"
 class Measure:
     """A measure of `scripts/localise.py`: how it is printed, in per cent or as it is, and where it is measured.
 
-    `header`: the column of the wide table; `yes_or_no`: a clip has 0 or 1; `attacked_only`: it compares with the
-    clean clip; `needs_box`: it needs to know where what sounds is.
+    `header`: the column of the wide table; `attacked_only`: it compares with the clean clip; `needs_box`: it needs to
+    know where what sounds is.
     """
 
     name: str
     header: str
     per_cent: bool = True
-    yes_or_no: bool = False
     attacked_only: bool = False
     needs_box: bool = False
 
@@ -48,8 +47,8 @@ class Measure:
 
 POINTING, MASS = "pointing (%)", "attention in the box (%)"
 MEASURES = (
-    Measure("recognised", "recognised (%)", yes_or_no=True),
-    Measure("pointing", POINTING, yes_or_no=True, needs_box=True),
+    Measure("recognised", "recognised (%)"),
+    Measure("pointing", POINTING, needs_box=True),
     Measure("pointing_other_boxes", "pointing, other clips' boxes (%)", needs_box=True),
     Measure("mass", MASS, needs_box=True),
     Measure("mass_other_boxes", "attention in other clips' boxes (%)", needs_box=True),
@@ -60,14 +59,14 @@ MEASURES = (
 # frame's centre. They belong to the clean clip.
 CHANCE = {
     Measure("position_share", "", needs_box=True): ("chance: an even map", (POINTING, MASS)),
-    Measure("centre_pointing", "", yes_or_no=True, needs_box=True): ("chance: the centre", (POINTING,)),
+    Measure("centre_pointing", "", needs_box=True): ("chance: the centre", (POINTING,)),
 }
 READING = (
-    "Mean over seeds [95 % interval, a bootstrap over clips and seeds]. Pointing: the map's peak lies in the box of "
+    "Mean over seeds [95 % interval]. Pointing: the map's peak lies in the box of "
     "what sounds (pointing game, Zhang et al., ECCV 2016). Attention in the box: how much of the map's weight lies "
     "there (energy-based pointing game, Wang et al., CVPRW 2020). Other clips' boxes: the same maps, on average over "
     "the boxes of all other clips, what a net gets that does not look at its clip. Peak shift and correlation: of the "
-    "attacked map against the clean one."
+    f"attacked map against the clean one. {INTERVALS}"
 )
 
 
@@ -152,12 +151,10 @@ def _entries(row: Row, one: Measure, conditions: Sequence[tuple[str, float]], sc
         return [Entry(row, *condition, one, None, None, None, 0, 0, NO_BOX) for condition in conditions]
     found = scores.values(wanted)
     factor = 100 if one.per_cent else 1
-    means = factor * found.values.mean(axis=(1, 2))
-    lows, highs = interval(factor * resampled_means(found.values))
     entries = []
-    for condition, mean, low, high in zip(conditions, means, lows, highs, strict=True):
-        ends = rule_of_three(mean, low, high, len(found.clips)) if one.yes_or_no else (low, high)
-        numbers = (_rounded(number, one) for number in (mean, *ends))
+    for condition, values in zip(conditions, found.values, strict=True):
+        ours = mean(factor * values, *(factor * end for end in bounds(one.name)))
+        numbers = (_rounded(number, one) for number in (ours.value, ours.low(), ours.high()))
         entries.append(Entry(row, *condition, one, *numbers, len(found.clips), len(found.seeds)))
     return entries
 

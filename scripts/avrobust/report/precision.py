@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
+from avrobust.metrics.bootstrap import mean
 from avrobust.metrics.rows import Cell
 from avrobust.program import UserError
 
@@ -18,7 +18,7 @@ COLUMNS = (
 def compared(lower: Cell, float32: Cell) -> Iterator[tuple]:
     """Yield what COLUMNS name after the first two, a row per condition, in per cent and points of 100.
 
-    `accuracy` is that of `lower`; intervals are bootstrapped over clips, the difference paired by clip;
+    `accuracy` is that of `lower`; intervals are of other clips, the difference paired by clip;
     `inside_interval` says whether `accuracy` lies in the interval of float32's.
 
     Raises:
@@ -33,12 +33,11 @@ def compared(lower: Cell, float32: Cell) -> Iterator[tuple]:
     n = len(lower.clips)
     for modality, epsilon in sorted(lower.predictions):
         ours, reference = lower.predictions[modality, epsilon], float32.predictions[modality, epsilon]
-        right = np.stack([ours == lower.labels, reference == lower.labels])[:, None]
-        accuracy, exact = 100 * right.mean(axis=(1, 2))
-        drawn = 100 * resampled_means(right)
-        low, high = rule_of_three(exact, *map(float, interval(drawn[:, 1])), n)
-        by = interval(drawn[:, 0] - drawn[:, 1])
-        figures = [accuracy, exact, low, high, accuracy - exact, *by, 100 * float((ours == reference).mean())]
+        right, wanted = 100.0 * (ours == lower.labels)[None], 100.0 * (reference == lower.labels)[None]
+        exact, difference = mean(wanted, 0, 100), mean(right - wanted, -100, 100)
+        accuracy, low, high = float(right.mean()), exact.low(), exact.high()
+        figures = [accuracy, exact.value, low, high, difference.value, difference.low(), difference.high()]
+        figures.append(100 * float((ours == reference).mean()))
         inside = "yes" if low <= accuracy <= high else "no"
         identity = (lower.dataset, lower.variant, lower.seed, lower.attack, modality, f"{epsilon:g}", n)
         yield (*identity, *(f"{float(value):.2f}" for value in figures), inside)

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avrobust.csv_text import write_csv_text
-from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import MAJORITY, Cells, Condition
 from avrobust.program import UserError
 from avrobust.report.spec import record
@@ -97,15 +96,13 @@ def measure(series: Series, epsilons: Sequence[float], cells: Cells) -> Curve:
     if not reference:
         conditions += [Condition(**series.read, modality=series.modality, epsilon=epsilon) for epsilon in epsilons]
     outcomes = cells.outcomes(conditions)
-    accuracy = 100 * outcomes.correct.mean(axis=(1, 2))
-    ends = zip(accuracy, *interval(100 * resampled_means(outcomes.correct)), strict=True)
-    low, high = zip(*(rule_of_three(*point, outcomes.clips) for point in ends), strict=True)
+    points = [outcomes.combined([100.0 * (one == point) for one in conditions]) for point in conditions]
     return Curve(
         series=series,
         epsilons=[condition.epsilon for condition in conditions],
-        accuracy=accuracy.tolist(),
-        low=low,
-        high=high,
+        accuracy=[point.value for point in points],
+        low=[point.low() for point in points],
+        high=[point.high() for point in points],
         clips=outcomes.clips,
         seeds=len(outcomes.seeds),
     )

@@ -28,10 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
 from avrobust.csv_text import read_csv
-from avrobust.metrics.bootstrap import interval, resampled_means, rule_of_three
 from avrobust.metrics.rows import Cells, Condition
 from avrobust.program import UserError
 from avrobust.report.spec import record
@@ -202,7 +199,7 @@ def measure(
     published: Mapping[tuple[str, ...], Published],
     seen: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
 ) -> list[Entry]:
-    """All entries in the paper's order, row by row: the columns of a row share the draws of the bootstrap.
+    """All entries in the paper's order, row by row, each with its interval (`avrobust.metrics.bootstrap`).
 
     `seen`: dataset -> the test clips whose video stands in the training split too.
 
@@ -220,26 +217,20 @@ def measure(
         if not outcomes.clips:
             entries += [_without_clips(table, row, column.name, len(outcomes.seeds)) for column in table.columns]
             continue
-        # (conditions, columns)
-        matrix = np.array([[combined.get(condition, 0.0) for combined in weights] for condition in conditions])
-        ours = 100 * outcomes.correct.mean(axis=(1, 2)) @ matrix
-        low, high = interval(100 * resampled_means(outcomes.correct) @ matrix)
         keys = tuple(row.keys[key] for key in table.keys)
-        for number, column in enumerate(table.columns):
+        for column, combined in zip(table.columns, weights, strict=True):
             place = *({**row.keys, **row.printed_as}[key] for key in table.keys), column.name
             printed = _printed(row, column, place, published)
-            ends = low[number], high[number]
-            if column.condition and not column.against:
-                ends = rule_of_three(ours[number], *ends, outcomes.clips)
+            ours = outcomes.combined([100 * combined.get(condition, 0.0) for condition in conditions])
             entries.append(
                 Entry(
                     keys=keys,
                     dataset=row.read["dataset"],
                     column=column.name,
                     published=printed.value,
-                    ours=rounded(ours[number]),
-                    low=rounded(ends[0]),
-                    high=rounded(ends[1]),
+                    ours=rounded(ours.value),
+                    low=rounded(ours.low()),
+                    high=rounded(ours.high()),
                     clips=outcomes.clips,
                     seeds=len(outcomes.seeds),
                     note=printed.note,

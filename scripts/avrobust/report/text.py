@@ -14,7 +14,8 @@ WARNING = (
     "> **Not the paper's data.** The clips are {sources}: these numbers are not comparable with the published ones."
 )
 SOURCES = {"render": "rendered", "local": "the user's own"}
-READING = "In %: mean over seeds [95 % interval, a bootstrap over clips and seeds] (published value)."
+INTERVALS = "Intervals speak of other clips and, from three seeds on, of other trainings."
+READING = f"In %: mean over seeds [95 % interval] (published value). {INTERVALS}"
 
 
 def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:

@@ -28,8 +28,8 @@ import pyarrow.parquet as pq
 
 from avrobust.csv_text import write_csv_text
 from avrobust.files import remaking
-from avrobust.metrics.bootstrap import interval, resampled_means
-from avrobust.metrics.scores import Score, Scores
+from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError
 from avrobust.report.spec import record
 
@@ -271,8 +271,8 @@ def measure(layout: Figure, panel: Panel, scores: Scores) -> list[Measured]:
     """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each epsilon.
 
     A clip without a value (see `avrobust.metrics.clusters`) in any of one measure's conditions or seeds is left out of
-    all of them. The interval is that of a mean of given values: a clip that is drawn twice does not move the other
-    clips' silhouettes. Raises `UserError` if a score is missing.
+    all of them. The interval is that of a mean of given values: that the other clips of a silhouette would be others
+    too, it leaves out. Raises `UserError` if a score is missing.
     """
     measured = []
     for name, embedding in product(MEASURES, EMBEDDINGS):
@@ -296,13 +296,13 @@ def measure(layout: Figure, panel: Panel, scores: Scores) -> list[Measured]:
         )
         defined = values.values[:, :, np.isfinite(values.values).all(axis=(0, 1))]
         clips = defined.shape[2]
-        means, low, high = [[None] * len(conditions)] * 3
+        numbers = [(None, None, None)] * len(conditions)
         if clips:
-            means = defined.mean(axis=(1, 2)).tolist()
-            low, high = (ends.tolist() for ends in interval(resampled_means(defined)))
+            means = [mean(one, *bounds(f"{name}_{embedding}")) for one in defined]
+            numbers = [(one.value, one.low(), one.high()) for one in means]
         measured += [
-            Measured(panel, embedding, *condition, name, *numbers, clips, len(values.seeds))
-            for condition, *numbers in zip(conditions, means, low, high, strict=True)
+            Measured(panel, embedding, *condition, name, *of_condition, clips, len(values.seeds))
+            for condition, of_condition in zip(conditions, numbers, strict=True)
         ]
     return measured
 

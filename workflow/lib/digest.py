@@ -52,6 +52,22 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
     return sorted(_tables(scripts / PACKAGE / part / "registry.py")[table])
 
 
+def attack_steps(scripts: Path, entry: str) -> int | None:
+    """Return the `steps` that the attack `entry` says in its module; None if it says no number there."""
+    module, name = entry.split(":")
+    path = _file_of(scripts, module)
+    for node in _tree(path).body if path else ():
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return attack_steps(scripts, f"{node.module}:{alias.name}")
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name and isinstance(node.value, ast.Call):
+            values = [word.value for word in node.value.keywords if word.arg == "steps"]
+            if values and isinstance(values[0], ast.Constant):
+                return values[0].value
+    return None
+
+
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes(), filename=str(path))

@@ -12,7 +12,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from lib import choices, digest
+from lib import choices, digest, work
 from lib.errors import SettingsError
 from lib.grid import Artefact, Grid, Key, expand
 from lib.settings import Settings, load_settings
@@ -26,6 +26,9 @@ RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM = 11_000, 44_100
 
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
+
+# Steps that an attack is taken to have whose file does not say how many.
+MOST_STEPS = 100
 
 # What an artefact of each kind is published as, after its name.
 PUBLISHED = {
@@ -49,6 +52,7 @@ class Plan:
         self.scripts = settings.root / "scripts"
         self.grid: Grid = expand(settings)
         self._variants: dict[tuple[str, str], Variant] = {}
+        self._rows: dict[str, int] = {}
         self._check_shared()
         self._check_registered()
         # Here and not when a rule asks, so that a missing list is one line before any job.
@@ -439,9 +443,36 @@ class Plan:
         """Time limit of a job of this kind in minutes, more with the next two attempts."""
         return lambda wildcards, attempt: min(attempt, MOST_TIMES) * self.settings.scale["minutes"][kind]
 
+    def attack_threads(self, wildcards: Wildcards) -> int:
+        """Threads of an attack. As with `threads`, torch gets these."""
+        return work.threads(self.threads("attack"), self.split_clips(wildcards.dataset, "test"))
+
+    def attack_memory_mb(self, wildcards: Wildcards, attempt: int) -> int:
+        """Memory of an attack in MB, by the clips that it holds at a time; more with the next two attempts."""
+        most, clips = self.settings.scale["memory_mb"]["attack"], self.split_clips(wildcards.dataset, "test")
+        batch = self.settings.scale["attack_batch_size"]
+        return min(attempt, MOST_TIMES) * work.memory_mb(most, clips, batch)
+
+    def attack_minutes(self, family: str) -> Callable[[Wildcards, int], int]:
+        """Time limit of an attack in minutes: of what the scale says, the share of its work in the largest one's."""
+
+        def minutes_of(wildcards: Wildcards, attempt: int) -> int:
+            most, largest = self.settings.scale["minutes"]["attack"], max(self._attack_work.values(), default=1)
+            # What is asked for beside the plan is taken for as large as the largest.
+            passes = self._attack_work.get((family, *_key(wildcards)), largest)
+            return min(attempt, MOST_TIMES) * work.minutes(most, passes, largest)
+
+        return minutes_of
+
+    def train_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of a training in minutes: of what the scale says, the share of its work in the longest one's."""
+        return min(attempt, MOST_TIMES) * self._train_minutes(wildcards, self.variant(wildcards).recipe["epochs"])
+
     def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a search in minutes: each candidate is trained as a net is."""
-        return self.minutes("train")(wildcards, attempt) * len(self.variant(wildcards).search)
+        variant = self.variant(wildcards)
+        one = self._train_minutes(wildcards, variant.search_recipe["epochs"])
+        return min(attempt, MOST_TIMES) * one * len(variant.search)
 
     def download(self, limit: str) -> str:
         """What config.yaml says of downloads. Not a parameter but a resource: another limit makes nothing anew."""
@@ -466,6 +497,34 @@ class Plan:
         return 0 if self.settings.config["device"] == "cpu" else 1
 
     # Inside
+
+    def _train_minutes(self, wildcards: Wildcards, epochs: int) -> int:
+        passes = work.training_passes(self.split_clips(wildcards.dataset, "train"), epochs)
+        most = max(passes, self._longest_training)
+        return work.minutes(self.settings.scale["minutes"]["train"], passes, most)
+
+    @cached_property
+    def _longest_training(self) -> int:
+        """The work of the longest training of the papers."""
+        return max(
+            work.training_passes(self.split_clips(dataset, "train"), self._variant(name, dataset).recipe["epochs"])
+            for name, (paper, _) in self.grid.variants.items()
+            for dataset in self.settings.papers[paper]["datasets"]
+        )
+
+    @cached_property
+    def _attack_work(self) -> dict[tuple[str, ...], int]:
+        """(family, dataset, variant, attack) -> the work of that file of the plan."""
+        found = {}
+        for family, keys in self.grid.conditions.items():
+            for (dataset, variant, name), conditions in keys.items():
+                attack = self._attack(name)
+                entry = self._registered("attacks", "ATTACKS", attack["update"])
+                steps = digest.attack_steps(self.scripts, entry) or MOST_STEPS
+                elsewhere = attack.get("source", "victim") != "victim"
+                clips = self.split_clips(dataset, "test")
+                found[family, dataset, variant, name] = work.attack_passes(clips, len(conditions), steps, elsewhere)
+        return found
 
     @property
     def _is_precision_checked(self) -> bool:
@@ -542,6 +601,20 @@ class Plan:
         """How many clips a dataset's manifest will have; known before anything is made."""
         return self._clips[dataset]
 
+    def split_clips(self, dataset: str, split: str) -> int:
+        """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
+        facts = self.settings.datasets[dataset]
+        if facts["source"] == "render":
+            return len(facts["classes"]) * self._render(dataset)["clips"][dataset][split]
+        if facts["source"] == "lists" and "clips" not in facts:
+            return self._list_rows(facts["lists"][split])
+        return self.clips(dataset)
+
+    def _list_rows(self, path: str) -> int:
+        if path not in self._rows:
+            self._rows[path] = count_rows(self.settings.root / path)
+        return self._rows[path]
+
     def _list_files(self, dataset: str) -> dict[str, str]:
         facts = self.settings.datasets[dataset]
         return {
@@ -565,7 +638,7 @@ class Plan:
             return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
         if facts["source"] == "lists":
             splits = ("train", "val", "test")
-            return facts.get("clips") or sum(count_rows(self.settings.root / facts["lists"][name]) for name in splits)
+            return facts.get("clips") or sum(self._list_rows(facts["lists"][name]) for name in splits)
         return count_rows(Path(facts["table"])) - 1  # its header
 
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:

@@ -13,13 +13,13 @@ rule localise:
         "results/{scale}/benchmarks/{dataset}/localise_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("attack")
+    threads: plan.attack_threads
     resources:
         gpu=plan.gpus,
         device=plan.device,
         batch_size=plan.batch_size,
-        mem_mb=plan.memory_mb("attack"),
-        runtime=plan.minutes("attack"),
+        mem_mb=plan.attack_memory_mb,
+        runtime=plan.attack_minutes("localisation"),
     params:
         attack=plan.attack_spec,
         conditions=plan.conditions("localisation"),
@@ -27,7 +27,7 @@ rule localise:
         options=plan.test_views,
         attack_options=plan.attack_options,
         example_classes=plan.example_classes,
-        torch_threads=plan.threads("attack"),
+        torch_threads=plan.attack_threads,
         code=plan.code("localise.py", "variant", "attack"),
     shell:
         "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
@@ -52,20 +52,20 @@ rule embed:
         "results/{scale}/benchmarks/{dataset}/embed_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("attack")
+    threads: plan.attack_threads
     resources:
         gpu=plan.gpus,
         device=plan.device,
         batch_size=plan.batch_size,
-        mem_mb=plan.memory_mb("attack"),
-        runtime=plan.minutes("attack"),
+        mem_mb=plan.attack_memory_mb,
+        runtime=plan.attack_minutes("embeddings"),
     params:
         attack=plan.attack_spec,
         conditions=plan.conditions("embeddings"),
         key=plan.cell_key,
         options=plan.test_views,
         attack_options=plan.attack_options,
-        torch_threads=plan.threads("attack"),
+        torch_threads=plan.attack_threads,
         code=plan.code("embed.py", "variant", "attack"),
     shell:
         "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"

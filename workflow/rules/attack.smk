@@ -13,13 +13,13 @@ rule attack:
         "results/{scale}/benchmarks/{dataset}/attack_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("attack")
+    threads: plan.attack_threads
     resources:
         gpu=plan.gpus,
         device=plan.device,
         batch_size=plan.batch_size,
-        mem_mb=plan.memory_mb("attack"),
-        runtime=plan.minutes("attack"),
+        mem_mb=plan.attack_memory_mb,
+        runtime=plan.attack_minutes("cells"),
     params:
         attack=plan.attack_spec,
         conditions=plan.conditions("cells"),
@@ -28,7 +28,7 @@ rule attack:
         attack_options=plan.attack_options,
         surrogate_options=plan.surrogate_options,
         precision=plan.precision("attack"),
-        torch_threads=plan.threads("attack"),
+        torch_threads=plan.attack_threads,
         code=plan.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"

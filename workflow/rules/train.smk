@@ -42,7 +42,7 @@ rule train:
         gpu=plan.gpus,
         device=plan.device,
         mem_mb=plan.memory_mb("train"),
-        runtime=plan.minutes("train"),
+        runtime=plan.train_minutes,
     params:
         model_spec=plan.model_spec,
         recipe=plan.recipe,

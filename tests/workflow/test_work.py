@@ -1,0 +1,98 @@
+"""What jobs ask for: time, memory and threads by their work, and never more than the scale gives the largest one."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+from planning import ROOT, plan, unedited
+
+from avrobust.attacks.registry import ATTACKS
+from avrobust.lazy import load
+from lib import work
+from lib.digest import attack_steps
+from lib.plan import Plan
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return plan(unedited(), scale="paper")
+
+
+def cell(dataset: str, attack: str, variant: str = "concat") -> SimpleNamespace:
+    return SimpleNamespace(dataset=dataset, variant=variant, attack=attack)
+
+
+def planned(paper: Plan) -> Iterator[tuple[str, SimpleNamespace]]:
+    for family, keys in paper.grid.conditions.items():
+        for dataset, variant, attack in keys:
+            yield family, cell(dataset, attack, variant)
+
+
+def test_work_is_counted_in_passes() -> None:
+    # A clean clip and its gradient, 1 + 3; under three conditions its answer alone, as FGSM takes the shared gradient.
+    assert work.attack_passes(clips=104, conditions=3, steps=1, elsewhere=False) == 104 * (4 + 3)
+    # Nine more gradients a condition, its answer, and that of a single step.
+    assert work.attack_passes(clips=3104, conditions=3, steps=10, elsewhere=False) == 3104 * (4 + 3 * (27 + 2))
+    # Another net's gradients, and the same attack with the victim's own.
+    assert work.attack_passes(clips=1, conditions=2, steps=10, elsewhere=True) == 1 + 6 + 2 * (2 * 28 + 1)
+    assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
+
+
+def test_a_share_of_the_most_is_asked_for() -> None:
+    assert [work.minutes(240, passes, 1000) for passes in (0, 500, 1000)] == [10, 125, 240]
+    assert work.minutes(5, 500, 1000) == 5
+    assert [work.memory_mb(16000, clips, 256) for clips in (0, 128, 256, 3104)] == [4000, 10000, 16000, 16000]
+    assert [work.threads(8, clips) for clips in (0, 104, 401, 3104, 100_000)] == [1, 1, 2, 8, 8]
+
+
+def test_fgsm_on_few_clips_asks_for_less_than_mim_on_many(paper: Plan) -> None:
+    small, large = cell("music", "fgsm"), cell("kinetics_sounds", "mim")
+    assert (paper.split_clips("music", "test"), paper.split_clips("kinetics_sounds", "test")) == (104, 3104)
+    # 18 conditions: the strengths of Figure 4. Of 230 minutes after the start 104 * 22 / (3104 * 526) are 0.3.
+    assert [paper.attack_minutes("cells")(one, 1) for one in (small, large)] == [11, 240]
+    assert [paper.attack_memory_mb(one, 1) for one in (small, large)] == [8875, 16000]
+    assert [paper.attack_threads(one) for one in (small, large)] == [1, 8]
+
+
+def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
+    minutes = paper.attack_minutes("cells")
+    assert minutes(cell("music", "mim"), 1) > minutes(cell("music", "fgsm"), 1)
+    assert minutes(cell("kinetics_sounds", "mim"), 1) > minutes(cell("ave", "mim"), 1)
+    # Three conditions of the victim with a memory, and eighteen.
+    assert minutes(cell("kinetics_sounds", "mim", "minsim_exfmem"), 1) < minutes(cell("kinetics_sounds", "mim"), 1)
+
+
+def test_no_first_attempt_asks_for_more_than_the_scale_says_and_the_largest_asks_for_that(paper: Plan) -> None:
+    jobs = list(planned(paper))
+    assert max(paper.attack_minutes(family)(job, 1) for family, job in jobs) == 240
+    assert min(paper.attack_minutes(family)(job, 1) for family, job in jobs) >= work.START
+    assert max(paper.attack_memory_mb(job, 1) for _, job in jobs) == 16000
+    trainings = [SimpleNamespace(dataset=one.dataset, variant=one.variant) for _, one in jobs]
+    assert max(paper.train_minutes(one, 1) for one in trainings) == 720
+    # 312 clips of MUSIC and 9,309 of Kinetics-Sounds, 100 epochs each at most.
+    assert 10 < paper.train_minutes(cell("music", "", "concat"), 1) < 100
+
+
+def test_each_attempt_asks_for_as_much_again_three_times_at_most(paper: Plan) -> None:
+    job, attempts = cell("ave", "mim"), (1, 2, 3, 4)
+    for asked in (paper.attack_minutes("cells"), paper.attack_memory_mb, paper.train_minutes):
+        first = asked(job, 1)
+        assert [asked(job, attempt) for attempt in attempts] == [first, 2 * first, 3 * first, 3 * first]
+
+
+def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
+    pcl = cell("kinetics_sounds", "", "pcl")
+    assert paper.search_minutes(pcl, 1) == len(paper.variant(pcl).search) * paper.train_minutes(pcl, 1)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
+    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == load(ATTACKS, name).steps
+
+
+def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:
+    (tmp_path / "avrobust").mkdir()
+    (tmp_path / "avrobust/mine.py").write_text("MINE = Attack(steps=3 * 4)\nOTHER = MINE\n")
+    for name in ("MINE", "OTHER", "ABSENT"):
+        assert attack_steps(tmp_path, f"avrobust.mine:{name}") is None
+    assert attack_steps(tmp_path, "avrobust.nowhere:MINE") is None

@@ -1,0 +1,50 @@
+"""How much a job computes beside the largest one of its kind, so that it asks for time and memory accordingly.
+
+Work is counted in forward passes of one clip; a forward and a backward pass count as three. How long a pass takes
+depends on the machine, which nobody knows here: a scale says what the largest job may take, and all others get their
+share of that.
+"""
+
+from math import ceil
+
+GRADIENT = 3
+
+# What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
+START = 10
+
+# So many clips keep a process busy for four seconds, at 109 samples a second (docs/benchmarks.md, reading).
+CLIPS_PER_THREAD = 400
+
+# What a job needs of the scale's memory before it holds any clip: torch, CUDA, the net.
+MEMORY_AT_START = 0.25
+
+
+def attack_passes(clips: int, conditions: int, steps: int, elsewhere: bool) -> int:
+    """Return the work of `steps` steps under each condition on each clip, with the checks of a cell.
+
+    The gradient at the clean clip is shared by all conditions. An attack of several steps is compared with a single
+    step; one whose gradients are of another net (`elsewhere`), with the same attack on the victim's own.
+    """
+    nets = 2 if elsewhere else 1
+    condition = nets * (GRADIENT * (steps - 1) + 1) + (1 if steps > 1 else 0)
+    return clips * (1 + nets * GRADIENT + conditions * condition)
+
+
+def training_passes(clips: int, epochs: int) -> int:
+    """Return the work of a training."""
+    return GRADIENT * clips * epochs
+
+
+def minutes(most: int, work: int, most_work: int) -> int:
+    """Return a job's share of `most` minutes: what every job takes to start, and of the rest by its work."""
+    return min(most, START + ceil((most - START) * work / most_work))
+
+
+def memory_mb(most: int, clips: int, batch: int) -> int:
+    """Return a job's share of `most` MB: it holds a batch, or fewer clips where there are fewer."""
+    return ceil(most * (MEMORY_AT_START + (1 - MEMORY_AT_START) * min(1, clips / batch)))
+
+
+def threads(most: int, clips: int) -> int:
+    """Return how many threads have clips to read, at most `most`."""
+    return min(most, ceil(clips / CLIPS_PER_THREAD) or 1)

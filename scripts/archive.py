@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
         "--wait", type=float, default=2.0, help="seconds before the second try; each later wait is twice as long"
     )
     parser.add_argument("--allow-http", action="store_true", help="take archives that come without encryption")
-    parser.add_argument("--output", type=Path, required=True, help="CSV: video_id,file,bytes,sha256,part")
+    parser.add_argument("--output", type=Path, required=True, help="CSV: video_id,file,bytes,sha256,part,start,end")
     return parser.parse_args()
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from avrobust.data import locations, manifest
-from avrobust.data.fetching import RETRIES, SOURCES, Site, fetched, located
+from avrobust.data.fetching import RETRIES, SOURCES, Kept, Site, fetched, located
 from avrobust.data.fetching import locations as locations_of
 from avrobust.data.rate import Budget
 from avrobust.data.web_video import WebVideos
@@ -67,11 +67,16 @@ def main() -> None:
     log.info("%s", _told(statuses))
 
 
-def _archive(given: argparse.Namespace) -> dict[str, str]:
+def _archive(given: argparse.Namespace) -> dict[str, Kept]:
     if not given.archive:
         return {}
     with given.archive.open(encoding="utf-8", newline="") as file:
-        return {row["video_id"]: str(given.folder / row["file"]) for row in csv.DictReader(file)}
+        return {
+            row["video_id"]: Kept(str(given.folder / row["file"]), (float(row["start"]), float(row["end"])))
+            if row["start"]
+            else Kept(str(given.folder / row["file"]))
+            for row in csv.DictReader(file)
+        }
 
 
 def _told(counts: Counter[str]) -> str:

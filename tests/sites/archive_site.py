@@ -48,10 +48,15 @@ def clips_tar(*names: str, mode: str = "w:gz") -> bytes:
     return tar([regular(name, content(name)) for name in names], mode)
 
 
+def any_part(*videos: str) -> dict[str, set[None]]:
+    """Return what a search wants that takes any part of these videos."""
+    return {video: {None} for video in videos}
+
+
 def write_manifest(path: Path, videos: Iterable[str], at: Mapping[str, str] | None = None) -> Path:
     """Write a manifest of a clip per video; `at`: the files that some have."""
     clips = (
-        Clip(video, video, 0.0, 10.0, ("a",), "train", "lists", "list.csv", (at or {}).get(video, ""))
+        Clip(video, video, 1.0, 11.0, ("a",), "train", "lists", "list.csv", (at or {}).get(video, ""))
         for video in videos
     )
     manifest.write(path, clips)

@@ -96,7 +96,8 @@ CLOSURES = {
     ),
     "manifest": (
         "manifest.py", [],
-        {"data/lists", "data/local_files", "data/manifest", "data/users_csv", "files", "lazy", "notice", "program"},
+        {"data/lists", "data/local_files", "data/manifest", "data/spans", "data/users_csv", "files", "lazy", "notice",
+         "program"},
     ),
     "pack": (
         "pack.py", [],
@@ -111,8 +112,8 @@ CLOSURES = {
     "fetch": (
         "fetch.py", [],
         {"data/availability", "data/containers", "data/disk", "data/fetching", "data/ffmpeg", "data/journal",
-         "data/local_files", "data/locations", "data/manifest", "data/rate", "data/refusals", "data/web_video", "files",
-         "notice", "program"},
+         "data/local_files", "data/locations", "data/manifest", "data/rate", "data/refusals", "data/spans",
+         "data/web_video", "files", "notice", "program"},
     ),
     "table": ("table.py", [], TABLE | {"data/manifest"}),
     "figure": ("figure.py", [], MEASURED | {"report/style", "report/sweep", "report/sweep_plot"}),

@@ -68,6 +68,17 @@ def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) 
     assert re.fullmatch(made.datasets_from("lists"), "music") is None
 
 
+def test_a_manifest_of_lists_is_told_where_files_may_be() -> None:
+    def options(dataset: str, **given: object) -> list[str]:
+        words = plan(unedited(), scale="paper", datasets={dataset: given}).list_options(job(dataset=dataset))
+        return [word for word in words if word.startswith(("--folder", "--local-only", "--spans-needed"))]
+
+    assert options("music") == ["--folder=data/music"]
+    assert options("ave", folder="/media") == ["--folder=/media", "--spans-needed"]
+    assert options("music", sources=["local"]) == ["--folder=data/music", "--local-only"]
+    assert options("kinetics_sounds", sources=["archive"]) == ["--spans-needed"]
+
+
 def test_a_mistake_in_where_clips_come_from_shows_when_the_plan_is_made(tmp_path: Path) -> None:
     own = {"source": "local", "table": str(tmp_path / "nowhere.csv")}
     with pytest.raises(SettingsError, match=r"nowhere\.csv: no such file"):

@@ -182,6 +182,22 @@ def test_where_clips_come_from_is_said_by_the_scale_unless_config_says_otherwise
     assert len(ours["classes"]) == 27
 
 
+@pytest.mark.parametrize(
+    ("scale", "given", "message"),
+    [
+        ("demo", {"folder": "/media"}, "datasets.music: folder needs `source: lists` or `source: local`"),
+        ("paper", {"folder": "/media", "sources": ["youtube"]}, r"folder is of no use, because sources .* lack local"),
+        ("paper", {"archive": {"zip": "a.zip"}}, r"archive is of no use, because sources \['local', 'youtube'\] lack"),
+        ("paper", {"archive": {"zip": "a.zip"}, "source": "local", "table": "t.csv"}, "archive needs `source: lists`"),
+    ],
+)
+def test_nothing_that_is_said_of_a_dataset_is_passed_over(scale: str, given: dict, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(unedited(), configuration(unedited(), scale=scale, datasets={"music": given}))
+    fine = {"folder": "/media", "sources": ["local", "archive"], "archive": {"zip": "a.zip"}}
+    assert load_settings(unedited(), configuration(unedited(), scale="paper", datasets={"music": fine}))
+
+
 def test_a_section_that_is_not_there_means_the_defaults() -> None:
     config = configuration(unedited())
     chosen = load_settings(unedited(), config).chosen["tian2021"]

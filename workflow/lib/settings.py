@@ -117,8 +117,6 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
             raise SettingsError(f"{where}: {', '.join(sorted(unused))} needs {needed}, but the source is {source}")
     if source == "local" and "table" not in given:
         raise SettingsError(f"{where}: source local needs `table`, a CSV of clips")
-    if "folder" in given and source == "render":
-        raise SettingsError(f"{where}: folder is of no use with `source: render`, which makes the clips")
     sources, archive = (given.get(key, facts.get(key)) for key in ("sources", "archive"))
     if source == "lists":
         for key, user in (("folder", "local"), ("archive", "archive")):

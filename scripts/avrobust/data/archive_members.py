@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from avrobust.data.disk import check_room
+from avrobust.data.spans import Span, of_name
 from avrobust.program import UserError, is_text
 
 NAME = re.compile(r"(.+)\.(mp4|mkv|webm)", re.DOTALL)
@@ -47,28 +48,29 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Member:
-    """A clip that was written: its video, its file, the file's size and SHA-256 in hexadecimal."""
+    """A clip that was written: its video, its file, size and SHA-256 in hexadecimal, and its seconds by its name."""
 
     video_id: str
     path: Path
     bytes: int
     sha256: str
+    span: Span | None = None
 
 
 @dataclass
 class Sieve:
     """What is kept of one archive, and what was not.
 
-    `take`: whether a video is wanted; it is asked of each that a clip may be of. `folder`: where clips are written, an
-    existing one. `keep_free`: bytes of its disk that stay free. `largest`: bytes of a member. `mark`: what tells the
-    temporary files `.part-<mark><name>` from those of other writers in this folder.
+    `take`: whether these seconds of a video (None: not said) are wanted; it is asked of all that a clip may be of.
+    `folder`: where clips are written, an existing one. `keep_free`: bytes of its disk that stay free. `largest`: bytes
+    of a member. `mark`: what tells the temporary files `.part-<mark><name>` from those of other writers in this folder.
 
     `skipped` counts members: `special` (links, devices, FIFOs, sparse files), `apple_double` (`._*`), `other_name` (no
     clip by its name), `empty`, `too_large`, `repeated` (a second one of a video). `others`: names, without the suffix,
     of clips that are not wanted.
     """
 
-    take: Callable[[str], bool]
+    take: Callable[[str, Span | None], bool]
     folder: Path
     keep_free: int = 0
     largest: int = LARGEST_MEMBER
@@ -77,8 +79,8 @@ class Sieve:
     others: set[str] = field(default_factory=set, init=False)
     _kept: set[str] = field(default_factory=set, init=False)
 
-    def target(self, name: str, size: int, special: bool) -> tuple[str, Path] | None:
-        """Return video and file of a member to keep; of any other note why it is not kept."""
+    def target(self, name: str, size: int, special: bool) -> tuple[str, Span | None, Path] | None:
+        """Return video, span and file of a member to keep; of any other note why it is not kept."""
         base = re.split(r"[/\\]", name)[-1]
         named = NAME.fullmatch(base)
         reasons = {
@@ -94,16 +96,17 @@ class Sieve:
             self.skipped[reason] += 1
             return None
         stem, suffix = named.groups()
-        video_id = next(filter(self.take, possible_videos(stem)), None)
-        if video_id is None:
+        wanted = next((one for one in possible_videos(stem) if self.take(*one)), None)
+        if wanted is None:
             self.others.add(stem)
             return None
+        video_id, span = wanted
         if video_id in self._kept:
             self.skipped["repeated"] += 1
             return None
-        return video_id, self.folder / f"{video_id}.{suffix}"
+        return video_id, span, self.folder / f"{video_id}.{suffix}"
 
-    def write(self, content: IO[bytes], size: int, video_id: str, path: Path) -> Member:
+    def write(self, content: IO[bytes], size: int, video_id: str, span: Span | None, path: Path) -> Member:
         """Copy `size` bytes to a file; one that is there with this content is left alone.
 
         Raises:
@@ -130,7 +133,7 @@ class Sieve:
         finally:
             temporary.unlink(missing_ok=True)
         self._kept.add(video_id)
-        return Member(video_id, path, size, seen.hexdigest())
+        return Member(video_id, path, size, seen.hexdigest(), span)
 
 
 def tar_members(stream: BufferedReader, sieve: Sieve) -> Iterator[Member]:
@@ -186,10 +189,10 @@ def zip_members(path: Path, sieve: Sieve) -> Iterator[Member]:
                 yield sieve.write(content, info.file_size, *target)
 
 
-def possible_videos(stem: str) -> list[str]:
-    """Return the videos that a clip may be of by its name, which is given without the suffix."""
-    spanned = SPANNED.fullmatch(stem)
-    return [spanned[1], stem] if spanned else [stem]
+def possible_videos(stem: str) -> list[tuple[str, Span | None]]:
+    """Return the videos that a clip may be of by its name without the suffix, and which seconds of each."""
+    spanned = of_name(stem) if SPANNED.fullmatch(stem) else None
+    return [spanned, (stem, None)] if spanned else [(stem, None)]
 
 
 def file_sha256(path: Path) -> str:

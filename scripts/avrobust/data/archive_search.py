@@ -2,7 +2,7 @@
 
 Of every part that was read to its end a journal keeps one record:
     part: its address, without user, password and query;
-    kept: video_id, file (in the folder), bytes and sha256 of each clip;
+    kept: video_id, file (in the folder), bytes, sha256, and start and end of each clip, if its name has them;
     others: the clips it has that were not wanted then, so that a longer manifest leads back to the right parts;
     skipped: how many members were passed over, by reason (see `archive_members.Sieve`);
     bytes, sha256: of the part as it came;
@@ -19,10 +19,14 @@ from threading import Event, Lock
 from avrobust.data import journal, manifest
 from avrobust.data.archive_addresses import shown
 from avrobust.data.archive_members import Member, possible_videos
+from avrobust.data.spans import Span, covers
 from avrobust.files import replacing
 from avrobust.program import UserError
 
-COLUMNS = ("video_id", "file", "bytes", "sha256", "part")
+COLUMNS = ("video_id", "file", "bytes", "sha256", "part", "start", "end")
+
+# Video id -> the spans of its wanted clips, None where that is not known.
+Wanted = Mapping[str, set[Span | None]]
 
 
 class Search:
@@ -32,12 +36,12 @@ class Search:
     is to end. `mark`: what tells the temporary files of this journal's runs from others.
     """
 
-    def __init__(self, wanted: Iterable[str], folder: Path, state: Path) -> None:
+    def __init__(self, wanted: Wanted, folder: Path, state: Path) -> None:
         """Look through the journal `state` (which need not be there) for what is in `folder` already.
 
         Raises UserError if it is no journal.
         """
-        self.wanted = frozenset(wanted)
+        self.wanted = wanted
         self.folder = folder
         self.state = state
         self.bytes = 0
@@ -50,7 +54,7 @@ class Search:
                 kept["video_id"]: {**kept, "part": record["part"]}
                 for record in self._records.values()
                 for kept in record["kept"]
-                if kept["video_id"] in self.wanted and _has_size(folder / kept["file"], kept["bytes"])
+                if self._wants(kept["video_id"], _span(kept)) and _has_size(folder / kept["file"], kept["bytes"])
             }
         except (AttributeError, KeyError, TypeError):
             raise UserError(f"{state}: not the journal of an archive; give another --state") from None
@@ -72,13 +76,16 @@ class Search:
         record = self._records.get(part)
         if record is None:
             return False
-        held = {kept["video_id"] for kept in record["kept"]}
-        held.update(*map(possible_videos, record["others"]))
-        return self.found.keys() >= held & self.wanted
+        held = [(kept["video_id"], _span(kept)) for kept in record["kept"]]
+        held += [one for other in record["others"] for one in possible_videos(other)]
+        return all(video_id in self.found for video_id, span in held if self._wants(video_id, span))
 
-    def take(self, part: str, video_id: str) -> bool:
-        """Whether a video is wanted and no other part has had it; it is then this part's."""
-        if video_id not in self.wanted:
+    def _wants(self, video_id: str, span: Span | None) -> bool:
+        return any(covers(span, *(one or (None, None))) for one in self.wanted.get(video_id, ()))
+
+    def take(self, part: str, video_id: str, span: Span | None) -> bool:
+        """Whether these seconds of a video hold a wanted clip and no other part has had it; it is then this part's."""
+        if not self._wants(video_id, span):
             return False
         with self._lock:
             return self._takers.setdefault(video_id, part) == part
@@ -86,6 +93,7 @@ class Search:
     def keep(self, part: str, member: Member) -> dict:
         """Note a clip that was written, and return what the journal says of it."""
         kept = {"video_id": member.video_id, "file": member.path.name, "bytes": member.bytes, "sha256": member.sha256}
+        kept |= dict(zip(("start", "end"), member.span or (), strict=False))
         self.found[member.video_id] = {**kept, "part": part}
         return kept
 
@@ -103,9 +111,20 @@ class Search:
             self.bytes += size
 
 
-def wanted_videos(path: str | Path) -> set[str]:
-    """Return the videos of a manifest of which a clip has no file. Raises UserError if it is no manifest."""
-    return {clip.video_id for clip in manifest.read(path) if clip.video_id and not clip.path}
+def wanted_videos(path: str | Path) -> dict[str, set[Span | None]]:
+    """Return the videos of a manifest of which a clip has no file, with the spans of these clips.
+
+    Raises UserError if it is no manifest.
+    """
+    wanted: dict[str, set[Span | None]] = {}
+    for clip in manifest.read(path):
+        if clip.video_id and not clip.path:
+            wanted.setdefault(clip.video_id, set()).add(None if clip.start is None else (clip.start, clip.end))
+    return wanted
+
+
+def _span(kept: Mapping) -> Span | None:
+    return (kept["start"], kept["end"]) if "start" in kept else None
 
 
 def write_table(path: Path, rows: Iterable[Mapping]) -> None:

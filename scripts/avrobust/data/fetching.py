@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from avrobust.data import journal
+from avrobust.data import journal, spans
 from avrobust.data.disk import check_room
 from avrobust.data.local_files import part
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.rate import Budget
 from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT, UNKNOWN
+from avrobust.data.spans import Span
 from avrobust.data.web_video import Refused, WebVideos, fetch
 from avrobust.program import UserError
 
@@ -65,14 +66,22 @@ class Video:
     clips: tuple[Clip, ...]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What was kept of a video out of an archive: its file, and which seconds these are by its name, if it says so."""
+
+    path: str
+    span: Span | None = None
+
+
 def located(
-    clips: Sequence[Clip], sources: Iterable[str], media: Path, archive: Mapping[str, str], spans_needed: bool
+    clips: Sequence[Clip], sources: Iterable[str], media: Path, archive: Mapping[str, Kept], spans_needed: bool
 ) -> tuple[dict[str, Location], list[Video]]:
     """Return the clips that a folder or an archive has, clip id -> location, and the videos to ask the web for.
 
     `sources`: of SOURCES, in order. `media`: the folder that relative paths of the manifest start from. `archive`:
-    video id -> path of a file. A clip that no source has is located as pending, as is one whose place in the video is
-    not known although it is a part of it (`spans_needed`).
+    video id -> what was kept of it. A clip that no source has is located as pending, as is one whose place in the video
+    is not known although it is a part of it (`spans_needed`), and one of which only other seconds were kept.
     """
     found: dict[str, Location] = {}
     wanted: dict[str, list[Clip]] = {}
@@ -83,8 +92,12 @@ def located(
                 found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, str(media / clip.path), *part(clip))
                 break
             if source == "archive" and clip.video_id in archive:
-                found[clip.clip_id] = Location(clip.clip_id, "ok", source=source, path=archive[clip.video_id])
-                break
+                kept = archive[clip.video_id]
+                if spans.covers(kept.span, clip.start, clip.end):
+                    seconds = spans.part(kept.span, clip.start, clip.end)
+                    found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, kept.path, *seconds)
+                    break
+                found[clip.clip_id] = Location(clip.clip_id, "pending", "other_span")
             if source == "youtube":
                 if spans_needed and clip.start is None:
                     found[clip.clip_id] = Location(clip.clip_id, "pending", "no_start_time")

@@ -5,12 +5,12 @@ Names are `<id>` or `<id>_<start>_<end>` in seconds, in any folder, or the clip'
 
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from avrobust.data import spans
 from avrobust.data.manifest import Clip
 from avrobust.notice import warn
 from avrobust.program import UserError, escaped, is_text
@@ -21,11 +21,6 @@ SUFFIXES = (".mp4", ".mkv", ".webm")
 # Not looked for, but worth a word if they are there.
 OTHER_SUFFIXES = (".3gp", ".avi", ".flv", ".m4v", ".mov", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".wmv")
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-
-SPANNED = re.compile(r"(.+)_([0-9]+(?:\.[0-9]+)?)_([0-9]+(?:\.[0-9]+)?)")
-
-# Seconds: names count whole ones, which lists need not.
-ROUNDING = 1.0
 
 # So many names stand in a message.
 NAMED = 3
@@ -61,26 +56,10 @@ def with_local_files(
 def part(clip: Clip) -> tuple[float | None, float | None]:
     """Return which seconds of its local file are the clip, (None, None): all of it."""
     stem = os.path.splitext(os.path.basename(clip.path))[0]  # noqa: PTH119, PTH122 (a million rows: no objects)
-    span = _span(stem, clip.video_id)
-    if span is None or clip.start is None or stem == clip.clip_id or _is_same(span, clip):
+    named = spans.of_name(stem)
+    if stem == clip.clip_id or named is None or named[0] != clip.video_id:
         return None, None
-    return clip.start - span[0], clip.end - span[0]
-
-
-def _span(stem: str, video_id: str) -> tuple[float, float] | None:
-    """Return the seconds that a file of a video has by its name, None if that is not `<id>_<start>_<end>`."""
-    found = SPANNED.fullmatch(stem)
-    if not found or found[1] != video_id:
-        return None
-    return float(found[2]), float(found[3])
-
-
-def _is_same(span: tuple[float, float], clip: Clip) -> bool:
-    return abs(span[0] - clip.start) < ROUNDING and abs(span[1] - clip.end) < ROUNDING
-
-
-def _covers(span: tuple[float, float], clip: Clip) -> bool:
-    return _is_same(span, clip) or span[0] <= clip.start < clip.end <= span[1]
+    return spans.part(named[1], clip.start, clip.end)
 
 
 class _MediaFiles:
@@ -142,8 +121,8 @@ class _MediaFiles:
         first = self._places.setdefault(stem, place)
         if _class_of(first) != _class_of(place):
             self._doubles.setdefault((_class_of(place), stem), place)
-        if first is place and (span := SPANNED.fullmatch(stem)):
-            self._cuts[span[1]] = (*self._cuts.get(span[1], ()), stem)
+        if first is place and (named := spans.of_name(stem)):
+            self._cuts[named[0]] = (*self._cuts.get(named[0], ()), stem)
 
     def has(self, stem: str) -> bool:
         """Whether there is a file of this name, without its suffix."""
@@ -151,7 +130,7 @@ class _MediaFiles:
 
     def cuts(self, video_id: str) -> list[tuple[tuple[float, float], str]]:
         """Return (seconds, name without suffix) of the files `<id>_<start>_<end>` of a video."""
-        return [(_span(stem, video_id), stem) for stem in self._cuts.get(video_id, ())]
+        return [(spans.of_name(stem)[1], stem) for stem in self._cuts.get(video_id, ())]
 
     def path(self, stem: str, labels: Iterable[str]) -> str:
         """Return the file of this name, relative to the folder, best in a folder of one of these classes."""
@@ -205,11 +184,9 @@ class _Search:
                 self.unplaced += 1
                 return cuts[0][1]
         else:
-            fit = [
-                (not _is_same(span, clip), _distance(span, clip), stem) for span, stem in cuts if _covers(span, clip)
-            ]
+            fit = [(_distance(span, clip), stem) for span, stem in cuts if spans.covers(span, clip.start, clip.end)]
             if fit:
-                return min(fit)[-1]
+                return min(fit)[1]
             if self.files.has(clip.video_id):
                 return clip.video_id
         if cuts:
@@ -220,7 +197,7 @@ class _Search:
         if clip.start is None:
             return
         taker = self.takers.setdefault(path, clip)
-        if not _is_same((taker.start, taker.end), clip):
+        if not spans.is_same((taker.start, taker.end), clip.start, clip.end):
             self.claims.append(f"{path}: {_told(taker)} and {_told(clip)}")
 
     def report(self, folder: Path, required: bool) -> None:

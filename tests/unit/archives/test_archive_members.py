@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 def sieve_for(wanted, folder, **options):
-    return Sieve(set(wanted).__contains__, folder, **options)
+    return Sieve(lambda video, _: video in wanted, folder, **options)
 
 
 def kept(data, sieve):

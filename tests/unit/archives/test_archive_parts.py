@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import gdown
 import pytest
-from archive_site import clips_tar, content, regular, tar, tree
+from archive_site import any_part, clips_tar, content, regular, tar, tree
 
 from avrobust.data import archive_parts, journal
 from avrobust.data.archive_addresses import check_address
@@ -45,7 +45,7 @@ def set_free(monkeypatch, free):
 def test_parts_are_read_and_recorded(site, tmp_path, folder):
     site.files = {"/1.tar.gz": clips_tar(*CLIPS), "/2.tar.gz": clips_tar("d.mp4", "e.mp4", mode="w")}
     urls = [f"{site.url}{path}" for path in site.files]
-    search = Search(["a", "d", "z"], folder, tmp_path / "state.jsonl")
+    search = Search(any_part("a", "d", "z"), folder, tmp_path / "state.jsonl")
     assert read(search, *urls) == [Outcome(url, "read") for url in urls]
     one, two = records(tmp_path / "state.jsonl")
     assert one.pop("finished") <= two.pop("finished")
@@ -58,6 +58,7 @@ def test_parts_are_read_and_recorded(site, tmp_path, folder):
         }
         for video, name in (("a", CLIPS[0]), ("d", "d.mp4"))
     ]
+    rows[0] |= {"start": 0.0, "end": 10.0}
     sums = [hashlib.sha256(data).hexdigest() for data in site.files.values()]
     sizes = [len(data) for data in site.files.values()]
     others = [["-b_000002_000012", "c"], ["e"]]
@@ -70,7 +71,7 @@ def test_parts_are_read_and_recorded(site, tmp_path, folder):
 
 def test_a_part_that_breaks_off_is_read_anew(site, tmp_path, folder, caplog):
     site.files, site.cut = {"/p": clips_tar(*CLIPS)}, site.cut + type(site.cut)({"/p": 2})
-    search = Search(["a", "-b", "c"], folder, tmp_path / "s")
+    search = Search(any_part("a", "-b", "c"), folder, tmp_path / "s")
     assert read(search, f"{site.url}/p") == [Outcome(f"{site.url}/p", "read")]
     assert site.asked["/p"] == 3 and search.complete()
     assert "connection broke" in caplog.text and "try 2 of 5" in caplog.text
@@ -81,7 +82,7 @@ def test_a_part_that_breaks_off_is_read_anew(site, tmp_path, folder, caplog):
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_a_part_of_unknown_length_that_breaks_off_fails_after_all_tries(site, tmp_path, folder, mode):
     site.files, site.cut["/p"], site.lengthless = {"/p": clips_tar(*CLIPS, mode=mode)}, 99, {"/p"}
-    search = Search(["a", "-b", "c"], folder, tmp_path / "s")
+    search = Search(any_part("a", "-b", "c"), folder, tmp_path / "s")
     assert read(search, f"{site.url}/p", reading=Reading(tries=3, wait=0)) == [Outcome(f"{site.url}/p", "failed")]
     assert site.asked["/p"] == 3 and records(tmp_path / "s") == []
     # Whole members stay on the disk but do not count as found: nothing vouches for them before the part has ended.
@@ -92,7 +93,7 @@ def test_missing_and_failing_parts_do_not_stop_the_others(site, tmp_path, folder
     site.files = {"/1": clips_tar("a.mp4"), "/2": clips_tar("b.mp4"), "/3": b"<html>"}
     site.statuses = {"/1": [503, 500], "/2": [403] * 99}
     urls = [f"{site.url}/{name}" for name in ("0", "1", "2", "3")]
-    search = Search(["a", "b"], folder, tmp_path / "s")
+    search = Search(any_part("a", "b"), folder, tmp_path / "s")
     outcomes = read(search, *urls, reading=Reading(tries=3, wait=0), connections=3)
     assert {one.part[-1]: one.status for one in outcomes} == {"0": "missing", "1": "read", "2": "failed", "3": "failed"}
     assert site.asked == {"/0": 1, "/1": 3, "/2": 3, "/3": 3}
@@ -102,7 +103,7 @@ def test_missing_and_failing_parts_do_not_stop_the_others(site, tmp_path, folder
     }
     assert "/2: HTTP 403 (try 3 of 3)" in caplog.text
     # What is missing or failed is asked for again, what was read is not.
-    assert Search(["a", "b"], folder, tmp_path / "s").unread(urls) == [urls[0], urls[2], urls[3]]
+    assert Search(any_part("a", "b"), folder, tmp_path / "s").unread(urls) == [urls[0], urls[2], urls[3]]
 
 
 def test_each_wait_is_twice_the_last_or_what_the_server_says(site, tmp_path, folder):
@@ -115,7 +116,7 @@ def test_each_wait_is_twice_the_last_or_what_the_server_says(site, tmp_path, fol
 
     site.files, site.statuses = {"/1": clips_tar("a.mp4")}, {"/1": [503, 500, 429, 429]}
     site.retry_after = {503: "7", 429: "100000"}
-    search = Search(["a"], folder, tmp_path / "s")
+    search = Search(any_part("a"), folder, tmp_path / "s")
     search.stop = Waits()
     read(search, f"{site.url}/1", reading=Reading(wait=2.0))
     assert search.stop.seconds == (7.0, 4.0, 600.0, 600.0) and search.complete()
@@ -123,19 +124,19 @@ def test_each_wait_is_twice_the_last_or_what_the_server_says(site, tmp_path, fol
 
 def test_parts_after_the_last_wanted_clip_are_not_fetched(site, tmp_path, folder):
     site.files = {"/1": clips_tar("a.mp4"), "/2": clips_tar("b.mp4")}
-    outcomes = read(Search(["a"], folder, tmp_path / "s"), f"{site.url}/1", f"{site.url}/2")
+    outcomes = read(Search(any_part("a"), folder, tmp_path / "s"), f"{site.url}/1", f"{site.url}/2")
     assert [one.status for one in outcomes] == ["read", "unneeded"] and site.asked == {"/1": 1}
 
 
 def test_a_truncated_local_part_fails_at_once(tmp_path, folder):
     (tmp_path / "p").write_bytes(clips_tar(*CLIPS)[:45_000])
-    search = Search(["a", "-b", "c"], folder, tmp_path / "s")
+    search = Search(any_part("a", "-b", "c"), folder, tmp_path / "s")
     assert [one.status for one in read(search, str(tmp_path / "p"))] == ["failed"]
     assert tree(folder) == {"a.mp4": content(CLIPS[0])}
 
 
 def test_leftovers_of_a_killed_run_go_and_those_of_others_stay(tmp_path, folder):
-    search = Search(["a"], folder, tmp_path / "s")
+    search = Search(any_part("a"), folder, tmp_path / "s")
     (folder / f".part-{search.mark}0-a.mp4").write_bytes(b"cut")
     (folder / ".part-0-a.mp4").write_bytes(b"of another")
     (tmp_path / "p").write_bytes(clips_tar("a.mp4"))
@@ -148,7 +149,7 @@ def test_the_disk_is_never_filled(tmp_path, folder, monkeypatch):
     set_free(monkeypatch, lambda at: 100_000 - sum(map(len, tree(at).values())))
     for name in ("1", "2"):
         (tmp_path / name).write_bytes(clips_tar(f"{name}a.mp4", f"{name}b.mp4"))
-    search = Search(["1a", "1b", "2a", "2b"], folder, tmp_path / "s")
+    search = Search(any_part("1a", "1b", "2a", "2b"), folder, tmp_path / "s")
     reading = Reading(keep_free=35_000, wait=0)
     with pytest.raises(
         UserError, match=r"40000 bytes are free and at least 65000 are needed, of which 35000 stay free"
@@ -158,7 +159,7 @@ def test_the_disk_is_never_filled(tmp_path, folder, monkeypatch):
     assert [record["part"] for record in records(tmp_path / "s")] == [str(tmp_path / "1")]
     # With room again it goes on.
     set_free(monkeypatch, lambda at: 10**9)
-    again = Search(["1a", "1b", "2a", "2b"], folder, tmp_path / "s")
+    again = Search(any_part("1a", "1b", "2a", "2b"), folder, tmp_path / "s")
     read(again, *again.unread([str(tmp_path / "1"), str(tmp_path / "2")]), reading=reading)
     assert again.complete()
 
@@ -167,7 +168,7 @@ def test_a_full_disk_ends_the_parts_that_are_being_read(site, tmp_path, folder, 
     slow = tar([regular("other.mp4", content("other", 3_000_000))])
     site.files, site.slow["/slow"] = {"/slow": slow, "/quick": clips_tar("big.mp4")}, 0.5
     set_free(monkeypatch, lambda at: 1000)
-    search = Search(["big"], folder, tmp_path / "s")
+    search = Search(any_part("big"), folder, tmp_path / "s")
     with pytest.raises(UserError, match="make room"):
         read(search, f"{site.url}/slow", f"{site.url}/quick", connections=2)
     # Eight seconds of the slow part were not waited for.
@@ -178,7 +179,11 @@ def test_too_little_room_at_the_start_fetches_nothing(site, tmp_path, folder, mo
     site.files = {"/1": clips_tar("a.mp4")}
     set_free(monkeypatch, lambda at: 1000)
     with pytest.raises(UserError, match=r"--keep-free-gb 1\.001e-06"):
-        read(Search(["a"], folder, tmp_path / "s"), f"{site.url}/1", reading=Reading(keep_free=1001))
+        read(
+            Search(any_part("a"), folder, tmp_path / "s"),
+            f"{site.url}/1",
+            reading=Reading(keep_free=1001),
+        )
     assert not site.asked
 
 
@@ -186,7 +191,7 @@ def test_no_password_or_token_is_shown_or_kept(site, tmp_path, folder, caplog):
     site.files = {"/1": clips_tar("a.mp4")}
     secret = site.url.replace("http://", "http://user:hunter2@")
     nowhere = "http://user:hunter2@127.0.0.1:1/gone?token=hunter2"
-    search = Search(["a", "b"], folder, tmp_path / "s")
+    search = Search(any_part("a", "b"), folder, tmp_path / "s")
     made = read(search, f"{secret}/1?token=hunter2", f"{secret}/0?token=hunter2", nowhere, reading=Reading(tries=1))
     assert [one.status for one in made] == ["read", "missing", "failed"]
     with pytest.raises(UserError) as refused:
@@ -226,19 +231,19 @@ def test_a_list_names_parts(site, tmp_path):
 def test_a_zip_from_the_web_is_fetched_read_and_removed(site, tmp_path, folder):
     data = zipped({"AVE/a.mp4": content("a"), "AVE/b.mp4": content("b")})
     site.files, site.cut["/z.zip"] = {"/z.zip": data}, 1
-    search = Search(["a"], folder, tmp_path / "s")
+    search = Search(any_part("a"), folder, tmp_path / "s")
     assert read_zip(f"{site.url}/z.zip", search, QUICK).status == "read"
     assert tree(folder) == {"a.mp4": content("a")} and site.asked["/z.zip"] == 2
     (record,) = records(tmp_path / "s")
     assert record["sha256"] == hashlib.sha256(site.files["/z.zip"]).hexdigest()
-    assert Search(["a"], folder, tmp_path / "s").unread([f"{site.url}/z.zip"]) == []
-    assert Search(["a", "b"], folder, tmp_path / "s").unread([f"{site.url}/z.zip"]) == [f"{site.url}/z.zip"]
+    assert Search(any_part("a"), folder, tmp_path / "s").unread([f"{site.url}/z.zip"]) == []
+    assert Search(any_part("a", "b"), folder, tmp_path / "s").unread([f"{site.url}/z.zip"]) == [f"{site.url}/z.zip"]
 
 
 def test_a_damaged_zip_from_the_web_is_fetched_again(site, tmp_path, folder):
     data = zipped({"a.mp4": content("a")}, zipfile.ZIP_STORED)
     site.files = {"/z.zip": data.replace(content("a")[:100], bytes(100))}
-    search = Search(["a"], folder, tmp_path / "s")
+    search = Search(any_part("a"), folder, tmp_path / "s")
     assert read_zip(f"{site.url}/z.zip", search, Reading(tries=2, wait=0)).status == "failed"
     assert site.asked["/z.zip"] == 2 and tree(folder) == {}
 
@@ -247,19 +252,22 @@ def test_a_zip_of_google_drive_is_fetched_by_its_id_read_and_removed(site, tmp_p
     site.files = {"/1Fj-_K": zipped({"AVE/a.mp4": content("a")}), "/2": b"<html>"}
     download = gdown.download
     monkeypatch.setattr(gdown, "download", lambda id, **options: download(f"{site.url}/{id}", **options))
-    search = Search(["a"], folder, tmp_path / "s")
+    search = Search(any_part("a"), folder, tmp_path / "s")
     made = read_zip("https://drive.google.com/uc?id=1Fj-_K", search, QUICK)
     assert made == Outcome("https://drive.google.com/file/d/1Fj-_K", "read")
     assert tree(folder) == {"a.mp4": content("a")}
     # One that is no zip is removed, too, and asked for once only.
-    assert read_zip("https://drive.google.com/uc?id=2", Search(["b"], folder, tmp_path / "s"), QUICK).status == "failed"
+    assert (
+        read_zip("https://drive.google.com/uc?id=2", Search(any_part("b"), folder, tmp_path / "s"), QUICK).status
+        == "failed"
+    )
     assert tree(folder) == {"a.mp4": content("a")} and site.asked == {"/1Fj-_K": 1, "/2": 1}
 
 
 def test_a_local_zip_stays(tmp_path, folder):
     path = tmp_path / "z.zip"
     path.write_bytes(zipped({"a.mp4": content("a")}))
-    assert read_zip(str(path), Search(["a"], folder, tmp_path / "s"), QUICK).status == "read"
+    assert read_zip(str(path), Search(any_part("a"), folder, tmp_path / "s"), QUICK).status == "read"
     assert path.is_file() and tree(folder) == {"a.mp4": content("a")}
 
 
@@ -267,12 +275,12 @@ def test_what_is_in_the_way_of_a_folder_is_named(site, tmp_path):
     site.files = {"/z.zip": zipped({"a.mp4": content("a")})}
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file: cannot be made: File exists"):
-        read_zip(f"{site.url}/z.zip", Search(["a"], tmp_path / "file", tmp_path / "s"), QUICK)
+        read_zip(f"{site.url}/z.zip", Search(any_part("a"), tmp_path / "file", tmp_path / "s"), QUICK)
 
 
 def test_a_long_part_is_heard_of(site, tmp_path, folder, monkeypatch, caplog):
     site.files, site.slow["/1"] = {"/1": clips_tar("a.mp4", "b.mp4")}, 0.02
     monkeypatch.setattr(archive_parts, "SILENCE", 0.01)
     with caplog.at_level("INFO"):
-        read(Search(["b"], folder, tmp_path / "s"), f"{site.url}/1")
+        read(Search(any_part("b"), folder, tmp_path / "s"), f"{site.url}/1")
     assert "MB read, 0 of 1 found" in caplog.text

@@ -50,10 +50,12 @@ def test_lists_of_parts_become_a_table(site, tmp_path, command):
     }
     line = command(["a", "-b", "nowhere"], "--part-list", f"{site.url}/k400/train.txt", f"{site.url}/k400/val.txt")
     told = ran(line)
-    expected = "video_id,file,bytes,sha256,part\n"
+    expected = "video_id,file,bytes,sha256,part,start,end\n"
     for video, name, part in (("-b", "train/-b_000001_000011.mp4", 1), ("a", "../../a.mp4", 2)):
         digest = hashlib.sha256(content(name)).hexdigest()
-        expected += f"{video},{video}.mp4,30000,{digest},{site.url}/k400/{part}.tar.gz\n"
+        expected += (
+            f"{video},{video}.mp4,30000,{digest},{site.url}/k400/{part}.tar.gz,{'1.0,11.0' if part == 1 else ','}\n"
+        )
     assert (tmp_path / "archive.csv").read_bytes().decode() == expected
     assert set(tree(tmp_path)) == {
         "manifest.csv", "state.jsonl", "state.jsonl.lock", "archive.csv", "media/-b.mp4", "media/a.mp4",
@@ -89,7 +91,7 @@ def test_a_failed_part_is_named_and_the_next_run_goes_on_with_it_only(site, tmp_
 
 
 def test_killed_in_the_middle_of_a_part_it_goes_on(site, tmp_path, command):
-    names = [f"s{number:02}_000000_000010.mp4" for number in range(100)]
+    names = [f"s{number:02}_000001_000011.mp4" for number in range(100)]
     site.files = {
         "/quick.tar.gz": clips_tar("q.mp4"),
         "/slow.tar.gz": clips_tar(*names),
@@ -148,12 +150,14 @@ def test_a_zip_becomes_a_table(site, tmp_path, command):
         "bytes": "30000",
         "sha256": hashlib.sha256(content("a")).hexdigest(),
         "part": str(tmp_path / "ave.zip"),
+        "start": "",
+        "end": "",
     }
 
 
 def test_nothing_wanted_is_a_table_without_rows(site, tmp_path, command):
     ran(command([], "--part-list", f"{site.url}/none.txt"))
-    assert (tmp_path / "archive.csv").read_text() == "video_id,file,bytes,sha256,part\n" and not site.asked
+    assert (tmp_path / "archive.csv").read_text() == "video_id,file,bytes,sha256,part,start,end\n" and not site.asked
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,34 @@ def test_sound_is_that_of_the_command_line(folder, channels):
     assert np.abs(wanted.astype(int)).max() > 5000
 
 
+def test_the_released_sound_is_picked_without_a_low_pass(folder):
+    """Sample k is number round(44100 k / 11000) of what is decoded at 44,100; noise above 5.5 kHz is folded back."""
+    path = folder / "high.mov"  # which has the times of sound exactly
+    noise = np.random.default_rng(0).standard_normal(3 * 44100)
+    bins = np.fft.rfftfreq(len(noise), 1 / 44100)
+    band = np.fft.irfft(np.fft.rfft(noise) * ((bins > 6500) & (bins < 7800)))
+    samples = np.round(band / band.std() * 0.1179 * 32768).astype("<i2")
+    (folder / "high.raw").write_bytes(samples.tobytes())
+    raw = ("-f", "s16le", "-ar", "44100", "-ac", "1", "-i", folder / "high.raw")
+    ffmpeg(*PICTURE, *raw, *H264, "-shortest", "-c:a", "pcm_s16le", path)
+    picked = media.read(path, None, None, Form(11_000, 8, 0, 1, picked_from=44_100)).audio
+    assert picked[:60].tolist() == samples[PICKED].tolist()
+    assert np.sqrt(np.mean((picked / 32768) ** 2)) == pytest.approx(0.1178, abs=0.0003)
+    power = np.abs(np.fft.rfft(picked)) ** 2
+    folded = np.fft.rfftfreq(len(picked), 1 / 11000)
+    inside = (folded > 11_000 - 7800 - 10) & (folded < 11_000 - 6500 + 10)
+    assert power[inside].sum() > 0.97 * power.sum()
+    # In a span sample k is the one nearest to its start plus k / 11,000.
+    part = media.read(path, 1.0, 2.0, Form(11_000, 8, 0, 1, picked_from=44_100)).audio
+    assert len(part) == 11_000 and part[:6].tolist() == samples[[44100, 44104, 44108, 44112, 44116, 44120]].tolist()
+    # Resampled, next to nothing is left.
+    resampled = media.read(path, None, None, Form(11_025, 8, 0, 1)).audio
+    assert np.sqrt(np.mean((resampled / 32768) ** 2)) < 0.001
+
+
+# 44100 k / 11000 is 4 k and k / 110: one half more at k = 55, where 220 is the even one.
+PICKED = [*(4 * k for k in range(56)), 225, 229, 233, 237]
+
 CHANNELS = {
     "mono": "c0=c0",
     "stereo": "c0=c0|c1=c1",

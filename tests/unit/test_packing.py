@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrobust.data import availability, locations, manifest, packing, store
+from avrobust.data import availability, locations, manifest, media, packing, store
 from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
@@ -119,6 +119,17 @@ def test_the_program_packs_its_rows(folder, tmp_path):
     assert len(Store([tmp_path / "s.arrow"])) == 0  # all three are bad; the shard is valid
     header = "clip_id,split,labels,status,reason,frames,samples"
     assert (tmp_path / "part.csv").read_text().splitlines()[::2] == [header, "clip3,train,tuba,media,unreadable,0,0"]
+
+
+def test_the_released_sound_is_picked_at_one_rate_and_said_to_have_another(folder, tmp_path):
+    """2 s of a tone of 440 Hz at 11,000 samples a second become 1.995 s of one of 441 Hz at 11,025."""
+    rates = ("--audio-rate", "11000", "--stated-audio-rate", "11025", "--picked-from", "44100")
+    made = run(folder, tmp_path, "--shard-index", "0", "--shards", "8", *rates)
+    assert made.returncode == 0, made.stderr
+    opened = Store([tmp_path / "s.arrow"])
+    assert opened.audio_rate == 11_025
+    picked = media.read(folder / "good.mp4", None, None, replace(FORM, audio_rate=11_000, picked_from=44_100)).audio
+    assert np.array_equal(opened.audio(0), picked) and len(picked) == pytest.approx(22_000, abs=300)
 
 
 def test_a_shard_past_the_end_is_refused(folder, tmp_path):

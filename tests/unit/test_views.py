@@ -78,15 +78,42 @@ def test_resizing_keeps_the_aspect_ratio_and_crops_the_middle():
     assert int(views.TRAINING_RESIZE * 224) == 246
 
 
-def jpeg(level: int, width: int = 48, height: int = 40) -> bytes:
+# What a picture shows at column x, row y of frame k: every value tells its own place, and in which channel it belongs.
+def red(x: np.ndarray) -> np.ndarray:
+    return 20 + 4 * x
+
+
+def green(y: np.ndarray) -> np.ndarray:
+    return 30 + 5 * y
+
+
+def blue(frame: int) -> int:
+    return 40 + 10 * frame
+
+
+def jpeg(frame: int, width: int = 48, height: int = 40) -> bytes:
+    pixels = np.empty((height, width, 3), np.uint8)
+    pixels[..., 0] = red(np.arange(width))
+    pixels[..., 1] = green(np.arange(height))[:, None]
+    pixels[..., 2] = blue(frame)
     out = io.BytesIO()
-    Image.new("RGB", (width, height), (level, level, level)).save(out, "JPEG", quality=95, subsampling=0)
+    Image.fromarray(pixels).save(out, "JPEG", quality=98, subsampling=0)
     return out.getvalue()
+
+
+def sound_of(number: int) -> np.ndarray:
+    """Samples of clip `number` that tell their own place."""
+    return (ramp(27_562) + 100 * number).astype(np.int16)
+
+
+def places(values: np.ndarray, first: int, slope: int) -> np.ndarray:
+    """Return where in the picture values of a ramp are found, in pixels."""
+    return (values - first) / slope
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    """Twelve clips of 20 frames; frame k of every clip is of grey level 10 k, clip i's samples have value i + 1."""
+    """Twelve clips of 20 frames; frame k of every clip is bluer by 10 k, and clip i's sound higher by 100 i."""
     path = tmp_path_factory.mktemp("store") / "0000.arrow"
     with writing(path, audio_rate=11_025, frame_rate=8) as writer:
         for number in range(12):
@@ -96,8 +123,8 @@ def store(tmp_path_factory) -> Store:
                 labels=(number % 4,),
                 start=None,
                 end=None,
-                audio=np.full(27_562, 100 * (number + 1), np.int16),
-                frames=[jpeg(10 * frame) for frame in range(20)],
+                audio=sound_of(number),
+                frames=[jpeg(frame) for frame in range(20)],
                 box=None,
                 width=48,
                 height=40,
@@ -107,26 +134,68 @@ def store(tmp_path_factory) -> Store:
 
 
 def test_evaluation_looks_at_the_middle_frame(store):
-    """Frame 20 // 2 = 10 counted from 1 is the tenth, of grey level 90."""
-    frame = views.evaluation_frame(store, 0, SMALL)
-    assert frame.shape == (3, 32, 32) and frame.dtype == np.uint8
-    assert np.abs(frame.astype(int) - 90).max() <= 2
+    """Frame 20 // 2 = 10 counted from 1 is the tenth; of 48 x 40 pixels made 38 x 32, columns 3 to 34 are shown."""
+    frame = views.evaluation_frame(store, 0, SMALL).astype(float)
+    assert frame.shape == (3, 32, 32) and views.evaluation_frame(store, 0, SMALL).dtype == np.uint8
+    inside = slice(1, -1)  # at its edges bicubic scaling flattens a ramp
+    columns, rows = (np.arange(32) + 3.5) * 48 / 38 - 0.5, (np.arange(32) + 0.5) * 40 / 32 - 0.5
+    assert np.abs(frame[0, :, inside] - red(columns)[inside]).max() <= 4
+    assert np.abs(frame[1, inside] - green(rows)[inside, None]).max() <= 4
+    assert np.abs(frame[2] - blue(9)).max() <= 4
+
+
+def test_evaluation_hears_the_middle_frame(store):
+    """The tenth frame's middle is at 9.5 / 8 s, sample 13,092; 2,048 before it is sample 11,044, of value 11,045."""
     sound = views.evaluation_sound(store, 3, SMALL)
-    assert sound.shape == (1, 4_096) and np.all(sound[0, :-1] == np.float32(400 / 32_768))
+    assert sound.shape == (1, 4_096)
+    assert (sound[0, :-1] * 32_768).tolist() == list(range(11_045 + 300, 11_045 + 300 + 4_095))
+
+
+def test_an_odd_window_ends_with_a_zero(store):
+    """As in the released code: 2 * 2,047 samples around the same moment."""
+    sound = views.evaluation_sound(store, 0, Recipe(4_095, 32))[0] * 32_768
+    assert sound.tolist() == [*range(11_046, 11_046 + 4_094), 0]
 
 
 @given(seed=st.integers(0, 2**31), index=st.integers(0, 11))
 def test_training_views_stay_inside_the_clip(store, seed, index):
+    """Frame and sound of one moment: a crop at whole pixels of 42 x 35, mirrored or not, at the sound's own place."""
     random = np.random.default_rng(seed)
     margin = views.frame_margin(SMALL, store.audio_rate, store.frame_rate)
     moment = views.training_moment(store, index, SMALL, random)
     assert margin + 1 <= moment <= 20 - margin
-    frame = views.training_frame(store, index, moment, SMALL, random)
-    assert frame.shape == (3, 32, 32) and np.abs(frame.astype(int) - 10 * (moment - 1)).max() <= 2
-    sound = views.training_sound(store, index, moment, SMALL, random)
-    level = 100 * (index + 1) / 32_768
-    assert sound.shape == (1, 4_096) and np.abs(sound).max() <= 1
-    assert 0.499 * level <= sound[0, 2_000] <= 1.501 * level
+    frame = views.training_frame(store, index, moment, SMALL, random).astype(float)
+    assert frame.shape == (3, 32, 32)
+    left, top, _ = crop_of(frame)
+    assert -0.5 < left < 10.5 and -0.5 < top < 3.5
+    assert np.abs(frame[2] - blue(moment - 1)).max() <= 4
+    sound = views.training_sound(store, index, moment, SMALL, random)[0].astype(float) * 32_768
+    first = int((moment - 0.5) / 8 * 11_025) - 2_048
+    wanted = sound_of(index)[first : first + 4_096].astype(float)
+    gain = sound[0] / wanted[0]
+    assert 0.5 <= gain <= 1.5
+    np.testing.assert_allclose(sound, np.clip(gain * wanted, -32_768, 32_768), rtol=1e-5)
+
+
+def crop_of(frame: np.ndarray) -> tuple[float, float, bool]:
+    """Return left and top of a training crop in the picture of 42 x 35 that it is of, and whether it is mirrored."""
+    across, down = frame[0].mean(0), frame[1].mean(1)
+    mirrored = across[-1] < across[0]
+    across = across[::-1] if mirrored else across
+    columns, rows = places(across, 20, 4), places(down, 30, 5)
+    left = (columns + 0.5) * 42 / 48 - 0.5 - np.arange(32)
+    top = (rows + 0.5) * 35 / 40 - 0.5 - np.arange(32)
+    # Everywhere the same, and so upright; bicubic scaling flattens the ends of a ramp.
+    assert np.ptp(left[1:-1]) < 0.9 and np.ptp(top[1:-1]) < 0.9
+    return float(np.median(left)), float(np.median(top)), mirrored
+
+
+def test_training_crops_are_of_every_place_and_mirrored_half_the_time(store):
+    """Of 42 - 32 + 1 columns and 35 - 32 + 1 rows; 100 of 300 are 5.8 standard deviations from a half."""
+    crops = [crop_of(views.training_frame(store, 0, 5, SMALL, np.random.default_rng(seed))) for seed in range(300)]
+    assert {round(left) for left, _, _ in crops} == set(range(11))
+    assert {round(top) for _, top, _ in crops} == set(range(4))
+    assert 100 < sum(mirrored for *_, mirrored in crops) < 200
 
 
 def test_a_clip_too_short_for_a_free_choice_gives_its_middle(store):
@@ -235,5 +304,8 @@ def test_inputs_are_in_natural_units(store):
     batch = collate([EvaluationViews(store, [0], SMALL, ("audio", "visual"))[0]])
     inputs = inputs_of(batch, torch.device("cpu"))
     assert inputs["visual"].dtype == torch.float32 and inputs["visual"].shape == (1, 3, 32, 32)
-    assert abs(inputs["visual"].mean().item() - 90 / 255) < 0.01
+    red_green_blue = inputs["visual"].mean((0, 2, 3)) * 255
+    middle = torch.tensor([red(23.5), green(19.5), blue(9)])
+    assert (red_green_blue - middle).abs().max() < 2
     assert inputs["audio"].shape == (1, 1, 4_096)
+    assert inputs["audio"][0, 0, 0].item() == 11_045 / 32_768

@@ -21,6 +21,7 @@ from avrobust.data.batches import (
     evaluation_batches,
     inputs_of,
     training_loader,
+    whole_groups,
     workers_for,
 )
 from avrobust.data.store import PackedClip, Store, writing
@@ -28,6 +29,7 @@ from avrobust.data.views import Recipe
 from avrobust.evaluation.arguments import Opened
 from avrobust.models.files import Trained
 from avrobust.training.clips import training_clips
+from avrobust.training.start import MemoryRecipe, memory_banks
 
 PAPER = Recipe(audio_samples=65_535, frame_size=224)
 SMALL = Recipe(audio_samples=4_096, frame_size=32)
@@ -264,15 +266,16 @@ def test_evaluation_batches_hold_every_clip_in_order(store, monkeypatch):
     read = list(evaluation_batches(dataset, 3, passes=1, threads=1))
     expected = [["clip2", "clip5", "clip8"], ["clip11"]]
     assert [batch["clip_id"] for batch in cached] == [batch["clip_id"] for batch in read] == expected
-    # Whole groups up to the size, one at least.
-    for size, group, sizes in ((3, 2, [2, 2]), (1, 3, [3, 1]), (4, 4, [4]), (7, 3, [4]), (2, 1, [2, 2])):
-        made = evaluation_batches(dataset, size, passes=1, threads=1, group=group)
-        assert [len(batch["clip_id"]) for batch in made] == sizes
-        assert [name for batch in made for name in batch["clip_id"]] == ["clip2", "clip5", "clip8", "clip11"]
 
 
-def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store):
-    """Of the four test clips; also where the size asked for is no multiple of the group."""
+def test_whole_groups_are_the_most_up_to_a_size_and_one_at_least():
+    sizes = ((32, 4, 32), (33, 4, 32), (35, 4, 32), (3, 4, 4), (13, 4, 12), (7, 1, 7), (5, 8, 8))
+    assert all(whole_groups(size, group) == wanted for size, group, wanted in sizes)
+
+
+def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store, caplog):
+    """Of the four test clips; also where the size asked for is no multiple of the group, which is said."""
+    caplog.set_level("INFO")
     net = net_with_memory(group=2)
     victim = Trained(net, CROSS_ENTROPY, ["a"] * 5, {})
     dataset = EvaluationViews(store, store.indices("test"), SMALL, ("audio", "visual"))
@@ -286,6 +289,8 @@ def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store):
         job = Opened(victim, spec, store, dataset, [], torch.device("cpu"), None)
         made = job.batches(bind(spec, victim), size, threads=1)
         assert [len(batch["clip_id"]) for batch in made] == sizes
+    assert "2 clips at a time, not 3: the result of each depends on 2" in caplog.messages
+    assert "3 clips at a time, not 2: the result of each depends on 3" in caplog.messages
     plain = Opened(
         victim._replace(model=narrow_net()), AttackSpec("fgsm"), store, dataset, [], torch.device("cpu"), None
     )
@@ -298,6 +303,27 @@ def test_the_epoch_is_chosen_by_batches_of_whole_groups(store):
         clips = training_clips(store, SMALL, net, batch_size=3, epochs=1, seed=0, threads=1)
         assert [len(batch["clip_id"]) for batch in clips.validation] == sizes
         assert [len(batch["clip_id"]) for batch in clips.loader] == [3]
+
+
+class Levels(torch.nn.Module):
+    """A feature as long as its clip is loud, so that of two clips the louder one goes on for longer."""
+
+    out_features = 64
+
+    def forward(self, sound: torch.Tensor) -> torch.Tensor:
+        return 1e4 * sound[:, 0, :1] * torch.linspace(0, 1, 64)
+
+
+def test_a_memory_of_the_finished_net_is_filled_in_whole_groups(store):
+    """Where that net has a memory too, of which two clips stop together, and the batches are of three."""
+    net = net_with_memory(group=2, tolerance=0.01)
+    net.encoders["audio"] = Levels()
+    start, recipe = Trained(net, CROSS_ENTROPY, ["a"] * 5, {}), MemoryRecipe(4, "eval_mode", {})
+    banks = [
+        memory_banks(recipe, start, store, SMALL, size, seed=0, threads=1, device=torch.device("cpu"))
+        for size in (2, 3)
+    ]
+    assert torch.equal(banks[0]["audio"], banks[1]["audio"])
 
 
 def test_inputs_are_in_natural_units(store):

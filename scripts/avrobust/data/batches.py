@@ -142,15 +142,18 @@ def training_loader(dataset: TrainingViews, batches: ShuffledBatches, epochs: in
     return _loader(dataset, workers_for(dataset, keys, epochs, threads), batch_sampler=batches)
 
 
+def whole_groups(size: int, group: int) -> int:
+    """Return the largest multiple of `group` up to `size`, one group at least."""
+    return max(size // group, 1) * group
+
+
 def evaluation_batches(
-    dataset: EvaluationViews, batch_size: int, passes: int, threads: int, group: int = 1
+    dataset: EvaluationViews, batch_size: int, passes: int, threads: int
 ) -> DataLoader | list[Batch]:
     """Return a split's batches in order, the last one incomplete, to go through `passes` times.
 
-    A batch is the largest multiple of `group` up to `batch_size`, one group at least. Small splits are read once and
-    kept in memory.
+    Small splits are read once and kept in memory.
     """
-    batch_size = max(batch_size // group, 1) * group
     bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2
     kept = len(dataset) * bytes_per_clip <= CACHED_BYTES
     workers = workers_for(dataset, range(len(dataset)), 1 if kept else passes, threads)

@@ -1,6 +1,7 @@
 """What every program that attacks a net is told, and what it opens for that."""
 
 import argparse
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from avrobust.attacks.threat import AttackSpec, Threat
-from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of
+from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.evaluation.conditions import ATTACKED, Condition
@@ -17,6 +18,8 @@ from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
+
+log = logging.getLogger(__name__)
 
 IDENTITY = ("dataset", "variant", "seed", "attack")
 
@@ -73,7 +76,10 @@ class Opened:
     def batches(self, threat: Threat, size: int, threads: int) -> DataLoader | list[Batch]:
         """Return the clips as `threat` takes them, `size` at a time where it leaves that open, in whole groups."""
         group = threat.clips_together(self.victim.model)
-        return evaluation_batches(self.views, threat.batch_size or size, 1, threads, group)
+        taken = whole_groups(threat.batch_size or size, group)
+        if taken != size:
+            log.info("%d clips at a time, not %d: the result of each depends on %d", taken, size, group)
+        return evaluation_batches(self.views, taken, 1, threads)
 
     def written_down(self, given: argparse.Namespace) -> dict:
         """Return what the provenance of every such program says."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from avrobust.data.batches import Batch
+from avrobust.data.batches import Batch, whole_groups
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], group
                         f"{count} {'clip does' if count == 1 else 'clips do'} not fit into memory, and cannot be "
                         "halved; ask for more memory or another GPU"
                     )
-                largest = max((count + 1) // 2 // group, 1) * group
+                largest = whole_groups((count + 1) // 2, group)
                 log.warning("a batch of %d clips does not fit into memory; going on with %d at a time", count, largest)
                 waiting.appendleft(part)
             else:

@@ -10,6 +10,7 @@ from avrobust.data.batches import (
     TrainingViews,
     evaluation_batches,
     training_loader,
+    whole_groups,
 )
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
@@ -50,7 +51,7 @@ def training_clips(
     return TrainingClips(
         training_loader(training, batches, epochs, threads),
         batches,
-        evaluation_batches(validation, batch_size, epochs, threads, model.clips_together),
+        evaluation_batches(validation, whole_groups(batch_size, model.clips_together), epochs, threads),
         len(training),
         len(validation),
     )

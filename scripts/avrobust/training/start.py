@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avrobust.data.batches import EvaluationViews, evaluation_batches, inputs_of
+from avrobust.data.batches import EvaluationViews, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.models.build import ModelSpec, build
@@ -93,7 +93,7 @@ def memory_banks(
     clips = EvaluationViews(store, np.sort(indices), views, start.model.modalities)
     parts = []
     with torch.no_grad():
-        for batch in evaluation_batches(clips, batch_size, 1, threads):
+        for batch in evaluation_batches(clips, whole_groups(batch_size, start.model.clips_together), 1, threads):
             inputs = inputs_of(batch, device)
             parts.append({name: start.model.encode(name, inputs[name]).cpu() for name in start.model.modalities})
     return {name: torch.cat([part[name] for part in parts]).T for name in start.model.modalities}

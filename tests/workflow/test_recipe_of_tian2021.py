@@ -9,7 +9,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from planning import plan, unedited
+from planning import configuration, plan, unedited
 
 from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import AttackSpec
@@ -78,6 +78,23 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
                 decay=0.1,
                 replica_size=None,
             )
+
+
+@pytest.mark.parametrize(
+    ("dataset", "epochs", "milestones", "replica"),
+    [("music", 100, [30, 60, 90], 12), ("kinetics_sounds", 30, [10, 20], 8), ("ave", 100, [30, 60, 90], 8)],
+)
+def test_what_the_appendix_prints_and_what_a_gpu_saw_are_alternatives(
+    dataset: str, epochs: int, milestones: list[int], replica: int
+) -> None:
+    """A.5: batches of 48, an initial rate of 1e-4 for the sound and 1e-3 for the frame and the classifier, for all."""
+    chosen = {"training": "paper", "learning_rates": "paper", "batch_norm": "replica"}
+    printed = plan(unedited(), scale="paper", tian2021=configuration(unedited())["tian2021"] | chosen)
+    rates = {"audio": 1e-4, "visual": 1e-3, "head": 1e-3}
+    for variants, size in ((FROM_SCRATCH, 12), (GOES_ON, replica)):
+        for variant in variants:
+            recipe = TrainingRecipe(**json.loads(printed.recipe(job(dataset, variant))))
+            assert recipe == TrainingRecipe(epochs, milestones, 48, rates, replica_size=size)
 
 
 # eval_attack_*.sh and eval_defense_*.sh: --num_gpus times --batch_size_per_gpu, over which MIM takes its norm.

@@ -291,6 +291,16 @@ def test_a_class_without_a_test_or_without_a_clip_is_warned_of(capsys):
     ]
 
 
+def test_classes_that_are_written_in_two_ways_are_warned_of(capsys):
+    names = ("Dog", "dog", "tap dancing", "tap_dancing", "tapdance")
+    clips = [clip_of(name, split) for name in names for split in ("train", "test")]
+    assert list(lists.with_classes_checked(clips, names, "t.csv")) == clips
+    assert capsys.readouterr().out.splitlines() == [
+        "warning: t.csv: 'Dog' and 'dog' are 2 classes; are they meant to be one?",
+        "warning: t.csv: 'tap dancing' and 'tap_dancing' are 2 classes; are they meant to be one?",
+    ]
+
+
 def test_a_name_that_is_not_utf8_is_named_in_one_line(folder):
     table = folder / "t\udce9.csv"
     table.write_text(f"{GOOD}d,a.mp4,tuba,train\n")

@@ -249,7 +249,7 @@ def test_files_that_are_none(folder):
         "garbage.mp4": ("unreadable",),
         "list.m3u8": ("unreadable",),
         "absent.mp4": ("no_file",),
-        "": ("no_file",),
+        "": ("folder",),
     }
 
 

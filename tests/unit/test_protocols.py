@@ -189,12 +189,17 @@ def test_times_of_kinetics_sounds():
         ("id,start\nx,soon\n", "row 2: start 'soon' is not a number"),
         ("id,start\nx,-1\n", "row 2: start -1 is before the video begins"),
         ("id,start\nx,1\nx,1\n", "row 3: id 'x' was there before"),
+        ("id,start,end\nx,1,2\n", "column 'end' is not known"),
+        ("id,start\nx,1\ny,1\n", "none of its 2 ids is a video of the lists"),
     ],
 )
 def test_mistakes_in_times(tmp_path, rows, message):
     (tmp_path / "times.csv").write_text(rows)
     with pytest.raises(UserError, match=message):
         made("released", released_lists() | {"times": tmp_path / "times.csv"}, INSTRUMENTS)
+    if "none of" in message:
+        with pytest.raises(UserError, match=message):
+            made("resplit", released_lists() | {"times": tmp_path / "times.csv"}, INSTRUMENTS)
 
 
 def test_repeated_videos_of_ave_are_named_by_split_and_row():
@@ -494,6 +499,9 @@ def test_a_video_that_is_annotated_twice_stays_in_one_split(annotations):
         (f"{KINETICS_HEADER}\nsinging,a,10,0,train\n", TWO, "row 2: start 10 and end 0 are no span"),
         (f"{KINETICS_HEADER}\nsinging,,0,10,train\n", TWO, "row 2: youtube_id is empty"),
         (f"{KINETICS_HEADER}\nsinging,a,0,10\n", TWO, "row 2: 4 cells, but the header has 5"),
+        (f"{KINETICS_HEADER}\nsinging,a,0,10,val\n", TWO, "row 2: split 'val' in the list that is given as train"),
+        (f"{KINETICS_HEADER},weight\nsinging,a,0,10,train,1\n", TWO, "column 'weight' is not known"),
+        (f"{KINETICS_HEADER.replace(',', ';')}\nsinging;a;0;10;train\n", TWO, "separated by semicolons"),
         (f"{KINETICS_HEADER}\nsinging,a,0,10,train\n", TWO, "no clip of class playing_guitar; is the name that of"),
     ],
 )
@@ -501,6 +509,27 @@ def test_mistakes_in_annotations(annotations, text, classes, message):
     annotations["train"].write_text(text)
     with pytest.raises(UserError, match=r"train\.csv.*" + message):
         made("kinetics", {name: annotations[name] for name in ("train", "val")}, classes)
+
+
+def test_own_copies_of_lists_may_come_from_a_spreadsheet(annotations, tmp_path):
+    """With a byte order mark, other case and spaces they are the same lists."""
+    del annotations["test"]
+    before = made("kinetics", annotations, TWO)
+    text = annotations["train"].read_text().replace(KINETICS_HEADER, "Label, YouTube_ID ,Time Start,time_end,SPLIT")
+    annotations["train"].write_text(text.replace("singing,", " singing ,"), encoding="utf-8-sig")
+    assert made("kinetics", annotations, TWO) == before
+    lists_ = {name: tmp_path / f"copy_{name}.csv" for name in SPLITS}
+    for name, path in lists_.items():
+        path.write_text(f"/flute/{name}.wav,/flute/{name}.mp4,82\n", encoding="utf-8-sig")
+    assert [clip.video_id for clip in made("released", lists_, ("flute",))] == list(SPLITS)
+    for name in ("train", "test"):
+        lists_[name].write_text(f"{name}1_000001_000011 0\n{name}2 0\n", encoding="utf-8-sig")
+    clips = made("crmt", {name: lists_[name] for name in ("train", "test")}, ("flute",))
+    assert {clip.video_id for clip in clips} == {"train1", "train2", "test1", "test2"}
+    videos_ = {name: tmp_path / f"{name}.json" for name in ("solo", "duet")}
+    for name, path in videos_.items():
+        path.write_text(json.dumps({"videos": {"flute": [name]}}), encoding="utf-8-sig")
+    assert [clip.video_id for clip in made("music_videos", videos_, ("flute",))] == ["solo"]
 
 
 def test_lists_of_crmt(tmp_path):

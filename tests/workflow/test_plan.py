@@ -68,6 +68,19 @@ def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) 
     assert re.fullmatch(made.datasets_from("lists"), "music") is None
 
 
+def test_lists_of_ones_own_copy_have_no_more_shards_than_rows(tmp_path: Path) -> None:
+    lists = {}
+    for name, rows in (("train", 600), ("val", 3)):
+        lists[name] = str(tmp_path / f"{name}.csv")
+        Path(lists[name]).write_text("label,youtube_id,time_start,time_end\n" + "singing,v,0,10\n" * rows)
+    made = plan(unedited(), scale="paper", datasets={"kinetics_sounds_31": {"lists": lists}})
+    # With their headers, which the plan does not know from rows.
+    assert made.clips("kinetics_sounds_31") == 605
+    one = plan(unedited(), scale="paper", datasets={"kinetics_sounds_31": {"lists": {"val": lists["val"]}}})
+    assert one.clips("kinetics_sounds_31") == 23_600 and made.clips("music_videos") == 685
+    assert made.clips("kinetics_sounds_721") == 15_516
+
+
 def test_a_manifest_of_lists_is_told_where_files_may_be() -> None:
     def options(dataset: str, **given: object) -> list[str]:
         words = plan(unedited(), scale="paper", datasets={dataset: given}).list_options(job(dataset=dataset))

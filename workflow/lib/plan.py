@@ -638,7 +638,13 @@ class Plan:
             return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
         if facts["source"] == "lists":
             splits = ("train", "val", "test")
-            return facts.get("clips") or sum(self._list_rows(facts["lists"][name]) for name in splits)
+            stated, lists = facts.get("clips"), facts["lists"].values()
+            if not stated:
+                return sum(self._list_rows(facts["lists"][name]) for name in splits)
+            # Lists of a user's own copy may have fewer rows than there are shards for.
+            if all(isinstance(of, str) and of.endswith(".csv") for of in lists):
+                return min(stated, sum(map(self._list_rows, lists)))
+            return stated
         return count_rows(Path(facts["table"])) - 1  # its header
 
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:

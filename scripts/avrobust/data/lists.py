@@ -87,8 +87,10 @@ def with_classes_checked(clips: Iterable[Clip], classes: Iterable[str], where: s
     """Yield the clips, and compare in the end which classes each split has; `where`: what the clips were read from.
 
     Raises UserError for a class that is in validation or test and not in training: no net can learn it, so that each
-    of its clips counts as wrong. Warns of classes that are trained and never tested, and of those without a clip.
+    of its clips counts as wrong. Warns of classes that are trained and never tested, of those without a clip, and of
+    those whose names differ only in case, spaces or underscores.
     """
+    classes = tuple(classes)
     found: dict[str, set[str]] = {name: set() for name in SPLITS}
     for clip in clips:
         found[clip.split].update(clip.labels)
@@ -102,6 +104,12 @@ def with_classes_checked(clips: Iterable[Clip], classes: Iterable[str], where: s
                 f"{where}: no clip in train of {_classes(unseen)}, which {split} has: a net cannot learn what it never "
                 "sees; give clips to train, or take these out"
             )
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault("".join(name.replace("_", " ").lower().split()), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            warn(f"{where}: {' and '.join(map(repr, names))} are {len(names)} classes; are they meant to be one?")
     if untested := sorted(found["train"] - found["test"]):
         warn(f"{where}: no clip in test of {_classes(untested)}, which train has")
     if empty := [name for name in classes if name not in found["train"]]:

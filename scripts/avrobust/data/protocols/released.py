@@ -13,7 +13,7 @@ The list `times` (id,start) is optional: a clip that it has is the ten seconds f
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +60,8 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     if option["val_test"] == "printed":
         list_of |= {"val": "test", "test": "val"}
     rows = {split: list(read(lists[list_of[split]], classes)) for split in SPLITS}
+    if "times" in lists:
+        check_times(lists["times"], starts, (row.video_id for split in SPLITS for row in rows[split]))
     evaluated = {row.video_id for split in SPLITS[1:] for row in rows[split]}
     seen = set()
     for split in SPLITS:
@@ -115,6 +117,14 @@ def start_times(path: str | Path) -> dict[str, float]:
             raise UserError(f"{where}: id {row['id']!r} was there before; each must be new")
         starts[row["id"]] = start
     return starts
+
+
+def check_times(path: str | Path, starts: Mapping[str, float], video_ids: Iterable[str]) -> None:
+    """Raise UserError if a list of times has no time of any of the videos: it is that of other ones."""
+    if starts.keys().isdisjoint(video_ids):
+        raise UserError(
+            f"{path}: none of its {len(starts)} ids is a video of the lists; give the times of these videos"
+        )
 
 
 def _annotations(lists: Mapping[str, Path], classes: tuple[str, ...]) -> dict[tuple[str, int], str]:

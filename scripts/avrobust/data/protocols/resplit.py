@@ -31,6 +31,8 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     places = [(f"{row.list}, row {row.number}", row.video_id) for row in rows]
     refuse_repeats("video", array("q", (hash(video_id) for _, video_id in places)), lambda: places)
     starts = released.start_times(lists["times"]) if "times" in lists else {}
+    if "times" in lists:
+        released.check_times(lists["times"], starts, (row.video_id for row in rows))
     split_of = stratified({row.video_id: row.label for row in rows}, WEIGHTS)
     for split in SPLITS:
         for row in rows:

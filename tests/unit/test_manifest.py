@@ -69,6 +69,14 @@ def test_the_header_is_the_contract(tmp_path):
     )
 
 
+def test_test_clips_of_videos_in_training_are_known(tmp_path):
+    """Of the video, not of the clip's name or its label; clips of validation do not count."""
+    splits = {"a1": "train", "a2": "test", "b1": "val", "b2": "test", "c1": "test", "c2": "train", "d1": "test"}
+    clips = [Clip(name, f"video {name[0]}", 0.0, 1.0, (name,), split, "s", "l", "p") for name, split in splits.items()]
+    manifest.write(tmp_path / "m.csv", clips)
+    assert manifest.clips_seen_in_training(tmp_path / "m.csv") == {"a2", "c1"}
+
+
 def test_a_table_becomes_a_manifest(folder):
     text = "\ufeffsplit,label,clip_id,path,start,end\ntrain,flute,a,a.mp4,1,2.5\nval,tuba|flute,b,b.mp4,,\n"
     made = table_clips(folder, text + "test,tuba,c,/far/c.mp4,,\n")

@@ -117,6 +117,21 @@ def test_a_rate_of_nothing_tells_what_the_clips_allow(cells: Cells) -> None:
     assert [place for place, entry in entries.items() if entry.note] == [("FGSM", "X_A")]
 
 
+def test_rows_of_unseen_clips_leave_out_those_whose_video_was_trained_on(cells: Cells) -> None:
+    """Clips 0 and 3 were seen: of 1 and 2, two seeds, sound attacked: 1 and 0 of 2 are right with each."""
+    rows = [{**SPEC["rows"][0], "read": {**READ, "clips": "unseen"}, "ours_only": True}]
+    table = layout({**SPEC, "rows": rows})
+    found = {entry.column: entry for entry in measure(table, cells, {}, {"music": {"clip0", "clip3"}})}
+    # Clean: 1 and 2 are right with the first seed, 1 alone with the second; both attacked: none.
+    assert [found[name].ours for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [75, 50, 50, 0]
+    assert {entry.clips for entry in found.values()} == {2}
+    (alone,) = {entry.clips for entry in measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}})}
+    assert alone == 1
+    last = {entry.column: entry.ours for entry in measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}})}
+    # Clip 3, of label 1: recognised clean by the first seed only, under attack by neither.
+    assert [last[name] for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [50, 0, 0, 0]
+
+
 def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
     table = layout(SPEC)
     rows = lines(tidy(table, measure(table, cells, PUBLISHED), "demo"))

@@ -6,6 +6,16 @@ cd "$(dirname "$0")/.."
 
 requirements=envs/requirements.txt
 stamp=.venv/installed-requirements.txt
+
+# An environment works in the folder that it was made in, whose path its programs begin with and `activate` has.
+if [ -e .venv ] || [ -L .venv ]; then
+  folder=$(cd .venv 2>/dev/null && pwd -P) || folder=nowhere
+  if ! .venv/bin/python -c '' 2>/dev/null ||
+     ! sed -n 's/^[[:space:]]*\(export \)\{0,1\}VIRTUAL_ENV=//p' .venv/bin/activate | tr -d "\"'" | grep -qxF "$folder"; then
+    echo "the environment in .venv does not work here: it was moved or copied, or its Python is gone; making it anew" >&2
+    rm -rf .venv
+  fi
+fi
 cmp -s "$requirements" "$stamp" && exit 0
 
 python=

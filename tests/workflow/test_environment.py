@@ -1,8 +1,13 @@
 """One set of versions for pip, conda and the container, every one pinned, and no index named."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import yaml
@@ -118,3 +123,51 @@ def test_set_up_installs_the_pinned_versions() -> None:
     installs = [line for line in text.splitlines() if "pip install" in line and "virtualenv" not in line]
     assert len(installs) == 3
     assert all("--require-hashes -r" in line for line in installs)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """What setup.sh looks at of a clone that is set up; an environment without packages stands for all of it."""
+    root = tmp_path / "old clone"
+    (root / "envs").mkdir(parents=True)
+    for name in ("setup.sh", "requirements.txt", "uv.txt"):
+        shutil.copy(ROOT / "envs" / name, root / "envs")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", root / ".venv"], check=True)
+    shutil.copy(root / "envs/requirements.txt", root / ".venv/installed-requirements.txt")
+    # A Python that is of the right version and can make nothing: what is tried is seen, and nothing is installed.
+    (root / "python").write_text('#!/bin/sh\n[ "$1" = -c ]\n', encoding="utf-8")
+    (root / "python").chmod(0o755)
+    return root
+
+
+def set_up(root: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        ["sh", "envs/setup.sh"], cwd=root, env=os.environ | {"PYTHON": "./python"}, capture_output=True, text=True
+    )
+
+
+def test_an_environment_that_is_there_is_left_alone(clone: Path) -> None:
+    made = set_up(clone)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (clone / ".venv/installed-requirements.txt").exists()
+    (clone.parent / "link").symlink_to(clone)
+    assert set_up(clone.parent / "link").returncode == 0
+    # As a worktree of this repository may have it.
+    (clone / ".venv").rename(clone.parent / "elsewhere")
+    (clone / ".venv").symlink_to(clone.parent / "elsewhere")
+    assert "making it anew" in set_up(clone).stderr
+    assert (clone.parent / "elsewhere/bin/activate").exists()
+
+
+@pytest.mark.parametrize("way", [Path.rename, shutil.copytree])
+def test_a_clone_that_was_moved_or_copied_gets_its_own_environment(clone: Path, way: Callable) -> None:
+    new = clone.parent / "new clone"
+    way(clone, new) if way is Path.rename else way(clone, new, symlinks=True)
+    made = set_up(new)
+    assert made.returncode != 0 and "it was moved or copied" in made.stderr
+    assert not (new / ".venv").exists()
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(clone: Path) -> None:
+    (clone / ".venv/bin/python").unlink()
+    assert "its Python is gone" in set_up(clone).stderr

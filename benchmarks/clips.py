@@ -30,6 +30,6 @@ def pack(paths: list[Path], rows: int, shard: Path, processes: int) -> None:
     files = [(f"{row:04d}", paths[row % len(paths)]) for row in range(rows)]
     clips = [Clip(name, name, None, None, ("a",), "train", "local", "", str(path)) for name, path in files]
     located = [(clip, locations.in_manifest(clip)) for clip in clips]
-    with store.writing(shard, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate) as writer:
+    with store.writing(shard, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate, classes=("a",)) as writer:
         made = list(packing.pack(located, ("a",), "/", FORM, "drop", processes, writer))
     assert all(outcome.status == "ok" for outcome in made)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
+from avrobust.data.classes import check_classes
 from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.cell import evaluate
 from avrobust.files import replacing, write_json
@@ -38,7 +39,10 @@ def main() -> None:
     given = arguments()
     job = opened(given)
     model = job.victim.model
-    surrogate = job.folded(load_model(given.surrogate, given.model_state, job.device)) if given.surrogate else None
+    surrogate = load_model(given.surrogate, given.model_state, job.device) if given.surrogate else None
+    if surrogate:
+        check_classes(given.surrogate, surrogate.classes, given.shards[0].parent, job.store.classes)
+        surrogate = job.folded(surrogate)
     victim, surrogate = (
         net and net._replace(model=net.model.in_precision(given.precision)) for net in (job.victim, surrogate)
     )

@@ -59,7 +59,8 @@ def main() -> None:
         picked_from=arguments.picked_from,
     )
     stated_rate = arguments.stated_audio_rate or arguments.audio_rate
-    with store.writing(arguments.shard, audio_rate=stated_rate, frame_rate=arguments.frame_rate) as shard:
+    rates = {"audio_rate": stated_rate, "frame_rate": arguments.frame_rate}
+    with store.writing(arguments.shard, **rates, classes=classes) as shard:
         made = packing.pack(
             zip(clips, places, strict=True), classes, folder, form, arguments.failed_clips, arguments.processes, shard
         )

@@ -17,7 +17,6 @@ from avrobust.attacks.budget import units
 from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import AttackSpec, bind
 from avrobust.csv_text import write_csv_text
-from avrobust.data.manifest import read_classes
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.evaluation.cell import evaluate
@@ -30,7 +29,7 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
-from avrobust.training.arguments import load_start, resume_key, training_parser
+from avrobust.training.arguments import load_start, opened_clips, resume_key, training_parser
 from avrobust.training.clips import training_clips
 from avrobust.training.loop import NotFinite, TrainingRecipe, train
 from avrobust.training.start import continued_model
@@ -62,7 +61,7 @@ def main() -> None:
         raise UserError(f"--attack-spec: {attack} mixes the clips of its batch, here one of training; give another")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
-    classes, store = read_classes(given.class_list), Store(given.shards)
+    classes, store = opened_clips(given)
     start = load_start(given.start, classes, given.class_list, device)
 
     rows = []

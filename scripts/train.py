@@ -9,8 +9,6 @@ import json
 import logging
 from pathlib import Path
 
-from avrobust.data.manifest import read_classes
-from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.files import write_json, write_text
 from avrobust.models.build import ModelSpec
@@ -19,7 +17,7 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import json_argument, natural, run
 from avrobust.provenance import Meter
 from avrobust.runtime import prepare
-from avrobust.training.arguments import load_start, resume_key, training_parser
+from avrobust.training.arguments import load_start, opened_clips, resume_key, training_parser
 from avrobust.training.clips import training_clips
 from avrobust.training.loop import TrainingRecipe, history_csv, train
 from avrobust.training.start import MemoryRecipe, continued_model, fresh_model, memory_banks
@@ -54,7 +52,7 @@ def main() -> None:
     meter = Meter(device)
     spec, views = ModelSpec(**given.model_spec), Recipe(given.audio_samples, given.frame_size)
     recipe, objective_spec = TrainingRecipe(**given.recipe), _objective_spec(given)
-    classes, store = read_classes(given.class_list), Store(given.shards)
+    classes, store = opened_clips(given)
 
     if given.start:
         start = load_start(given.start, classes, given.class_list, device)

@@ -50,7 +50,7 @@ def packed(tmp_path_factory) -> Store:
         Clip(name, "clip", start, None if start is None else 10.0, ("a",), split, "local", "t", "clip.mov")
         for name, start, split in [("whole", None, "test"), ("part", 1.0, "test"), ("trained", None, "train")]
     ]
-    with store.writing(folder / "s.arrow", audio_rate=11_025, frame_rate=8) as shard:
+    with store.writing(folder / "s.arrow", audio_rate=11_025, frame_rate=8, classes=("a",)) as shard:
         located = [(row, in_manifest(row)) for row in rows]
         outcomes = list(packing.pack(located, ("a",), folder, FORM, "drop", 1, shard))
     assert [(outcome.status, outcome.frames) for outcome in outcomes] == [("ok", 82), ("ok", 74), ("ok", 82)]

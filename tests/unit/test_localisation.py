@@ -88,7 +88,7 @@ def packed(number: int, box: tuple | None, split: str = "test", classes: int = 3
 
 
 def write_shard(path: Path, clips: Sequence[PackedClip]) -> Path:
-    with store.writing(path, audio_rate=11025, frame_rate=8) as shard:
+    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
         for one in clips:
             shard.add(one)
     return path

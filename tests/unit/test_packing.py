@@ -62,7 +62,7 @@ def located() -> list[tuple[Clip, Location]]:
 
 
 def pack(folder: Path, output: Path, failed_clips: str, processes: int) -> list[availability.Outcome]:
-    with store.writing(output, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate) as shard:
+    with store.writing(output, audio_rate=FORM.audio_rate, frame_rate=FORM.frame_rate, classes=CLASSES) as shard:
         return list(packing.pack(located(), CLASSES, folder, FORM, failed_clips, processes, shard))
 
 

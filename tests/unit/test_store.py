@@ -39,8 +39,11 @@ def clip(number: int, samples: int = 50, frames: int = 3) -> PackedClip:
     )
 
 
-def write(path, clips, audio_rate=11025):
-    with store.writing(path, audio_rate=audio_rate, frame_rate=8) as shard:
+CLASSES = tuple("abcdefgh")
+
+
+def write(path, clips, audio_rate=11025, classes=CLASSES):
+    with store.writing(path, audio_rate=audio_rate, frame_rate=8, classes=classes) as shard:
         for one in clips:
             shard.add(one)
     return path
@@ -66,6 +69,7 @@ def test_what_is_packed_is_read_in_any_order(shards):
     opened = Store(shards)
     assert len(opened) == 45 and (opened.audio_rate, opened.frame_rate) == (11025, 8)
     assert opened.clip_ids == [f"clip{i}" for i in range(45)]
+    assert opened.classes == CLASSES
     assert opened.labels[7] == (2, 7)
     assert opened.boxes[:2] == [(0.1, 0.2, 0.3, 0.4), None]
     assert opened.indices("val").tolist() == list(range(1, 45, 3))
@@ -126,7 +130,10 @@ def test_equal_clips_give_equal_bytes(tmp_path):
 
 
 def test_a_failed_writing_leaves_nothing(tmp_path):
-    with pytest.raises(ZeroDivisionError), store.writing(tmp_path / "s", audio_rate=1, frame_rate=1) as shard:
+    with (
+        pytest.raises(ZeroDivisionError),
+        store.writing(tmp_path / "s", audio_rate=1, frame_rate=1, classes=CLASSES) as shard,
+    ):
         shard.add(clip(0))
         _ = 1 / 0
     assert list(tmp_path.iterdir()) == []
@@ -214,6 +221,8 @@ def test_files_that_are_no_shards_are_named(shards, tmp_path):
 def test_shards_that_do_not_fit_together(shards, tmp_path):
     with pytest.raises(UserError, match="different rates"):
         Store([*shards, write(tmp_path / "r.arrow", [], audio_rate=16000)])
+    with pytest.raises(UserError, match=r"0\.arrow and \S+c\.arrow are shards of different classes"):
+        Store([*shards, write(tmp_path / "c.arrow", [], classes=CLASSES[::-1])])
     with pytest.raises(UserError, match="twice"):
         Store([*shards, write(tmp_path / "t.arrow", [clip(44)])])
 
@@ -225,7 +234,7 @@ def test_frames_are_decoded_as_pillow_does(tmp_path, subsampling):
     data = io.BytesIO()
     Image.fromarray(noise).resize((124, 92)).save(data, "JPEG", quality=90, subsampling=subsampling)
     clip = PackedClip("a", "test", (0,), None, None, np.zeros(3, np.int16), [data.getvalue()], None, 124, 92)
-    with store.writing(tmp_path / "shard.arrow", audio_rate=11025, frame_rate=8) as shard:
+    with store.writing(tmp_path / "shard.arrow", audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
         shard.add(clip)
     wanted = np.asarray(Image.open(data).convert("RGB"))
     assert np.array_equal(np.asarray(Store([tmp_path / "shard.arrow"]).frame(0, 0)), wanted)

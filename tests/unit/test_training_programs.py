@@ -49,7 +49,7 @@ def clip(number: int, split: str, label: int, random: np.random.Generator) -> Pa
 def write_shard(path: Path, *, wrong: str = "", seed: int = 0) -> Path:
     """Write the clips of all splits; those of the split `wrong` sound and look like another class than their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with store.writing(path, audio_rate=11025, frame_rate=8) as shard:
+    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
         for split, count in CLIPS.items():
             random = np.random.default_rng([seed, len(split)])
             for number in range(count):

@@ -182,7 +182,7 @@ def test_a_net_that_diverged_is_an_error() -> None:
 
 def shard(path: Path, labels: list[int]) -> Path:
     random = np.random.default_rng(0)
-    with store.writing(path, audio_rate=11025, frame_rate=8) as writer:
+    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as writer:
         for number, label in enumerate(labels):
             frames = []
             for _ in range(3):

@@ -117,7 +117,7 @@ def places(values: np.ndarray, first: int, slope: int) -> np.ndarray:
 def store(tmp_path_factory) -> Store:
     """Twelve clips of 20 frames; frame k of every clip is bluer by 10 k, and clip i's sound higher by 100 i."""
     path = tmp_path_factory.mktemp("store") / "0000.arrow"
-    with writing(path, audio_rate=11_025, frame_rate=8) as writer:
+    with writing(path, audio_rate=11_025, frame_rate=8, classes="abcd") as writer:
         for number in range(12):
             clip = PackedClip(
                 clip_id=f"clip{number}",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from avrobust.files import remaking, replacing
+from avrobust.foreign import ZIP, reason
 from avrobust.program import UserError
 
 # What is said of each example under each condition.
@@ -115,4 +116,6 @@ def read_examples(path: str | Path) -> Examples:
             examples=examples,
         )
     except Exception as error:  # numpy and zipfile report damage by many kinds of exception
-        raise UserError(f"{path}: holds no whole set of examples ({error}); {remaking(path)}") from None
+        raise UserError(
+            f"{path}: holds no whole set of examples ({reason(path, error, ZIP)}); {remaking(path)}"
+        ) from None

@@ -1,7 +1,7 @@
 """Packed clips in Arrow files: written one clip after the other, read in any order through memory maps."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import lru_cache
@@ -15,6 +15,7 @@ import simplejpeg
 from PIL import Image
 
 from avrobust.files import remaking, replacing
+from avrobust.foreign import ARROW, reason
 from avrobust.program import UserError
 
 # A record batch is closed at this many clips or bytes: few, so that memory stays flat while writing, but
@@ -100,12 +101,14 @@ class ShardWriter:
 
 
 @contextmanager
-def writing(path: str | Path, *, audio_rate: int, frame_rate: int) -> Iterator[ShardWriter]:
+def writing(path: str | Path, *, audio_rate: int, frame_rate: int, classes: Sequence[str]) -> Iterator[ShardWriter]:
     """Yield a ShardWriter for a new shard, which appears at `path` only if the block succeeds.
 
-    The rates are samples and frames per second. A shard without clips is valid.
+    The rates are samples and frames per second; `classes` what the labels are indices of. A shard without clips is
+    valid.
     """
-    schema = SCHEMA.with_metadata({"audio_rate": str(audio_rate), "frame_rate": str(frame_rate)})
+    facts = {"audio_rate": str(audio_rate), "frame_rate": str(frame_rate), "classes": json.dumps(list(classes))}
+    schema = SCHEMA.with_metadata(facts)
     with (
         replacing(path) as temporary,
         pa.OSFile(str(temporary), "wb") as file,
@@ -122,7 +125,9 @@ class Store:
     Opening reads names and labels only; audio and frames stay in the files until asked for. A Store can be
     sent to other processes, which map the files anew. What is read is compared with its checksum.
 
-    Raises UserError if a file is missing, damaged, not a shard, of other rates, or holds a clip again.
+    `classes` are the names that labels are indices of.
+
+    Raises UserError if a file is missing, damaged, not a shard, of other rates or classes, or holds a clip again.
     """
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
@@ -134,10 +139,10 @@ class Store:
         self.labels: list[tuple[int, ...]] = []
         self.boxes: list[tuple[float, ...] | None] = []
         batch_sizes, self._batches = [], []
-        rates = {}
+        facts: dict[tuple[int, int, tuple[str, ...]], str] = {}
         for number, path in enumerate(self.paths):
             shard = _open(path)
-            rates.setdefault(_rates(shard), path)
+            facts.setdefault(_facts(shard), path)
             for index in range(shard.num_record_batches):
                 batch = _checked_batch(shard, index, path)
                 batch_sizes.append(batch.num_rows)
@@ -146,13 +151,15 @@ class Store:
                 self.splits += batch["split"].to_pylist()
                 self.labels += map(tuple, batch["labels"].to_pylist())
                 self.boxes += (box and tuple(box) for box in batch["box"].to_pylist())
-        if len(rates) > 1:
-            raise UserError(f"shards of different rates: {'; '.join(f'{p}: {r}' for r, p in rates.items())}")
+        (first, path), *others = facts.items()
+        for other, its_path in others:
+            what = "classes" if other[:2] == first[:2] else "rates"
+            raise UserError(f"{path} and {its_path} are shards of different {what}; pack them again from one list")
         if len(set(self.clip_ids)) < len(self.clip_ids):
             raise UserError(
                 f"a clip is in the shards twice; the first of them is {self.paths[0]}; delete them and pack them again"
             )
-        (self.audio_rate, self.frame_rate), *_ = rates
+        self.audio_rate, self.frame_rate, self.classes = first
         self._ends = np.cumsum([0, *batch_sizes])
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(_batches)
 
@@ -230,9 +237,12 @@ def _open(path: str) -> pa.RecordBatchFileReader:
         raise UserError(f"{path}: the shard cannot be read: {error}") from None
     try:
         shard = pa.ipc.open_file(file)
-        ours = shard.schema.equals(SCHEMA) and min(_rates(shard)) > 0
+        audio_rate, frame_rate, classes = _facts(shard)
+        ours = shard.schema.equals(SCHEMA) and audio_rate > 0 and frame_rate > 0 and len(classes) > 0
     except DAMAGE as error:
-        raise UserError(f"{path}: not a whole shard of packed clips ({error}); {remaking(path)}") from None
+        raise UserError(
+            f"{path}: not a whole shard of packed clips ({reason(path, error, ARROW)}); {remaking(path)}"
+        ) from None
     if not ours:
         raise UserError(f"{path}: an Arrow file, but not of packed clips in this version's form; {remaking(path)}")
     return shard
@@ -253,13 +263,15 @@ def _checked_batch(shard: pa.RecordBatchFileReader, index: int, path: str) -> pa
 
 
 def _row_checksums(batch: pa.RecordBatch) -> list[int]:
-    """Return the CRC-32 of what each row says, of its lengths and of the shard's rates."""
+    """Return the CRC-32 of what each row says, of its lengths and of what the shard says of all."""
     # Not by to_numpy(), which imports pandas.
     ends = [batch[name].offsets.to_pylist() for name in ("audio", "frames", "frame_crc32")]
     lengths = [[stop - start for start, stop in pairwise(column)] for column in ends]
-    rates = sorted((key.decode(), value.decode()) for key, value in batch.schema.metadata.items())
+    # Once, as class names may be many.
+    facts = sorted((key.decode(), value.decode()) for key, value in batch.schema.metadata.items())
+    whole = crc32(json.dumps(facts).encode())
     rows = zip(batch.select(ROW).to_pylist(), *lengths, strict=True)
-    return [crc32(json.dumps([rates, *row]).encode()) for row in rows]
+    return [crc32(json.dumps([whole, *row]).encode()) for row in rows]
 
 
 def _batches(path: str) -> list[pa.RecordBatch]:
@@ -268,7 +280,7 @@ def _batches(path: str) -> list[pa.RecordBatch]:
     return [shard.get_batch(index) for index in range(shard.num_record_batches)]
 
 
-def _rates(shard: pa.RecordBatchFileReader) -> tuple[int, int]:
-    """Return (audio rate, frame rate)."""
+def _facts(shard: pa.RecordBatchFileReader) -> tuple[int, int, tuple[str, ...]]:
+    """Return (audio rate, frame rate, class names)."""
     metadata = shard.schema.metadata
-    return int(metadata[b"audio_rate"]), int(metadata[b"frame_rate"])
+    return int(metadata[b"audio_rate"]), int(metadata[b"frame_rate"]), tuple(json.loads(metadata[b"classes"]))

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from avrobust.attacks.threat import AttackSpec, Threat
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
+from avrobust.data.classes import check_classes
 from avrobust.data.store import Store
 from avrobust.data.views import Recipe
 from avrobust.evaluation.conditions import ATTACKED, Condition
@@ -100,7 +101,7 @@ def opened(given: argparse.Namespace) -> Opened:
     """Set torch up and open what the arguments name.
 
     Raises:
-        UserError: an argument is wrong, a file damaged, or the split has no clip.
+        UserError: an argument is wrong, a file damaged, the net has other classes, or the split has no clip.
     """
     if missing := [name for name in IDENTITY if name not in given.key]:
         raise UserError(f"--key: {', '.join(missing)} must be given")
@@ -110,6 +111,7 @@ def opened(given: argparse.Namespace) -> Opened:
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     victim, store = load_model(given.model, given.model_state, device), Store(given.shards)
+    check_classes(given.model, victim.classes, given.shards[0].parent, store.classes)
     recipe = Recipe(given.audio_samples, given.frame_size)
     views = EvaluationViews(store, store.indices(given.split), recipe, victim.model.modalities)
     if not len(views):

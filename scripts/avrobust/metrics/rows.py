@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avrobust.files import remaking
+from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.bootstrap import Mean, mean
 from avrobust.program import UserError
 
@@ -99,7 +100,9 @@ def read_cell(path: str | Path) -> Cell:
         metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         seed = int(metadata.get("seed", 0))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
+        raise UserError(
+            f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
+        ) from None
     if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
         raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; give a file from results/*/cells")
     if not table.num_rows:

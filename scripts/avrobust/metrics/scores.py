@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avrobust.files import remaking, replacing
+from avrobust.foreign import PARQUET, reason
 from avrobust.program import UserError
 
 SCHEMA = pa.schema(
@@ -107,7 +108,9 @@ class Scores:
         try:
             table = pq.read_table(path, page_checksum_verification=True)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
+            raise UserError(
+                f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
+            ) from None
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
         if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
             raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no scores")

@@ -1,6 +1,7 @@
 """Trained models as files: tensors and plain values only, loaded without running any code of theirs."""
 
 import io
+import pickle
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -12,10 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from avrobust.files import remaking, replacing
+from avrobust.foreign import PICKLE, TORCH, first_line, kind, reason
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
+
+# What a user does about a file that no command of the workflow has made so.
+OTHER = "give the model.pt of a variant that was trained by this version, or train it again"
+
+# So many names of a kind stand in a message.
+SHOWN = 4
 
 
 class Trained(NamedTuple):
@@ -58,22 +66,62 @@ def load_model(path: Path, state: str, device: torch.device) -> Trained:
     """Return a trained net on `device`; `state` is `best` or `latest`.
 
     Raises:
-        UserError: the file is damaged or no model of ours.
+        UserError: the file is missing, damaged or no model of ours; a weight is missing, unknown or of another shape.
     """
+    content = _read_model(path, state, device)
+    classes = content["classes"]
     try:
-        content = read_tensors(path, device)
-        classes = content["classes"]
         model = build(ModelSpec(**content["spec"]), len(classes))
         objective = build_objective(ObjectiveSpec(**content["objective"]), model.dimensions, len(classes))
-        model.load_state_dict(content[state]["model"])
-        objective.load_state_dict(content[state]["objective"])
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # torch reports damage by many kinds of exception
-        raise UserError(
-            f"{path} is no whole model file ({type(error).__name__}: {first_line(error)}); {remaking(path)}"
-        ) from error
+    except (UserError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: {first_line(error)}; the file is of another version: {OTHER}") from None
+    for name, module in (("model", model), ("objective", objective)):
+        if differing := misfits(module.state_dict(), content[state][name]):
+            raise UserError(f"{path}: the {state} {name} is not what its file describes: {differing}; {OTHER}")
+        module.load_state_dict(content[state][name])
     return Trained(model.to(device).eval(), objective.to(device).eval(), classes, content["training_features"])
+
+
+def _read_model(path: Path, state: str, device: torch.device) -> dict:
+    try:
+        content = read_tensors(path, device)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; train the variant (the workflow does), or give its model.pt") from None
+    except Exception as error:  # torch reports damage by many kinds of exception
+        found = why_no_tensors(path, error)
+        # Only what torch.save once wrote was made by a command, and can be made again by it.
+        made = kind(path) == TORCH or "cut short" in found
+        raise UserError(f"{path} is no whole model file ({found}); {remaking(path) if made else OTHER}") from error
+    wanted = ("spec", "objective", "classes", "training_features", state)
+    missing = [name for name in wanted if name not in content] if isinstance(content, dict) else wanted
+    if missing:
+        held = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else type(content).__name__
+        raise UserError(f"{path} is no model of this workflow: it lacks {', '.join(missing)}, and has {held}; {OTHER}")
+    return content
+
+
+def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return in words which weights of `given` are missing, too many or of another shape than `own`; empty if none."""
+    shapes = [
+        f"{name} is {_shape(given[name])} in place of {_shape(own[name])}"
+        for name in own
+        if name in given and _shape(given[name]) != _shape(own[name])
+    ]
+    parts = {
+        "it lacks": [name for name in own if name not in given],
+        "it has, and the net has not,": [name for name in given if name not in own],
+        "": shapes,
+    }
+    return "; ".join(f"{words} {_some(names)}".strip() for words, names in parts.items() if names)
+
+
+def _shape(value: object) -> str:
+    return "x".join(map(str, value.shape)) or "one number" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
 
 
 def write_tensors(path: Path, content: Mapping) -> None:
@@ -114,6 +162,10 @@ def read_tensors(path: Path, device: torch.device) -> dict:
     return torch.load(path, map_location=device, weights_only=True)
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text: torch writes pages."""
-    return str(error).partition("\n")[0]
+def why_no_tensors(path: str | Path, error: Exception) -> str:
+    """Return why `read_tensors` or torch.load raised `error`, without torch's advice to load the file unsafely."""
+    if isinstance(error, pickle.UnpicklingError) and kind(path) in (TORCH, PICKLE):
+        return (
+            "it holds more than tensors and plain values, or is damaged; what is more is not loaded, as it may run code"
+        )
+    return reason(path, error, TORCH)

@@ -1,11 +1,15 @@
 """ImageNet weights for the frame encoder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from avrobust.models.files import misfits, why_no_tensors
 from avrobust.program import UserError
+
+CURE = "name torchvision's resnet18-f37072fd.pth as imagenet_weights in config.yaml, or leave that empty"
 
 
 def load_imagenet(encoder: nn.Module, path: str | Path) -> None:
@@ -16,7 +20,13 @@ def load_imagenet(encoder: nn.Module, path: str | Path) -> None:
     """
     try:
         weights = torch.load(path, map_location="cpu", weights_only=True)
-        encoder.load_state_dict({name: value for name, value in weights.items() if not name.startswith("fc.")})
-    except Exception as error:  # damage and misfits come as many kinds of exception
-        what = str(error).splitlines()[0]
-        raise UserError(f"{path} holds no weights of this encoder ({what}); see imagenet_weights") from error
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; see imagenet_weights in config.yaml") from None
+    except Exception as error:  # torch reports damage by many kinds of exception
+        raise UserError(f"{path} holds no weights: {why_no_tensors(path, error)}; {CURE}") from None
+    if not isinstance(weights, Mapping):
+        raise UserError(f"{path} holds no weights by name but a {type(weights).__name__}; {CURE}")
+    given = {name: value for name, value in weights.items() if not str(name).startswith("fc.")}
+    if differing := misfits(encoder.state_dict(), given):
+        raise UserError(f"{path} holds other weights than the encoder's: {differing}; {CURE}")
+    encoder.load_state_dict(given)

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from avrobust.csv_text import write_csv_text
 from avrobust.files import remaking
+from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.bootstrap import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError
@@ -157,7 +158,9 @@ class Embeddings:
             try:
                 schema = pq.read_schema(path)
             except (OSError, ValueError, pa.ArrowException) as error:
-                raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
+                raise UserError(
+                    f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
+                ) from None
             metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
             if missing := [*({*COLUMNS} - {*schema.names}), *({*IDENTITY} - {*metadata})]:
                 raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no embeddings")
@@ -176,7 +179,9 @@ class Embeddings:
         try:
             table = pq.read_table(path, columns=list(COLUMNS), page_checksum_verification=True)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise UserError(f"{path}: cannot be read as parquet ({error}); {remaking(path)}") from None
+            raise UserError(
+                f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
+            ) from None
         table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
         clips, labels = table["clip_id"].to_pylist(), table["label"].to_numpy()
         if not clips or not 0 <= labels.min() <= labels.max() < len(classes):

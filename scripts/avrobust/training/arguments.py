@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch
 
+from avrobust.data.classes import check_classes
+from avrobust.data.manifest import read_classes
+from avrobust.data.store import Store
 from avrobust.models.files import Trained, load_model
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import UserError, json_argument, positive
@@ -33,6 +36,21 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def opened_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Store]:
+    """Return the class names and the clips that the arguments name.
+
+    Raises:
+        UserError: a file is missing or damaged, or the clips were packed with another class list.
+    """
+    classes, store = read_classes(given.class_list), Store(given.shards)
+    if store.classes != classes:
+        raise UserError(
+            f"{given.class_list} has other classes than the clips of {given.shards[0].parent} were packed with; pack "
+            "them with this list"
+        )
+    return classes, store
+
+
 def load_start(path: Path, classes: Sequence[str], class_list: Path, device: torch.device) -> Trained:
     """Return the net, with its latest weights, that a training goes on from.
 
@@ -40,8 +58,7 @@ def load_start(path: Path, classes: Sequence[str], class_list: Path, device: tor
         UserError: the file is damaged, or its net tells other classes apart than those of `class_list`.
     """
     start = load_model(path, "latest", device)
-    if tuple(start.classes) != tuple(classes):
-        raise UserError(f"{path} was trained on other classes than {class_list}; train it again")
+    check_classes(path, start.classes, class_list, classes)
     return start
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from avrobust.csv_text import write_csv_text
 from avrobust.data.batches import Batch, ShuffledBatches, inputs_of
-from avrobust.models.files import first_line, read_tensors, write_tensors
+from avrobust.models.files import read_tensors, why_no_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import Terminated, UserError, progress
@@ -222,7 +222,7 @@ def _load_resume(path: Path, key: str) -> dict:
     try:
         state = read_tensors(path, torch.device("cpu"))
     except Exception as error:  # whatever a damaged file makes the reader raise, training starts anew
-        log.warning("%s is damaged (%s); starting from the first epoch", path, first_line(error))
+        log.warning("%s is damaged (%s); starting from the first epoch", path, why_no_tensors(path, error))
         return {}
     if state["key"] != key:
         log.info("%s belongs to other settings or code; starting from the first epoch", path)

@@ -1,0 +1,118 @@
+"""A net and clips of different classes are refused by every program that brings them together."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from test_store import clip
+
+import attack
+import embed
+import localise
+import search
+import train
+from avrobust.data import store
+from avrobust.data.classes import check_classes
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.files import save_model
+from avrobust.objectives.build import ObjectiveSpec
+from avrobust.program import UserError
+
+OURS = ["flute", "violin", "tuba"]
+OTHERS = {
+    "fewer": (["flute", "violin"], "(2) than the clips of here have (3): only the list of the clips has 'tuba';"),
+    "more": ([*OURS, "horn"], "(4) than the clips of here have (3): only the net has 'horn';"),
+    "in another order": (["flute", "tuba", "violin"], ": class 1 is 'tuba' to the net and 'violin' to the clips;"),
+    "others": (
+        list("vwxyz"),
+        ": only the net has 'v', 'w', 'x', 'y' and 1 more; only the list of the clips has 'flute',",
+    ),
+}
+SPEC = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.0625}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_differs_is_said(case: str) -> None:
+    of_net, words = OTHERS[case]
+    with pytest.raises(UserError) as error:
+        check_classes("a.pt", of_net, "here", OURS)
+    assert str(error.value).startswith("a.pt was trained for other classes (") and words in str(error.value)
+
+
+def test_the_same_classes_pass() -> None:
+    check_classes("a.pt", tuple(OURS), "here", list(OURS))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips of all splits, their class list, a net of their classes and one of the same in another order."""
+    folder = tmp_path_factory.mktemp("classes")
+    with store.writing(folder / "0.arrow", audio_rate=11025, frame_rate=8, classes=OURS) as shard:
+        for number in range(6):
+            shard.add(replace(clip(number, samples=4200), labels=(number % 3,)))
+    for name, classes in (("ours", OURS), ("reversed", OURS[::-1])):
+        state = {"model": build(ModelSpec(**SPEC), len(classes)).state_dict(), "objective": {}}
+        save_model(folder / f"{name}.pt", ModelSpec(**SPEC), ObjectiveSpec(), classes, state, state, {})
+        (folder / f"{name}.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
+    return folder
+
+
+def run(program: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path, **given: object) -> None:
+    """Run a program of scripts/ in this process; what it writes would be in `folder`."""
+    given = {
+        "shards": folder / "0.arrow", "audio-samples": 4096, "frame-size": 32, "device": "cpu",
+        "provenance": folder / "out.json", **given,
+    }  # fmt: skip
+    words = [f"--{name}={json.dumps(one) if isinstance(one, dict | list) else one}" for name, one in given.items()]
+    monkeypatch.setattr(sys, "argv", [program.__name__, *words])
+    program.main()
+
+
+ATTACKED = {
+    "attack-spec": {"update": "fgsm"}, "conditions": [["audio", 0.012]], "batch-size": 2,
+    "key": {"dataset": "music", "variant": "concat", "seed": "1", "attack": "fgsm"},
+}  # fmt: skip
+TRAINED = {"model-spec": SPEC, "objective": {"name": "cross_entropy"}, "recipe": {}, "seed": 1}
+RECIPE = {
+    "epochs": 1, "milestones": [], "batch_size": 2, "learning_rates": {"audio": 0.1, "visual": 0.1, "head": 0.1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [attack, localise, embed])
+def test_a_net_is_not_attacked_on_clips_of_other_classes(program: ModuleType, folder: Path, monkeypatch) -> None:
+    out = {"attack": ["cell"], "localise": ["scores", "examples"], "embed": ["embeddings", "scores"]}[program.__name__]
+    given = ATTACKED | dict.fromkeys(out, folder / "out") | {"model": folder / "reversed.pt"}
+    with pytest.raises(UserError, match=r"reversed\.pt was trained for other classes"):
+        run(program, monkeypatch, folder, **given)
+    assert not list(folder.glob("out*"))
+
+
+def test_a_surrogate_of_other_classes_is_refused(folder: Path, monkeypatch) -> None:
+    spec = {"update": "fgsm", "source": "surrogate"}
+    nets = {"model": folder / "ours.pt", "surrogate": folder / "reversed.pt"}
+    with pytest.raises(UserError, match=r"reversed\.pt was trained for other classes"):
+        run(attack, monkeypatch, folder, **ATTACKED | {"attack-spec": spec, "cell": folder / "out"} | nets)
+
+
+@pytest.mark.parametrize(
+    ("start", "listed", "message"),
+    [
+        ("reversed", "ours", r"reversed\.pt was trained for other classes"),
+        ("ours", "reversed", r"reversed\.txt has other classes than the clips of"),
+    ],
+)
+@pytest.mark.parametrize("program", [train, search])
+def test_a_second_stage_of_other_classes_is_refused(
+    program: ModuleType, start: str, listed: str, message: str, folder: Path, monkeypatch
+) -> None:
+    files = {"train": ["model", "history"], "search": ["chosen", "candidates-csv"]}[program.__name__]
+    given = TRAINED | {"recipe": RECIPE, "start": folder / f"{start}.pt", "class-list": folder / f"{listed}.txt"}
+    given |= dict.fromkeys(files, folder / "out")
+    if program is search:
+        given |= {"candidates": [{}], "attack-spec": {"update": "fgsm"}, "epsilon": 0.006}
+    with pytest.raises(UserError, match=message):
+        run(program, monkeypatch, folder, **given)
+    assert not list(folder.glob("out*"))

@@ -14,7 +14,7 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from lib import hangup
+from lib import hangup, versions
 from lib.configuration import check_once
 from lib.plan import Plan
 from lib.settings import SettingsError, read_config
@@ -42,6 +42,8 @@ configfile: "config.yaml"
 
 config.update(plan.settings.config)
 hangup.end_as_by_ctrl_c()
+if workflow.is_main_process:
+    versions.report(root / plan.results)
 
 
 wildcard_constraints:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
+import numpy
 import torch
 
 Item = TypeVar("Item")
@@ -28,7 +29,11 @@ class Meter:
             "seconds": round(time.perf_counter() - self.start, 3),
             "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit),
             "peak_gpu_memory_mib": round(torch.cuda.max_memory_allocated(self.device) / 2**20) if cuda else 0,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "versions": {
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": numpy.__version__,
+            },
         }
 
 

@@ -26,11 +26,12 @@ def test_a_run_says_how_many_results_are_of_another_torch_and_how_to_make_them_a
     wrote(results, "cells/music/concat/s1/fgsm.json", {"torch": "1.13.1"})
     wrote(results, "localisation/music/localisation/s1/fgsm.json", {"torch": TORCH, "numpy": "1.0"})
     said = [
-        f"warning: results in results/demo that were made with numpy 1.0: 1; installed now is {NUMPY}; they stay beside "
-        "new ones unless you make them anew: snakemake --config scale=demo --forcerun localise -- all",
-        f"warning: results in results/demo that were made with torch 1.13.1: 3; installed now is {TORCH.split('+')[0]}; "
-        "they stay beside new ones unless you make them anew: "
-        "snakemake --config scale=demo --forcerun train attack -- all",
+        f"warning: results in results/demo that were made with {name} {other}: {number}; installed now is {now}; they "
+        f"stay beside new ones unless you make them anew: snakemake --config scale=demo --forcerun {rules} -- all"
+        for name, other, number, now, rules in (
+            ("numpy", "1.0", 1, NUMPY, "localise"),
+            ("torch", "1.13.1", 3, TORCH.split("+")[0], "train attack"),
+        )
     ]
     assert mixture(results) == said
     run = snakemake(root, "-n", "results/demo/data/ave/manifest.csv")

@@ -6,7 +6,7 @@ import re
 import pytest
 from long_training import NET, LongTraining, train_uninterrupted
 from project import Project
-from slurm_jobs import GPU_TYPE, answer
+from slurm_jobs import CLUSTER, GPU_TYPE, answer
 
 # Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
 REQUIRED = "AVROBUST_TEST_SLURM"
@@ -16,7 +16,9 @@ REQUIRED = "AVROBUST_TEST_SLURM"
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """The SLURM of tests/slurm/cluster.sh, with a node that takes jobs. On another one, tests would cost money."""
-    if not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", answer("sinfo", "-ho", "%T %G"), re.MULTILINE):
+    name, nodes = answer("scontrol", "show", "config"), answer("sinfo", "-ho", "%T %G")
+    ours = re.search(rf"^ClusterName *= {CLUSTER}$", name, re.MULTILINE)
+    if not ours or not re.search(rf"^(idle|mixed|allocated) \S*gpu:{GPU_TYPE}", nodes, re.MULTILINE):
         reason = "no SLURM to test with answers here; `tests/slurm/cluster.sh start` starts one, as root"
         pytest.fail(reason) if os.environ.get(REQUIRED) else pytest.skip(reason)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from project import Project
 
+CLUSTER = "avrobust"
 GPU_TYPE = "pretended"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "PREEMPTED", "NODE_FAIL")
 

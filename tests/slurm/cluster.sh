@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A real SLURM of one node on this machine, to try the workflow and to test it: cluster.sh start|stop|status
+# A real SLURM of one node on this machine, to try the workflow and to test it: cluster.sh start|stop|status|use|release
+# use starts it for the process that calls, unless it is up; release stops what use started, after the last of these.
 # For root on Debian or Ubuntu. No systemd and no accounting database; only this machine can reach it. GPUs and some of
 # the CPUs are pretended: programs do without by device=cuda_or_cpu. docs/slurm.md says more.
 set -euo pipefail
@@ -8,6 +9,9 @@ mark="# Written by tests/slurm/cluster.sh, removed by its stop."
 configuration=/etc/slurm
 home=/var/lib/avrobust-slurm # state, job scripts, process ids, logs
 munge_id=/run/munge/avrobust.pid
+name=avrobust # of the cluster, by which it is told from another one
+users=$home/users # a file for each process that uses it, called by its id
+for_users=$home/started_by_use
 export PATH="$PATH:/usr/sbin:/sbin"
 
 say() { echo "cluster: $*"; }
@@ -39,6 +43,14 @@ gone() { ! process "$@"; }
 munge_works() { munge -n | unmunge; }
 no_jobs() { [[ -z $(squeue --noheader) ]]; }
 node_up() { [[ $(sinfo --noheader --format=%T) =~ idle|mixed|allocated|drain ]]; }
+# What a SLURM that answers here calls itself; a site's own may have its configuration anywhere, or none here.
+answering() { timeout 10 scontrol show config 2>/dev/null | sed -n 's/^ClusterName *= *//p'; }
+in_use() {
+  local file
+  for file in "$users"/*; do
+    if kill -0 "${file##*/}" 2>/dev/null; then echo "${file##*/}"; else rm -f "$file"; fi
+  done
+}
 only_ours() { [[ ! -e $1 ]] || grep --quiet --line-regexp --fixed-strings "$mark" "$1"; }
 
 install_packages() {
@@ -63,7 +75,7 @@ configure() {
     >"$configuration/gres.conf"
   cat >"$configuration/slurm.conf" <<CONF
 $mark
-ClusterName=avrobust
+ClusterName=$name
 SlurmctldHost=$node(127.0.0.1)
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=slurm
@@ -123,6 +135,9 @@ start() {
 }
 
 stop() {
+  local ids
+  ids=$(in_use | xargs)
+  [[ -z $ids ]] || fail "the cluster is in use by the processes $ids; stop it when they have ended"
   if process "$home/slurmctld.pid" slurmctld >/dev/null && ! no_jobs; then
     say "cancelling the jobs"
     squeue --noheader --format=%A | xargs --no-run-if-empty scancel
@@ -131,19 +146,42 @@ stop() {
   end_process "$home/slurmd.pid" slurmd
   end_process "$home/slurmctld.pid" slurmctld
   # What outlived its job, or SLURM; some of it may be ending just now.
-  grep --files-with-matches --null-data --line-regexp --no-messages SLURM_CLUSTER_NAME=avrobust /proc/[0-9]*/environ |
+  grep --files-with-matches --null-data --line-regexp --no-messages "SLURM_CLUSTER_NAME=$name" /proc/[0-9]*/environ |
     cut --delimiter=/ --fields=3 | xargs --no-run-if-empty kill -KILL 2>/dev/null || true
   end_process "$munge_id" munged
   for file in "$configuration"/{slurm,gres}.conf; do ! only_ours "$file" || rm -f "$file"; done
-  rm -rf "$home/state" "$home/spool"
+  rm -rf "$home/state" "$home/spool" "$for_users"
   say "stopped; the logs stay in $home"
 }
 
 status() {
-  if [[ -e $configuration/slurm.conf ]] && timeout 10 sinfo --Node --format="%N %P %T %c CPUs, %m MB, %G" 2>/dev/null
+  if [[ $(answering) == "$name" ]] && timeout 10 sinfo --Node --format="%N %P %T %c CPUs, %m MB, %G" 2>/dev/null
   then say "running"; else say "not running"; return 3; fi
 }
 
-[[ ${1:-} =~ ^(start|stop|status)$ ]] || fail "say what to do: $0 start|stop|status"
+use() {
+  if status; then say "shared with whoever started it"; else
+    start
+    touch "$for_users"
+  fi
+  mkdir -p "$users"
+  touch "$users/$PPID"
+}
+
+release() {
+  rm -f "$users/$PPID"
+  if [[ -e $for_users && -z $(in_use) ]]; then stop; else say "left running for others"; fi
+}
+
+[[ ${1:-} =~ ^(start|stop|status|use|release)$ ]] || fail "say what to do: $0 start|stop|status|use|release"
 [[ $1 == status || $(id --user) == 0 ]] || fail "SLURM's daemons are root's; run: sudo $0 $1"
-"$1"
+[[ $1 != status ]] || { status; exit; }
+found=$(answering) || true
+[[ -z $found || $found == "$name" ]] ||
+  fail "the SLURM that answers here, $found, is not of this script; it stays as it is"
+# One at a time.
+mkdir -p "$home"
+exec 8>"$home/lock"
+flock 8
+# What is started must not hold the lock.
+"$1" 8>&-

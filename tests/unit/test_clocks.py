@@ -3,6 +3,7 @@
 In every file the picture turns white and the sound begins at the same instant, second 5 of 10; then times are changed.
 """
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,19 @@ def test_a_picture_that_begins_late(folder, plain, name):
     ffmpeg("-itsoffset", "3", *picture(7, 2), "-i", plain, "-map", "0:v", "-map", "1:a", *H264, "-c:a", "copy",
            folder / name)  # fmt: skip
     assert_right(folder / name)
+
+
+@pytest.mark.parametrize("early", ["sound", "picture"])
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_stream_that_begins_before_time_zero(folder, plain, early, suffix):
+    """By a second. Some formats cut it there, others count from where it begins; the other is a second behind."""
+    path = folder / f"{early}_early.{suffix}"
+    maps = ("-map", "0:a", "-map", "1:v") if early == "sound" else ("-map", "0:v", "-map", "1:a")
+    ffmpeg("-itsoffset", "-1", "-i", plain, "-i", plain, *maps, "-c", "copy", path)
+    for span in [(None, None), (3.0, 9.0)]:
+        white, loud, faults = onsets(path, span)
+        assert faults == ()
+        assert -0.2 <= white - loud - (1 if early == "sound" else -1) <= 0.25
 
 
 @pytest.mark.parametrize("name", ["gap.mp4", "gap.mkv", "gap.ts", "gap.flv"])
@@ -176,6 +190,18 @@ def retimed(data: bytes, change: Callable[[str, int], float]) -> bytes:
     return bytes(out)
 
 
+def moved(data: bytes, milliseconds: int) -> bytes:
+    """Move the packets of sound in the file, to beside those of the picture so much later; times stay."""
+    found, at = [], 13
+    while at < len(data):
+        size = 11 + int.from_bytes(data[at + 1 : at + 4], "big") + 4
+        time = int.from_bytes(data[at + 7 : at + 8] + data[at + 4 : at + 7], "big")
+        media_packet = data[at] in (8, 9) and data[at + 12] == 1
+        found.append((time + milliseconds * (data[at] == 8) if media_packet else -math.inf, data[at : at + size]))
+        at += size
+    return data[:13] + b"".join(packet for _, packet in sorted(found, key=lambda one: one[0]))
+
+
 def of(kind: str, milliseconds: float, after: float = 0) -> Callable[[str, int], float]:
     """Move what is of one kind and later than `after` by so much."""
     return lambda this, time: time + milliseconds * (this == kind and time >= after)
@@ -205,6 +231,15 @@ def test_a_clock_of_the_sound_that_goes_wrong_is_followed(folder, tags, speed):
     path = folder / "drift.flv"
     path.write_bytes(retimed(tags, lambda kind, time: time * (speed if kind == "sound" else 1)))
     assert_right(path, 5.0, 5.0 * speed, within=0.06 + media.JITTER)
+
+
+@pytest.mark.parametrize("milliseconds", [-4000, 4000])
+def test_sound_may_lie_far_from_its_picture_in_the_file(folder, tags, milliseconds):
+    path = folder / "apart.flv"
+    path.write_bytes(moved(tags, milliseconds))
+    assert_right(path)
+    made = media.read(path, 1.0, 4.0, FORM)
+    assert len(made.audio) == pytest.approx(3 * 11025, abs=12)
 
 
 def test_a_clock_that_jumps_ahead_leaves_a_pause_in_both(folder, tags):

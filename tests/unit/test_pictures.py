@@ -67,6 +67,10 @@ def test_colours_are_those_of_the_video(folder, colour, matrix):
            "-colorspace", matrix, "-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p", path)  # fmt: skip
     shown = pixels(made(path, 0).jpegs[0]).reshape(-1, 3).mean(0)
     assert np.abs(shown - colour).max() <= 2
+    # The command line leaves the values as they are, which JPEG takes for those of BT.601.
+    ffmpeg("-i", path, "-frames:v", "1", "-q:v", "1", folder / "plain.jpg")
+    off = np.abs(pixels((folder / "plain.jpg").read_bytes()).reshape(-1, 3).mean(0) - colour).max()
+    assert off > 10 if matrix == "bt709" and colour != (128, 128, 128) else off <= 2
 
 
 @pytest.mark.parametrize(

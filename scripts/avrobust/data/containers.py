@@ -13,7 +13,7 @@ from av.stream import Disposition
 
 # Seconds read around a span. Before it: containers seek by decoding time, which precedes the time of
 # presentation, and audio decoders need a few packets until they are exact. After it: how far the packets of
-# the two streams may lie apart in the file.
+# the two streams usually lie apart in the file.
 MARGIN_BEFORE, MARGIN_AFTER = 0.5, 2.0
 
 # Seconds before a span from which sound is decoded at the least.
@@ -111,7 +111,8 @@ def reading(path: str | Path, start: float | None, end: float | None, sound: boo
             container = opened(path)
             found = picture_and_sound(container)
             packets = _from_key_frame(_demuxed(container, found, sound), origin(container), start)
-        inside = _within(packets, origin(container), start, end, picture=found[0] is not None)
+        wanted = {stream.index for stream in _wanted(found, sound)}
+        inside = _within(packets, origin(container), start, end, wanted)
         yield Reading(container, *found[:2], start, inside, found[2])
     finally:
         container.close()
@@ -127,8 +128,12 @@ def decoded(packet: av.Packet) -> list[av.frame.Frame]:
 
 def _demuxed(container: av.container.InputContainer, found: tuple, sound: bool) -> Iterator[av.Packet]:
     """Yield the packets of picture and, if wanted, sound, none if there are no such streams."""
-    streams = [stream for stream in found[: 2 if sound else 1] if stream is not None]
+    streams = _wanted(found, sound)
     return _forward(container.demux(streams)) if streams else iter(())
+
+
+def _wanted(found: tuple, sound: bool) -> list[av.stream.Stream]:
+    return [stream for stream in found[: 2 if sound else 1] if stream is not None]
 
 
 def _forward(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
@@ -162,7 +167,7 @@ def _after_seeking(
     if Flags(container.format.flags) & Flags.ts_discont:
         return None
     begin = origin(container)
-    wanted = {stream.index: stream for stream in found[: 2 if sound else 1] if stream is not None}
+    wanted = {stream.index: stream for stream in _wanted(found, sound)}
     read: list[av.Packet] = []
     with suppress(Exception):  # a file that cannot seek is read from its beginning
         container.seek(round((begin + start - MARGIN_BEFORE) * av.time_base))
@@ -206,26 +211,23 @@ def _from_key_frame(packets: Iterable[av.Packet], begin: float, start: float) ->
 
 
 def _within(
-    packets: Iterable[av.Packet], begin: float, start: float | None, end: float | None, picture: bool
+    packets: Iterable[av.Packet], begin: float, start: float | None, end: float | None, streams: set[int]
 ) -> Iterator[tuple[av.Packet, bool]]:
     """Yield packets up to some time after `end`, each with whether it lies clearly outside.
 
-    A `picture` with pauses is read up to its next frame, which tells that the one before it is shown until then.
+    Each of `streams` is read up to its first packet after `end`: those of the other may come much earlier in the file,
+    and the next frame of a picture with pauses tells that the one before it is shown until then.
     """
-    awaited = picture
+    awaited = set(streams)
     for packet in packets:
         at = None if packet.dts is None else in_seconds(packet.dts, packet.time_base) - begin
-        last = False
         if None not in (at, end) and at >= end:
             last = at > end + MARGIN_AFTER
             if last and not awaited:
                 return
-            if packet.stream.type == "video":
-                awaited = False
-            elif last:
+            if last and packet.stream_index not in awaited:
                 continue
+            awaited.discard(packet.stream_index)
         early = None not in (at, start) and at < start - MARGIN_BEFORE
         late = None not in (at, end) and at > end + MARGIN_BEFORE
         yield packet, early or late
-        if last:
-            return

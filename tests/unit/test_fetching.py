@@ -43,7 +43,9 @@ def test_sources_are_tried_in_their_order(tmp_path):
 
     local = {name: ("local", str(tmp_path / f"{name}.mp4")) for name in "ab"}
     kept = {name: ("archive", f"kept/{name}.mp4") for name in "bc"}
-    # An empty file is none.
+    # An empty file is none, and called what it is if no other source has the clip.
+    made, _ = located(clips, ["local"], tmp_path, {}, False)
+    assert [made[name].reason for name in "abcd"] == ["", "", "empty_file", "no_file"]
     assert found("local") == local and found("archive") == kept and found("youtube") == {}
     assert found("local", "archive", "youtube") == kept | local
     assert found("archive", "local") == local | kept

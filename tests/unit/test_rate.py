@@ -270,3 +270,12 @@ def test_a_process_that_is_killed_holds_nobody_up(tmp_path):
     budget = Budget(path, 36000.0)
     budget.acquire(HOST)
     assert len(starts(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(89, "89 s"), (90, "2 min"), (600, "10 min"), (5399, "90 min"), (5400, "1.5 h"), (36000, "10.0 h")],
+)
+def test_a_wait_is_told_in_fitting_units(budget, caplog, seconds, told):
+    budget(first_wait=1.0).throttled(HOST, retry_after=float(seconds))
+    assert caplog.messages == [f"{HOST} refuses requests: no video begins for {told}"]

@@ -161,6 +161,10 @@ def page_error(cause: Exception, page: str = "webpage") -> ExtractorError:
     return raised(ExtractorError(f"Unable to download {page}: {cause}", cause=cause), cause)
 
 
+def test_kinds_have_the_names_that_journals_have():
+    assert KINDS == ("throttled", "transient", "tool", "gone", "gone?", "geo", "age", "media", "unknown")
+
+
 @pytest.mark.parametrize(("kind", "message"), MESSAGES, ids=[message[:40] for _, message in MESSAGES])
 def test_every_message_has_its_kind(kind, message):
     error = raised(ExtractorError(message, expected=True, video_id="x", ie="youtube"))

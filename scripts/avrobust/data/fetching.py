@@ -88,9 +88,11 @@ def located(
     for clip in clips:
         found[clip.clip_id] = Location(clip.clip_id, "pending", "no_file")
         for source in sources:
-            if source == "local" and clip.path and _holds_something(media / clip.path):
-                found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, str(media / clip.path), *part(clip))
-                break
+            if source == "local" and clip.path and (media / clip.path).is_file():
+                if (media / clip.path).stat().st_size:
+                    found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, str(media / clip.path), *part(clip))
+                    break
+                found[clip.clip_id] = Location(clip.clip_id, "pending", "empty_file")
             if source == "archive" and clip.video_id in archive:
                 kept = archive[clip.video_id]
                 if spans.covers(kept.span, clip.start, clip.end):
@@ -105,10 +107,6 @@ def located(
                     wanted.setdefault(clip.video_id, []).append(clip)
                 break
     return found, [_video(video_id, of_video) for video_id, of_video in wanted.items()]
-
-
-def _holds_something(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
 
 
 def _video(video_id: str, clips: list[Clip]) -> Video:

@@ -8,7 +8,7 @@ from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
 
 from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import Threat
-from avrobust.evaluation.cell import SCHEMA, Sanity, evaluate
+from avrobust.evaluation.cell import SCHEMA, evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.lazy import load
 
@@ -121,8 +121,56 @@ def test_sanity_finds_an_attack_that_gets_weaker():
     )
     _, sanity = cell(attack=backwards)
     assert "unbounded_not_zero" in sanity.flags()
-    assert Sanity(single_step_stronger=["both 0.01"]).flags() == ["single_step_stronger"]
-    assert Sanity(rising_accuracy=["audio"]).flags() == ["rising_accuracy"]
+
+
+@pytest.mark.parametrize("modality", ["audio", "visual"])
+def test_sanity_finds_clips_without_a_gradient_in_one_modality(modality):
+    """A classifier that does not look at one of the features: nothing of that input reaches the loss."""
+    net = narrow_net()
+    half = net.classifier.weight.shape[1] // 2  # the frame's feature is the first
+    with torch.no_grad():
+        net.classifier.weight[:, :half] *= modality != "visual"
+        net.classifier.weight[:, half:] *= modality != "audio"
+    _, sanity = evaluate(net, batches(4), Threat(load(ATTACKS, "pgd"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
+    assert sanity.zero_gradient_clips == 6
+    assert "zero_gradients" in sanity.flags()
+
+
+def hits(rows) -> dict[tuple[str, float], int]:
+    """How many clips are recognised under each condition."""
+    table = rows.to_pandas()
+    return (table.label == table.prediction).groupby([table.modality, table.epsilon]).sum().to_dict()
+
+
+def test_sanity_finds_an_attack_whose_steps_reach_less_than_one():
+    """PGD with steps so short that it goes a thousandth of the way, on clips that are recognised: one step is FGSM."""
+    timid = dataclasses.replace(load(ATTACKS, "pgd"), steps=2, step_size=0.0005)
+    net, (whole,) = narrow_net(), batches(6)
+    with torch.no_grad():
+        whole["label"] = net({"audio": whole["audio"], "visual": whole["visual"].float() / 255}).argmax(dim=1)
+    rows, sanity = evaluate(net, [whole], Threat(timid, net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
+    by_fgsm, _ = evaluate(net, [whole], Threat(load(ATTACKS, "fgsm"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
+    left, left_by_fgsm = hits(rows), hits(by_fgsm)
+    places = [(condition.modality, condition.epsilon) for condition in CONDITIONS]
+    stronger = [
+        f"{modality} {epsilon:g}"
+        for modality, epsilon in places
+        if left_by_fgsm[modality, epsilon] < left[modality, epsilon]
+    ]
+    assert "both 0.05" in stronger
+    assert sanity.single_step_stronger == stronger
+    assert "single_step_stronger" in sanity.flags()
+
+
+def test_sanity_finds_accuracy_that_rises_with_the_strength():
+    """An attack that descends where it should ascend: the larger its ball, the more clips are recognised."""
+    helpful = dataclasses.replace(load(ATTACKS, "fgsm"), direction=lambda: lambda modality, gradient: -gradient.sign())
+    rows, sanity = cell(attack=helpful)
+    left = hits(rows)
+    rising = [name for name in ("audio", "visual", "both") if left[name, 0.05] > left[name, 0.01]]
+    assert "both" in rising
+    assert sanity.rising_accuracy == rising
+    assert "rising_accuracy" in sanity.flags()
 
 
 def test_a_transferred_attack_perturbs_by_the_surrogate_and_asks_the_victim():

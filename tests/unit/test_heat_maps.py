@@ -1,7 +1,9 @@
 """Figures of heat maps: the right clips, every word on the page, and equal bytes."""
 
+import base64
 import csv
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -164,6 +166,25 @@ def test_every_word_is_on_the_page(drawn):
     assert "erhu" not in whole and "bowling" not in whole, "those are of another budget"
     # Six pictures in each row that has a clip, and the colour bar.
     assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) == 2 * 6 + 1
+
+
+def test_each_picture_is_of_its_own_condition(drawn):
+    """Two frames, clean and attacked, and the maps of four conditions, over the clean frame: all of them differ."""
+    root = ElementTree.parse(drawn / "figure.svg").getroot()
+    svg, link = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(element.get(link).partition(",")[2]))).convert("RGB"))
+        for element in root.iter(f"{svg}image")
+    ]
+    for row, example in enumerate([sources()[0].examples[0], sources()[1].examples[0]]):
+        # Conditions of the sources: clean, audio, visual, both, and both at another strength.
+        frames = [enlarged(example.frames[place]) for place in (0, 3)]
+        maps = [255 * overlay(example.frames[0], example.maps[place]) for place in (0, 1, 2, 3)]
+        shown = pictures[6 * row : 6 * row + 6]
+        for number, (found, expected) in enumerate(zip(shown, [*frames, *maps], strict=True)):
+            assert found.shape == expected.shape
+            # Those of other conditions differ by tens of levels.
+            assert np.abs(found - expected.astype(float)).mean() < 1.5, number
 
 
 def test_png_opens_and_shows_the_frames(drawn):

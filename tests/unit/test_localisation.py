@@ -320,13 +320,16 @@ def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
 
 
 def write_model(path: Path, fusion: str = "attended_concat") -> Path:
-    torch.manual_seed(0)
+    """A model whose best and latest weights are two nets."""
     pooling = "none" if fusion == "attended_concat" else "average"
     spec = ModelSpec(fusion, "conv1d", "resnet18", width=0.0625, visual_pooling=pooling, visual_stride=8)
-    net = build(spec, len(CLASSES))
-    torch.nn.init.normal_(net.classifier.weight)
-    state = {"model": net.state_dict(), "objective": {}}
-    save_model(path, spec, ObjectiveSpec(), CLASSES, state, state, {})
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        net = build(spec, len(CLASSES))
+        torch.nn.init.normal_(net.classifier.weight)
+        states.append({"model": net.state_dict(), "objective": {}})
+    save_model(path, spec, ObjectiveSpec(), CLASSES, *states, {})
     return path
 
 
@@ -373,8 +376,18 @@ def test_scores_of_every_clip_and_condition(made):
     assert rows[rows.measure != "correlation"].value.between(0, 1).all()
 
 
-def test_scores_are_the_nets_own(made):
-    trained = load_model(made / "model.pt", "best", torch.device("cpu"))
+@pytest.mark.parametrize("state", ["best", "latest"])
+def test_scores_are_the_nets_own(made, tmp_path, monkeypatch, state):
+    """Of the weights that are asked for; the best ones if none are."""
+    scores = made / OUTPUTS["scores"]
+    if state == "latest":
+        given_arguments = arguments(tmp_path, made / "model.pt", made / "0.arrow")
+        monkeypatch.setattr(sys, "argv", ["localise.py", "--model-state", "latest", *given_arguments])
+        localise.main()
+        scores = tmp_path / OUTPUTS["scores"]
+        assert scores.read_bytes() != (made / OUTPUTS["scores"]).read_bytes()
+        assert json.loads((tmp_path / OUTPUTS["provenance"]).read_text())["model_state"] == "latest"
+    trained = load_model(made / "model.pt", state, torch.device("cpu"))
     opened, recipe = Store([made / "0.arrow"]), Recipe(4096, 32)
     views = EvaluationViews(opened, opened.indices("test"), recipe, trained.model.modalities)
     batch = collate([views[position] for position in range(len(views))])
@@ -382,7 +395,7 @@ def test_scores_are_the_nets_own(made):
     with torch.no_grad():
         features = {name: trained.model.encode(name, inputs[name]) for name in inputs}
         maps, answers = trained.model.fusion.attention(features), trained.model.head(features).argmax(1)
-    rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
+    rows = pq.read_table(scores).to_pandas().set_index(["measure", "modality", "clip_id"]).value
     found = view_boxes(opened, views.indices, 32)
     known = boxes(*filter(None, found.values()))
     for clip_id, map_, answer, label in zip(batch["clip_id"], maps, answers, batch["label"], strict=True):

@@ -143,26 +143,31 @@ def test_evaluating_gives_each_module_its_own_mode_back():
 
 
 def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(tmp_path):
-    net, inputs = narrow_net(classes=2), clips(2)
+    nets, inputs = {"best": narrow_net(classes=2), "latest": narrow_net(classes=2, seed=1)}, clips(2)
     spec = ModelSpec("concat", "conv1d", "resnet18", width=0.125)
     options = {"prox_weight": 1.0, "conprox_weight": 0.5, "prox_rate": 0.1, "conprox_rate": 0.1}
     objective_spec = ObjectiveSpec("prototype_conformity", options)
-    objective = build_objective(objective_spec, net.dimensions, 2)
-    state = {"model": net.state_dict(), "objective": objective.state_dict()}
+    objectives = {state: build_objective(objective_spec, net.dimensions, 2) for state, net in nets.items()}
+    states = {
+        state: {"model": net.state_dict(), "objective": objectives[state].state_dict()} for state, net in nets.items()
+    }
     kept = {"audio": torch.rand(3, 64), "visual": torch.rand(3, 64)}
     for name in ("model.pt", "again.pt"):
-        save_model(tmp_path / name, spec, objective_spec, ["a", "b"], state, state, kept)
+        save_model(tmp_path / name, spec, objective_spec, ["a", "b"], states["best"], states["latest"], kept)
     path = tmp_path / "model.pt"
     assert path.read_bytes() == (tmp_path / "again.pt").read_bytes()
-    trained = load_model(path, "best", torch.device("cpu"))
-    assert trained.classes == ["a", "b"]
-    assert all(torch.equal(trained.training_features[name], kept[name]) for name in kept)
-    labels = torch.tensor([0, 1])
-    with torch.no_grad():
-        logits = net(inputs)
-        assert torch.equal(trained.model(inputs), logits)
-        features = {name: net.encode(name, inputs[name]) for name in net.modalities}
-        assert torch.equal(trained.objective(features, logits, labels), objective(features, logits, labels))
+    labels, losses = torch.tensor([0, 1]), []
+    for state, net in nets.items():
+        trained = load_model(path, state, torch.device("cpu"))
+        assert trained.classes == ["a", "b"]
+        assert all(torch.equal(trained.training_features[name], kept[name]) for name in kept)
+        with torch.no_grad():
+            logits = net(inputs)
+            assert torch.equal(trained.model(inputs), logits)
+            features = {name: net.encode(name, inputs[name]) for name in net.modalities}
+            losses.append(objectives[state](features, logits, labels))
+            assert torch.equal(trained.objective(features, logits, labels), losses[-1])
+    assert not torch.equal(*losses), "two states"
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(UserError, match=r"model\.pt is no whole model file"):
         load_model(path, "best", torch.device("cpu"))

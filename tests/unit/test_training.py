@@ -249,17 +249,19 @@ def flip(path: Path, place: float) -> None:
 
 @pytest.fixture
 def model_file(tmp_path) -> Path:
-    states = {"model": narrow_net().state_dict(), "objective": {}}
+    """A model whose best weights are those of seed 0, its latest those of seed 1."""
+    states = ({"model": narrow_net(seed=seed).state_dict(), "objective": {}} for seed in (0, 1))
     path = tmp_path / "model.pt"
     spec = ModelSpec(fusion="concat", audio="conv1d", visual="resnet18", width=0.125)
-    save_model(path, spec, ObjectiveSpec("cross_entropy"), list("abcde"), states, states, {})
+    save_model(path, spec, ObjectiveSpec("cross_entropy"), list("abcde"), *states, {})
     return path
 
 
-def test_a_model_is_read_as_it_was_written(model_file):
-    trained = load_model(model_file, "latest", CPU)
-    net = narrow_net()
-    assert all(torch.equal(value, net.state_dict()[name]) for name, value in trained.model.state_dict().items())
+@pytest.mark.parametrize(("state", "seed"), [("best", 0), ("latest", 1)])
+def test_a_model_is_read_as_it_was_written(model_file, state, seed):
+    read, written = load_model(model_file, state, CPU).model.state_dict(), narrow_net(seed=seed).state_dict()
+    assert read.keys() == written.keys()
+    assert all(torch.equal(value, written[name]) for name, value in read.items())
 
 
 @pytest.mark.parametrize("damage", [flip, lambda path, place: os.truncate(path, int(place * path.stat().st_size))])

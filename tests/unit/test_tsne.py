@@ -23,13 +23,15 @@ import embed
 import tsne
 from avrobust.attacks.threat import AttackSpec, bind
 from avrobust.data import store
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip
+from avrobust.data.views import Recipe
 from avrobust.evaluation import embedding
 from avrobust.evaluation.conditions import Condition
 from avrobust.metrics.clusters import distances
 from avrobust.metrics.scores import Score, Scores, write_scores
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.files import Trained, save_model
+from avrobust.models.files import Trained, load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
 from avrobust.report import tsne_plot
@@ -172,6 +174,31 @@ def test_scores_of_unmoved_features_are_the_clean_ones() -> None:
         assert values["shift_audio", "audio", 0.02, clip] > values["shift_audio", "audio", 0.006, clip] > 0
 
 
+def test_scores_of_attacked_clips_are_of_where_they_are_now() -> None:
+    """Each attacked clip among the clean ones: its mean distance to its class, over that to all others."""
+    clip_ids, labels, points = synthetic(0, 1.0)
+    columns = embedding.scores(clip_ids, labels, points)
+    keys = zip(columns["measure"], columns["modality"], columns["epsilon"], columns["clip_id"], strict=True)
+    values = dict(zip(keys, columns["value"], strict=True))
+    clean = points[embedding.CLEAN]["audio"].astype(np.float64)
+    for condition, of in points.items():
+        moved = of["audio"].astype(np.float64)
+        for number, clip in enumerate(clip_ids):
+            away = np.linalg.norm(clean - moved[number], axis=1)
+            own = (labels == labels[number]) & (np.arange(22) != number)
+            within, between = away[own].mean(), away[labels != labels[number]].mean()
+            nearest = min(away[labels == other].mean() for other in set(labels.tolist()) - {int(labels[number])})
+            place = condition.modality, condition.epsilon, clip
+            assert values["ratio_audio", *place] == pytest.approx(within / between)
+            assert values["silhouette_audio", *place] == pytest.approx((nearest - within) / max(nearest, within))
+        if condition != embedding.CLEAN:
+            ratios = [
+                [values["ratio_audio", *place, clip] for clip in clip_ids]
+                for place in (("clean", 0.0), (condition.modality, condition.epsilon))
+            ]
+            assert np.mean(ratios[1]) > np.mean(ratios[0]), "pulled out of their class"
+
+
 def test_a_net_that_diverged_is_an_error() -> None:
     net = narrow_net()
     threat = bind(AttackSpec("fgsm"), trained(narrow_net()))
@@ -207,12 +234,14 @@ def shard(path: Path, labels: list[int]) -> Path:
 
 
 def model_file(path: Path, fusion: str = "concat") -> Path:
-    torch.manual_seed(0)
+    """A model whose best and latest weights are two nets."""
     encoders = {"audio": "conv1d"} if fusion == "audio" else {"audio": "conv1d", "visual": "resnet18"}
     spec = ModelSpec(fusion=fusion, width=0.125, **encoders)
-    net = build(spec, len(CLASSES))
-    states = {"model": net.state_dict(), "objective": {}}
-    save_model(path, spec, ObjectiveSpec(), CLASSES, states, states, {})
+    states = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        states.append({"model": build(spec, len(CLASSES)).state_dict(), "objective": {}})
+    save_model(path, spec, ObjectiveSpec(), CLASSES, *states, {})
     return path
 
 
@@ -260,6 +289,23 @@ def test_from_clips_to_a_picture(tmp_path: Path, call: Callable) -> None:
     call(tsne.main, drawing(one, tmp_path / "figure", {**SPEC, "panels": PANELS[:1]}))
     lines = table((tmp_path / "figure" / "measures.csv").read_text())
     assert {line["measure"]: line["n"] for line in lines} == {"silhouette": "7", "ratio": "6", "shift": "6"}
+
+
+@pytest.mark.parametrize("state", ["best", "latest"])
+def test_embeddings_are_those_of_the_weights_that_are_asked_for(tmp_path: Path, call: Callable, state: str) -> None:
+    model = model_file(tmp_path / "model.pt")
+    asked = [] if state == "best" else ["--model-state=latest"]
+    call(embed.main, [*embedding_of(tmp_path, model, [0, 1, 2, 0]), *asked])
+    assert json.loads((tmp_path / "out/a.json").read_text())["model_state"] == state
+    opened = store.Store([tmp_path / "shard.arrow"])
+    net = load_model(model, state, CPU).model
+    views = EvaluationViews(opened, opened.indices("test"), Recipe(4096, 32), net.modalities)
+    inputs = inputs_of(collate([views[position] for position in range(4)]), CPU)
+    found = Embeddings(embeddings(tmp_path / "out")).read(Panel("", PANELS[0]["read"]), "fgsm", 1)
+    for name in net.modalities:
+        with torch.no_grad():
+            expected = net.encode(name, inputs[name]).numpy()
+        assert found.points["clean", 0.0, name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from avrobust.data.manifest import Clip
 from avrobust.data.rate import Budget
 from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, KINDS, MEDIA, TRANSIENT, UNKNOWN
 from avrobust.data.web_video import WebVideos
+from avrobust.program import UserError
 
 TODAY = datetime.now(UTC).date().isoformat()
 
@@ -189,3 +190,24 @@ def test_what_was_fetched_is_kept_and_fetched_again_if_it_is_lost(site, tmp_path
             (media / record["file"]).write_bytes(b"cut")
     (last,) = {one["video_id"]: one for one in journal.read(state)}.values()
     assert last["file"] == "v.mp4" and last["span"] is None and last["offset"] == 0.0
+
+
+def test_five_videos_in_a_row_that_the_tool_cannot_read_are_its_own_fault(site, tmp_path):
+    state, names = tmp_path / "s.jsonl", [f"v{number}" for number in range(11)]
+    for name in names:
+        # A page of two videos is what nobody can choose from.
+        site.offer(name, b"", files=2)
+    site.offer("v4", b"", of_page=[refusal(404)])
+    videos = [Video(name, None, (clip(name),)) for name in names]
+    with pytest.raises(UserError, match="5 videos in a row could not be read by yt-dlp"):
+        list(fetched(videos, tmp_path / "media", state, asking(site, tmp_path)))
+    # Four, one that is gone, and five.
+    assert [record["video_id"] for record in journal.read(state)] == names[:10]
+
+
+def test_a_disk_that_is_nearly_full_stops_before_the_next_video(site, tmp_path):
+    site.offer("v", b"")
+    full = Site(asking(site, tmp_path).videos, Budget(tmp_path / "r", 3_600_000), "transient", 10**18)
+    with pytest.raises(UserError, match=r"3 videos of this shard need about 0\.0 GB more"):
+        list(fetched([Video(name, None, (clip(name),)) for name in "vwx"], tmp_path / "media", tmp_path / "s", full))
+    assert asked(site) == []

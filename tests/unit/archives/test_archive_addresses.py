@@ -95,6 +95,11 @@ def test_a_query_is_shown_as_what_tells_two_apart():
     assert "hunter2" not in shown("https://user:hunter2@a/b?n=hunter2") + shown("https://user:hunter2@[::1/b?hunter2")
 
 
+def test_what_a_journal_calls_an_address_stays_the_same():
+    # By `printf token=secret | sha256sum`; another name would read every part again.
+    assert shown("https://me@a.b/c.tar?token=secret") == "https://a.b/c.tar#1359227d95e1"
+
+
 def test_addresses_of_google_drive_are_one_file():
     all_shown = {
         shown(f"https://drive.google.com/{form}")

@@ -175,11 +175,12 @@ def _after_seeking(
         while wanted:
             packet = next(packets)
             read.append(packet)
-            stream = wanted.pop(packet.stream_index, None)
-            if stream is None:
-                continue
             at = _shown(packet, begin)
-            if at is None or (at > start - WARM_UP if stream.type == "audio" else at > start or not packet.is_keyframe):
+            stream = wanted.pop(packet.stream_index, None)
+            if stream is None and (at is None or at <= start + MARGIN_AFTER):
+                continue
+            picture = packet.stream.type == "video"
+            if at is None or at > (start if picture else start - WARM_UP) or (picture and not packet.is_keyframe):
                 return None
         return chain(read, packets)
     return None

@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import clips, net_with_memory
+from nets import CROSS_ENTROPY, UNITS, clips, net_with_memory
 
+from avrobust.analysis.examples import Chosen
+from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.mim_official import MIM_OFFICIAL
+from avrobust.attacks.threat import Threat
+from avrobust.evaluation.attention import localise
+from avrobust.evaluation.cell import evaluate
+from avrobust.evaluation.conditions import Condition
+from avrobust.evaluation.embedding import embed
 from avrobust.evaluation.memory import within_memory
+from avrobust.models.build import ModelSpec, build
+from avrobust.models.files import Trained
+from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
 
 HERE = Path(__file__).parent
@@ -82,7 +93,7 @@ def test_a_group_that_does_not_fit_is_an_error():
 
 def test_a_batch_that_breaks_a_group_is_refused():
     assert len(list(within_memory(fits(9, []), batches(8, 4, 3), group=4))) == 3
-    with pytest.raises(ValueError, match="2 clips beyond whole groups of 4"):
+    with pytest.raises(ValueError, match="6 clips is no whole number of groups of 4"):
         list(within_memory(fits(9, []), batches(8, 6, 2), group=4))
 
 
@@ -92,6 +103,61 @@ def test_other_errors_are_no_lack_of_memory():
 
     with pytest.raises(RuntimeError, match="sizes differ"):
         list(within_memory(broken, batches(4)))
+
+
+def of_threes() -> list[dict]:
+    """Six clips in two batches."""
+    inputs = clips(6)
+    whole = {
+        "audio": inputs["audio"], "visual": (255 * inputs["visual"]).to(torch.uint8),
+        "label": torch.arange(6) % 5, "clip_id": [str(number) for number in range(6)],
+    }  # fmt: skip
+    return [{name: value[start : start + 3] for name, value in whole.items()} for start in (0, 3)]
+
+
+def looking_net() -> LateFusion:
+    spec = ModelSpec("attended_concat", audio="conv1d", visual="resnet18", width=0.125, visual_pooling="none")
+    torch.manual_seed(0)
+    return build(spec, 5).eval()
+
+
+CONDITIONS, CPU = [Condition("both", 0.01)], torch.device("cpu")
+
+
+def in_a_cell(threat: Threat) -> object:
+    return evaluate(threat.model, of_threes(), threat, UNITS, CONDITIONS, CPU)
+
+
+def in_embeddings(threat: Threat) -> object:
+    return embed(threat.model, threat, of_threes(), UNITS, CONDITIONS, CPU)
+
+
+def in_localisation(threat: Threat) -> object:
+    trained = Trained(threat.model, CROSS_ENTROPY, ["a", "b", "c", "d", "e"], {})
+    boxes = dict.fromkeys(map(str, range(6)))
+    return localise(trained, threat, of_threes(), boxes, UNITS, CONDITIONS, CPU, Chosen(()))
+
+
+@pytest.mark.parametrize(
+    ("attack", "net", "work"),
+    [
+        (FGSM, net_with_memory, in_a_cell),
+        (FGSM, net_with_memory, in_embeddings),
+        (MIM_OFFICIAL, net_with_memory, in_a_cell),
+        (MIM_OFFICIAL, net_with_memory, in_embeddings),
+        (MIM_OFFICIAL, looking_net, in_localisation),
+    ],
+)
+def test_whatever_attacks_knows_the_groups_of_its_threat(attack, net, work):
+    """Batches of three: whole groups of 3, and none of 2."""
+    for group in (3, 2):
+        model = net_with_memory(group) if net is net_with_memory else net()
+        threat = Threat(attack, model, CROSS_ENTROPY, group if attack is MIM_OFFICIAL else None)
+        if group == 3:
+            assert work(threat)
+            continue
+        with pytest.raises(ValueError, match="3 clips is no whole number of groups of 2"):
+            work(threat)
 
 
 # Attacks so many clips in one batch, a net without a memory or with one of which 4 clips stop together. It gets no more

@@ -27,11 +27,13 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], group
         ValueError: a batch before the last one holds a part of a group.
     """
     largest: int | None = None
-    rest = 0
+    before = 0
     for batch in batches:
-        if rest:
-            raise ValueError(f"a batch has {rest} clips beyond whole groups of {group}, and others follow")
-        rest = len(batch["label"]) % group
+        if before % group:
+            raise ValueError(
+                f"a batch of {before} clips is no whole number of groups of {group}, and another one follows"
+            )
+        before = len(batch["label"])
         waiting = deque([batch])
         while waiting:
             part = waiting.popleft()

@@ -413,6 +413,39 @@ def test_scores_are_the_nets_own(made, tmp_path, monkeypatch, state):
                 assert rows[name, "clean", clip_id] == pytest.approx(expected.item(), abs=1e-6), name
 
 
+def test_scores_of_attacked_clips_are_of_what_the_net_then_looks_at(made):
+    """FGSM on the sound by hand, and the attention of what it makes."""
+    trained = load_model(made / "model.pt", "best", torch.device("cpu"))
+    opened = Store([made / "0.arrow"])
+    views = EvaluationViews(opened, opened.indices("test"), Recipe(4096, 32), trained.model.modalities)
+    batch = collate([views[position] for position in range(len(views))])
+    inputs = inputs_of(batch, torch.device("cpu"))
+    sound = inputs["audio"].clone().requires_grad_()
+    torch.nn.functional.cross_entropy(trained.model({**inputs, "audio": sound}), batch["label"]).backward()
+    attacked = {**inputs, "audio": (inputs["audio"] + 0.05 * sound.grad.sign()).clamp(-1, 1)}
+    with torch.no_grad():
+        clean, maps = (
+            trained.model.fusion.attention({name: trained.model.encode(name, given[name]) for name in given})
+            for given in (inputs, attacked)
+        )
+        answers = trained.model(attacked).argmax(dim=1)
+    rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
+    found = view_boxes(opened, views.indices, 32)
+    known = torch.tensor([found[clip_id] or NAN for clip_id in batch["clip_id"]], dtype=torch.float64)
+    mass = localisation.mass(maps, known)
+    assert (mass - localisation.mass(clean, known)).abs().nan_to_num().max() > 5e-5, "this attack shows nothing"
+    for name, expected in (
+        ("recognised", (answers == batch["label"]).double()),
+        ("mass", mass),
+        ("mass_other_boxes", localisation.on_other_boxes(maps, known, known)),
+        ("pointing", localisation.pointing(maps, known)),
+        ("correlation", localisation.correlation(maps, clean)),
+    ):
+        for clip_id, value in zip(batch["clip_id"], expected.tolist(), strict=True):
+            if not math.isnan(value):
+                assert rows[name, "audio", clip_id] == pytest.approx(value, abs=1e-5), name
+
+
 def test_examples_hold_what_the_net_saw(made):
     found = read_examples(made / "examples.npz")
     assert (found.dataset, found.variant, found.seed, found.attack) == ("music", "attended_concat", 3, "fgsm")

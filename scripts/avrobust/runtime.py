@@ -1,26 +1,37 @@
-"""How torch runs in a program that trains or attacks: device, threads, precision, memory."""
+"""How torch runs in a program that trains or attacks: device, instructions, threads, precision, memory."""
 
 import ctypes
+import logging
 import os
+import platform
 import sys
 from collections.abc import Mapping
 
 import torch
 
+from avrobust.processor import flags
 from avrobust.program import UserError
+
+log = logging.getLogger(__name__)
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 DEVICES = ("auto", "cpu", "cuda", "cuda_or_cpu")
 
+# Each part of torch that chooses by the processor takes what x86-64 has had since AVX2. MKL's AVX2 is not the same on
+# AMD and Intel; COMPATIBLE is (oneMKL developer guide: conditional numerical reproducibility).
+INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+NEEDED = {"avx2", "fma"}
+
 
 def prepare(device: str, threads: int) -> torch.device:
     """Set torch up and return the device: a CUDA GPU if there is one, unless `device` (of `DEVICES`) is `cpu`.
 
-    From then on torch uses `threads` threads, and convolutions are computed in float32, not in TF32, which cuDNN would
-    take without being asked, and by algorithms that give the same bits again: the sign of a small gradient must not
-    depend on chance.
+    To be called before torch computes anything. From then on torch uses `threads` threads and on a CPU the
+    instructions that processors have in common (`take_common_instructions`); on a GPU convolutions are computed in
+    float32, not in TF32, which cuDNN would take without being asked, and by algorithms that give the same bits again:
+    the sign of a small gradient must not depend on chance.
 
     Raises:
         UserError: there is none, and it is wanted (`cuda`), or SLURM has given one to this job (`auto`).
@@ -33,6 +44,8 @@ def prepare(device: str, threads: int) -> torch.device:
             f"SLURM gave this job a GPU ({promise}), but torch sees no CUDA GPU on {os.uname().nodename}; see what "
             "nvidia-smi says there, or set `device: cuda_or_cpu` in config.yaml to run on the CPU where that happens"
         )
+    if not cuda:
+        take_common_instructions()
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = False
@@ -50,6 +63,21 @@ def promised_gpus(environment: Mapping[str, str]) -> str:
     said = {name: environment.get(f"SLURM_{name}", "") for name in ("JOB_GPUS", "STEP_GPUS", "GPUS_ON_NODE")}
     nothing = {"GPUS_ON_NODE": "0"}
     return ", ".join(f"SLURM_{name}={value}" for name, value in said.items() if value and value != nothing.get(name))
+
+
+def take_common_instructions() -> None:
+    """Let torch compute alike on every x86-64 processor with AVX2 and FMA; on others this does nothing.
+
+    By default ATen, oneDNN and MKL each take the widest instructions that there are, and MKL looks at the maker too.
+    Their sums then differ in the last bits, and after some epochs a net recognises other clips. They read the
+    environment when they first compute; a value that it has already is replaced, and a line in the log says so.
+    """
+    if platform.machine() not in ("x86_64", "AMD64") or not flags() >= NEEDED:
+        return
+    for name, value in INSTRUCTIONS.items():
+        if (given := os.environ.get(name, value)) != value:
+            log.warning("%s=%s of the environment is not taken: results are made with %s", name, given, value)
+        os.environ[name] = value
 
 
 def keep_freed_memory() -> None:

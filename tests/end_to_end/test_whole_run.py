@@ -176,6 +176,22 @@ def test_the_number_of_cores_changes_no_net_and_no_cell(finished_copy):
     assert made[0] == made[1]
 
 
+def test_the_instructions_of_the_environment_change_no_net_and_no_cell(finished, finished_copy, monkeypatch):
+    """As if the processor had no AVX: each part of torch is told so, and the programs take what they always take."""
+    for variable, value in {
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_CBWR": "AVX2",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    made = ["models/music/concat/s1234/model.pt", "cells/music/concat/s1234/fgsm.parquet"]
+    for name in made:
+        (finished_copy.results / name).unlink()
+    finished_copy.make(f"results/tiny/{made[-1]}")
+    for name in made:
+        assert (finished_copy.results / name).read_bytes() == (finished.results / name).read_bytes(), name
+
+
 def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished, tmp_path):
     """Official MIM takes as many clips at a time as its spec says, whatever --batch-size says."""
     made = []

@@ -1,4 +1,4 @@
-"""The device that a program takes, by what SLURM promised and what torch sees here."""
+"""The device that a program takes, by what SLURM promised and what torch sees here, and the instructions on a CPU."""
 
 import os
 import subprocess
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from avrobust.runtime import promised_gpus
+from avrobust.processor import flags, name
+from avrobust.runtime import INSTRUCTIONS, NEEDED, promised_gpus
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CODE = """
@@ -72,3 +73,81 @@ def test_cuda_is_never_done_without() -> None:
 def test_a_gpu_is_taken_where_there_is_one(device: str) -> None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     assert prepared(device, SLURM_JOB_GPUS="0", CUDA_VISIBLE_DEVICES=visible) == (0, "cuda")
+
+
+# One step of a small net: oneDNN's convolutions, MKL's products and ATen's exponentials and sums; prints its digest.
+STEP = """
+import hashlib
+import torch
+from avrobust.program import run
+from avrobust.runtime import prepare
+
+def main():
+    prepare("cpu", 1)
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv1d(1, 16, 9, 4), torch.nn.BatchNorm1d(16), torch.nn.ReLU(), torch.nn.Conv1d(16, 32, 9, 4),
+        torch.nn.Flatten(), torch.nn.Linear(32 * 60, 128), torch.nn.Tanh(), torch.nn.Linear(128, 11),
+    )
+    sound = torch.randn(16, 1, 1000, requires_grad=True)
+    torch.nn.functional.cross_entropy(net(sound), torch.arange(16) % 11).backward()
+    made = [sound.grad, *(weight.grad for weight in net.parameters())]
+    print(hashlib.sha256(b"".join(part.numpy().tobytes() for part in made)).hexdigest())
+
+run(main)
+"""
+OTHERS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "AVX2"}
+
+
+def step(**said: str) -> subprocess.CompletedProcess:
+    """Take that step in a process whose environment says nothing of instructions but `said`."""
+    own = {key: value for key, value in os.environ.items() if key not in INSTRUCTIONS}
+    environment = {**own, "PYTHONPATH": str(SCRIPTS), **said}
+    return subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
+
+
+@pytest.fixture(scope="module")
+def common_step() -> str:
+    """The digest of the step where the environment names the instructions that all take."""
+    made = step(**INSTRUCTIONS)
+    assert made.stderr == ""
+    return made.stdout
+
+
+@pytest.mark.skipif(not flags() >= NEEDED, reason="this processor has not the instructions that are taken")
+@pytest.mark.parametrize("variable", OTHERS)
+def test_what_the_environment_says_of_instructions_changes_no_bit_and_a_line_says_so(variable, common_step) -> None:
+    made = step(**{variable: OTHERS[variable]})
+    assert made.stdout == common_step
+    taken = f"{variable}={OTHERS[variable]} of the environment is not taken: results are made with"
+    assert taken in made.stderr and len(made.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not flags() >= NEEDED, reason="this processor has not the instructions that are taken")
+def test_where_the_environment_says_nothing_the_same_instructions_are_taken(common_step) -> None:
+    assert step().stdout == common_step
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: AuthenticAMD
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+stepping\t: 1
+flags\t\t: fpu sse2 avx2 fma
+
+processor\t: 1
+vendor_id\t: Other
+flags\t\t: none
+"""
+
+
+def test_the_first_processor_is_named_with_maker_family_and_model(tmp_path) -> None:
+    (tmp_path / "cpuinfo").write_text(CPUINFO, encoding="utf-8")
+    assert name(tmp_path / "cpuinfo") == "AMD EPYC (AuthenticAMD, cpu family 25, model 17, stepping 1)"
+    assert flags(tmp_path / "cpuinfo") == {"fpu", "sse2", "avx2", "fma"}
+
+
+def test_where_linux_says_nothing_no_flag_is_known(tmp_path) -> None:
+    assert flags(tmp_path / "none") == set()
+    assert name(tmp_path / "none")

@@ -45,6 +45,13 @@ def test_what_a_merge_brings_may_be_given_again(tmp_path: Path) -> None:
     assert read_yaml(tmp_path / "some.yaml") == {"x": {"a": 1, "b": 2}, "y": {"a": 3, "b": 2}, "z": {"a": 4, "b": 5}}
 
 
+def test_what_an_alias_names_is_looked_at_once(tmp_path: Path) -> None:
+    """Each line doubles what the one before stands for, and the last stands for itself."""
+    lines = ["a0: &a0 {b: 1}", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)), "z: &z [*z]"]
+    (tmp_path / "some.yaml").write_text("\n".join(lines), encoding="utf-8")
+    assert read_yaml(tmp_path / "some.yaml")["a1"] == [{"b": 1}, {"b": 1}]
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.yaml: cannot be read"):
         read_yaml(tmp_path / "nowhere.yaml")

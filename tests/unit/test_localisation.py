@@ -366,14 +366,16 @@ def test_scores_of_every_clip_and_condition(made):
     assert {*rows.measure} == {one.name for one in (*localisation_table.MEASURES, *localisation_table.CHANCE)}
     conditions = ["audio", "both", "clean", "visual"]
     assert counts["recognised"].to_dict() == dict.fromkeys(conditions, 8)
-    for name in ("pointing", "mass", "pointing_other_boxes", "mass_other_boxes"):
+    of_boxes = [f"{name}{part}" for name in ("pointing", "mass") for part in ("", "_other_boxes", "_above_floor")]
+    for name in of_boxes:
         assert counts[name].to_dict() == dict.fromkeys(conditions, 6), "two clips have no box"
     for name in ("peak_shift", "correlation"):
         assert counts[name].to_dict() == dict.fromkeys(["audio", "both", "visual"], 8)
     for name in ("position_share", "centre_pointing"):
         assert counts[name].to_dict() == {"clean": 6}
     assert not rows.value.isna().any()
-    assert rows[rows.measure != "correlation"].value.between(0, 1).all()
+    signed = rows.measure.isin(["correlation", "pointing_above_floor", "mass_above_floor"])
+    assert rows[~signed].value.between(0, 1).all() and rows[signed].value.between(-1, 1).all()
 
 
 @pytest.mark.parametrize("state", ["best", "latest"])
@@ -408,6 +410,8 @@ def test_scores_are_the_nets_own(made, tmp_path, monkeypatch, state):
                 ("mass_other_boxes", localisation.on_other_boxes(one, box, known)),
                 ("pointing", localisation.mass(peak, box)),
                 ("pointing_other_boxes", localisation.on_other_boxes(peak, box, known)),
+                ("pointing_above_floor", localisation.mass(peak, box) - localisation.on_other_boxes(peak, box, known)),
+                ("mass_above_floor", localisation.mass(one, box) - localisation.on_other_boxes(one, box, known)),
                 ("position_share", localisation.position_share(box, 4, 4)),
             ):
                 assert rows[name, "clean", clip_id] == pytest.approx(expected.item(), abs=1e-6), name
@@ -527,6 +531,8 @@ BY_HAND = {
     "pointing_other_boxes": {"clean": ([0.5, 0.5], [0.0, 0.5]), "both": ([0.5, 0.5], [0.5, 0.5])},
     "mass": {"clean": ([0.6, 0.4], [0.5, 0.3]), "both": ([0.2, 0.0], [0.1, 0.1])},
     "mass_other_boxes": {"clean": ([0.2, 0.1], [0.3, 0.2]), "both": ([0.2, 0.2], [0.2, 0.2])},
+    "pointing_above_floor": {"clean": ([0.5, -0.5], [1.0, 0.5]), "both": ([-0.5, -0.5], [0.5, -0.5])},
+    "mass_above_floor": {"clean": ([0.4, 0.3], [0.2, 0.1]), "both": ([0.0, -0.2], [-0.1, -0.1])},
     "position_share": {"clean": ([0.25, 0.35], [0.25, 0.35])},
     "centre_pointing": {"clean": ([1, 0], [1, 0])},
     "peak_shift": {"both": ([0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 0.0, 0.0])},
@@ -560,14 +566,17 @@ def test_table_by_hand(tmp_path):
         "pointing_other_boxes": 37.5,
         "mass": 45,
         "mass_other_boxes": 20,
+        "pointing_above_floor": 37.5,
+        "mass_above_floor": 25,
         "position_share": 30,
         "centre_pointing": 50,
     }
     attacked = {"recognised": 0, "pointing": 25, "pointing_other_boxes": 50, "mass": 10, "mass_other_boxes": 20}
+    attacked |= {"pointing_above_floor": -25, "mass_above_floor": -10}
     attacked |= {"peak_shift": 12.5, "correlation": 0.625}
     for modality in ("audio", "visual", "both"):
         assert {name: values[modality, name] for name in attacked} == attacked
-    assert len(entries) == 5 + 2 + 3 * 7
+    assert len(entries) == 7 + 2 + 3 * 9
     nothing = next(entry for entry in entries if (entry.modality, entry.measure.name) == ("both", "recognised"))
     assert (nothing.low, nothing.high) == (0, 60.24), "0 of 4 clips: (1 - p) ** 4 is 2.5 % there"
     assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
@@ -627,7 +636,10 @@ def test_claims_read_what_is_measured():
     tests = [test for claim in paper["claims"] for test in claim["tests"]]
     sides = [side for test in tests for side in test.values() if isinstance(side, dict) and "score" in side]
     read = {side["score"] for side in sides if side["variant"] == "localisation"}
-    assert read == {"pointing", "centre_pointing", "pointing_other_boxes", "mass", "mass_other_boxes", "correlation"}
+    assert read == {
+        "pointing", "centre_pointing", "pointing_other_boxes", "pointing_above_floor",
+        "mass", "mass_other_boxes", "mass_above_floor", "correlation",
+    }  # fmt: skip
     assert read <= {one.name for one in (*localisation_table.MEASURES, *localisation_table.CHANCE)}
 
 

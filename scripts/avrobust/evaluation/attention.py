@@ -56,9 +56,10 @@ def localise(
 
     `boxes`: from `view_boxes`; `units`: what an epsilon of 1 is in each modality; `chosen` is offered every clip.
     Measures of every clip and condition, clean included: `recognised` and, where a box is known, `pointing`, `mass`
-    and, where that of another clip is known too, their floors `pointing_other_boxes`, `mass_other_boxes`. Of attacked
-    clips only: `peak_shift`, `correlation`. Of clean clips with a box only, as they belong to the clip and not to the
-    net's weights: `position_share`, `centre_pointing`. All are in [0, 1] but `correlation`, in [-1, 1].
+    and, where that of another clip is known too, their floors `pointing_other_boxes`, `mass_other_boxes` and how far
+    they are above them, `pointing_above_floor`, `mass_above_floor`. Of attacked clips only: `peak_shift`,
+    `correlation`. Of clean clips with a box only, as they belong to the clip and not to the net's weights:
+    `position_share`, `centre_pointing`. All are in [0, 1] but `correlation` and what is above a floor, in [-1, 1].
 
     Raises:
         RuntimeError: an input left its ball or its valid range, or changed without being attacked.
@@ -110,6 +111,8 @@ def _measures(
         "mass": localisation.mass(maps, boxes),
         "mass_other_boxes": localisation.on_other_boxes(maps, boxes, everyone),
     }
+    for name in ("pointing", "mass"):
+        measures[f"{name}_above_floor"] = measures[name] - measures[f"{name}_other_boxes"]
     if condition == CLEAN:
         measures["position_share"] = localisation.position_share(boxes, *maps.shape[1:])
         measures["centre_pointing"] = localisation.centre_pointing(boxes)

@@ -28,7 +28,8 @@ SCHEMA = pa.schema(
 _BOUNDS = {
     **dict.fromkeys(("recognised", "pointing", "mass", "pointing_other_boxes", "mass_other_boxes"), (0.0, 1.0)),
     **dict.fromkeys(("position_share", "centre_pointing", "peak_shift"), (0.0, 1.0)),
-    **dict.fromkeys(("correlation", "silhouette_audio", "silhouette_visual"), (-1.0, 1.0)),
+    **dict.fromkeys(("pointing_above_floor", "mass_above_floor", "correlation"), (-1.0, 1.0)),
+    **dict.fromkeys(("silhouette_audio", "silhouette_visual"), (-1.0, 1.0)),
     **dict.fromkeys(("ratio_audio", "ratio_visual", "shift_audio", "shift_visual"), (0.0, inf)),
 }
 IDENTITY = ("dataset", "variant", "seed", "attack")

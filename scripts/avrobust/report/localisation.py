@@ -29,8 +29,8 @@ NO_BOX = "no box of what sounds is known"
 class Measure:
     """A measure of `scripts/localise.py`: how it is printed, in per cent or as it is, and where it is measured.
 
-    `header`: the column of the wide table; `attacked_only`: it compares with the clean clip; `needs_box`: it needs to
-    know where what sounds is.
+    `header`: the column of the wide table, "" for none; `attacked_only`: it compares with the clean clip;
+    `needs_box`: it needs to know where what sounds is.
     """
 
     name: str
@@ -52,6 +52,8 @@ MEASURES = (
     Measure("pointing_other_boxes", "pointing, other clips' boxes (%)", needs_box=True),
     Measure("mass", MASS, needs_box=True),
     Measure("mass_other_boxes", "attention in other clips' boxes (%)", needs_box=True),
+    Measure("pointing_above_floor", "", needs_box=True),
+    Measure("mass_above_floor", "", needs_box=True),
     Measure("peak_shift", "peak shift (% of the diagonal)", attacked_only=True),
     Measure("correlation", "correlation", per_cent=False, attacked_only=True),
 )
@@ -200,7 +202,7 @@ def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
 
 def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
     """The table for readers, a line per condition; warns if the clips are not the paper's."""
-    headers = list(dict.fromkeys(one.header for one in MEASURES))
+    headers = [one.header for one in MEASURES if one.header]
     lines: dict[tuple[str, ...], dict[str, str]] = {}
     for entry in entries:
         condition, shown = CHANCE.get(entry.measure, (entry.modality, (entry.measure.header,)))

@@ -4,17 +4,24 @@ SHELL := /bin/sh
 activate := . .venv/bin/activate
 # The papers' batch and sizes.
 on_gpu := --device cuda --precision bfloat16 --batch-size 48 --audio-samples 65535 --frame-size 224
+demo_on_cpu := snakemake --config scale=demo device=cpu -- all
 
-.PHONY: help setup demo plan test bench lint lock clean
+.PHONY: help setup demo reference check-reference plan test bench lint lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 8
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 setup: ## make the environment in .venv
 	@sh envs/setup.sh
 
 demo: setup ## remake every table and figure at the demo scale, on CPU, without a network
 	@$(activate) && snakemake --config scale=demo -- all && python scripts/show.py --tables paper_tables
+
+reference: setup ## make the demo's tables and figures anew as paper_tables/reference/demo; nothing else may be changed
+	@$(activate) && python scripts/reference.py clean && $(demo_on_cpu) && python scripts/reference.py make
+
+check-reference: setup ## make the demo and say which entries and weights this machine makes otherwise, and by how much
+	@$(activate) && $(demo_on_cpu) && python scripts/reference.py check
 
 plan: setup ## say what the paper scale needs: clips, download, disk, hours of training and attacking; nothing is made
 	@$(activate) && python workflow/data_plan.py && echo && python workflow/compute_plan.py

@@ -341,7 +341,8 @@ def test_inventory_leaves_out_what_is_no_artefact(tmp_path: Path) -> None:
         "paper/table1.md",
         "paper/table1.csv",
         "paper/.part-1-table1.csv",
+        "reference/demo/table1.csv",
     ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     assert inventory(artefacts(tmp_path)) == f"{tmp_path}/claims.csv\n{tmp_path}/paper/table1.{{csv,md}}"

@@ -101,7 +101,7 @@ def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:
     run = {re.search(r"scripts/(\w+\.py)", text)[1] for name, text in RULES.items() if name != "publish"}
-    assert {path.name for path in PROGRAMS} - run == {"show.py"}
+    assert {path.name for path in PROGRAMS} - run == {"show.py", "reference.py"}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -185,3 +185,16 @@ def test_no_path_of_a_cluster_stands_outside_its_profile() -> None:
 def test_the_profile_is_found_by_its_short_name() -> None:
     assert (ROOT / "slurm").is_symlink()
     assert (ROOT / "slurm").resolve() == ROOT / "profiles/slurm"
+
+
+REFERENCE = ROOT / "paper_tables/reference/demo"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in files() if name.endswith(".md") and "reference/" not in name))
+def test_what_a_page_links_to_is_there(name: str) -> None:
+    page = ROOT / name
+    for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        place = (page.parent / link).resolve()
+        # Before `make reference` has run for the first time there is nothing to link to.
+        if "://" not in link and (not place.is_relative_to(REFERENCE) or (REFERENCE / "reference.json").exists()):
+            assert place.exists(), link

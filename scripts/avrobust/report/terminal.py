@@ -17,11 +17,15 @@ _MORE = "…"
 def artefacts(folder: str | Path) -> dict[str, list[Path]]:
     """The files of each artefact below `folder`, found by the path without its ending, both sorted by name.
 
+    What lies in its folder `reference` was not made here and is left out.
+
     Raises `UserError` if there is none.
     """
     folder = Path(folder)
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
+        if path.relative_to(folder).parts[0] == "reference":
+            continue
         if path.suffix in KINDS and path.stem != "README" and not path.name.startswith("."):
             found.setdefault(str(path.relative_to(folder).with_suffix("")), []).append(path)
     if not found:

@@ -120,6 +120,8 @@ def test_a_value_that_is_not_there_is_left_out() -> None:
     nan = float("nan")
     with_holes = mean(np.array([[1.0, 0.0, nan, nan], [1.0, 1.0, 0.0, nan]]), 0, 1)
     assert (with_holes.value, with_holes.clips, with_holes.seeds) == (pytest.approx(0.5), 3, 2)
+    # Two seeds with values of three are two.
+    assert mean(np.array([[1.0, 0.0], [0.5, 0.0], [nan, nan]]), 0, 1).seeds == 2
     with pytest.raises(ValueError, match="no clip has a value"):
         mean(np.array([[nan]]), 0, 1)
     with pytest.raises(ValueError, match=r"exceed 0 to 1"):

@@ -130,10 +130,10 @@ def mean(values: np.ndarray, least: float, greatest: float) -> Mean:
     least = least if isfinite(least) else float(by_clip.min())
     greatest = greatest if isfinite(greatest) else float(by_clip.max())
     distinct, counts = np.unique(np.round(by_clip, 9), return_counts=True)
-    seeds = len(values)
-    spread = 0.0
-    if seeds >= MANY_SEEDS and there.any(axis=1).all():
-        spread = float((filled.sum(axis=1) / there.sum(axis=1)).std(ddof=1)) / sqrt(seeds)
+    # A seed without any value is none.
+    by_seed = filled.sum(axis=1)[there.any(axis=1)] / there.sum(axis=1)[there.any(axis=1)]
+    seeds = len(by_seed)
+    spread = float(by_seed.std(ddof=1)) / sqrt(seeds) if seeds >= MANY_SEEDS else 0.0
     return Mean(distinct, counts, least, greatest, seeds, spread)
 
 

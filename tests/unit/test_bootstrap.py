@@ -122,6 +122,9 @@ def test_a_value_that_is_not_there_is_left_out() -> None:
     assert (with_holes.value, with_holes.clips, with_holes.seeds) == (pytest.approx(0.5), 3, 2)
     # Two seeds with values of three are two.
     assert mean(np.array([[1.0, 0.0], [0.5, 0.0], [nan, nan]]), 0, 1).seeds == 2
+    # A seed's mean is that of the values it has: 1, 0.5 and 0.
+    uneven = mean(np.array([[1.0, nan, nan, nan], [1.0, 0.0, nan, nan], [0.0, 0.0, 0.0, nan]]), 0, 1)
+    assert uneven.spread == pytest.approx(0.5 / 3**0.5)
     with pytest.raises(ValueError, match="no clip has a value"):
         mean(np.array([[nan]]), 0, 1)
     with pytest.raises(ValueError, match=r"exceed 0 to 1"):
@@ -129,9 +132,15 @@ def test_a_value_that_is_not_there_is_left_out() -> None:
 
 
 def test_without_a_bound_the_extreme_that_was_seen_stands_for_it() -> None:
-    values = np.array([[0.5, 1.0, 4.0]])
-    open_, closed = mean(values, 0, float("inf")), mean(values, 0, 4)
-    assert (open_.low(), open_.high()) == (closed.low(), closed.high())
+    values, infinite = np.array([[0.5, 1.0, 4.0]]), float("inf")
+    for least, greatest, seen in ((0, infinite, (0, 4)), (-infinite, 9, (0.5, 9)), (-infinite, infinite, (0.5, 4))):
+        open_, closed = mean(values, least, greatest), mean(values, *seen)
+        assert (open_.low(), open_.high()) == (closed.low(), closed.high())
+
+
+def test_rounding_beyond_the_range_is_cut_off() -> None:
+    one = mean(np.array([[1 + 1e-7, 0.0, -1e-7]]), 0, 1)
+    assert (one.values.min(), one.values.max()) == (0, 1)
 
 
 def test_pairing_narrows_the_interval_of_a_difference() -> None:

@@ -211,3 +211,14 @@ def test_a_disk_that_is_nearly_full_stops_before_the_next_video(site, tmp_path):
     with pytest.raises(UserError, match=r"3 videos of this shard need about 0\.0 GB more"):
         list(fetched([Video(name, None, (clip(name),)) for name in "vwx"], tmp_path / "media", tmp_path / "s", full))
     assert asked(site) == []
+
+
+def test_what_may_pass_is_tried_four_times_with_longer_and_longer_waits(site, tmp_path, monkeypatch):
+    site.offer("v", b"", of_page=[refusal(503)])
+    waits: list[float] = []
+    monkeypatch.setattr(fetching.time, "sleep", waits.append)
+    ((_, record),) = fetched([Video("v", None, (clip("v"),))], tmp_path / "m", tmp_path / "s", asking(site, tmp_path))
+    assert (record["kind"], record["attempts"], len(asked(site))) == (TRANSIENT, 4, 4)
+    # Two seconds, four, eight, each random by half of it; the budget's own waits are thousandths.
+    waits = [wait for wait in waits if wait >= 1]
+    assert [low <= wait <= 3 * low for wait, low in zip(waits, (1, 2, 4), strict=True)] == [True] * 3

@@ -27,11 +27,13 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_files_are_found_in_every_layout(tmp_path):
+def test_files_are_found_in_every_layout(tmp_path, caplog):
+    caplog.set_level("INFO")
     touch(tmp_path, "a b/x1.mkv", "c/x1.mp4", "other/-x2_000003_000013.mp4", "x_3.webm", "x_3_1_2.mp4", "x_3.txt")
     (tmp_path / "a b" / "circle").symlink_to(tmp_path)
     wanted = [video("x1", "a_b"), video("-x2", "a_b"), video("x_3", "c"), video("x4", "c")]
     assert found(tmp_path, *wanted) == ["a b/x1.mkv", "other/-x2_000003_000013.mp4", "x_3.webm", ""]
+    assert caplog.messages == [f"3 clips have a file in {tmp_path}, which has 5 media files"]
 
 
 def test_the_folder_of_a_clip_s_class_comes_first(tmp_path):
@@ -195,9 +197,9 @@ def test_frames_in_place_of_videos_are_called_what_they_are(tmp_path, capsys):
     assert capsys.readouterr().out.startswith(
         f"warning: {tmp_path} has pictures in place of a video for 2 clips: a/v; a/w; frames have no sound"
     )
-    # A picture beside a video is a thumbnail.
-    touch(tmp_path, "a/v/v.mp4")
-    assert found(tmp_path, cut("v", 1, 11)) == ["a/v/v.mp4"] and capsys.readouterr().out == ""
+    # A picture beside a video is a thumbnail, also in a folder with the name of a clip that is not there.
+    touch(tmp_path, "a/v/u2.mp4")
+    assert found(tmp_path, cut("v", 1, 11), cut("u2", 1, 11)) == ["", "a/v/u2.mp4"] and capsys.readouterr().out == ""
 
 
 def test_an_empty_folder_and_other_kinds_of_files(tmp_path, capsys):

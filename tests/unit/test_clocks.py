@@ -81,6 +81,16 @@ def test_a_picture_that_begins_late(folder, plain, name):
     assert_right(folder / name)
 
 
+def test_sound_that_begins_long_after_a_transport_stream_was_opened(folder):
+    """What was not heard when the file was opened says the time of every sixth packet only."""
+    path = folder / "unheard.ts"
+    ffmpeg(*picture(28, 20), "-itsoffset", "12", *sound(16, 8), "-map", "0:v", "-map", "1:a", *H264, "-g", "250",
+           "-c:a", "aac", path)  # fmt: skip
+    for span in [(None, None), (15.0, 25.0), (17.3, 27.0)]:
+        white, loud, faults = onsets(path, span)
+        assert faults == () and loud == pytest.approx(20, abs=0.06) and 20 <= white <= 20.25
+
+
 @pytest.mark.parametrize("early", ["sound", "picture"])
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
 def test_a_stream_that_begins_before_time_zero(folder, plain, early, suffix):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean, students_t
+from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, _secant, mean, students_t
 
 outcomes = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))
 
@@ -174,3 +174,11 @@ def test_many_distinct_values_are_as_the_normal_distribution_has_them() -> None:
     one = mean(values, 0, 1)
     half = 1.96 * values.std() / 3104**0.5
     assert (one.low(), one.high()) == pytest.approx((one.value - half, one.value + half), abs=0.05 * half)
+
+
+@pytest.mark.parametrize("jump", [1e-12, 0.3, 0.999_999])
+def test_an_end_where_the_probability_jumps_is_found_in_few_steps(jump: float) -> None:
+    tried = []
+    found = _secant(lambda end: tried.append(end) or (3.0 if end >= jump else -37.0), 0.0, 1.0, 1e-9)
+    assert found == pytest.approx(jump, abs=2e-9)
+    assert len(tried) < 150

@@ -197,9 +197,13 @@ def _secant(increasing: Callable[[float], float], low: float, high: float, exact
     at_low, at_high = increasing(low), increasing(high)
     if at_low >= 0:
         return low
-    side = 0
+    side = step = 0
     while high - low > exact and at_high > 0:
-        end = min(max((low * at_high - high * at_low) / (at_high - at_low), low + exact / 3), high - exact / 3)
+        step += 1
+        end = (low * at_high - high * at_low) / (at_high - at_low)
+        if step % 4 == 0:  # so that a jump does not take for ever
+            end = (low + high) / 2
+        end = min(max(end, low + exact / 3), high - exact / 3)
         at_end = increasing(end)
         if at_end >= 0:
             high, at_high = end, at_end

@@ -56,6 +56,8 @@ def test_fgsm_on_few_clips_asks_for_less_than_mim_on_many(paper: Plan) -> None:
 
 def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
     minutes = paper.attack_minutes("cells")
+    # By its 402 test clips beside Kinetics-Sounds' 3,104: 230 * 402 / 3104 = 29.8, and 10 to start.
+    assert (paper.split_clips("ave", "test"), minutes(cell("ave", "mim"), 1)) == (402, 40)
     assert minutes(cell("music", "mim"), 1) > minutes(cell("music", "fgsm"), 1)
     assert minutes(cell("kinetics_sounds", "mim"), 1) > minutes(cell("ave", "mim"), 1)
     # Three conditions of the victim with a memory, and eighteen.

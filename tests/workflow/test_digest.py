@@ -24,7 +24,8 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/store", "data/views", "files", "lazy", "runtime", "models/build", "models/files",
+    "data/batches", "data/classes", "data/store", "data/views", "files", "foreign", "lazy", "runtime", "models/build",
+    "models/files",
     "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
@@ -39,7 +40,7 @@ TRAINING = {
     "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
 REPORT = {"files", "program", "csv_text", "report/spec"}
-MEASURED = REPORT | {"metrics/bootstrap", "metrics/rows"}
+MEASURED = REPORT | {"foreign", "metrics/bootstrap", "metrics/rows"}
 TABLE = MEASURED | {"report/tables", "report/text"}
 
 
@@ -102,7 +103,8 @@ CLOSURES = {
     "pack": (
         "pack.py", [],
         {"data/availability", "data/containers", "data/frame_rate", "data/locations", "data/manifest", "data/media",
-         "data/packing", "data/pictures", "data/store", "files", "imagenet", "notice", "processes", "program"},
+         "data/packing", "data/pictures", "data/store", "files", "foreign", "imagenet", "notice", "processes",
+         "program"},
     ),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "notice", "program"}),
     "attrition": (
@@ -119,7 +121,7 @@ CLOSURES = {
     "figure": ("figure.py", [], MEASURED | {"report/style", "report/sweep", "report/sweep_plot"}),
     "heat_maps": (
         "heat_maps.py", [],
-        REPORT | {"analysis/examples", "report/heat_maps", "report/heat_maps_plot", "report/style"},
+        REPORT | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot", "report/style"},
     ),
     "localisation": ("localisation.py", [], TABLE | {"metrics/scores", "report/localisation"}),
     "tsne": ("tsne.py", [], TABLE | {"metrics/scores", "report/style", "report/tsne", "report/tsne_plot"}),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, _secant, mean, students_t
+from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, _secant, mean
 
 outcomes = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))
 
@@ -99,15 +99,6 @@ def test_three_seeds_join_their_spread_to_that_of_clips() -> None:
     assert MANY_SEEDS == 3
     # No accuracy is above 1.
     assert mean((np.arange(10) < np.array([[4], [10], [10]])).astype(float), 0, 1).high() == 1
-
-
-@pytest.mark.parametrize(
-    ("freedom", "tail", "quantile"),
-    [(1, 0.025, 12.7062), (2, 0.025, 4.30265), (3, 0.025, 3.18245), (4, 0.005, 4.60409), (9, 0.05, 1.83311)],
-)
-def test_students_quantiles_are_those_of_tables(freedom: int, tail: float, quantile: float) -> None:
-    assert students_t(freedom, tail) == pytest.approx(quantile, abs=1e-5)
-    assert students_t(freedom, 0.5) == 0
 
 
 def test_equal_seeds_add_nothing() -> None:

@@ -3,8 +3,8 @@
 Clips. The Bayesian bootstrap (Rubin, Annals of Statistics 9, 1981) gives the clips random weights that sum to 1. Here
 one more clip takes part, which has the least possible value for the lower end and the greatest for the upper end: the
 bound of Gaffke (Mathematical Methods of Statistics 14, 2005; Learned-Miller & Thomas, arXiv:1905.06208). Nothing is
-drawn: the tail is integrated. A clip has the mean of its seeds, so the seeds' answers to
-one clip may depend on each other in any way. Special cases are exact tests that have other names:
+drawn: the tail is integrated. A clip has the mean of its seeds, so the seeds' answers to one clip may depend on each
+other in any way. Special cases are exact tests that have other names:
 
     a rate                             the interval of Clopper & Pearson (1934)
     a difference of two rates, paired  McNemar's exact test, the sign test of the clips that differ
@@ -20,10 +20,11 @@ three an interval speaks of other clips, not of other trainings.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import atan, cos, exp, inf, isfinite, log, pi, sin, sinh, sqrt, tan
+from math import exp, isfinite, log, pi, sinh, sqrt
 from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtrit
 
 # What may lie beyond each end of an interval; both ends leave 95 %.
 TAIL = 0.025
@@ -108,7 +109,8 @@ class Mean:
         return _PRECISION * (self.greatest - self.least)
 
     def _by_seeds(self, tail: float) -> float:
-        return students_t(self.seeds - 1, tail) * self.spread if self.spread else 0.0
+        # With a tail of more than a half the quantile would turn the distance round.
+        return float(stdtrit(self.seeds - 1, 1 - min(tail, 0.5))) * self.spread if self.spread else 0.0
 
 
 def mean(values: np.ndarray, least: float, greatest: float) -> Mean:
@@ -135,25 +137,6 @@ def mean(values: np.ndarray, least: float, greatest: float) -> Mean:
     seeds = len(by_seed)
     spread = float(by_seed.std(ddof=1)) / sqrt(seeds) if seeds >= MANY_SEEDS else 0.0
     return Mean(distinct, counts, least, greatest, seeds, spread)
-
-
-def students_t(freedom: int, tail: float) -> float:
-    """What a variable with Student's t distribution of `freedom` degrees exceeds with the probability `tail` <= 1/2.
-
-    By the finite series of Abramowitz & Stegun 26.7.3 and 26.7.4.
-    """
-
-    def within(angle: float) -> float:
-        odd = freedom % 2
-        term = total = 0.0 if freedom == 1 else (cos(angle) if odd else 1.0)
-        for factor in range(2 if odd else 1, freedom - 2, 2):
-            term *= cos(angle) ** 2 * factor / (factor + 1)
-            total += term
-        return 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
-
-    if tail >= 0.5:
-        return 0.0
-    return sqrt(freedom) * tan(_root(lambda angle: within(angle) - (1 - 2 * tail), 0.0, atan(inf)))
 
 
 def _probit(probability: float) -> float:

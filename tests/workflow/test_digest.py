@@ -25,7 +25,7 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
     "data/batches", "data/classes", "data/store", "data/views", "files", "foreign", "lazy", "runtime", "models/build",
-    "models/files",
+    "models/files", "processor",
     "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}

@@ -4,6 +4,7 @@ import argparse
 import logging
 from itertools import product
 
+import avrobust.openblas  # noqa: F401
 from avrobust.files import write_text
 from avrobust.metrics.scores import Scores
 from avrobust.program import json_argument, progress, run

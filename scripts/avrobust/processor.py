@@ -4,6 +4,8 @@ import platform
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
+# What results are made with wherever there is more.
+COMMON = {"avx2", "fma"}
 
 
 def name(cpuinfo: Path = CPUINFO) -> str:
@@ -18,6 +20,11 @@ def name(cpuinfo: Path = CPUINFO) -> str:
 def flags(cpuinfo: Path = CPUINFO) -> set[str]:
     """Return the instruction sets that Linux lists: {"avx2", "fma", ...}; none where it lists none."""
     return set(_first(cpuinfo).get("flags", "").split())
+
+
+def has_common_instructions() -> bool:
+    """Return whether this is an x86-64 processor with AVX2 and FMA."""
+    return platform.machine() in ("x86_64", "AMD64") and flags() >= COMMON
 
 
 def _first(cpuinfo: Path) -> dict[str, str]:

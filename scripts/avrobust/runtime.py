@@ -3,13 +3,12 @@
 import ctypes
 import logging
 import os
-import platform
 import sys
 from collections.abc import Mapping
 
 import torch
 
-from avrobust.processor import flags
+from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
@@ -22,7 +21,6 @@ DEVICES = ("auto", "cpu", "cuda", "cuda_or_cpu")
 # Each part of torch that chooses by the processor takes what x86-64 has had since AVX2. MKL's AVX2 is not the same on
 # AMD and Intel; COMPATIBLE is (oneMKL developer guide: conditional numerical reproducibility).
 INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
-NEEDED = {"avx2", "fma"}
 
 
 def prepare(device: str, threads: int) -> torch.device:
@@ -72,7 +70,7 @@ def take_common_instructions() -> None:
     Their sums then differ in the last bits, and after some epochs a net recognises other clips. They read the
     environment when they first compute; a value that it has already is replaced, and a line in the log says so.
     """
-    if platform.machine() not in ("x86_64", "AMD64") or not flags() >= NEEDED:
+    if not has_common_instructions():
         return
     for name, value in INSTRUCTIONS.items():
         if (given := os.environ.get(name, value)) != value:

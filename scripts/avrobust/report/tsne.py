@@ -223,9 +223,10 @@ def project(layout: Figure, panel: Panel, epsilon: float, embedding: Embedding) 
     """Project all points of one panel together: clean audio and visual, and the attacked ones at `epsilon`.
 
     t-SNE as scikit-learn has it, from the first two principal components, on one thread and with a fixed seed: equal
-    points give equal places on one machine. Its result has no directions and is turned: the longest extent lies along
-    x, and the audio points, on the whole, to the left. Audio and visual features have the same length but not the same
-    meaning; they are projected together because the paper's figures show them together.
+    points give equal places on one machine, and with `avrobust.openblas` on every one with AVX2. Its result has no
+    directions and is turned: the longest extent lies along x, and the audio points, on the whole, to the left. Audio
+    and visual features have the same length but not the same meaning; they are projected together because the paper's
+    figures show them together.
 
     Raises:
         UserError: a condition is not in `embedding`, or all its points are one.

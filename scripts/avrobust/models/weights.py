@@ -27,6 +27,9 @@ def load_imagenet(encoder: nn.Module, path: str | Path) -> None:
     if not isinstance(weights, Mapping):
         raise UserError(f"{path} holds no weights by name but a {type(weights).__name__}; {CURE}")
     given = {name: value for name, value in weights.items() if not str(name).startswith("fc.")}
+    # Weights from before torch counted batches, such as torchvision's, have no counters; they shape nothing here.
+    counters = {name: value for name, value in encoder.state_dict().items() if name.endswith(".num_batches_tracked")}
+    given = {**counters, **given}
     if differing := misfits(encoder.state_dict(), given):
         raise UserError(f"{path} holds other weights than the encoder's: {differing}; {CURE}")
     encoder.load_state_dict(given)

@@ -158,7 +158,7 @@ def test_other_separators_are_named(folder, separator, name):
         ("b.mp4", "../b.mp4", "row 3: path '../b.mp4' leads out of the media folder"),
         ("b.mp4", "x/../../b.mp4", "row 3: path .* leads out of the media folder"),
         (GOOD, "clip_id,path,label,split\n", "the table has no rows"),
-        (GOOD, "", "row 1: no column clip_id, path, label, split; the header is: nothing"),
+        (GOOD, "", "row 1: no column clip_id, path, label, split; the header is: nothing$"),
         (".mp4", ".avi", "none of the first 3 files is there"),
     ],
 )

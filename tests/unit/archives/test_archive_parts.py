@@ -102,6 +102,8 @@ def test_missing_and_failing_parts_do_not_stop_the_others(site, tmp_path, folder
         urls[1]: False,
     }
     assert "/2: HTTP 403 (try 3 of 3)" in caplog.text
+    missing = next(record for record in records(tmp_path / "s") if record.get("missing"))
+    assert missing.keys() == {"part", "missing", "finished"} and missing["part"] == urls[0]
     # What is missing or failed is asked for again, what was read is not.
     assert Search(any_part("a", "b"), folder, tmp_path / "s").unread(urls) == [urls[0], urls[2], urls[3]]
 

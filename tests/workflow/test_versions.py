@@ -4,8 +4,10 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from planning import copy_project, snakemake
 
+from lib import versions
 from lib.versions import mixture
 
 TORCH, NUMPY = version("torch"), version("numpy")
@@ -45,4 +47,14 @@ def test_the_same_versions_and_what_is_damaged_are_no_news(tmp_path: Path) -> No
     wrote(results, "models/music/concat/s1/train.json", {"torch": TORCH, "numpy": NUMPY})
     wrote(results, "models/music/sum/s1/train.json", None)
     (results / "models/music/concat/search_provenance.json").write_text("[half a fi")
+    assert mixture(results) == []
+
+
+def test_what_is_not_installed_beside_snakemake_is_compared_with_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--sdm conda` torch is in the environment of the rules alone."""
+    results = tmp_path / "results/demo"
+    wrote(results, "models/music/concat/s1/train.json", {"torch": "1.0", "numpy": NUMPY, "no-such-package": "1.0"})
+    monkeypatch.setattr(versions, "PACKAGES", ("no-such-package", "numpy"))
     assert mixture(results) == []

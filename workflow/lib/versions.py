@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def report(results: Path) -> None:
 
 def mixture(results: Path) -> list[str]:
     """Return a line for each other version that results of a scale were made with, and how to make them anew."""
-    installed = {name: _public(metadata.version(name)) for name in PACKAGES}
+    installed = dict(_installed())
     counts: Counter[tuple[str, str, str]] = Counter()
     for rule, versions in made_with(results):
         for name, now in installed.items():
@@ -57,6 +58,13 @@ def mixture(results: Path) -> list[str]:
             f"snakemake --config scale={results.name} --forcerun {' '.join(rules)} -- all"
         )
     return lines
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    """Yield (package, version) of those that are there: beside `--sdm conda` Snakemake's own environment needs none."""
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            yield name, _public(metadata.version(name))
 
 
 def _public(version: str) -> str:

@@ -24,7 +24,7 @@ from avrobust.program import UserError
 
 KINDS = (".csv", ".md", ".png")
 RECORD = "reference.json"
-PACKAGES = ("torch", "numpy", "pyarrow", "pandas", "scikit-learn", "matplotlib", "pillow", "av")
+PACKAGES = ("torch", "numpy", "scipy", "pyarrow", "pandas", "scikit-learn", "matplotlib", "pillow", "av")
 STATES = ("best", "latest")
 DIFFERENCE_COLUMNS = ("file", "line", "entry", "column", "reference", "here", "difference")
 

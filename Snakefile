@@ -1,8 +1,6 @@
 """Adversarial robustness of audio-visual event recognition: three papers, from raw video to every table and figure."""
 
-import os
 import sys
-from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -14,26 +12,9 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
-from lib import hangup, versions
-from lib.configuration import check_once
-from lib.plan import Plan
-from lib.settings import SettingsError, read_config
-from lib.surroundings import check_folder, check_variables
+from lib.opening import opened
 
-root, told = Path(workflow.basedir), workflow.config_settings
-
-try:
-    check_folder(root)
-    check_variables(os.environ)
-    check_once(sys.argv[1:])
-    plan = Plan.load(
-        root,
-        read_config(
-            root, told.config_args, told.configfiles, alone=told.replace_workflow_config
-        ),
-    )
-except SettingsError as error:
-    sys.exit(f"error: {error}")
+plan = opened(workflow)
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.
@@ -41,9 +22,6 @@ configfile: "config.yaml"
 
 
 config.update(plan.settings.config)
-hangup.end_as_by_ctrl_c()
-if workflow.is_main_process:
-    versions.report(root / plan.results)
 
 
 wildcard_constraints:

@@ -156,9 +156,11 @@ def test_the_package_knows_no_paper_and_no_place(path: Path) -> None:
 
 
 def test_packages_are_empty() -> None:
+    """But for the one of what draws, since what it says must be said before matplotlib is imported."""
     packages = [path for path in PACKAGE if path.name == "__init__.py"]
     assert len(packages) >= 8
-    assert [path for path in packages if path.read_bytes().strip()] == []
+    full = [path for path in packages if path.read_bytes().strip()]
+    assert [path.relative_to(ROOT / "scripts/avrobust").as_posix() for path in full] == ["report/__init__.py"]
 
 
 def test_a_registry_holds_tables_of_what_is_there() -> None:
@@ -179,7 +181,9 @@ def test_no_path_of_a_cluster_stands_outside_its_profile() -> None:
     for name in files():
         if name.startswith(("scripts/", "workflow/")) or name in ("Snakefile", "config.yaml"):
             text = (ROOT / name).read_text(encoding="utf-8")
-            assert not re.search(r"sbatch|squeue|AVROBUST_", text), name
+            # Whether a site's variables are spelled right is asked before the profile's jobs, with all else.
+            known = r"sbatch|squeue" if name == "workflow/lib/surroundings.py" else r"sbatch|squeue|AVROBUST_"
+            assert not re.search(known, text), name
 
 
 def test_the_profile_is_found_by_its_short_name() -> None:

@@ -2,6 +2,9 @@
 
 import copy
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -24,6 +27,8 @@ from avrobust.models.resnet18 import ResNet18
 from avrobust.models.weights import load_imagenet
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
 def test_audio_net_has_the_papers_parameters_and_lengths():
@@ -68,6 +73,22 @@ def test_frame_net_is_torchvisions_resnet18_without_its_classifier(torchvision_n
     with torch.no_grad():
         torch.testing.assert_close(net(pixels), theirs(normalised), rtol=1e-6, atol=1e-6)
     assert sum(p.numel() for p in net.parameters()) == 11_176_512
+
+
+def test_the_narrowest_frame_nets_are_trained_by_common_instructions():
+    """In a process of its own, because what is tried here ends a process."""
+    code = (
+        "from avrobust.runtime import prepare\n"
+        "prepare('cpu', 1)\n"
+        "import torch\n"
+        "from avrobust.models.resnet18 import ResNet18\n"
+        "for width in (1 / 16, 3 / 32):\n"
+        "    net = ResNet18(width).train()\n"
+        "    for _ in range(15):\n"
+        "        net(torch.rand(4, 3, 32, 32)).square().sum().backward()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_frame_net_pools_by_average_or_maximum():

@@ -71,11 +71,14 @@ class ResNet18(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self.to(memory_format=torch.channels_last)
+        # oneDNN limited to AVX2 writes beyond its memory in the backward pass of a strided 1 x 1 convolution of fewer
+        # than 8 channels, if they are stored last.
+        self.memory_format = torch.channels_last if stem >= 8 else torch.contiguous_format
+        self.to(memory_format=self.memory_format)
 
     def feature_map(self, pixels: Tensor) -> Tensor:
         """Return the last stage's map, (N, 512 * width, H / stride, W / stride), sizes rounded up."""
-        x = ((pixels - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        x = ((pixels - self.mean) / self.std).contiguous(memory_format=self.memory_format)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from statistics import fmean
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
@@ -82,15 +83,43 @@ def test_published_pictures_and_markdown_open(finished):
 
 
 def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):
-    """Every kept claim is judged by numbers; what config.yaml sets is written down as chosen."""
+    """Every kept claim has the effects of the clips that were made; what config.yaml sets is written down as chosen."""
+    cells = {
+        net: pq.read_table(finished.results / f"cells/music/{net}/s1234/fgsm.parquet").to_pylist()
+        for net in ("concat", "audio", "visual")
+    }
+    clean = {
+        net: [row["label"] == row["prediction"] for row in rows if row["modality"] == "clean"]
+        for net, rows in cells.items()
+    }
+    looked = pq.read_table(finished.results / "localisation/music/localisation/s1234/fgsm.parquet").to_pylist()
+
+    def mean(measure: str) -> float:
+        return fmean(row["value"] for row in looked if row["modality"] == "clean" and row["measure"] == measure)
+
+    effects = {
+        "audio_visual_better_clean": [
+            100 * (fmean(clean["concat"]) - fmean(clean[net])) for net in ("audio", "visual")
+        ],
+        "localisation_finds_sources": [
+            mean("pointing") - mean("centre_pointing"),
+            mean("pointing") - mean("pointing_other_boxes"),
+            mean("mass") - mean("mass_other_boxes"),
+        ],
+    }
+    tests = rows_of(finished, "tian2021/claims_tests.csv")
+    assert [row["claim"] for row in tests] == [name for name in CLAIMS for _ in effects[name]]
     claims = rows_of(finished, "claims.csv")
     assert [row["claim"] for row in claims] == list(CLAIMS)
     for row in claims:
-        assert row["verdict"] in ("holds here", "fails here", "undecided")
-        assert row["speaks_of"] == "clips"
+        judged = [test for test in tests if test["claim"] == row["claim"]]
+        for test, effect in zip(judged, effects[row["claim"]], strict=True):
+            assert float(test["effect"]) == pytest.approx(effect, abs=0.006), test["test"]
+        assert float(row["effect"]) == min(float(test["effect"]) for test in judged)
         assert float(row["low"]) <= float(row["effect"]) <= float(row["high"])
-    tests = rows_of(finished, "tian2021/claims_tests.csv")
-    assert {row["claim"] for row in tests} == {*CLAIMS}
+        assert row["speaks_of"] == "clips"
+        expected = "holds here" if float(row["low"]) > 0 else "fails here" if float(row["high"]) < 0 else "undecided"
+        assert row["verdict"] == expected
     choices = {row["name"]: row["chosen"] for row in rows_of(finished, "choices.csv") if row["name"]}
     assert (choices["ista"], choices["epsilon"]) == ("official", "corrected")
 

@@ -173,3 +173,10 @@ def test_an_end_where_the_probability_jumps_is_found_in_few_steps(jump: float) -
     found = _secant(lambda end: tried.append(end) or (3.0 if end >= jump else -37.0), 0.0, 1.0, 1e-9)
     assert found == pytest.approx(jump, abs=2e-9)
     assert len(tried) < 150
+
+
+def test_values_that_are_nearly_alike_end_the_search() -> None:
+    """Between 1e6 and 1e6 + 4e-8 there are 344 numbers, and a billionth of that range is none."""
+    values = 1e6 + np.array([[0.0, 1e-8, 4e-8, 2e-8]])
+    one = mean(values, -float("inf"), float("inf"))
+    assert values.min() <= one.low() <= one.value <= one.high() <= values.max()

@@ -176,12 +176,15 @@ def _root(increasing: Callable[[float], float], low: float, high: float, *, halv
 
 
 def _secant(increasing: Callable[[float], float], low: float, high: float, exact: float) -> float:
-    """As `_root`, in fewer steps where `increasing` is smooth, by false position (Illinois); right to `exact`."""
+    """As `_root`, in fewer steps where `increasing` is smooth, by false position (Illinois).
+
+    Right to `exact`, or to the last bit where numbers are further apart than that.
+    """
     at_low, at_high = increasing(low), increasing(high)
     if at_low >= 0:
         return low
     side = step = 0
-    while high - low > exact and at_high > 0:
+    while high - low > exact and low < (low + high) / 2 < high and at_high > 0:
         step += 1
         end = (low * at_high - high * at_low) / (at_high - at_low)
         if step % 4 == 0:  # so that a jump does not take for ever

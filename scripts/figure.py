@@ -6,6 +6,7 @@ import logging
 from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, read_cell
 from avrobust.program import json_argument, progress, run
+from avrobust.report.matplotlib_settings import leave_out_the_users
 from avrobust.report.sweep import figure, measure, tidy
 
 
@@ -25,6 +26,7 @@ def main() -> None:
         panel.name: [measure(series, layout.epsilons, cells) for series in panel.series] for panel in layout.panels
     }
 
+    leave_out_the_users()
     # Loading the drawing library takes longer than finding a mistake in the arguments.
     from avrobust.report.sweep_plot import draw
 

@@ -7,6 +7,7 @@ from avrobust.analysis.examples import read_examples
 from avrobust.files import write_text
 from avrobust.program import json_argument, run
 from avrobust.report.heat_maps import find, layout, tidy
+from avrobust.report.matplotlib_settings import leave_out_the_users
 
 
 def main() -> None:
@@ -24,6 +25,7 @@ def main() -> None:
     figure = layout(arguments.spec)
     shown = find(figure, map(read_examples, arguments.examples))
 
+    leave_out_the_users()
     # Loading the drawing library takes longer than finding a mistake in the arguments.
     from avrobust.report.heat_maps_plot import draw
 

@@ -8,6 +8,7 @@ import avrobust.openblas  # noqa: F401
 from avrobust.files import write_text
 from avrobust.metrics.scores import Scores
 from avrobust.program import json_argument, progress, run
+from avrobust.report.matplotlib_settings import leave_out_the_users
 from avrobust.report.tsne import DRAWN, Embeddings, figure, first_classes, measure, measures_csv, points_csv, project
 
 
@@ -35,6 +36,7 @@ def main() -> None:
         for epsilon, (panel, embedding) in progress(places, label="t-SNE", unit="panels")
     ]
 
+    leave_out_the_users()
     # Loading the drawing library takes longer than finding a mistake in the arguments.
     from avrobust.report.tsne_plot import draw
 

@@ -42,6 +42,7 @@ TRAINING = {
 REPORT = {"files", "program", "csv_text", "report/spec"}
 MEASURED = REPORT | {"foreign", "metrics/bootstrap", "metrics/rows"}
 TABLE = MEASURED | {"report/tables", "report/text"}
+DRAWING = {"report/matplotlib_settings", "report/style"}
 
 
 def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
@@ -118,13 +119,13 @@ CLOSURES = {
          "data/web_video", "files", "notice", "program"},
     ),
     "table": ("table.py", [], TABLE | {"data/manifest"}),
-    "figure": ("figure.py", [], MEASURED | {"report/style", "report/sweep", "report/sweep_plot"}),
+    "figure": ("figure.py", [], MEASURED | DRAWING | {"report/sweep", "report/sweep_plot"}),
     "heat_maps": (
         "heat_maps.py", [],
-        REPORT | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot", "report/style"},
+        REPORT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot"},
     ),
     "localisation": ("localisation.py", [], TABLE | {"metrics/scores", "report/localisation"}),
-    "tsne": ("tsne.py", [], TABLE | {"metrics/scores", "report/style", "report/tsne", "report/tsne_plot"}),
+    "tsne": ("tsne.py", [], TABLE | DRAWING | {"metrics/scores", "report/tsne", "report/tsne_plot"}),
     "claims": ("claims.py", [], TABLE | {"metrics/scores", "report/claims"}),
     "choices": ("choices.py", [], REPORT | {"report/choices"}),
     "stack": ("stack.py", [], {"files", "program", "csv_text", "report/stacking"}),

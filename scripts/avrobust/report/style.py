@@ -1,7 +1,7 @@
 """What all figures share: fonts and lines, and files that are equal byte for byte if the data are.
 
-Whatever the user has set for matplotlib: its environment variables are taken away in `avrobust.report`, its settings
-and fonts here.
+Whatever the user has set for matplotlib: its environment variables are taken away by `matplotlib_settings`, its
+settings and fonts here.
 """
 
 from collections.abc import Iterator

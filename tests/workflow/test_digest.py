@@ -125,7 +125,10 @@ CLOSURES = {
         REPORT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot"},
     ),
     "localisation": ("localisation.py", [], TABLE | {"metrics/scores", "report/localisation"}),
-    "tsne": ("tsne.py", [], TABLE | DRAWING | {"metrics/scores", "report/tsne", "report/tsne_plot"}),
+    "tsne": (
+        "tsne.py", [],
+        TABLE | DRAWING | {"metrics/scores", "openblas", "processor", "report/tsne", "report/tsne_plot"},
+    ),
     "claims": ("claims.py", [], TABLE | {"metrics/scores", "report/claims"}),
     "choices": ("choices.py", [], REPORT | {"report/choices"}),
     "stack": ("stack.py", [], {"files", "program", "csv_text", "report/stacking"}),

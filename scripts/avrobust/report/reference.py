@@ -75,7 +75,7 @@ def digests(models: Path) -> dict[str, dict[str, str]]:
     """
     import torch
 
-    from avrobust.models.files import first_line, read_tensors
+    from avrobust.models.files import read_tensors, why_no_tensors
 
     paths = sorted(models.glob("**/model.pt"))
     if not paths:
@@ -86,7 +86,7 @@ def digests(models: Path) -> dict[str, dict[str, str]]:
             content = read_tensors(path, torch.device("cpu"))
             found[path.parent.relative_to(models).as_posix()] = {state: _digest(content[state]) for state in STATES}
         except Exception as error:  # torch reports damage by many kinds of exception
-            raise UserError(f"{path} is no whole model file ({type(error).__name__}: {first_line(error)})") from error
+            raise UserError(f"{path} is no whole model file ({why_no_tensors(path, error)})") from error
     return found
 
 

@@ -86,7 +86,8 @@ def _part(path: Path, make: Callable[[Path], object]) -> Iterator[Path]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    number = os.open(path, os.O_RDONLY)
+    # A file for writing, or NFS gives no lock; a folder is opened for reading only.
+    number = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         yield number
     finally:

@@ -114,7 +114,9 @@ def test_replicas_are_normalised_apart_and_the_first_moves_the_running_statistic
 
 
 def test_rates_fall_after_the_milestone_and_training_learns(tmp_path):
-    history = fit(tmp_path, TrainingRecipe(12, (9, 11), 4, RATES))["history"]
+    # Rates at which a last bit in the arithmetic does not decide how much is learned.
+    slow = {name: rate / 5 for name, rate in RATES.items()}
+    history = fit(tmp_path, TrainingRecipe(12, (9, 11), 4, slow))["history"]
     assert [row["rate_factor"] for row in history] == [1] * 9 + [pytest.approx(0.1)] * 2 + [pytest.approx(0.01)]
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
 

@@ -36,6 +36,12 @@ def main() -> None:
     models = given.results / "models"
     weights, here = digests(models), made_with(f"{commit} and changes" if changed else commit, models)
     if given.what == "make":
+        # Another device makes nothing anew, so that results may be older than the command that asks for a CPU.
+        if others := [device for device in here["devices"] if not device.endswith(" CPU")]:
+            raise UserError(
+                f"{models} has nets that were trained on {', '.join(others)}, and a reference is made on a CPU; "
+                f"`rm -r {given.results}` and the same command again make it there"
+            )
         count = write(tables, given.reference, {**here, "weights": weights})
         print(f"{given.reference}: {count} files and the digests of {len(weights)} models, of commit {commit}")
         return

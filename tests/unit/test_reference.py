@@ -181,6 +181,14 @@ def test_no_reference_is_made_of_changes(repository, what, name) -> None:
     assert not (repository / "paper_tables").exists()
 
 
+def test_no_reference_is_made_of_what_a_gpu_trained(repository) -> None:
+    told = repository / "results/demo/models/music/concat/s1/train.json"
+    told.write_text(json.dumps({"device": "NVIDIA H100"}), encoding="utf-8")
+    said = "error: results/demo/models has nets that were trained on NVIDIA H100, and a reference is made on a CPU; "
+    assert program(repository, "make") == (1, [f"{said}`rm -r results/demo` and the same command again make it there"])
+    assert not (repository / "paper_tables").exists()
+
+
 def test_published_tables_are_no_change(repository) -> None:
     (repository / "paper_tables").mkdir()
     (repository / "paper_tables/table.csv").write_text("a\n", encoding="utf-8")

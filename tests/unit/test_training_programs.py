@@ -266,6 +266,10 @@ def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(t
         scores = {float(row["weight"]): float(row["score"]) for row in rows}
         assert scores[1.0] > scores[100.0], "these candidates show nothing"
         assert json.loads((folder / "search.json").read_text())["chosen"] == {"weight": 1.0}
+        said = json.loads((folder / "provenance.json").read_text())
+        asked = {"attack": {"update": "fgsm"}, "epsilon": 0.005, "seed": 2, "recipe": recipe(2, SLOW)}
+        assert {key: said[key] for key in asked} == asked
+        assert not list(folder.glob("resume-*.pt")), "what a killed search goes on from"
         for row in rows:
             attacked = sum(float(row[condition]) for condition in ("audio", "visual", "both")) / 3
             assert float(row["score"]) == pytest.approx(float(row["clean"]) + attacked, abs=0.02)

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import shutil
@@ -16,10 +17,11 @@ from PIL import Image
 import search
 import train
 from avrobust.data import store
-from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.batches import EvaluationViews, TrainingViews, collate, inputs_of
 from avrobust.data.store import PackedClip, Store
 from avrobust.data.views import Recipe
 from avrobust.models.files import Trained, load_model
+from avrobust.program import UserError
 from avrobust.training import loop
 
 CPU = torch.device("cpu")
@@ -119,6 +121,26 @@ def accuracy(net: Trained, batch: dict) -> float:
 
 def history(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "history.csv").open()))
+
+
+@pytest.mark.parametrize("labels", [(), (0, 2)])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_clip_without_exactly_one_label_is_named(tmp_path, split, labels):
+    path, made = tmp_path / "0.arrow", clip(7, split, 0, np.random.default_rng(0))
+    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
+        shard.add(dataclasses.replace(made, labels=labels))
+    opened = Store([path])
+    for kind in (EvaluationViews, functools.partial(TrainingViews, seed=1)):
+        with pytest.raises(UserError, match=f"clip {split}07 has {len(labels)} labels"):
+            kind(opened, opened.indices(split), VIEWS, ("audio", "visual"))
+
+
+def test_a_training_says_which_share_of_its_time_it_waited_for_clips(tmp_path, trained, caplog):
+    caplog.set_level("INFO")
+    said = json.loads((trained("some", write_shard(tmp_path / "0.arrow"), 1) / "train.json").read_text())
+    share = 100 * said["waiting_seconds"] / said["seconds"]
+    assert 0 <= share <= 100
+    assert f"{said['seconds']:.0f} s, {share:.0f} % of it waiting for clips" in caplog.text
 
 
 # --- Which weights

@@ -8,6 +8,10 @@ requirements=envs/requirements.txt
 stamp=.venv/installed-requirements.txt
 
 # An environment works in the folder that it was made in, whose path its programs begin with and `activate` has.
+if [ -e .venv/conda-meta ]; then
+  echo "error: .venv is an environment of conda's; activate it and leave make out (README), or move it elsewhere" >&2
+  exit 1
+fi
 if [ -e .venv ] || [ -L .venv ]; then
   folder=$(cd .venv 2>/dev/null && pwd -P) || folder=nowhere
   if ! .venv/bin/python -c '' 2>/dev/null ||

@@ -46,10 +46,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def part_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`, this writer's own, and remove it at the end with all that is in it."""
+    """Yield an empty folder beside `path`, this writer's own, and remove it at the end with all that is in it.
+
+    What a kill left behind stays for `remove_leftovers`: to look for it takes long where millions of files lie.
+    """
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(path.parent, path.name)
     with _part(path, Path.mkdir) as folder:
         try:
             yield folder

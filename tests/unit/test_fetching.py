@@ -188,6 +188,10 @@ def test_what_was_fetched_is_kept_and_fetched_again_if_it_is_lost(site, tmp_path
         assert (media / record["file"]).stat().st_size == record["bytes"]
         if damaged:
             (media / record["file"]).write_bytes(b"cut")
+            # What a killed download leaves behind.
+            (media / ".part-1-00000000-v.mp4").mkdir()
+        assert [path.name for path in media.iterdir() if not path.name.startswith(".part")] == ["v.mp4"]
+    assert [path.name for path in media.iterdir()] == ["v.mp4"]
     (last,) = {one["video_id"]: one for one in journal.read(state)}.values()
     assert last["file"] == "v.mp4" and last["span"] is None and last["offset"] == 0.0
 

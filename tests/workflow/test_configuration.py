@@ -156,6 +156,7 @@ def test_the_plans_take_the_paper_scale_unless_another_is_named() -> None:
     [
         ["--config", "scale=demo", "-n", "--config", "device=cpu"],
         ["-C", "scale=demo", "--config=device=cpu", "all"],
+        ["-Cscale=demo", "-C", "device=cpu"],
         ["--configfile", "a.yaml", "--configfiles", "b.yaml"],
     ],
 )

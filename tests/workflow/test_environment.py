@@ -168,6 +168,14 @@ def test_a_clone_that_was_moved_or_copied_gets_its_own_environment(clone: Path, 
     assert not (new / ".venv").exists()
 
 
+def test_an_environment_of_condas_is_left_to_its_owner(clone: Path) -> None:
+    (clone / ".venv/conda-meta").mkdir()
+    (clone / ".venv/bin/activate").unlink()
+    made = set_up(clone)
+    assert made.returncode == 1 and made.stderr.startswith("error: .venv is an environment of conda's")
+    assert (clone / ".venv/conda-meta").exists()
+
+
 def test_an_environment_whose_python_is_gone_is_made_anew(clone: Path) -> None:
     (clone / ".venv/bin/python").unlink()
     assert "its Python is gone" in set_up(clone).stderr

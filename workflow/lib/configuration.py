@@ -38,7 +38,8 @@ def check_once(arguments: Sequence[str]) -> None:
     """Raise SettingsError if a command line of Snakemake's has an option twice of which only the last would count."""
     before = list(arguments)[: arguments.index("--")] if "--" in arguments else list(arguments)
     for option, spellings in ONCE.items():
-        given = [word for word in before if word.partition("=")[0] in spellings]
+        # A short option's first value may be written on to it.
+        given = [word for word in before if word.partition("=")[0] in spellings or word[:2] in spellings]
         if len(given) > 1:
             raise SettingsError(
                 f"{option} is given {len(given)} times, and Snakemake takes only the last; give all values after one "

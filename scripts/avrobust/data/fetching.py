@@ -20,6 +20,7 @@ from avrobust.data.rate import Budget
 from avrobust.data.refusals import AGE, GEO, GONE, GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT, UNKNOWN
 from avrobust.data.spans import Span
 from avrobust.data.web_video import Refused, WebVideos, fetch
+from avrobust.files import remove_leftovers
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,7 @@ def fetched(videos: Sequence[Video], folder: Path, state: Path, site: Site) -> I
     tool_failures = 0
     # A program that outlived its killed Snakemake may still be at these videos.
     with journal.alone(state), journal.writing(state) as write:
+        remove_leftovers(folder)
         records = {record["video_id"]: record for record in journal.read(state)}
         for number, video in enumerate(videos):
             record = records.get(video.video_id)

@@ -88,7 +88,8 @@ class Scores:
         """Return the values of `scores` (at least one), clip by clip, for all seeds.
 
         Raises:
-            UserError: a score was not measured, or not on the clips and with the seeds of the first one.
+            UserError: a score was not measured, or not on the clips and with the seeds of the first one, or is not what
+                it can be.
         """
         found = [self._found(score) for score in scores]
         seeds = tuple(sorted(found[0]))
@@ -103,6 +104,10 @@ class Scores:
                         f"{score}, seed {seed} was measured on other clips than {scores[0]}; make both files again"
                     )
                 values[number, position] = [by_seed[seed][clip] for clip in clips]
+            least, greatest = bounds(score.measure)
+            # Sums of float32's may be 1.0000001; NaN is a value that is not there.
+            if ((values[number] < least - 1e-6) | (values[number] > greatest + 1e-6)).any():
+                raise UserError(f"{score} has a value that is not between {least:g} and {greatest:g}; make it again")
         return Values(values, seeds, clips)
 
     def _add(self, path: str | Path) -> None:

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import functools
-import io
 import json
 import shutil
 import sys
@@ -12,52 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from tiny_store import CLASSES, VIEWS, clip, write_shard
 
 import search
 import train
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, TrainingViews, collate, inputs_of
-from avrobust.data.store import PackedClip, Store
-from avrobust.data.views import Recipe
+from avrobust.data.store import Store
 from avrobust.models.files import Trained, load_model
 from avrobust.program import UserError
 from avrobust.training import loop
 
 CPU = torch.device("cpu")
-CLASSES = ["cello", "tuba", "flute"]
-CLIPS = {"train": 12, "val": 9, "test": 9}
-VIEWS = Recipe(4096, 32)
 NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.125}
 MEMORY = {"mixing": 0.5, "penalty": 0.1, "iterations": 3, "tolerance": 0.0, "training_group": 4, "evaluation_group": 4}
 RATES = {"audio": 0.02, "visual": 0.02, "head": 0.02}
 STILL, SLOW = dict.fromkeys(RATES, 0.0), dict.fromkeys(RATES, 5e-4)
-
-
-def clip(number: int, split: str, label: int, random: np.random.Generator) -> PackedClip:
-    """A tone in noise over a shade of grey in noise; both tell the class, the tone better."""
-    time = np.arange(5000) / 11025
-    sound = 6000 * np.sin(2 * np.pi * 400 * (label + 1) * time) + 6000 * random.normal(size=5000)
-    frames = []
-    for _ in range(3):
-        pixels = np.clip(60 + 40 * label + 60 * random.normal(size=(36, 36, 3)), 0, 255).astype(np.uint8)
-        data = io.BytesIO()
-        Image.fromarray(pixels).save(data, "JPEG", quality=95)
-        frames.append(data.getvalue())
-    audio = np.clip(sound, -32768, 32767).astype(np.int16)
-    return PackedClip(f"{split}{number:02}", split, (label,), None, None, audio, frames, None, 36, 36)
-
-
-def write_shard(path: Path, *, wrong: str = "", seed: int = 0) -> Path:
-    """Write the clips of all splits; those of the split `wrong` sound and look like another class than their own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
-        for split, count in CLIPS.items():
-            random = np.random.default_rng([seed, len(split)])
-            for number in range(count):
-                made = clip(number, split, number % 3, random)
-                shard.add(made if split != wrong else dataclasses.replace(made, labels=((number + 1) % 3,)))
-    return path
 
 
 def recipe(epochs: int, rates: dict = RATES) -> dict:

@@ -71,6 +71,9 @@ def test_box_of_a_tall_picture_by_hand():
 def test_box_is_clipped_to_the_view(box, expected):
     found = localisation.box_in_view(box, 96, 72, 64)
     assert found == (None if expected is None else pytest.approx(expected))
+    # Of a tall picture the same, with rows for columns.
+    turned = localisation.box_in_view((box[1], box[0], box[3], box[2]), 72, 96, 64)
+    assert turned == (None if expected is None else pytest.approx((expected[1], expected[0], expected[3], expected[2])))
 
 
 def packed(number: int, box: tuple | None, split: str = "test", classes: int = 3, size=(96, 72)) -> PackedClip:
@@ -272,6 +275,9 @@ def test_correlation_agrees_with_numpy_and_knows_flat_maps():
     peaked = torch.zeros(1, 3, 3)
     peaked[0, 1, 1] = 1
     assert localisation.correlation(peaked, peaked).tolist() == pytest.approx([1])
+    # Rounding makes some of them longer than 1, which no correlation is.
+    many = torch.rand(500, 4, 4, generator=generator)
+    assert localisation.correlation(many, many).max() <= 1 and localisation.correlation(many, -many).min() >= -1
 
 
 # --- The choice of examples

@@ -104,6 +104,17 @@ def test_a_stream_that_begins_before_time_zero(folder, plain, early, suffix):
         assert -0.2 <= white - loud - (1 if early == "sound" else -1) <= 0.25
 
 
+def test_pictures_before_time_zero_that_say_no_time_are_named(folder, plain):
+    """Matroska has times below 0, which libav takes for none; the first frame that says its time follows nothing."""
+    path = folder / "below.mkv"
+    ffmpeg("-itsoffset", "-2.5", "-i", plain, "-c", "copy", "-avoid_negative_ts", "disabled", path)
+    with av.open(str(path)) as container:
+        times = [frame.pts for frame in container.decode(video=0)]
+    assert times[0] is None and times[-1] is not None
+    for span in [(None, None), (0.0, 6.0)]:
+        assert "times_missing" in onsets(path, span)[2]
+
+
 @pytest.mark.parametrize("name", ["gap.mp4", "gap.mkv", "gap.ts", "gap.flv"])
 def test_sound_with_a_gap(folder, plain, name):
     ffmpeg("-i", plain, "-c", "copy", "-bsf:a", "noise=drop='between(pts*tb,2,4)'", folder / name)

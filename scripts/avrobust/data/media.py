@@ -255,7 +255,8 @@ class _PictureClock:
         One that says none follows the one before it by the video's rate, if what the next one says agrees with that.
         """
         following = None if None in (self.last, self.interval) else self.last + self.interval
-        agrees = not self.follows or seconds is None or abs(seconds - following) <= 2 * self.interval
+        # Before the first frame that says its time there is none to agree with.
+        agrees = not self.follows or None in (seconds, following) or abs(seconds - following) <= 2 * self.interval
         self.follows = seconds is None
         self.incomplete = self.incomplete or self.follows
         # Where packets say no times, some are told those of their neighbours.

@@ -378,6 +378,14 @@ def test_a_line_break_within_quotes_is_no_new_row(tmp_path: Path) -> None:
     assert count_rows(tmp_path / "list.csv") == 3
 
 
+def test_what_is_no_list_of_clips_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"cannot be read: Is a directory; it is the list of clips"):
+        count_rows(tmp_path)
+    (tmp_path / "list.csv").write_text(f'"{"a" * 200_000}', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"list\.csv: not CSV: field larger than field limit"):
+        count_rows(tmp_path / "list.csv")
+
+
 def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")

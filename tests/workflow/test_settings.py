@@ -1,5 +1,6 @@
 """A mistake in the configuration: one line that names the place, the value and what is allowed, and no job."""
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -113,6 +114,7 @@ def refusal(root: Path, config: Mapping) -> str:
         ({"minimum_share": -0.1}, ("minimum_share", "-0.1", "at least 0")),
         ({"minimum_share": 1.5}, ("minimum_share", "1.5", "at most 1")),
         ({"minimum_share": "most"}, ("minimum_share", "most", "number")),
+        ({"minimum_share": math.nan}, ("minimum_share", "nan", "number")),
         ({"device": "gpu"}, ("device", "gpu", "auto, cpu, cuda")),
         ({"failed_clips": None}, ("failed_clips", "None", "drop, zero_fill")),
         ({"datasets": None}, ("datasets", "None", "object")),

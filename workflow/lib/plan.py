@@ -710,12 +710,16 @@ def canonical(value: object) -> str:
 
 
 def count_rows(path: Path) -> int:
-    """Return the number of rows of a CSV file that are not empty; SettingsError if there is no such file."""
+    """Return the number of rows of a CSV file that are not empty; SettingsError if it cannot be read as one."""
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as file:
             return sum(1 for row in csv.reader(file) if any(map(str.strip, row)))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file; it is the list of clips of a dataset") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}; it is the list of clips of a dataset") from None
+    except csv.Error as error:
+        raise SettingsError(f"{path}: not CSV: {error}; it is the list of clips of a dataset") from None
 
 
 def _key(wildcards: Wildcards) -> Key:

@@ -1,6 +1,7 @@
 """config.yaml, the scale and the dataset and paper files, merged and checked before any job starts."""
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ NEEDED = {
     ("sources", "lists", "archive", "options"): ("lists",),
     ("folder",): ("lists", "local"),
 }
+
+_TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER
+# YAML has .nan, which no bound refuses and no comparison is true of, and .inf.
+FINITE = _TYPES.redefine("number", lambda _, value: _TYPES.is_type(value, "number") and abs(value) < math.inf)
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def check(value: object, schema_path: Path, file: str, sections: Mapping = Mappi
     """
     schema = json.loads(schema_path.read_text(encoding="utf-8"))
     schema["properties"] |= sections
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=FINITE)(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         raise SettingsError(f"{file}: {_one_line(errors[0])}")

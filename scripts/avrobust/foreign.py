@@ -13,6 +13,7 @@ HEAD = 4096
 
 ZIP, PARQUET, ARROW = "a zip archive", "a Parquet file", "an Arrow file"
 TORCH = "a file of torch.save"
+SCRIPT = "a TorchScript program (torch.jit.save), which holds code; torch.save of its state_dict() gives the weights"
 UNKNOWN = "none of the kinds of file that are known here, or damaged at its beginning"
 PICKLE = "a pickle, as old versions of torch.save write"
 
@@ -82,6 +83,8 @@ def _zip(path: str | Path) -> str:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError):
         return f"{ZIP} (torch.save writes such) that is cut short or damaged"
+    if any(name.endswith("/constants.pkl") for name in names):
+        return SCRIPT
     return TORCH if any(name.endswith("data.pkl") for name in names) else ZIP
 
 

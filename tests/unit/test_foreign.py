@@ -43,6 +43,10 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
 
 
+def scripted(path: Path) -> None:
+    torch.jit.trace(torch.nn.Linear(1, 1), torch.zeros(1)).save(str(path))
+
+
 class Trap:
     """What a pickle may do when it is loaded."""
 
@@ -65,6 +69,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
     "safetensors": (lambda path: path.write_bytes((20).to_bytes(8, "little") + b'{"a":{}}'), "safetensors"),
     "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "none of the kinds"),
     "pickle": (lambda path: path.write_bytes(pickle.dumps({"model": Trap()}, protocol=2)), "more than tensors"),
+    "script": (scripted, "a TorchScript program"),
     "torch with code": (lambda path: torch.save({"model": Trap()}, path), "more than tensors"),
 }
 
@@ -149,10 +154,22 @@ def with_weights(path: Path, change: Callable[[dict[str, Tensor]], None]) -> Non
             "classifier.weight is 3x7 in place of 3x128;",
         ),
         (lambda weights: weights.update({"classifier.bias": "none"}), "classifier.bias is str in place of 3;"),
+        (
+            lambda weights: weights.update({"classifier.bias": torch.full((3,), torch.nan)}),
+            "not finite are classifier.bias;",
+        ),
+        (
+            lambda weights: weights.update({"classifier.bias": torch.zeros(3, dtype=torch.int32)}),
+            "classifier.bias is 3 of int32 in place of 3;",
+        ),
+        (
+            lambda weights: weights.update({"classifier.bias": torch.zeros(3).to_sparse()}),
+            "classifier.bias is 3 without plain numbers in place of 3;",
+        ),
         (lambda weights: weights.clear(), " and "),
     ],
 )
-def test_a_weight_that_is_missing_unknown_or_of_another_shape_is_named(model_file: Path, change, told: str) -> None:
+def test_a_weight_that_does_not_fit_is_named(model_file: Path, change, told: str) -> None:
     with_weights(model_file, change)
     load_model(model_file, "best", CPU)
     with pytest.raises(UserError) as error:
@@ -160,6 +177,23 @@ def test_a_weight_that_is_missing_unknown_or_of_another_shape_is_named(model_fil
     assert told in str(error.value) and "the latest model" in str(error.value)
     # It may be all that the user has of it.
     assert "rm " not in str(error.value)
+
+
+def test_weights_of_half_precision_are_weights(model_file: Path) -> None:
+    with_weights(model_file, lambda weights: weights.update({"classifier.bias": torch.full((3,), 0.5).half()}))
+    assert load_model(model_file, "latest", CPU).model.classifier.bias.tolist() == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("held", [None, [1], {"objective": {}}, {"model": None, "objective": {}}])
+def test_a_state_without_a_net_is_named(model_file: Path, held: object) -> None:
+    write_tensors(model_file, {**read_tensors(model_file, CPU), "latest": held})
+    with pytest.raises(UserError, match="no model of this workflow: it has no latest model"):
+        load_model(model_file, "latest", CPU)
+
+
+def test_a_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder"):
+        load_model(tmp_path, "best", CPU)
 
 
 def test_a_file_of_weights_alone_is_no_model_and_is_not_to_be_removed(tmp_path: Path) -> None:

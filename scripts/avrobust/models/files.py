@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from avrobust.files import remaking, replacing
-from avrobust.foreign import PICKLE, TORCH, first_line, kind, reason
+from avrobust.foreign import PICKLE, SCRIPT, TORCH, first_line, kind, reason
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.build import ObjectiveSpec, build_objective
@@ -85,6 +85,8 @@ def load_model(path: Path, state: str, device: torch.device) -> Trained:
 def _read_model(path: Path, state: str, device: torch.device) -> dict:
     try:
         content = read_tensors(path, device)
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; {OTHER}") from None
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; train the variant (the workflow does), or give its model.pt") from None
     except Exception as error:  # torch reports damage by many kinds of exception
@@ -97,26 +99,41 @@ def _read_model(path: Path, state: str, device: torch.device) -> dict:
     if missing:
         held = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path} is no model of this workflow: it lacks {', '.join(missing)}, and has {held}; {OTHER}")
+    for name in ("model", "objective"):
+        if not isinstance(content[state], dict) or not isinstance(content[state].get(name), Mapping):
+            raise UserError(f"{path} is no model of this workflow: it has no {state} {name}; {OTHER}")
     return content
 
 
 def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Return in words which weights of `given` are missing, too many or of another shape than `own`; empty if none."""
+    """Return in words which weights of `given` do not fit `own`; empty if all do.
+
+    One may be missing, too many, of another shape, of other numbers than `own` holds (floating point of any width is
+    one kind), or not finite.
+    """
     shapes = [
-        f"{name} is {_shape(given[name])} in place of {_shape(own[name])}"
+        f"{name} is {_form(given[name])} in place of {_form(own[name])}"
         for name in own
-        if name in given and _shape(given[name]) != _shape(own[name])
+        if name in given and _form(given[name]) != _form(own[name])
     ]
+    unbounded = [] if shapes else [name for name in own if name in given and not given[name].isfinite().all()]
     parts = {
         "it lacks": [name for name in own if name not in given],
         "it has, and the net has not,": [name for name in given if name not in own],
         "": shapes,
+        "not finite are": unbounded,
     }
     return "; ".join(f"{words} {_some(names)}".strip() for words, names in parts.items() if names)
 
 
-def _shape(value: object) -> str:
-    return "x".join(map(str, value.shape)) or "one number" if isinstance(value, Tensor) else type(value).__name__
+def _form(value: object) -> str:
+    """Return in words the shape of a tensor, and what it holds if that is not floating point."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    shape = "x".join(map(str, value.shape)) or "one number"
+    if value.is_meta or value.is_quantized or value.layout != torch.strided:
+        return f"{shape} without plain numbers"
+    return shape if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
 
 
 def _some(names: list[str]) -> str:
@@ -155,6 +172,8 @@ def read_tensors(path: Path, device: torch.device) -> dict:
     Raises:
         Exception: of many kinds, if the file is missing, cut short or changed in any bit that matters.
     """
+    if kind(path) == SCRIPT:
+        raise ValueError(SCRIPT)  # before torch advises to load it otherwise
     with zipfile.ZipFile(path) as archive:
         # torch.load does not look at the checksums that torch.save writes.
         if changed := archive.testzip():

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from avrobust.foreign import SCRIPT, kind
 from avrobust.models.files import misfits, why_no_tensors
 from avrobust.program import UserError
 
@@ -19,6 +20,8 @@ def load_imagenet(encoder: nn.Module, path: str | Path) -> None:
         UserError: the file is damaged, or its names or shapes are not the encoder's.
     """
     try:
+        if kind(path) == SCRIPT:
+            raise ValueError(SCRIPT)  # before torch advises to load it otherwise
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; see imagenet_weights in config.yaml") from None

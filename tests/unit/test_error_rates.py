@@ -140,16 +140,18 @@ def test_of_no_effect_a_test_seldom_says_anything(
         assert found.get(word, 0) <= tolerated(0.05, EXPERIMENTS)
 
 
-@pytest.mark.parametrize("clips", [88, 3104])
+@pytest.mark.parametrize(
+    ("clips", "shares", "experiments"), [(88, (0.005, 0.01, 0.02, 0.05, 0.2), 150), (3104, (0.005, 0.2), 60)]
+)
 @pytest.mark.parametrize(("seeds", "design"), DESIGNS)
 def test_of_no_effect_a_claim_of_many_tests_seldom_says_anything(
-    seeds: int, design: Callable[[float, int], np.ndarray], clips: int
+    seeds: int, design: Callable[[float, int], np.ndarray], clips: int, shares: tuple[float, ...], experiments: int
 ) -> None:
     generator = np.random.default_rng([4, seeds, clips])
-    for share in (0.01, 0.2):
-        found = verdicts(design(share, seeds), clips, generator, tests=18, experiments=60)
+    for share in shares:
+        found = verdicts(design(share, seeds), clips, generator, tests=18, experiments=experiments)
         for word in ("holds", "fails"):
-            assert found.get(word, 0) <= tolerated(0.05, 60)
+            assert found.get(word, 0) <= tolerated(0.05, experiments)
 
 
 def of_steps(*steps: tuple[float, float]) -> np.ndarray:

@@ -197,6 +197,25 @@ def test_paths_that_stay_inside_are_allowed(folder):
     assert table_clips(folder, GOOD.replace("b.mp4", "x/../b.mp4"))[1].path == "x/../b.mp4"
 
 
+def test_a_clip_that_is_trained_with_and_tested_on_is_warned_of(folder, capsys):
+    rows = f"d,x/../a.mp4,flute,test\ne,{folder}/media/a.mp4,flute,val\nf,c.mp4,tuba,test\n"
+    table_clips(folder, GOOD + rows)
+    said = "trained with under another name, the same seconds of the same file, and so no test"
+    table = folder / "table.csv"
+    assert capsys.readouterr().out == f"warning: {table}: {said}: 'd' of test (row 5), 'e' of val (row 6)\n"
+    # Other seconds of the file are other clips.
+    header = "clip_id,path,label,split,start,end\n"
+    spans = ["a,a.mp4,flute,train,0,1", "b,b.mp4,tuba,val,,", "c,a.mp4,tuba,test,1,2"]
+    table_clips(folder, header + "\n".join(spans))
+    assert capsys.readouterr().out == ""
+    table_clips(folder, header + "\n".join([*spans, "d,a.mp4,tuba,test,0,1.0"]))
+    assert "'d' of test (row 5)" in capsys.readouterr().out
+
+
+def test_a_name_that_is_too_long_is_a_file_that_is_not_there(folder):
+    assert len(table_clips(folder, GOOD.replace("a.mp4", f"{'a' * 300}.mp4"))) == 3
+
+
 def test_classes_are_taken_from_the_table(folder):
     (folder / "table.csv").write_text(GOOD)
     assert lists.table_classes(folder / "table.csv") == ("flute", "tuba")

@@ -57,30 +57,61 @@ def table_rows(table: str | Path) -> Iterator[tuple[str, dict[str, str]]]:
 def table_clips(table: str | Path, classes: Iterable[str], folder: str | Path) -> Iterator[Clip]:
     """Yield the clips of a user's table (`clip_id,path,label,split[,start,end]`) in order.
 
+    Warns of clips that are trained with and tested on, too: the same seconds of the same file under two names.
+
     Raises UserError for the first mistake: a bad row, a repeated clip_id, a split without a row, or a folder in which
-    none of the first files is. Memory grows by eight bytes a row.
+    none of the first files is. Memory grows by sixteen bytes a row.
     """
     classes = frozenset(manifest.checked_classes(str(table), classes))
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: the media folder is missing or no folder")
-    hashes, splits, found = array("q"), set(), False
+    hashes, splits, found = array("q"), {name: array("q") for name in SPLITS}, False
     for where, row in table_rows(table):
         clip = _table_clip(where, row, classes, Path(table).name)
         if len(hashes) < LOOKED_FOR:
-            found = found or (folder / clip.path).is_file()
+            found = found or os.path.isfile(folder / clip.path)  # noqa: PTH113 (a name that is too long is no error)
         hashes.append(hash(clip.clip_id))
-        splits.add(clip.split)
+        splits[clip.split].append(_place(clip, folder))
         yield clip
     if not hashes:
         raise UserError(f"{table}: the table has no rows")
     refuse_repeats("clip_id", hashes, lambda: ((where, row["clip_id"]) for where, row in table_rows(table)))
-    absent = [name for name in SPLITS if name not in splits]
+    absent = [name for name in SPLITS if not splits[name]]
     if absent:
         raise UserError(f"{table}: no row has split {', '.join(absent)}; each of {', '.join(SPLITS)} needs one")
     if not found:
         looked = min(len(hashes), LOOKED_FOR)
         raise UserError(f"{table}: none of the first {looked} files is there; is {folder} the right folder?")
+    _warn_of_leaks(
+        table, splits, lambda: ((w, _table_clip(w, row, classes, "")) for w, row in table_rows(table)), folder
+    )
+
+
+def _place(clip: Clip, folder: Path) -> int:
+    """Return a number that two clips share that are the same seconds of the same file."""
+    return hash((os.path.normpath(os.path.join(folder, clip.path)), clip.start, clip.end))  # noqa: PTH118
+
+
+def _warn_of_leaks(
+    table: str | Path,
+    places: Mapping[str, array],
+    clips: Callable[[], Iterable[tuple[str, Clip]]],
+    folder: Path,
+) -> None:
+    """Warn of clips of validation and test whose place is one of a clip of training, too."""
+    import numpy as np
+
+    train, *others = (np.unique(np.frombuffer(of_split, np.int64)) for of_split in places.values())
+    if not (shared := set(np.intersect1d(train, np.concatenate(others)).tolist())):
+        return
+    leaked = [
+        f"{clip.clip_id!r} of {clip.split} ({where.rpartition(', ')[2]})"
+        for where, clip in clips()
+        if clip.split != "train" and _place(clip, folder) in shared
+    ]
+    some = f"{', '.join(leaked[:NAMED])}{', ...' * (len(leaked) > NAMED)}"
+    warn(f"{table}: trained with under another name, the same seconds of the same file, and so no test: {some}")
 
 
 def with_classes_checked(clips: Iterable[Clip], classes: Iterable[str], where: str) -> Iterator[Clip]:

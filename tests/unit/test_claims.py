@@ -319,6 +319,8 @@ def test_scores_that_are_not_there_leave_a_test_undecided(tmp_path: Path) -> Non
         ("clean", 0, "pointing"): [nan] * 40,
         ("clean", 0, "iou"): [1.0] * 20 + [nan] * 20,
         ("clean", 0, "rare"): [1.0] + [nan] * 39,
+        ("clean", 0, "five"): [1.0] * 5 + [nan] * 35,
+        ("clean", 0, "six"): [1.0] * 6 + [nan] * 34,
         ("audio", 0.006, "iou"): [0.5] * 40,
     }
     path = write_score(tmp_path / "a.parquet", values)
@@ -331,7 +333,12 @@ def test_scores_that_are_not_there_leave_a_test_undecided(tmp_path: Path) -> Non
     assert (empty.overall.verdict, empty.overall.effect, empty.weakest) == ("undecided", None, None)
     assert empty.overall.reason == "1 of 1 tests without a result: no clip has a value of a pointing clean"
     assert "was not measured" in one("ciou").tests[0].reason
-    assert (one("rare").overall.effect, one("rare").overall.clips) == (0.75, 1)
+    # Six clips of which each is above: by chance in 1 of 64 cases. One clip, or five, are in more than 2.5 % of them.
+    assert (one("six").overall.verdict, one("six").overall.clips) == ("holds here", 6)
+    for name, clips in (("rare", 1), ("five", 5)):
+        few = one(name).overall
+        assert (few.verdict, few.effect) == ("undecided", None)
+        assert f"too few clips to tell of a score without an end: {clips}, and 6 are needed" in few.reason
     absent = judged(Cells([]), {"higher": score("b", "iou"), "lower": 0})
     assert "no scores of music/b/fgsm among those given" in absent.overall.reason
     # A half of the clips has values, and the other half is left out.

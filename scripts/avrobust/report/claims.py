@@ -30,7 +30,8 @@ tests to the smallest of their upper ends, each with its share of the 2.5 % beyo
 A verdict says what it speaks of. From three seeds on the interval includes the spread between trainings, and a verdict
 that stands then speaks of `clips and trainings`. With fewer, or where only these trainings on other clips tell, it
 speaks of `clips` and reads `holds here`, `fails here`. Scores that depend on other clips, as silhouettes do, are taken
-as they stand: their intervals leave out that the others would be other clips too.
+as they stand: their intervals leave out that the others would be other clips too. Of scores that may have any value
+fewer than `FEWEST` clips tell nothing, and the test is undecided.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -67,6 +68,10 @@ VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED)
 CLIPS, TRAININGS = "clips", "clips and trainings"
 POINTS, SCORE = "points", "score"
 _DECIMALS = {POINTS: 2, SCORE: 4}
+
+# Of a score without an end the extremes seen stand for it, so that an effect that all clips have is beyond doubt. By
+# chance alone fewer clips than these lie on one side of 0 more often than `TAIL`: 0.5**5 is 3.1 %.
+FEWEST = 6
 
 # Sums of thirds are exact to here; what is nearer to 0 is 0.
 _PRECISION = 9
@@ -395,8 +400,12 @@ def _scored(test: Comparison, scores: Scores) -> Mean:
     (least, greatest), (lower_least, lower_greatest) = (
         bounds(side.score) if isinstance(side, Quantity) else (side, side) for side in (test.higher, test.lower)
     )
+    ends = least - lower_greatest - test.by, greatest - lower_least - test.by
+    clips = int((~np.isnan(effects)).any(axis=0).sum())
+    if not np.isfinite(ends).all() and clips < FEWEST:
+        raise UserError(f"too few clips to tell of a score without an end: {clips}, and {FEWEST} are needed")
     try:
-        return mean(effects, least - lower_greatest - test.by, greatest - lower_least - test.by)
+        return mean(effects, *ends)
     except ValueError as error:
         raise UserError(f"{error}; make the scores again") from None
 

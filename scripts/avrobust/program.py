@@ -25,6 +25,12 @@ SIGTERM_SPREAD = 1.0
 # The file system, or the user's share of it, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
+# What a user's folders and rights are the reason for, and no mistake of ours.
+REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+)
+
 
 class UserError(Exception):
     """A mistake in what the user gave: the text says what is wrong, with which value, where, what to do."""
@@ -72,9 +78,14 @@ def _reported(main: Callable[[], None]) -> None:
         # From a process that loads data it comes with that process's traceback before it.
         sys.exit(f"error: {str(error).rpartition(f'{UserError.__name__}: ')[2].rstrip()}")
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        sys.exit(f"error: {_full(error)}")
+        if error.errno in FULL:
+            sys.exit(f"error: {_full(error)}")
+        if error.errno in REFUSED and error.filename:
+            sys.exit(
+                f"error: {escaped(str(error.filename))} cannot be read or written: {error.strerror}; see what is there "
+                "and who may use it, then give the same command again"
+            )
+        raise
     except UnicodeEncodeError as error:
         odd = re.search(r'[^,"\n]*[\udc80-\udcff][^,"\n]*', error.object)
         if not odd:

@@ -269,6 +269,32 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(disk, tmp_path) ->
     assert len(list(disk.iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("write_text('a_file/made.csv', '')", "'a_file' cannot be read or written: File exists"),
+        ("open('a_file/made.csv')", "'a_file/made.csv' cannot be read or written: Not a directory"),
+        ("open('.')", "'.' cannot be read or written: Is a directory"),
+        ("open('x' * 300)", f"'{'x' * 300}' cannot be read or written: File name too long"),
+        ("raise PermissionError(13, 'Permission denied', 'far/made')", "'far/made' cannot be read or written: Perm"),
+        ("raise OSError(30, 'Read-only file system', 'made')", "'made' cannot be read or written: Read-only file sys"),
+    ],
+)
+def test_a_place_that_is_refused_is_one_line(tmp_path, statement: str, why: str) -> None:
+    (tmp_path / "a_file").touch()
+    program = f"""
+        import os
+        from avrobust.files import write_text
+
+        def main():
+            os.chdir({str(tmp_path)!r})
+            {statement}
+    """
+    status, lines = ended(start(tmp_path, program))
+    assert (status, len(lines)) == (1, 1), lines
+    assert lines[0].startswith(f"error: {why}")
+
+
 def test_a_full_disk_of_which_no_file_is_known(disk, tmp_path) -> None:
     program = f"""
         def main():

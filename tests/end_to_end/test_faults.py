@@ -121,6 +121,7 @@ def test_a_training_that_diverges_names_its_clips_and_saves_nothing(project: Pro
 def test_a_gpu_that_slurm_promised_and_torch_does_not_see_is_an_error(project: Project, monkeypatch) -> None:
     monkeypatch.setenv("SLURM_JOB_GPUS", "0")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (project.root / NET / "model.pt").unlink()  # another device alone makes nothing anew
     output = project.fail("--config", "device=auto", "--", f"{NET}/model.pt")
     assert re.search(r"^\s*error: SLURM gave this job a GPU \(SLURM_JOB_GPUS=0\), but torch sees", output, re.MULTILINE)
     assert "Traceback" not in output

@@ -227,6 +227,10 @@ def test_worker_processes_give_the_same_batches(store, monkeypatch):
     for one, other in zip(alone, helped, strict=True):
         assert one["clip_id"] == other["clip_id"]
         assert all(torch.equal(one[name], other[name]) for name in ("audio", "visual", "label"))
+    watched = EvaluationViews(store, store.indices("test"), SMALL, ("audio", "visual"))
+    alone, helped = (list(evaluation_batches(watched, 3, passes=1, threads=threads)) for threads in (1, 3))
+    assert [batch["clip_id"] for batch in alone] == [batch["clip_id"] for batch in helped]
+    assert all(torch.equal(one["visual"], other["visual"]) for one, other in zip(alone, helped, strict=True))
 
 
 def test_workers_are_started_only_where_reading_takes_longer_than_they_do():

@@ -18,6 +18,7 @@ from web_site import WebSite, cut, page, refusal, slow, whole
 from avrobust.data import web_video
 from avrobust.data.refusals import GONE_MAYBE, MEDIA, THROTTLED, TOOL, TRANSIENT
 from avrobust.data.web_video import Refused, WebVideos, fetch
+from avrobust.files import remove_leftovers
 from avrobust.program import UserError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -312,6 +313,9 @@ def test_after_a_kill_the_next_call_makes_the_file(site, get, clips, tmp_path):
     (part,) = left(tmp_path)
     assert re.fullmatch(r"\.part-\d+-[0-9a-f]{8}-a\.mp4", part)
     assert get().bytes == (clips / "both.mp4").stat().st_size
+    assert left(tmp_path) == [part, "a.mp4"]
+    # As fetching does before it asks for anything.
+    remove_leftovers(tmp_path / "out")
     assert left(tmp_path) == ["a.mp4"]
 
 

@@ -186,10 +186,11 @@ class Killed(Exception):
     """Stands for a SIGKILL: nothing after it runs."""
 
 
-@pytest.mark.parametrize("exchanged", [False, True])
-def test_a_training_goes_on_only_with_the_clips_that_it_began_with(tmp_path, trained, monkeypatch, exchanged):
+@pytest.mark.parametrize(("exchanged", "threads"), [(False, 1), (True, 1), (False, 2)])
+def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, monkeypatch, exchanged, threads):
+    """With its clips, and its number of threads, by which sums differ in the last bits."""
     shard, others = write_shard(tmp_path / "0.arrow"), write_shard(tmp_path / "others/0.arrow", seed=7)
-    whole = trained("whole", others if exchanged else shard, 3)
+    whole = trained("whole", others if exchanged else shard, 3, f"--threads={threads}")
     train_epoch = loop.train_epoch
 
     def dies(*given):
@@ -203,8 +204,9 @@ def test_a_training_goes_on_only_with_the_clips_that_it_began_with(tmp_path, tra
     assert (tmp_path / "killed/resume.pt").exists()
     if exchanged:
         shutil.copyfile(others, shard)
-    killed = trained("killed", shard, 3)
-    assert json.loads((killed / "train.json").read_text())["resumed_epochs"] == (0 if exchanged else 1)
+    killed = trained("killed", shard, 3, f"--threads={threads}")
+    anew = exchanged or threads > 1
+    assert json.loads((killed / "train.json").read_text())["resumed_epochs"] == (0 if anew else 1)
     assert (killed / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
 
 

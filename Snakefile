@@ -15,6 +15,9 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 from lib.opening import opened
 
 plan = opened(workflow)
+# What the rules of each file ask.
+data, train, attack = plan.data, plan.train, plan.attack
+analysis, tables = plan.analysis, plan.tables
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.
@@ -39,19 +42,19 @@ rule all:
     """Everything: each table and figure of each paper that config.yaml names."""
     default_target: True
     input:
-        plan.targets(config["papers"]),
+        tables.targets(config["papers"]),
     localrule: True
 
 
 rule data:
     """Every dataset, from its lists to packed clips, and nothing else."""
     input:
-        plan.data_targets,
+        data.targets,
     localrule: True
 
 
 rule tian2021:
     """Tian & Xu, CVPR 2021."""
     input:
-        plan.targets(["tian2021"]),
+        tables.targets(["tian2021"]),
     localrule: True

@@ -51,7 +51,7 @@ def jobs(plan: Plan, paper: str) -> set[Job]:
                     nets |= {(dataset, name) for name in (variant, surrogate) if name}
     for dataset, variant in _with_starts(plan, nets):
         found |= {Job("train", dataset, f"train_{variant}_s{seed}") for seed in seeds}
-        if plan.variant(SimpleNamespace(dataset=dataset, variant=variant)).search:
+        if plan.train.variant(SimpleNamespace(dataset=dataset, variant=variant)).search:
             found.add(Job("search", dataset, f"search_{variant}"))
     return found
 
@@ -62,7 +62,7 @@ def _with_starts(plan: Plan, nets: set[tuple[str, str]]) -> Iterator[tuple[str, 
     while waiting:
         dataset, variant = waiting.pop()
         yield dataset, variant
-        start = plan.variant(SimpleNamespace(dataset=dataset, variant=variant)).start
+        start = plan.train.variant(SimpleNamespace(dataset=dataset, variant=variant)).start
         if start and (dataset, start) not in seen:
             seen.add((dataset, start))
             waiting.append((dataset, start))
@@ -117,7 +117,7 @@ def main() -> None:
         plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
     except SettingsError as error:
         sys.exit(f"error: {error}")
-    results = plan.settings.root / plan.results
+    results = plan.settings.root / plan.train.results
     wanted = {paper: jobs(plan, paper) for paper in plan.settings.papers}
     everything = sorted(set().union(*wanted.values()), key=lambda job: (job.kind, job.dataset, job.name))
     measured = {job: seconds(results / "benchmarks", job) for job in everything}

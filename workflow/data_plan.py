@@ -42,8 +42,8 @@ class Row:
 
 def row(plan: Plan, dataset: str) -> Row:
     """Return what is left to do for a dataset."""
-    facts, clips = plan.settings.datasets[dataset], plan.clips(dataset)
-    statuses = _statuses(plan.settings.root / plan.results / "data" / dataset / "locations")
+    facts, clips = plan.settings.datasets[dataset], plan.data.clips(dataset)
+    statuses = _statuses(plan.settings.root / plan.data.results / "data" / dataset / "locations")
     here, final = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
     left = max(clips - here - final, 0)
     from_web = "youtube" in facts["sources"] and "archive" not in facts["sources"]

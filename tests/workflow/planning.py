@@ -129,15 +129,15 @@ def plan(root: Path, **changes: object) -> Plan:
 def codes(root: Path) -> dict[tuple[str, ...], str]:
     """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
     made = plan(root)
-    attack = made.code("attack.py", "variant", "attack")
-    train = made.code("train.py", "variant")
+    attack = made.train.code("attack.py", "variant", "attack")
+    train = made.train.code("train.py", "variant")
     digests = {}
     for dataset, variant, name in made.grid.cells:
         wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)
         digests["attack", dataset, variant, name] = attack(wildcards)
         digests["train", dataset, variant] = train(wildcards)
     for program in ("render", "manifest", "pack", "availability", "table", "figure", "stack", "download", "claims"):
-        digests[program,] = made.code(f"{program}.py")(SimpleNamespace())
+        digests[program,] = made.train.code(f"{program}.py")(SimpleNamespace())
     return digests
 
 

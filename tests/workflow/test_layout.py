@@ -91,12 +91,12 @@ def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
     has = directives(RULES[name])
     program = re.search(r"python scripts/(\w+\.py) ", has["shell"])[1]
     assert (ROOT / "scripts" / program).is_file()
-    assert f'code=plan.code("{program}"' in has["params"]
+    assert f'.code("{program}"' in has["params"]
 
 
 def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
-    assert 'plan.code("attack.py", "variant", "attack")' in RULES["attack"]
-    assert 'plan.code("train.py", "variant")' in RULES["train"]
+    assert 'attack.code("attack.py", "variant", "attack")' in RULES["attack"]
+    assert 'train.code("train.py", "variant")' in RULES["train"]
 
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:

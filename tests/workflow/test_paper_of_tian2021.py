@@ -31,7 +31,7 @@ SMALL, LARGE = 0.006, 0.012
 @cache
 def spec(artefact: str) -> dict:
     """What the program gets at the paper's scale."""
-    return json.loads(plan(unedited(), scale="paper").spec(SimpleNamespace(paper="tian2021", artefact=artefact)))
+    return json.loads(plan(unedited(), scale="paper").tables.spec(SimpleNamespace(paper="tian2021", artefact=artefact)))
 
 
 @pytest.mark.parametrize("name", TABLES)

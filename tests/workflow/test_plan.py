@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import configuration, copy_project, plan, replace, unedited
 
-from lib.plan import Plan, canonical, count_rows
+from lib.jobs.data import count_rows
+from lib.jobs.jobs import canonical
+from lib.plan import Plan
 from lib.settings import SettingsError
 
 
@@ -47,10 +49,10 @@ CONCAT = job(dataset="music", variant="concat")
 )
 def test_shards_are_known_before_anything_is_made(scale: str, dataset: str, clips: int, shards: int) -> None:
     made = plan(unedited(), scale=scale)
-    assert made.clips(dataset) == clips
+    assert made.data.clips(dataset) == clips
     folder = f"results/{scale}/data/{dataset}/shards"
-    assert made.shards(job(dataset=dataset)) == [f"{folder}/{number:04d}.arrow" for number in range(shards)]
-    assert made.shard_reports(job(dataset=dataset)) == [f"{folder}/{number:04d}.csv" for number in range(shards)]
+    assert made.data.shards(job(dataset=dataset)) == [f"{folder}/{number:04d}.arrow" for number in range(shards)]
+    assert made.data.shard_reports(job(dataset=dataset)) == [f"{folder}/{number:04d}.csv" for number in range(shards)]
 
 
 def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) -> None:
@@ -58,14 +60,14 @@ def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) 
     table.write_text("clip_id,path,label,split\n" + "a,a.mp4,flute,train\n" * 501 + "\n", encoding="utf-8")
     own = {"source": "local", "table": str(table), "folder": "/media", "classes": "table"}
     made = plan(unedited(), datasets={"music": own})
-    assert made.clips("music") == 501
-    assert len(made.shards(job(dataset="music"))) == 2
-    assert made.table(job(dataset="music")) == str(table)
-    assert made.media_folder(job(dataset="music")) == "/media"
-    assert made.class_options(job(dataset="music")) == ["--classes-from-table"]
-    assert made.datasets_from("local") == "music"
-    assert made.datasets_from("render") == "ave|kinetics_sounds"
-    assert re.fullmatch(made.datasets_from("lists"), "music") is None
+    assert made.data.clips("music") == 501
+    assert len(made.data.shards(job(dataset="music"))) == 2
+    assert made.data.table(job(dataset="music")) == str(table)
+    assert made.data.media_folder(job(dataset="music")) == "/media"
+    assert made.data.class_options(job(dataset="music")) == ["--classes-from-table"]
+    assert made.data.datasets_from("local") == "music"
+    assert made.data.datasets_from("render") == "ave|kinetics_sounds"
+    assert re.fullmatch(made.data.datasets_from("lists"), "music") is None
 
 
 def test_lists_of_ones_own_copy_have_no_more_shards_than_rows(tmp_path: Path) -> None:
@@ -75,15 +77,15 @@ def test_lists_of_ones_own_copy_have_no_more_shards_than_rows(tmp_path: Path) ->
         Path(lists[name]).write_text("label,youtube_id,time_start,time_end\n" + "singing,v,0,10\n" * rows)
     made = plan(unedited(), scale="paper", datasets={"kinetics_sounds_31": {"lists": lists}})
     # With their headers, which the plan does not know from rows.
-    assert made.clips("kinetics_sounds_31") == 605
+    assert made.data.clips("kinetics_sounds_31") == 605
     one = plan(unedited(), scale="paper", datasets={"kinetics_sounds_31": {"lists": {"val": lists["val"]}}})
-    assert one.clips("kinetics_sounds_31") == 23_600 and made.clips("music_videos") == 685
-    assert made.clips("kinetics_sounds_721") == 15_516
+    assert one.data.clips("kinetics_sounds_31") == 23_600 and made.data.clips("music_videos") == 685
+    assert made.data.clips("kinetics_sounds_721") == 15_516
 
 
 def test_a_manifest_of_lists_is_told_where_files_may_be() -> None:
     def options(dataset: str, **given: object) -> list[str]:
-        words = plan(unedited(), scale="paper", datasets={dataset: given}).list_options(job(dataset=dataset))
+        words = plan(unedited(), scale="paper", datasets={dataset: given}).data.list_options(job(dataset=dataset))
         return [word for word in words if word.startswith(("--folder", "--local-only", "--spans-needed"))]
 
     assert options("music") == ["--folder=data/music"]
@@ -101,7 +103,7 @@ def test_a_mistake_in_where_clips_come_from_shows_when_the_plan_is_made(tmp_path
 
 
 def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
-    cells = paper.cells(job(paper="tian2021", artefact="table2"))
+    cells = paper.tables.cells(job(paper="tian2021", artefact="table2"))
     variants = ("sum", "concat", "film", "gated_sum", "gated_concat", "audio", "visual")
     assert sorted(cells) == sorted(
         f"results/paper/cells/music/{variant}/s{seed}/fgsm.parquet"
@@ -112,7 +114,7 @@ def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
 
 def test_conditions_are_canonical_and_sorted(demo: Plan) -> None:
     asked = {"dataset": "kinetics_sounds", "variant": "concat", "attack": "pgd"}
-    conditions = demo.conditions("cells")
+    conditions = demo.attack.conditions("cells")
     asked["attack"] = "fgsm_official"
     assert conditions(job(**asked)) == '[["audio",0.012],["both",0.006],["visual",0.012]]'
     assert conditions(job(dataset="ave", variant="sum", attack="fgsm")) == "[]"
@@ -123,14 +125,14 @@ def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the
 ) -> None:
     weights = "results/weights/resnet18_imagenet.pth"
     music = {name: job(dataset="music", variant=name) for name in ("concat", "visual", "audio", "sum", "pcl", "exfmem")}
-    assert paper.imagenet_weights(music["concat"]) == [weights]
-    assert paper.weights_options(music["visual"]) == [f"--imagenet-weights={weights}"]
-    assert paper.imagenet_weights(music["audio"]) == paper.weights_options(music["audio"]) == []
+    assert paper.train.imagenet_weights(music["concat"]) == [weights]
+    assert paper.train.weights_options(music["visual"]) == [f"--imagenet-weights={weights}"]
+    assert paper.train.imagenet_weights(music["audio"]) == paper.train.weights_options(music["audio"]) == []
     # What goes on from another net has its weights.
-    assert paper.imagenet_weights(music["pcl"]) == paper.imagenet_weights(music["exfmem"]) == []
-    assert demo.imagenet_weights(music["concat"]) == []
+    assert paper.train.imagenet_weights(music["pcl"]) == paper.train.imagenet_weights(music["exfmem"]) == []
+    assert demo.train.imagenet_weights(music["concat"]) == []
     own = plan(unedited(), scale="paper", imagenet_weights="/mine.pth")
-    assert own.imagenet_weights(music["sum"]) == ["/mine.pth"]
+    assert own.train.imagenet_weights(music["sum"]) == ["/mine.pth"]
 
 
 def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
@@ -143,20 +145,20 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
             (("code", default), ("paper", other))}  # fmt: skip
     ave = job(dataset="ave", variant="concat", attack="fgsm")
     music = job(dataset="music", variant="audio")
-    assert json.loads(made["code"].recipe(ave)) == {
+    assert json.loads(made["code"].train.recipe(ave)) == {
         "epochs": 30, "milestones": [10, 20], "batch_size": 48, "replica_size": None,
         "learning_rates": {"audio": 1e-3, "visual": 1e-4, "head": 1e-3},
     }  # fmt: skip
-    assert json.loads(made["paper"].recipe(ave)) == {
+    assert json.loads(made["paper"].train.recipe(ave)) == {
         "epochs": 100, "milestones": [30, 60, 90], "batch_size": 48, "replica_size": None,
         "learning_rates": {"audio": 1e-4, "visual": 1e-3, "head": 1e-3},
     }  # fmt: skip
-    assert [json.loads(made[name].recipe(music))["batch_size"] for name in made] == [36, 48]
+    assert [json.loads(made[name].train.recipe(music))["batch_size"] for name in made] == [36, 48]
     net = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 1.0}
-    assert json.loads(made["code"].model_spec(ave)) == net | {"visual_pooling": "average"}
-    assert json.loads(made["paper"].model_spec(ave)) == net | {"visual_pooling": "max"}
-    assert json.loads(made["paper"].model_spec(music)) == {"fusion": "audio", "audio": "conv1d", "width": 1.0}
-    attacks = [set(made[name].attack_options(ave)) for name in made]
+    assert json.loads(made["code"].train.model_spec(ave)) == net | {"visual_pooling": "average"}
+    assert json.loads(made["paper"].train.model_spec(ave)) == net | {"visual_pooling": "max"}
+    assert json.loads(made["paper"].train.model_spec(music)) == {"fusion": "audio", "audio": "conv1d", "width": 1.0}
+    attacks = [set(made[name].attack.options(ave)) for name in made]
     assert attacks == [
         {"--model-state=best", "--epsilon-space=normalised"},
         {"--model-state=latest", "--epsilon-space=pixel"},
@@ -167,7 +169,7 @@ def test_batch_statistics_of_a_replica_are_the_papers_share_of_a_batch() -> None
     default = configuration(unedited())["tian2021"]
     for scale in ("demo", "paper"):
         whole, replica = (
-            json.loads(plan(unedited(), scale=scale, tian2021=default | {"batch_norm": choice}).recipe(CONCAT))
+            json.loads(plan(unedited(), scale=scale, tian2021=default | {"batch_norm": choice}).train.recipe(CONCAT))
             for choice in ("batch", "replica")
         )
         assert replica == whole | {"replica_size": 12}
@@ -179,15 +181,16 @@ def test_half_a_window_is_for_the_test_clips_of_ave(scale: str, whole: int, half
     default = configuration(unedited())["tian2021"]
     ave = job(dataset="ave", variant="concat")
     made = plan(unedited(), scale=scale, tian2021=default | {"ave_test_window": "half"})
-    assert f"--audio-samples={half}" in made.test_views(ave)
-    assert f"--audio-samples={whole}" in made.training_views(ave)
-    assert f"--audio-samples={whole}" in made.test_views(CONCAT)
-    assert f"--audio-samples={whole}" in plan(unedited(), scale=scale).test_views(ave)
+    assert f"--audio-samples={half}" in made.attack.test_views(ave)
+    assert f"--audio-samples={whole}" in made.train.training_views(ave)
+    assert f"--audio-samples={whole}" in made.attack.test_views(CONCAT)
+    assert f"--audio-samples={whole}" in plan(unedited(), scale=scale).attack.test_views(ave)
 
 
 def test_the_released_audio_is_picked_at_one_rate_that_is_taken_for_another() -> None:
     options = {
-        recipe: set(plan(unedited(), audio_recipe=recipe).pack_options(CONCAT)) for recipe in ("resampled", "released")
+        recipe: set(plan(unedited(), audio_recipe=recipe).data.pack_options(CONCAT))
+        for recipe in ("resampled", "released")
     }
     assert options["resampled"] - options["released"] == {"--audio-rate=11025"}
     assert options["released"] - options["resampled"] == {
@@ -200,31 +203,31 @@ def test_a_choice_of_attacking_leaves_training_alone() -> None:
     attacking = {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest", "ave_test_window": "half"}
     same, other = plan(unedited()), plan(unedited(), tian2021=default | attacking)
     for told in ("model_spec", "recipe", "training_views", "weights_options"):
-        assert getattr(same, told)(CONCAT) == getattr(other, told)(CONCAT)
+        assert getattr(same.train, told)(CONCAT) == getattr(other.train, told)(CONCAT)
 
 
 def test_what_a_stage_starts_from_and_leaves_to_the_next(paper: Plan) -> None:
     full = job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1235")
-    assert paper.start(full) == ["results/paper/models/kinetics_sounds/minsim/s1235/model.pt"]
-    assert paper.start_options(full) == [f"--start={paper.start(full)[0]}"]
-    (memory,) = paper.stage_options(full)
+    assert paper.train.start(full) == ["results/paper/models/kinetics_sounds/minsim/s1235/model.pt"]
+    assert paper.train.start_options(full) == [f"--start={paper.train.start(full)[0]}"]
+    (memory,) = paper.train.stage_options(full)
     assert json.loads(memory.removeprefix("--memory=")) == {
         "columns": 1024, "features": "train_mode", "steps": {"audio": 5.8e-7, "visual": 2e-6},
     }  # fmt: skip
-    net = json.loads(paper.model_spec(full))
+    net = json.loads(paper.train.model_spec(full))
     assert net["defence"] == "feature_memory"
     assert net["defence_options"] == {
         "mixing": 0.6, "penalty": 0.1, "tolerance": 8e-4, "iterations": 2001, "training_group": 8,
         "evaluation_group": 4,
     }  # fmt: skip
-    assert json.loads(paper.objective(full)) == {"name": "min_similarity", "options": {"weight": 0.8}}
+    assert json.loads(paper.train.objective(full)) == {"name": "min_similarity", "options": {"weight": 0.8}}
     for variant in ("minsim", "concat"):
-        assert paper.stage_options(job(dataset="music", variant=variant)) == ["--kept-features=1024"]
-    assert paper.stage_options(job(dataset="music", variant="maxsim")) == []
+        assert paper.train.stage_options(job(dataset="music", variant=variant)) == ["--kept-features=1024"]
+    assert paper.train.stage_options(job(dataset="music", variant="maxsim")) == []
     pcl = job(dataset="music", variant="pcl", seed="1236")
-    assert paper.found_options(pcl) == ["results/paper/models/music/pcl/search.json"]
+    assert paper.train.found_options(pcl) == ["results/paper/models/music/pcl/search.json"]
     # One search for all seeds, with the first of them.
-    assert paper.search_start(pcl) == "results/paper/models/music/concat/s1234/model.pt"
+    assert paper.train.search_start(pcl) == "results/paper/models/music/concat/s1234/model.pt"
 
 
 def test_the_choices_of_the_memory_arrive_at_it(demo: Plan) -> None:
@@ -234,18 +237,20 @@ def test_the_choices_of_the_memory_arrive_at_it(demo: Plan) -> None:
         "attention": "scaled",
     }  # fmt: skip
     made, full = plan(unedited(), tian2021=other), job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1")
-    options = json.loads(made.model_spec(full))["defence_options"]
+    options = json.loads(made.train.model_spec(full))["defence_options"]
     assert (options["tolerance"], options["mixing"]) == (0.0, 0.5)
-    assert json.loads(made.stage_options(full)[0].removeprefix("--memory="))["features"] == "eval_mode"
-    assert json.loads(made.objective(full))["options"] == {"weight": 1.0}
+    assert json.loads(made.train.stage_options(full)[0].removeprefix("--memory="))["features"] == "eval_mode"
+    assert json.loads(made.train.objective(full))["options"] == {"weight": 1.0}
     where = job(dataset="ave", variant="localisation")
-    nets = [json.loads(one.model_spec(where)) for one in (demo, made)]
+    nets = [json.loads(one.train.model_spec(where)) for one in (demo, made)]
     assert [net["fusion"] for net in nets] == ["attended_concat", "scaled_attended_concat"]
     assert all((net["visual_pooling"], net["visual_stride"]) == ("none", 16) for net in nets)
 
 
 def test_a_search_may_take_as_long_as_all_its_candidates(paper: Plan) -> None:
-    assert [paper.search_minutes(job(dataset="kinetics_sounds", variant="pcl"), attempt) for attempt in (1, 2)] == [
+    assert [
+        paper.train.search_minutes(job(dataset="kinetics_sounds", variant="pcl"), attempt) for attempt in (1, 2)
+    ] == [
         2880,
         5760,
     ]
@@ -255,9 +260,9 @@ def test_another_size_of_a_memory_trains_no_net_anew_that_it_starts_from(tmp_pat
     root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "columns: 128", "columns: 64")
     before, after = plan(unedited()), plan(root)
-    assert before.stage_options(CONCAT) == after.stage_options(CONCAT) == ["--kept-features=1024"]
+    assert before.train.stage_options(CONCAT) == after.train.stage_options(CONCAT) == ["--kept-features=1024"]
     full = job(dataset="music", variant="minsim_exfmem")
-    assert before.stage_options(full) != after.stage_options(full)
+    assert before.train.stage_options(full) != after.train.stage_options(full)
 
 
 def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> None:
@@ -266,7 +271,7 @@ def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> No
     second = first.with_name("second.yaml")
     second.write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
     papers = {"papers": ["tian2021", "second"]}
-    assert plan(root, **papers).papers_with(job(artefact="table3")) == ["tian2021", "second"]
+    assert plan(root, **papers).tables.papers_with(job(artefact="table3")) == ["tian2021", "second"]
     second.write_text(first.read_text(encoding="utf-8").replace("epochs: 100", "epochs: 7"), encoding="utf-8")
     with pytest.raises(SettingsError, match="variant audio on music is not the same in tian2021 and second"):
         plan(root, scale="paper", **papers)
@@ -277,7 +282,7 @@ def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> No
 
 def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
     def told(attack: str) -> dict:
-        return json.loads(demo.attack_spec(job(dataset="ave", variant="exfmem", attack=attack)))
+        return json.loads(demo.attack.spec(job(dataset="ave", variant="exfmem", attack=attack)))
 
     assert told("pgd") == {"update": "pgd"}
     assert told("mim_ce") == {"update": "mim", "objective": "cross_entropy"}
@@ -285,40 +290,42 @@ def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
     assert told("fgsm_transfer") == {"update": "fgsm", "source": "surrogate"}
     for seed in ("1234", "1235"):
         transfer = job(dataset="ave", variant="exfmem", attack="fgsm_transfer", seed=seed)
-        assert demo.surrogate(transfer) == [f"results/demo/models/ave/concat/s{seed}/model.pt"]
-        assert demo.surrogate_options(transfer) == [f"--surrogate={demo.surrogate(transfer)[0]}"]
-    assert demo.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
+        assert demo.attack.surrogate(transfer) == [f"results/demo/models/ave/concat/s{seed}/model.pt"]
+        assert demo.attack.surrogate_options(transfer) == [f"--surrogate={demo.attack.surrogate(transfer)[0]}"]
+    assert demo.attack.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
 
 
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
     rates = {"audio": 0.02, "visual": 0.02, "head": 0.02}
     for dataset in ("music", "ave"):
-        assert json.loads(demo.recipe(job(dataset=dataset, variant="sum"))) == {
+        assert json.loads(demo.train.recipe(job(dataset=dataset, variant="sum"))) == {
             "epochs": 16, "milestones": [12], "batch_size": 16, "learning_rates": rates, "replica_size": None,
         }  # fmt: skip
-        second = json.loads(demo.recipe(job(dataset=dataset, variant="minsim_exfmem")))
+        second = json.loads(demo.train.recipe(job(dataset=dataset, variant="minsim_exfmem")))
         assert (second["epochs"], second["milestones"], second["batch_size"]) == (7, [5], 16)
 
 
 def test_the_demo_limits_the_sparse_coding(demo: Plan, paper: Plan) -> None:
     def iterations(plan: Plan) -> int:
-        return json.loads(plan.model_spec(job(dataset="music", variant="exfmem")))["defence_options"]["iterations"]
+        return json.loads(plan.train.model_spec(job(dataset="music", variant="exfmem")))["defence_options"][
+            "iterations"
+        ]
 
     assert (iterations(demo), iterations(paper)) == (400, 2001)
-    assert "iterations" not in " ".join(demo.stage_options(job(dataset="music", variant="exfmem")))
+    assert "iterations" not in " ".join(demo.train.stage_options(job(dataset="music", variant="exfmem")))
 
 
 @pytest.mark.parametrize(("device", "gpus"), [("auto", 1), ("cuda", 1), ("cuda_or_cpu", 1), ("cpu", 0)])
 def test_one_gpu_unless_none_is_to_be_used(device: str, gpus: int) -> None:
     made = plan(unedited(), device=device)
-    assert made.gpus == gpus
-    assert made.device == device
+    assert made.train.gpus == gpus
+    assert made.train.device == device
 
 
 def test_memory_and_time_grow_with_each_attempt(paper: Plan) -> None:
-    assert [paper.memory_mb("train")(job(), attempt) for attempt in (1, 2, 3)] == [16000, 32000, 48000]
-    assert [paper.minutes("pack")(job(), attempt) for attempt in (1, 2, 3)] == [240, 480, 720]
-    assert [paper.threads(kind) for kind in ("render", "pack", "train", "attack")] == [8, 8, 8, 8]
+    assert [paper.train.memory_mb("train")(job(), attempt) for attempt in (1, 2, 3)] == [16000, 32000, 48000]
+    assert [paper.train.minutes("pack")(job(), attempt) for attempt in (1, 2, 3)] == [240, 480, 720]
+    assert [paper.train.threads(kind) for kind in ("render", "pack", "train", "attack")] == [8, 8, 8, 8]
 
 
 def test_wildcards_are_registered_names_only(demo: Plan) -> None:
@@ -344,11 +351,11 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
     wanted |= {"paper_tables/tian2021/claims_tests.csv"}
     wanted |= {f"paper_tables/tian2021/{name}.{suffix}" for name in figures for suffix in ("csv", "svg", "png")}
     wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
-    targets = demo.targets(["tian2021"])
+    targets = demo.tables.targets(["tian2021"])
     assert set(targets) == wanted
     assert len(targets) == len(wanted) == 9 * 3 + 1 + 9 * 3 + 3 + 1
-    assert all(re.fullmatch(demo.published_items, path.removeprefix("paper_tables/")) for path in targets)
-    assert demo.targets(["li2022"]) == []
+    assert all(re.fullmatch(demo.tables.published_items, path.removeprefix("paper_tables/")) for path in targets)
+    assert demo.tables.targets(["li2022"]) == []
 
 
 JSON = st.recursive(
@@ -390,19 +397,20 @@ def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tm
     root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")
     before, after = plan(unedited(), device="auto"), plan(root, device="cpu")
-    assert (before.batch_size, after.batch_size, before.device, after.device) == ("32", "33", "auto", "cpu")
+    assert (before.attack.batch_size, after.attack.batch_size, before.train.device, after.train.device) == (
+        "32",
+        "33",
+        "auto",
+        "cpu",
+    )
     concat = job(dataset="music", variant="concat", attack="mim")
-    for told in (
-        "model_spec",
-        "recipe",
-        "pack_options",
-        "training_views",
-        "test_views",
-        "attack_options",
-        "attack_spec",
+    for part, told in (
+        *(("train", told) for told in ("model_spec", "recipe", "training_views")),
+        *(("attack", told) for told in ("test_views", "options", "spec")),
+        ("data", "pack_options"),
     ):
-        assert getattr(before, told)(concat) == getattr(after, told)(concat)
-    assert before.conditions("cells")(concat) == after.conditions("cells")(concat)
+        assert getattr(getattr(before, part), told)(concat) == getattr(getattr(after, part), told)(concat)
+    assert before.attack.conditions("cells")(concat) == after.attack.conditions("cells")(concat)
 
 
 def test_planning_imports_none_of_the_heavy_libraries() -> None:
@@ -412,9 +420,9 @@ from pathlib import Path
 sys.path.insert(0, "workflow")
 from lib.plan import Plan
 plan = Plan.load(Path.cwd(), yaml.safe_load(open("config.yaml")))
-plan.targets(["tian2021"])
-plan.code("train.py")(None)
-plan.choices = plan.spec(type("Job", (), {"paper": "tian2021", "artefact": "claims"}))
+plan.tables.targets(["tian2021"])
+plan.train.code("train.py")(None)
+plan.choices = plan.tables.spec(type("Job", (), {"paper": "tian2021", "artefact": "claims"}))
 print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
     command = [sys.executable, "-c", program]

@@ -66,7 +66,7 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
     for variants, scripts in ((FROM_SCRATCH, ATTACK_SCRIPTS), (GOES_ON, DEFENCE_SCRIPTS)):
         epochs, milestones, batch_size, rates = scripts[dataset]
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(paper.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(paper.train.recipe(job(dataset, variant))))
             assert recipe == TrainingRecipe(
                 epochs=epochs,
                 milestones=milestones,
@@ -93,7 +93,7 @@ def test_what_the_appendix_prints_and_what_a_gpu_saw_are_alternatives(
     rates = {"audio": 1e-4, "visual": 1e-3, "head": 1e-3}
     for variants, size in ((FROM_SCRATCH, 12), (GOES_ON, replica)):
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(printed.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(printed.train.recipe(job(dataset, variant))))
             assert recipe == TrainingRecipe(epochs, milestones, 48, rates, replica_size=size)
 
 
@@ -108,7 +108,7 @@ def test_official_mim_takes_the_batches_of_the_released_evaluation(
 ) -> None:
     for made in (paper, plan(unedited())):
         for variant in (*FROM_SCRATCH, *GOES_ON):
-            spec = json.loads(made.attack_spec(job(dataset, variant, attack="mim_official")))
+            spec = json.loads(made.attack.spec(job(dataset, variant, attack="mim_official")))
             batch_size = with_memory if variant in ("exfmem", "minsim_exfmem") else without_memory
             assert spec == {"update": "mim_official", "batch_size": batch_size}
 
@@ -116,8 +116,10 @@ def test_official_mim_takes_the_batches_of_the_released_evaluation(
 def test_what_goes_on_starts_from_the_net_of_the_same_seed(paper: Plan) -> None:
     for variant, start in GOES_ON.items():
         for seed in ("1234", "1235", "1236"):
-            assert paper.start(job("ave", variant, seed=seed)) == [f"results/paper/models/ave/{start}/s{seed}/model.pt"]
-    assert all(paper.start(job("ave", variant)) == [] for variant in FROM_SCRATCH)
+            assert paper.train.start(job("ave", variant, seed=seed)) == [
+                f"results/paper/models/ave/{start}/s{seed}/model.pt"
+            ]
+    assert all(paper.train.start(job("ave", variant)) == [] for variant in FROM_SCRATCH)
 
 
 # Equation 3 has no weight; main_defense.py: "#0.8-ks", main_attack.py: "0.8 for kinetics". MaxSim as MinSim.
@@ -125,7 +127,7 @@ def test_what_goes_on_starts_from_the_net_of_the_same_seed(paper: Plan) -> None:
 def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) -> None:
     similarity = dict.fromkeys(("minsim", "minsim_exfmem", "minsim_continued"), "min_similarity")
     for variant in (*FROM_SCRATCH, *GOES_ON):
-        told = json.loads(paper.objective(job(dataset, variant)))
+        told = json.loads(paper.train.objective(job(dataset, variant)))
         if variant == "pcl":
             # arguments.py: --lr_prox 0.1, --lr_conprox 1e-4.
             assert told == {"name": "prototype_conformity", "options": {"prox_rate": 0.1, "conprox_rate": 1e-4}}
@@ -138,7 +140,9 @@ def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) 
 
 def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
     """Mustafa et al. (ICCV 2019): 1 * prox - 1e-4 * conprox; both centres on the features of both modalities."""
-    options = dict(option.removeprefix("--").split("=", 1) for option in paper.search_options(job("music", "pcl")))
+    options = dict(
+        option.removeprefix("--").split("=", 1) for option in paper.train.search_options(job("music", "pcl"))
+    )
     assert json.loads(options["candidates"]) == [
         {"prox_weight": 10.0**-k, "conprox_weight": pytest.approx(1e-4 * 10.0**-k)} for k in range(4)
     ]
@@ -158,11 +162,11 @@ def test_the_memory_and_its_sparse_coding(
     paper: Plan, dataset: str, audio_step: float, visual_step: float, mixing: float, training_group: int
 ) -> None:
     for variant in ("exfmem", "minsim_exfmem"):
-        (told,) = paper.stage_options(job(dataset, variant))
+        (told,) = paper.train.stage_options(job(dataset, variant))
         assert MemoryRecipe(**json.loads(told.removeprefix("--memory="))) == MemoryRecipe(
             columns=1024, features="train_mode", steps={"audio": audio_step, "visual": visual_step}
         )
-        spec = json.loads(paper.model_spec(job(dataset, variant)))
+        spec = json.loads(paper.train.model_spec(job(dataset, variant)))
         assert spec["defence"] == "feature_memory"
         memory = FeatureMemory(2, 3, **spec["defence_options"])
         assert (memory.mixing, memory.penalty, memory.tolerance, memory.iterations) == (mixing, 0.1, 8e-4, 2001)
@@ -171,7 +175,7 @@ def test_the_memory_and_its_sparse_coding(
     for variant in (*FROM_SCRATCH, *GOES_ON):
         if variant not in ("exfmem", "minsim_exfmem"):
             kept = ["--kept-features=1024"] if variant in ("concat", "minsim") else []
-            assert paper.stage_options(job(dataset, variant)) == kept
+            assert paper.train.stage_options(job(dataset, variant)) == kept
 
 
 # Appendix A.3 and nets/: 8 convolutions on the waveform, 512 channels; ResNet-18, its average pool kept; Linear.
@@ -181,7 +185,7 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
     for dataset in DATASETS:
         for variant in (*FROM_SCRATCH, *GOES_ON):
             told = job(dataset, variant)
-            spec = json.loads(paper.model_spec(told))
+            spec = json.loads(paper.train.model_spec(told))
             wanted = {"fusion": fusions.get(variant, "concat"), "width": 1.0}
             if variant != "visual":
                 wanted["audio"] = "conv1d"
@@ -192,10 +196,10 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
             assert set(spec) - set(wanted) <= {"defence", "defence_options", "visual_stride"}
             assert spec.get("visual_stride", 32) == 32
             # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
-            for views in (paper.training_views(told), paper.test_views(told)):
+            for views in (paper.train.training_views(told), paper.attack.test_views(told)):
                 assert {"--audio-samples=65535", "--frame-size=224"} <= set(views)
-        assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.pack_options(job(dataset, "concat")))
-    concat = build(ModelSpec(**json.loads(paper.model_spec(job("music", "concat")))), 11)
+        assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.data.pack_options(job(dataset, "concat")))
+    concat = build(ModelSpec(**json.loads(paper.train.model_spec(job("music", "concat")))), 11)
     assert concat.dimensions == {"audio": 512, "visual": 512}
     assert concat.classifier.weight.shape == (11, 1024)
 
@@ -215,11 +219,11 @@ def test_the_attacks(paper: Plan) -> None:
     }
     for dataset, variant, attack in paper.grid.cells:
         cell = job(dataset, variant, attack=attack)
-        spec = json.loads(paper.attack_spec(cell))
+        spec = json.loads(paper.attack.spec(cell))
         assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
         made = load(ATTACKS, AttackSpec(**spec).update)
         assert (made.steps, made.step_size) == steps[spec["update"]]
-        assert {"--model-state=best", "--epsilon-space=normalised"} <= set(paper.attack_options(cell))
+        assert {"--model-state=best", "--epsilon-space=normalised"} <= set(paper.attack.options(cell))
 
 
 # README: "The perturbation strengthens are 0.006 and 0.012 as in Fig. 3 (10^-3) rather than 0.06 and 0.12."
@@ -243,5 +247,5 @@ def test_the_demo_tells_what_goes_on_from_what_starts_from_scratch() -> None:
     long, short = ((16, [12]), (7, [5]))
     for variants, lengths in ((FROM_SCRATCH, long), (GOES_ON, short)):
         for variant in variants:
-            recipe = json.loads(demo.recipe(job("kinetics_sounds", variant)))
+            recipe = json.loads(demo.train.recipe(job("kinetics_sounds", variant)))
             assert (recipe["epochs"], recipe["milestones"]) == lengths

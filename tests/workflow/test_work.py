@@ -47,17 +47,17 @@ def test_a_share_of_the_most_is_asked_for() -> None:
 
 def test_fgsm_on_few_clips_asks_for_less_than_mim_on_many(paper: Plan) -> None:
     small, large = cell("music", "fgsm"), cell("kinetics_sounds", "mim")
-    assert (paper.split_clips("music", "test"), paper.split_clips("kinetics_sounds", "test")) == (104, 3104)
+    assert (paper.data.split_clips("music", "test"), paper.data.split_clips("kinetics_sounds", "test")) == (104, 3104)
     # 18 conditions: the strengths of Figure 4. Of 230 minutes after the start 104 * 22 / (3104 * 526) are 0.3.
-    assert [paper.attack_minutes("cells")(one, 1) for one in (small, large)] == [11, 240]
-    assert [paper.attack_memory_mb(one, 1) for one in (small, large)] == [8875, 16000]
-    assert [paper.attack_threads(one) for one in (small, large)] == [1, 8]
+    assert [paper.attack.job_minutes("cells")(one, 1) for one in (small, large)] == [11, 240]
+    assert [paper.attack.job_memory_mb(one, 1) for one in (small, large)] == [8875, 16000]
+    assert [paper.attack.job_threads(one) for one in (small, large)] == [1, 8]
 
 
 def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
-    minutes = paper.attack_minutes("cells")
+    minutes = paper.attack.job_minutes("cells")
     # By its 402 test clips beside Kinetics-Sounds' 3,104: 230 * 402 / 3104 = 29.8, and 10 to start.
-    assert (paper.split_clips("ave", "test"), minutes(cell("ave", "mim"), 1)) == (402, 40)
+    assert (paper.data.split_clips("ave", "test"), minutes(cell("ave", "mim"), 1)) == (402, 40)
     assert minutes(cell("music", "mim"), 1) > minutes(cell("music", "fgsm"), 1)
     assert minutes(cell("kinetics_sounds", "mim"), 1) > minutes(cell("ave", "mim"), 1)
     # Three conditions of the victim with a memory, and eighteen.
@@ -66,25 +66,25 @@ def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
 
 def test_no_first_attempt_asks_for_more_than_the_scale_says_and_the_largest_asks_for_that(paper: Plan) -> None:
     jobs = list(planned(paper))
-    assert max(paper.attack_minutes(family)(job, 1) for family, job in jobs) == 240
-    assert min(paper.attack_minutes(family)(job, 1) for family, job in jobs) >= work.START
-    assert max(paper.attack_memory_mb(job, 1) for _, job in jobs) == 16000
+    assert max(paper.attack.job_minutes(family)(job, 1) for family, job in jobs) == 240
+    assert min(paper.attack.job_minutes(family)(job, 1) for family, job in jobs) >= work.START
+    assert max(paper.attack.job_memory_mb(job, 1) for _, job in jobs) == 16000
     trainings = [SimpleNamespace(dataset=one.dataset, variant=one.variant) for _, one in jobs]
-    assert max(paper.train_minutes(one, 1) for one in trainings) == 720
+    assert max(paper.train.job_minutes(one, 1) for one in trainings) == 720
     # 312 clips of MUSIC and 9,309 of Kinetics-Sounds, 100 epochs each at most.
-    assert 10 < paper.train_minutes(cell("music", "", "concat"), 1) < 100
+    assert 10 < paper.train.job_minutes(cell("music", "", "concat"), 1) < 100
 
 
 def test_each_attempt_asks_for_as_much_again_three_times_at_most(paper: Plan) -> None:
     job, attempts = cell("ave", "mim"), (1, 2, 3, 4)
-    for asked in (paper.attack_minutes("cells"), paper.attack_memory_mb, paper.train_minutes):
+    for asked in (paper.attack.job_minutes("cells"), paper.attack.job_memory_mb, paper.train.job_minutes):
         first = asked(job, 1)
         assert [asked(job, attempt) for attempt in attempts] == [first, 2 * first, 3 * first, 3 * first]
 
 
 def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
     pcl = cell("kinetics_sounds", "", "pcl")
-    assert paper.search_minutes(pcl, 1) == len(paper.variant(pcl).search) * paper.train_minutes(pcl, 1)
+    assert paper.train.search_minutes(pcl, 1) == len(paper.train.variant(pcl).search) * paper.train.job_minutes(pcl, 1)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

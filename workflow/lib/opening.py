@@ -27,5 +27,5 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     if workflow.is_main_process:
-        versions.report(root / plan.results)
+        versions.report(root / plan.data.results)
     return plan

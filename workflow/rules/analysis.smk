@@ -2,7 +2,7 @@ rule localise:
     """Score where the localisation net looks, clean and attacked, and keep a clip of each class to draw."""
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=plan.shards,
+        shards=data.shards,
     output:
         scores="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.parquet",
         examples="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.npz",
@@ -13,22 +13,22 @@ rule localise:
         "results/{scale}/benchmarks/{dataset}/localise_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.attack_threads
+    threads: analysis.job_threads
     resources:
-        gpu=plan.gpus,
-        device=plan.device,
-        batch_size=plan.batch_size,
-        mem_mb=plan.attack_memory_mb,
-        runtime=plan.attack_minutes("localisation"),
+        gpu=analysis.gpus,
+        device=analysis.device,
+        batch_size=analysis.batch_size,
+        mem_mb=analysis.job_memory_mb,
+        runtime=analysis.job_minutes("localisation"),
     params:
-        attack=plan.attack_spec,
-        conditions=plan.conditions("localisation"),
-        key=plan.cell_key,
-        options=plan.test_views,
-        attack_options=plan.attack_options,
-        example_classes=plan.example_classes,
-        torch_threads=plan.attack_threads,
-        code=plan.code("localise.py", "variant", "attack"),
+        attack=analysis.spec,
+        conditions=analysis.conditions("localisation"),
+        key=analysis.key,
+        options=analysis.test_views,
+        attack_options=analysis.options,
+        example_classes=analysis.example_classes,
+        torch_threads=analysis.job_threads,
+        code=analysis.code("localise.py", "variant", "attack"),
     shell:
         "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
@@ -41,7 +41,7 @@ rule embed:
     """Store the embeddings of both modalities, clean and under attack, and how they cluster by class."""
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=plan.shards,
+        shards=data.shards,
     output:
         embeddings="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.parquet",
         scores="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.scores.parquet",
@@ -52,21 +52,21 @@ rule embed:
         "results/{scale}/benchmarks/{dataset}/embed_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.attack_threads
+    threads: analysis.job_threads
     resources:
-        gpu=plan.gpus,
-        device=plan.device,
-        batch_size=plan.batch_size,
-        mem_mb=plan.attack_memory_mb,
-        runtime=plan.attack_minutes("embeddings"),
+        gpu=analysis.gpus,
+        device=analysis.device,
+        batch_size=analysis.batch_size,
+        mem_mb=analysis.job_memory_mb,
+        runtime=analysis.job_minutes("embeddings"),
     params:
-        attack=plan.attack_spec,
-        conditions=plan.conditions("embeddings"),
-        key=plan.cell_key,
-        options=plan.test_views,
-        attack_options=plan.attack_options,
-        torch_threads=plan.attack_threads,
-        code=plan.code("embed.py", "variant", "attack"),
+        attack=analysis.spec,
+        conditions=analysis.conditions("embeddings"),
+        key=analysis.key,
+        options=analysis.test_views,
+        attack_options=analysis.options,
+        torch_threads=analysis.job_threads,
+        code=analysis.code("embed.py", "variant", "attack"),
     shell:
         "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"

@@ -2,8 +2,8 @@ rule attack:
     """Attack one trained variant under every modality and budget that an artefact needs; store a row per clip."""
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=plan.shards,
-        surrogate=plan.surrogate,
+        shards=data.shards,
+        surrogate=attack.surrogate,
     output:
         cell="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.parquet",
         provenance="results/{scale}/cells/{dataset}/{variant}/s{seed}/{attack}.json",
@@ -13,23 +13,23 @@ rule attack:
         "results/{scale}/benchmarks/{dataset}/attack_{variant}_s{seed}_{attack}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.attack_threads
+    threads: attack.job_threads
     resources:
-        gpu=plan.gpus,
-        device=plan.device,
-        batch_size=plan.batch_size,
-        mem_mb=plan.attack_memory_mb,
-        runtime=plan.attack_minutes("cells"),
+        gpu=attack.gpus,
+        device=attack.device,
+        batch_size=attack.batch_size,
+        mem_mb=attack.job_memory_mb,
+        runtime=attack.job_minutes("cells"),
     params:
-        attack=plan.attack_spec,
-        conditions=plan.conditions("cells"),
-        key=plan.cell_key,
-        options=plan.test_views,
-        attack_options=plan.attack_options,
-        surrogate_options=plan.surrogate_options,
-        precision=plan.precision("attack"),
-        torch_threads=plan.attack_threads,
-        code=plan.code("attack.py", "variant", "attack"),
+        attack=attack.spec,
+        conditions=attack.conditions("cells"),
+        key=attack.key,
+        options=attack.test_views,
+        attack_options=attack.options,
+        surrogate_options=attack.surrogate_options,
+        precision=attack.precision("attack"),
+        torch_threads=attack.job_threads,
+        code=attack.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
         " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
@@ -53,8 +53,8 @@ use rule attack as attack_in_float32 with:
 rule precision:
     """Set an attack's accuracies beside those of the same attack with gradients in float32, clip by clip."""
     input:
-        cell=plan.checked_cell("cells"),
-        float32=plan.checked_cell("precision"),
+        cell=attack.checked_cell("cells"),
+        float32=attack.checked_cell("precision"),
     output:
         table="results/{scale}/tables/precision.csv",
     log:
@@ -65,8 +65,8 @@ rule precision:
     conda:
         "../../envs/environment.yaml"
     params:
-        precision=plan.precision("attack"),
-        code=plan.code("precision.py"),
+        precision=attack.precision("attack"),
+        code=attack.code("precision.py"),
     shell:
         "python scripts/precision.py --scale {wildcards.scale} --precision {params.precision:q} --cell {input.cell:q}"
         " --float32 {input.float32:q} --output {output.table:q} 2> {log:q}"

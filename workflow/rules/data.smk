@@ -8,18 +8,18 @@ rule render:
     benchmark:
         "results/{scale}/benchmarks/{dataset}/render.tsv"
     wildcard_constraints:
-        dataset=plan.datasets_from("render"),
+        dataset=data.datasets_from("render"),
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("render")
+    threads: data.threads("render")
     resources:
-        mem_mb=plan.memory_mb("render"),
-        runtime=plan.minutes("render"),
+        mem_mb=data.memory_mb("render"),
+        runtime=data.minutes("render"),
     params:
-        classes=plan.classes,
-        options=plan.render_options,
-        media=plan.media_folder,
-        code=plan.code("render.py"),
+        classes=data.classes,
+        options=data.render_options,
+        media=data.media_folder,
+        code=data.code("render.py"),
     shell:
         "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q}"
         " {params.options:q} --processes {threads} --media {params.media:q}"
@@ -39,8 +39,8 @@ rule published_list:
     conda:
         "../../envs/environment.yaml"
     params:
-        source=plan.list_source,
-        code=plan.code("download.py"),
+        source=data.list_source,
+        code=data.code("download.py"),
     shell:
         "python scripts/download.py {params.source:q} --output {output.list:q} --provenance {output.provenance:q}"
         " 2> {log:q}"
@@ -49,8 +49,8 @@ rule published_list:
 rule manifest_of_lists:
     """Make a dataset's manifest from its published lists; media are looked for in a folder of the user's."""
     input:
-        lists=plan.lists,
-        class_index=plan.class_index,
+        lists=data.lists,
+        class_index=data.class_index,
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
@@ -59,14 +59,14 @@ rule manifest_of_lists:
     benchmark:
         "results/{scale}/benchmarks/{dataset}/manifest.tsv"
     wildcard_constraints:
-        dataset=plan.datasets_from("lists"),
+        dataset=data.datasets_from("lists"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        lists=plan.list_options,
-        classes=plan.class_options,
-        code=plan.code("manifest.py", "protocol"),
+        lists=data.list_options,
+        classes=data.class_options,
+        code=data.code("manifest.py", "protocol"),
     shell:
         "python scripts/manifest.py protocol {params.lists:q} {params.classes:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
@@ -75,7 +75,7 @@ rule manifest_of_lists:
 rule manifest_of_table:
     """Make a dataset's manifest from the user's own table of clips."""
     input:
-        table=plan.table,
+        table=data.table,
     output:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
@@ -84,14 +84,14 @@ rule manifest_of_table:
     benchmark:
         "results/{scale}/benchmarks/{dataset}/manifest.tsv"
     wildcard_constraints:
-        dataset=plan.datasets_from("local"),
+        dataset=data.datasets_from("local"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        class_options=plan.class_options,
-        media=plan.media_folder,
-        code=plan.code("manifest.py"),
+        class_options=data.class_options,
+        media=data.media_folder,
+        code=data.code("manifest.py"),
     shell:
         "python scripts/manifest.py local --table {input.table:q} --folder {params.media:q} {params.class_options:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
@@ -111,13 +111,13 @@ rule archive:
     conda:
         "../../envs/environment.yaml"
     resources:
-        keep_free_gb=plan.download("keep_free_gb"),
-        connections=plan.download("connections"),
+        keep_free_gb=data.download("keep_free_gb"),
+        connections=data.download("connections"),
     params:
-        options=plan.archive_options,
-        folder=plan.fetched_folder,
-        state=plan.archive_state,
-        code=plan.code("archive.py"),
+        options=data.archive_options,
+        folder=data.fetched_folder,
+        state=data.archive_state,
+        code=data.code("archive.py"),
     shell:
         "python scripts/archive.py {params.options:q} --manifest {input.manifest:q} --folder {params.folder:q}"
         " --keep-free-gb {resources.keep_free_gb:q} --connections {resources.connections:q}"
@@ -128,7 +128,7 @@ rule fetch:
     """Find each clip of a shard in its sources, fetching what only the web has; runs where the network is."""
     input:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
-        archive=plan.archive,
+        archive=data.archive,
     output:
         locations="results/{scale}/data/{dataset}/locations/{shard}.csv",
     log:
@@ -139,15 +139,15 @@ rule fetch:
     conda:
         "../../envs/environment.yaml"
     resources:
-        videos_per_hour=plan.download("videos_per_hour"),
-        keep_free_gb=plan.download("keep_free_gb"),
-        retry=plan.download("retry"),
+        videos_per_hour=data.download("videos_per_hour"),
+        keep_free_gb=data.download("keep_free_gb"),
+        retry=data.download("retry"),
     params:
-        options=plan.fetch_options,
-        media=plan.media_folder,
-        folder=plan.fetched_folder,
+        options=data.fetch_options,
+        media=data.media_folder,
+        folder=data.fetched_folder,
         state="results/{scale}/data/{dataset}/locations/{shard}.jsonl",
-        code=plan.code("fetch.py"),
+        code=data.code("fetch.py"),
     shell:
         "python scripts/fetch.py {params.options:q} --manifest {input.manifest:q} --shard-index {wildcards.shard}"
         " --media-folder {params.media:q} --folder {params.folder:q}"
@@ -160,7 +160,7 @@ rule pack:
     input:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",
-        locations=plan.shard_locations,
+        locations=data.shard_locations,
     output:
         shard="results/{scale}/data/{dataset}/shards/{shard}.arrow",
         report="results/{scale}/data/{dataset}/shards/{shard}.csv",
@@ -170,15 +170,15 @@ rule pack:
         "results/{scale}/benchmarks/{dataset}/pack_{shard}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("pack")
+    threads: data.threads("pack")
     resources:
-        mem_mb=plan.memory_mb("pack"),
-        runtime=plan.minutes("pack"),
+        mem_mb=data.memory_mb("pack"),
+        runtime=data.minutes("pack"),
     params:
-        media=plan.media_folder,
-        options=plan.pack_options,
-        locations=plan.location_options,
-        code=plan.code("pack.py"),
+        media=data.media_folder,
+        options=data.pack_options,
+        locations=data.location_options,
+        code=data.code("pack.py"),
     shell:
         "python scripts/pack.py --manifest {input.manifest:q} --class-list {input.classes:q}"
         " --media-folder {params.media:q} --shard-index {wildcards.shard} {params.options:q} {params.locations:q}"
@@ -189,7 +189,7 @@ rule availability:
     """Join the shards' reports and stop where too few clips are usable."""
     input:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
-        reports=plan.shard_reports,
+        reports=data.shard_reports,
     output:
         availability="results/{scale}/data/{dataset}/availability.csv",
     log:
@@ -201,7 +201,7 @@ rule availability:
         "../../envs/environment.yaml"
     params:
         minimum_share=config["minimum_share"],
-        code=plan.code("availability.py"),
+        code=data.code("availability.py"),
     shell:
         "python scripts/availability.py --parts {input.reports:q} --manifest {input.manifest:q}"
         " --minimum-share {params.minimum_share} --output {output.availability:q} 2> {log:q}"
@@ -210,8 +210,8 @@ rule availability:
 rule attrition:
     """Count by class and split how many clips of the papers' datasets are there, and what became of the others."""
     input:
-        classes=plan.paper_data("classes.txt"),
-        availability=plan.paper_data("availability.csv"),
+        classes=data.paper_data("classes.txt"),
+        availability=data.paper_data("availability.csv"),
     output:
         table="results/{scale}/tables/availability.csv",
     log:
@@ -222,8 +222,8 @@ rule attrition:
     conda:
         "../../envs/environment.yaml"
     params:
-        datasets=plan.paper_datasets,
-        code=plan.code("attrition.py"),
+        datasets=data.paper_datasets,
+        code=data.code("attrition.py"),
     shell:
         "python scripts/attrition.py --scale {wildcards.scale} --datasets {params.datasets:q}"
         " --class-lists {input.classes:q} --availability {input.availability:q} --output {output.table:q} 2> {log:q}"

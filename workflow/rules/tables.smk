@@ -1,9 +1,9 @@
 rule table:
     """Compute a table from its cells and set it beside the published one."""
     input:
-        cells=plan.cells,
-        published=plan.published,
-        manifests=plan.manifests,
+        cells=tables.cells,
+        published=tables.published,
+        manifests=tables.manifests,
     output:
         csv=report(
             "results/{scale}/tables/{paper}/{artefact}.csv",
@@ -17,14 +17,14 @@ rule table:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("table"),
+        artefact=tables.artefacts_of("table"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        manifest_datasets=plan.manifest_datasets,
-        code=plan.code("table.py"),
+        spec=tables.spec,
+        manifest_datasets=tables.manifest_datasets,
+        code=tables.code("table.py"),
     shell:
         "python scripts/table.py --spec {params.spec:q} --cells {input.cells:q} --published {input.published:q}"
         " --manifests {input.manifests:q} --manifest-datasets {params.manifest_datasets:q}"
@@ -34,7 +34,7 @@ rule table:
 rule sweep:
     """Draw accuracy over the strength of the attack, with the data beside the picture."""
     input:
-        cells=plan.cells,
+        cells=tables.cells,
     output:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
         svg=report(
@@ -49,13 +49,13 @@ rule sweep:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("sweep"),
+        artefact=tables.artefacts_of("sweep"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("figure.py"),
+        spec=tables.spec,
+        code=tables.code("figure.py"),
     shell:
         "python scripts/figure.py --spec {params.spec:q} --cells {input.cells:q} --scale {wildcards.scale}"
         " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
@@ -64,7 +64,7 @@ rule sweep:
 rule heat_maps:
     """Draw where the localisation net looks, clean and under attack."""
     input:
-        examples=plan.examples,
+        examples=tables.examples,
     output:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
         svg=report(
@@ -79,13 +79,13 @@ rule heat_maps:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("heat_maps"),
+        artefact=tables.artefacts_of("heat_maps"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("heat_maps.py"),
+        spec=tables.spec,
+        code=tables.code("heat_maps.py"),
     shell:
         "python scripts/heat_maps.py --spec {params.spec:q} --examples {input.examples:q} --scale {wildcards.scale}"
         " --csv {output.csv:q} --svg {output.svg:q} --png {output.png:q} 2> {log:q}"
@@ -94,7 +94,7 @@ rule heat_maps:
 rule localisation:
     """Say how well the localisation net finds the sounding object, clean and under attack."""
     input:
-        scores=plan.localisation_scores,
+        scores=tables.localisation_scores,
     output:
         csv=report(
             "results/{scale}/tables/{paper}/{artefact}.csv",
@@ -108,13 +108,13 @@ rule localisation:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("localisation"),
+        artefact=tables.artefacts_of("localisation"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("localisation.py"),
+        spec=tables.spec,
+        code=tables.code("localisation.py"),
     shell:
         "python scripts/localisation.py --spec {params.spec:q} --scores {input.scores:q} --scale {wildcards.scale}"
         " --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
@@ -123,8 +123,8 @@ rule localisation:
 rule tsne:
     """Draw the embeddings by t-SNE, with the numbers that such a picture is taken to show."""
     input:
-        embeddings=plan.embeddings,
-        scores=plan.embedding_scores,
+        embeddings=tables.embeddings,
+        scores=tables.embedding_scores,
     output:
         csv="results/{scale}/tables/{paper}/{artefact}.csv",
         measures=report(
@@ -145,13 +145,13 @@ rule tsne:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("tsne"),
+        artefact=tables.artefacts_of("tsne"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("tsne.py"),
+        spec=tables.spec,
+        code=tables.code("tsne.py"),
     shell:
         "python scripts/tsne.py --spec {params.spec:q} --embeddings {input.embeddings:q} --scores {input.scores:q}"
         " --scale {wildcards.scale} --csv {output.csv:q} --measures-csv {output.measures:q}"
@@ -161,8 +161,8 @@ rule tsne:
 rule claims:
     """Say of each claim of the paper whether it holds."""
     input:
-        cells=plan.cells,
-        scores=plan.scores,
+        cells=tables.cells,
+        scores=tables.scores,
     output:
         csv=report(
             "results/{scale}/tables/{paper}/{artefact}.csv",
@@ -177,13 +177,13 @@ rule claims:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("claims"),
+        artefact=tables.artefacts_of("claims"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("claims.py"),
+        spec=tables.spec,
+        code=tables.code("claims.py"),
     shell:
         "python scripts/claims.py --spec {params.spec:q} --cells {input.cells:q} --scores {input.scores:q}"
         " --scale {wildcards.scale} --csv {output.csv:q} --tests-csv {output.tests:q}"
@@ -205,13 +205,13 @@ rule choices:
     benchmark:
         "results/{scale}/benchmarks/{paper}/{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.artefacts_of("choices"),
+        artefact=tables.artefacts_of("choices"),
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        spec=plan.spec,
-        code=plan.code("choices.py"),
+        spec=tables.spec,
+        code=tables.code("choices.py"),
     shell:
         "python scripts/choices.py --spec {params.spec:q} --csv {output.csv:q} --markdown {output.markdown:q} 2> {log:q}"
 
@@ -219,7 +219,7 @@ rule choices:
 rule stack:
     """Put the tables of one name of all papers under each other."""
     input:
-        tables=plan.stacked,
+        tables=tables.stacked,
     output:
         table="results/{scale}/tables/{artefact}.csv",
     log:
@@ -227,13 +227,13 @@ rule stack:
     benchmark:
         "results/{scale}/benchmarks/stack_{artefact}.tsv"
     wildcard_constraints:
-        artefact=plan.stacked_artefacts,
+        artefact=tables.stacked_artefacts,
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        papers=plan.papers_with,
-        code=plan.code("stack.py"),
+        papers=tables.papers_with,
+        code=tables.code("stack.py"),
     shell:
         "python scripts/stack.py --item {wildcards.artefact} --papers {params.papers:q} --tables {input.tables:q}"
         " --output {output.table:q} 2> {log:q}"
@@ -242,15 +242,15 @@ rule stack:
 rule publish:
     """Copy a finished table or figure to paper_tables; nothing that can fail has a published file as its output."""
     input:
-        made=f"{plan.results}/tables/{{item}}",
+        made=f"{tables.results}/tables/{{item}}",
     output:
         published="paper_tables/{item}",
     log:
-        f"{plan.results}/logs/publish/{{item}}.log",
+        f"{tables.results}/logs/publish/{{item}}.log",
     benchmark:
-        f"{plan.results}/benchmarks/publish/{{item}}.tsv"
+        f"{tables.results}/benchmarks/publish/{{item}}.tsv"
     wildcard_constraints:
-        item=plan.published_items,
+        item=tables.published_items,
     localrule: True
     conda:
         "../../envs/environment.yaml"

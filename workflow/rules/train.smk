@@ -12,7 +12,7 @@ rule imagenet_weights:
     params:
         url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
         sha256="f37072fd",
-        code=plan.code("download.py"),
+        code=train.code("download.py"),
     shell:
         "python scripts/download.py --url {params.url:q} --sha256 {params.sha256:q} --output {output.weights:q}"
         " 2> {log:q}"
@@ -21,12 +21,12 @@ rule imagenet_weights:
 rule train:
     """Train a variant with one seed; killed, it goes on after its last epoch. Newer availability makes no net anew."""
     input:
-        shards=plan.shards,
+        shards=data.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",
         availability=ancient("results/{scale}/data/{dataset}/availability.csv"),
-        imagenet_weights=plan.imagenet_weights,
-        start=plan.start,
-        found_options=plan.found_options,
+        imagenet_weights=train.imagenet_weights,
+        start=train.start,
+        found_options=train.found_options,
     output:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
         history="results/{scale}/models/{dataset}/{variant}/s{seed}/history.csv",
@@ -37,22 +37,22 @@ rule train:
         "results/{scale}/benchmarks/{dataset}/train_{variant}_s{seed}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("train")
+    threads: train.threads("train")
     resources:
-        gpu=plan.gpus,
-        device=plan.device,
-        mem_mb=plan.memory_mb("train"),
-        runtime=plan.train_minutes,
+        gpu=train.gpus,
+        device=train.device,
+        mem_mb=train.memory_mb("train"),
+        runtime=train.job_minutes,
     params:
-        model_spec=plan.model_spec,
-        recipe=plan.recipe,
-        objective=plan.objective,
-        options=plan.training_views,
-        weights_options=plan.weights_options,
-        stage_options=plan.stage_options,
-        start_options=plan.start_options,
-        torch_threads=plan.threads("train"),
-        code=plan.code("train.py", "variant"),
+        model_spec=train.model_spec,
+        recipe=train.recipe,
+        objective=train.objective,
+        options=train.training_views,
+        weights_options=train.weights_options,
+        stage_options=train.stage_options,
+        start_options=train.start_options,
+        torch_threads=train.threads("train"),
+        code=train.code("train.py", "variant"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} --objective {params.objective:q}"
@@ -64,9 +64,9 @@ rule train:
 rule search:
     """Choose the options of a variant's objective on the validation clips, and write down what each candidate got."""
     input:
-        shards=plan.shards,
+        shards=data.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",
-        start=plan.search_start,
+        start=train.search_start,
     output:
         chosen="results/{scale}/models/{dataset}/{variant}/search.json",
         candidates="results/{scale}/models/{dataset}/{variant}/search.csv",
@@ -76,23 +76,23 @@ rule search:
     benchmark:
         "results/{scale}/benchmarks/{dataset}/search_{variant}.tsv"
     wildcard_constraints:
-        variant=plan.searched_variants,
+        variant=train.searched_variants,
     conda:
         "../../envs/environment.yaml"
-    threads: plan.threads("train")
+    threads: train.threads("train")
     resources:
-        gpu=plan.gpus,
-        device=plan.device,
-        mem_mb=plan.memory_mb("train"),
-        runtime=plan.search_minutes,
+        gpu=train.gpus,
+        device=train.device,
+        mem_mb=train.memory_mb("train"),
+        runtime=train.search_minutes,
     params:
-        model_spec=plan.model_spec,
-        objective=plan.objective,
-        options=plan.search_options,
-        views=plan.training_views,
-        seed=plan.search_seed,
-        torch_threads=plan.threads("train"),
-        code=plan.code("search.py", "variant", "search"),
+        model_spec=train.model_spec,
+        objective=train.objective,
+        options=train.search_options,
+        views=train.training_views,
+        seed=train.search_seed,
+        torch_threads=train.threads("train"),
+        code=train.code("search.py", "variant", "search"),
     shell:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
         " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q} {params.views:q}"

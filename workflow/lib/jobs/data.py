@@ -1,0 +1,250 @@
+"""What workflow/rules/data.smk asks: lists, sources, shards and clips of the datasets."""
+
+import csv
+from collections.abc import Mapping
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+
+from lib.errors import SettingsError
+from lib.grid import Grid
+from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
+from lib.settings import Settings
+
+# What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
+RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM = 11_000, 44_100
+
+
+class Data(Jobs):
+    """Every dataset, from its lists to packed clips."""
+
+    def __init__(self, settings: Settings, grid: Grid):
+        super().__init__(settings, grid)
+        self._rows: dict[str, int] = {}
+        # Here and not when a rule asks, so that a missing list is one line before any job.
+        self._clips = {dataset: self._count_clips(dataset) for dataset in settings.datasets}
+
+    def media_folder(self, wildcards: Wildcards) -> str:
+        """Where the clips of a dataset lie: rendered ones with the results, all others where the user says."""
+        dataset = self.settings.datasets[wildcards.dataset]
+        if dataset["source"] == "render":
+            return f"{self.results}/data/{wildcards.dataset}/media"
+        return dataset["folder"]
+
+    def table(self, wildcards: Wildcards) -> str:
+        """The user's own list of clips."""
+        return self.settings.datasets[wildcards.dataset]["table"]
+
+    def lists(self, wildcards: Wildcards) -> list[str]:
+        """The published lists of a dataset, in the order of their names; those with an address are downloaded."""
+        return list(self._list_files(wildcards.dataset).values())
+
+    def class_index(self, wildcards: Wildcards) -> list[str]:
+        """The file that names the classes, of datasets with too many to write down."""
+        facts = self.settings.datasets[wildcards.dataset]
+        return [facts["class_index"]] if "class_index" in facts else []
+
+    def archive(self, wildcards: Wildcards) -> list[str]:
+        """What was kept of the archive that a dataset may come from."""
+        facts = self.settings.datasets[wildcards.dataset]
+        return [f"{self.results}/data/{wildcards.dataset}/archive.csv"] if "archive" in facts["sources"] else []
+
+    def fetched_folder(self, wildcards: Wildcards) -> str:
+        """Where the videos of a dataset that were brought here lie; datasets of the same videos share it."""
+        return f"results/media/{self.settings.datasets[wildcards.dataset]['media']}"
+
+    def archive_state(self, wildcards: Wildcards) -> str:
+        """The journal of the parts of an archive that were read, for all datasets of the same videos."""
+        return f"{self.fetched_folder(wildcards)}.archive.jsonl"
+
+    def shard_locations(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard are; nothing where the manifest says it."""
+        if self.settings.datasets[wildcards.dataset]["source"] != "lists":
+            return []
+        return [f"{self.results}/data/{wildcards.dataset}/locations/{wildcards.shard}.csv"]
+
+    @cached_property
+    def paper_datasets(self) -> list[str]:
+        """The datasets of all papers."""
+        return list(dict.fromkeys(name for paper in self.settings.papers.values() for name in paper["datasets"]))
+
+    def paper_data(self, name: str) -> list[str]:
+        """The file of this name of every dataset of the papers, in the order of `paper_datasets`."""
+        return [f"{self.results}/data/{dataset}/{name}" for dataset in self.paper_datasets]
+
+    @property
+    def targets(self) -> list[str]:
+        """All that `snakemake data` makes: every dataset, packed."""
+        return [f"{self.results}/data/{name}/availability.csv" for name in self.settings.datasets]
+
+    def shards(self, wildcards: Wildcards) -> list[str]:
+        """All shards of a dataset."""
+        return self._numbered(wildcards.dataset, "shards", "arrow")
+
+    def shard_reports(self, wildcards: Wildcards) -> list[str]:
+        """What became of the clips of each shard of a dataset."""
+        return self._numbered(wildcards.dataset, "shards", "csv")
+
+    def datasets_from(self, source: str) -> str:
+        """A regular expression for the datasets that come from `source`."""
+        datasets = self.settings.datasets.items()
+        return one_of(name for name, dataset in datasets if dataset["source"] == source)
+
+    def classes(self, wildcards: Wildcards) -> list[str]:
+        """The class names of a dataset in label order."""
+        return self.settings.datasets[wildcards.dataset]["classes"]
+
+    def class_options(self, wildcards: Wildcards) -> list[str]:
+        """Where a manifest gets its class names: from the dataset, a file of it, or the user's table."""
+        facts = self.settings.datasets[wildcards.dataset]
+        if facts["class_names_from"] == "table":
+            return ["--classes-from-table"]
+        if "class_index" in facts:
+            return ["--class-index", facts["class_index"]]
+        return ["--classes", *self.classes(wildcards)]
+
+    def list_options(self, wildcards: Wildcards) -> list[str]:
+        """The protocol of a dataset, its lists by name, its options as JSON, and where files of the user's may be."""
+        facts = self.settings.datasets[wildcards.dataset]
+        lists = [f"{name}={path}" for name, path in self._list_files(wildcards.dataset).items()]
+        return [
+            *("--protocol", facts["protocol"], "--list", *lists, f"--options={canonical(facts['options'])}"),
+            *([f"--folder={facts['folder']}"] if "local" in facts["sources"] else []),
+            *(["--local-only"] if facts["sources"] == ["local"] else []),
+            *(["--spans-needed"] if "clip_seconds" in facts else []),
+        ]
+
+    def list_source(self, wildcards: Wildcards) -> list[str]:
+        """The address of a list, and what is known of its content."""
+        facts = self.downloads[wildcards.list]
+        known = {"sha256": "--sha256", "git_blob": "--git-blob"}
+        return [f"--url={facts['url']}", *(f"{flag}={facts[key]}" for key, flag in known.items() if key in facts)]
+
+    def archive_options(self, wildcards: Wildcards) -> list[str]:
+        """The parts of an archive."""
+        kinds = {"parts": "--parts", "part_lists": "--part-list", "zip": "--zip"}
+        ((kind, places),) = self.settings.datasets[wildcards.dataset]["archive"].items()
+        return [kinds[kind], *([places] if kind == "zip" else places)]
+
+    def fetch_options(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard are looked for, and how the web is asked for them."""
+        facts, download = self.settings.datasets[wildcards.dataset], self.settings.config["download"]
+        return [
+            f"--shards={self._shards(wildcards.dataset)}",
+            *("--sources", *facts["sources"]),
+            *(["--spans-needed"] if "clip_seconds" in facts else []),
+            *(f"--archive={path}" for path in self.archive(wildcards)),
+            f"--web={canonical(download['web'])}",
+        ]
+
+    def location_options(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a shard were located."""
+        return [f"--locations={path}" for path in self.shard_locations(wildcards)]
+
+    def render_options(self, wildcards: Wildcards) -> list[str]:
+        """How many clips of which size are rendered."""
+        render = self._render(wildcards.dataset)
+        sizes = [f"--{name}={render[name]}" for name in ("seconds", "width", "height", "seed")]
+        return [*sizes, f"--clips={canonical(render['clips'][wildcards.dataset])}"]
+
+    def pack_options(self, wildcards: Wildcards) -> list[str]:
+        """How clips are decoded and packed."""
+        scale = self.settings.scale
+        released = self.settings.config["audio_recipe"] == "released"
+        recipe = [f"--stated-audio-rate={scale['audio_rate']}", f"--picked-from={RELEASED_PICKED_FROM}"]
+        return [
+            *(recipe if released else []),
+            f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
+            f"--shards={self._shards(wildcards.dataset)}",
+            f"--frame-rate={scale['frame_rate']}",
+            f"--short-side={scale['short_side']}",
+            f"--minimum-frames={scale['minimum_frames']}",
+            f"--failed-clips={self.settings.config['failed_clips']}",
+        ]
+
+    def download(self, limit: str) -> str:
+        """What config.yaml says of downloads. Not a parameter but a resource: another limit makes nothing anew."""
+        return str(self.settings.config["download"][limit])
+
+    def clips(self, dataset: str) -> int:
+        """How many clips a dataset's manifest will have; known before anything is made."""
+        return self._clips[dataset]
+
+    def split_clips(self, dataset: str, split: str) -> int:
+        """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
+        facts = self.settings.datasets[dataset]
+        if facts["source"] == "render":
+            return len(facts["classes"]) * self._render(dataset)["clips"][dataset][split]
+        if facts["source"] == "lists" and "clips" not in facts:
+            return self._list_rows(facts["lists"][split])
+        return self.clips(dataset)
+
+    def _shards(self, dataset: str) -> int:
+        """Into how many shards a dataset is cut."""
+        return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
+
+    def _render(self, dataset: str) -> Mapping:
+        render = self.settings.scale.get("render")
+        if render is None or dataset not in render["clips"]:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: render.clips: nothing is said about {dataset}"
+            )
+        return render
+
+    def _numbered(self, dataset: str, folder: str, suffix: str) -> list[str]:
+        count = self._shards(dataset)
+        return [f"{self.results}/data/{dataset}/{folder}/{number:04d}.{suffix}" for number in range(count)]
+
+    def _list_rows(self, path: str) -> int:
+        if path not in self._rows:
+            self._rows[path] = count_rows(self.settings.root / path)
+        return self._rows[path]
+
+    def _list_files(self, dataset: str) -> dict[str, str]:
+        facts = self.settings.datasets[dataset]
+        return {
+            name: f"results/lists/{_list_name(facts, of['url'])}" if isinstance(of, Mapping) else of
+            for name, of in sorted(facts["lists"].items())
+        }
+
+    @cached_property
+    def downloads(self) -> dict[str, Mapping]:
+        """File name -> what is known of a list that is downloaded."""
+        found: dict[str, Mapping] = {}
+        for name, facts in self.settings.datasets.items():
+            for of in facts["lists"].values():
+                if isinstance(of, Mapping) and found.setdefault(_list_name(facts, of["url"]), of) != of:
+                    raise SettingsError(f"dataset {name}: {of['url']} has the name of another list of its media")
+        return found
+
+    def _count_clips(self, dataset: str) -> int:
+        facts = self.settings.datasets[dataset]
+        if facts["source"] == "render":
+            return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
+        if facts["source"] == "lists":
+            splits = ("train", "val", "test")
+            stated, lists = facts.get("clips"), facts["lists"].values()
+            if not stated:
+                return sum(self._list_rows(facts["lists"][name]) for name in splits)
+            # Lists of a user's own copy may have fewer rows than there are shards for.
+            if all(isinstance(of, str) and of.endswith(".csv") for of in lists):
+                return min(stated, sum(map(self._list_rows, lists)))
+            return stated
+        return count_rows(Path(facts["table"])) - 1  # its header
+
+
+def _list_name(facts: Mapping, url: str) -> str:
+    return f"{facts['media']}_{url.rpartition('/')[2]}"
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a CSV file that are not empty; SettingsError if it cannot be read as one."""
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            return sum(1 for row in csv.reader(file) if any(map(str.strip, row)))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file; it is the list of clips of a dataset") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}; it is the list of clips of a dataset") from None
+    except csv.Error as error:
+        raise SettingsError(f"{path}: not CSV: {error}; it is the list of clips of a dataset") from None

@@ -1,0 +1,157 @@
+"""What all kinds of jobs share: the folder of results, variants, attacks, the digest of the code, threads and time.
+
+Every method that a rule calls takes wildcards and returns plain values; whatever a program gets as JSON is canonical
+(sorted keys, no spaces), so that equal parameters are equal texts and re-run nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from lib import choices, digest
+from lib.errors import SettingsError
+from lib.grid import Grid, Key
+from lib.settings import Settings
+from lib.variants import Variant, variant_of
+
+Wildcards = Mapping
+NOTHING = "(?!)"
+
+# A job that is put back again and again, because others go first, shall not ask for more than any node has.
+MOST_TIMES = 3
+
+
+class Jobs:
+    """What the rules of one file ask; this is what they all ask."""
+
+    def __init__(self, settings: Settings, grid: Grid):
+        self.settings, self.grid = settings, grid
+        self.scripts = settings.root / "scripts"
+        self._variants: dict[tuple[str, str], Variant] = {}
+
+    @property
+    def results(self) -> str:
+        """The folder of this scale's results."""
+        return f"results/{self.settings.scale_name}"
+
+    def variant(self, wildcards: Wildcards) -> Variant:
+        """The variant on the dataset that the wildcards name."""
+        return self.variant_on(wildcards.variant, wildcards.dataset)
+
+    def threads(self, kind: str) -> int:
+        """Threads of a job of this kind. torch gets these, whatever --cores allows: its sums depend on their number."""
+        return self.settings.scale["threads"][kind]
+
+    def memory_mb(self, kind: str) -> Callable[[Wildcards, int], int]:
+        """Memory of a job of this kind in MB: what the scale says, and as much again with the next two attempts."""
+        return lambda wildcards, attempt: min(attempt, MOST_TIMES) * self.settings.scale["memory_mb"][kind]
+
+    def minutes(self, kind: str) -> Callable[[Wildcards, int], int]:
+        """Time limit of a job of this kind in minutes, more with the next two attempts."""
+        return lambda wildcards, attempt: min(attempt, MOST_TIMES) * self.settings.scale["minutes"][kind]
+
+    def precision(self, kind: str) -> str:
+        """Arithmetic of the encoders where a job of this kind takes gradients."""
+        return self.settings.scale["precision"][kind]
+
+    @property
+    def device(self) -> str:
+        """What a net runs on. A resource: it shapes no result beyond rounding, and another makes nothing anew."""
+        return self.settings.config["device"]
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a job that trains or attacks."""
+        return 0 if self.settings.config["device"] == "cpu" else 1
+
+    def code(self, program: str, *parts: str) -> Callable[[Wildcards], str]:
+        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`, `search`."""
+
+        def code_of(wildcards: Wildcards) -> str:
+            entries = [entry for part in parts for entry in self._entries(part, wildcards)]
+            return digest.digest(self.scripts, program, entries)
+
+        return code_of
+
+    def variant_on(self, name: str, dataset: str) -> Variant:
+        """The variant of this name on a dataset."""
+        if (name, dataset) not in self._variants:
+            paper = self.grid.variants[name][0]
+            self._variants[name, dataset] = variant_of(self.settings, paper, name, dataset)
+        return self._variants[name, dataset]
+
+    def attack_facts(self, name: str) -> Mapping:
+        """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
+        return self.grid.attacks.get(name, {"update": name})
+
+    def attack_on(self, name: str, wildcards: Wildcards) -> dict:
+        """What `avrobust.attacks.threat.AttackSpec` takes: an attack with every choice taken."""
+        chosen = self.settings.chosen[self.grid.variants[wildcards.variant][0]]
+        spec = choices.resolve(self.attack_facts(name), chosen, wildcards.dataset, wildcards.variant)
+        return {part: value for part, value in spec.items() if part != "surrogate"}
+
+    def resolved(self, paper: str, part: str, dataset: str) -> Mapping:
+        """A part of a paper's file on a dataset, with every choice taken."""
+        return choices.resolve(self.settings.papers[paper][part], self.settings.chosen[paper], dataset)
+
+    def evaluation_options(self, paper: str, dataset: str) -> list[str]:
+        """Which weights of a net are tested, and what a frame's epsilon counts in."""
+        evaluation = self.resolved(paper, "evaluation", dataset)
+        return [f"--model-state={evaluation['model_state']}", f"--epsilon-space={evaluation['epsilon_space']}"]
+
+    def model(self, dataset: str, variant: str, seed: str | int) -> str:
+        """The file of a trained net."""
+        return f"{self.results}/models/{dataset}/{variant}/s{seed}/model.pt"
+
+    def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
+        if part == "variant":
+            return self.variant_entries(wildcards.variant, wildcards.dataset)
+        if part == "attack":
+            return self.attack_entries(wildcards.attack, wildcards.dataset)
+        if part == "protocol":
+            protocol = self.settings.datasets[wildcards.dataset]["protocol"]
+            return [self.registered("data/protocols", "PROTOCOLS", protocol)]
+        judged = self.resolved(self.grid.variants[wildcards.variant][0], part, wildcards.dataset)
+        return self.attack_entries(judged["attack"], wildcards.dataset)
+
+    def variant_entries(self, name: str, dataset: str) -> list[str]:
+        """The registry entries that a variant uses."""
+        return [self.registered(*place) for place in self.variant_on(name, dataset).registered()]
+
+    def attack_entries(self, name: str, dataset: str) -> list[str]:
+        """The registry entries that an attack uses."""
+        attack = self.attack_facts(name)
+        entries = [self.registered("attacks", "ATTACKS", attack["update"])]
+        if attack.get("objective", "training") != "training":
+            entries.append(self.registered("objectives", "OBJECTIVES", attack["objective"]))
+        return entries + (self.variant_entries(attack["surrogate"], dataset) if "surrogate" in attack else [])
+
+    def registered(self, part: str, table: str, name: str) -> str:
+        """The entry of this name in `table` of a registry; SettingsError if it is not there."""
+        entry = digest.registered(self.scripts, part, table, name)
+        if entry is None:
+            allowed = ", ".join(digest.registered_names(self.scripts, part, table))
+            raise SettingsError(f"{name!r} is not in {table} of scripts/avrobust/{part}/registry.py: {allowed}")
+        return entry
+
+    def view_options(self, audio_samples: int) -> list[str]:
+        """What a net sees of a clip."""
+        return [
+            f"--audio-samples={audio_samples}",
+            f"--frame-size={self.settings.scale['frame_size']}",
+        ]
+
+
+def canonical(value: object) -> str:
+    """Return the one JSON text of a value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def key_of(wildcards: Wildcards) -> Key:
+    """Return what a file of a family is found by in the grid."""
+    return wildcards.dataset, wildcards.variant, wildcards.attack
+
+
+def one_of(names: Iterable[str]) -> str:
+    """Return a regular expression for these names and nothing else."""
+    return "|".join(map(re.escape, sorted(set(names)))) or NOTHING

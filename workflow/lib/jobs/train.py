@@ -1,0 +1,119 @@
+"""What workflow/rules/train.smk asks: nets, recipes, objectives and what a training starts from."""
+
+from functools import cached_property
+
+from lib import work
+from lib.grid import Grid
+from lib.jobs.data import Data
+from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
+from lib.settings import Settings
+
+
+class Train(Jobs):
+    """Every training, and the searches before some of them."""
+
+    def __init__(self, settings: Settings, grid: Grid, data: Data):
+        super().__init__(settings, grid)
+        self.data = data
+
+    def start(self, wildcards: Wildcards) -> list[str]:
+        """The model that a training goes on from; none where it starts from nothing or from ImageNet."""
+        start = self.variant(wildcards).start
+        return [self.model(wildcards.dataset, start, wildcards.seed)] if start else []
+
+    def search_start(self, wildcards: Wildcards) -> str:
+        """The model that every candidate of a search goes on from."""
+        return self.model(wildcards.dataset, self.variant(wildcards).start, self.search_seed)
+
+    def found_options(self, wildcards: Wildcards) -> list[str]:
+        """What a search has chosen for the variant's objective; none where nothing is searched."""
+        folder = f"{self.results}/models/{wildcards.dataset}/{wildcards.variant}"
+        return [f"{folder}/search.json"] if self.variant(wildcards).search else []
+
+    def imagenet_weights(self, wildcards: Wildcards) -> list[str]:
+        """The weights that a frame encoder starts from; none where the scale or the net has no use for them."""
+        variant = self.variant(wildcards)
+        if not self.settings.scale["imagenet_weights"] or "visual" not in variant.net or variant.start:
+            return []
+        return [self.settings.config["imagenet_weights"] or "results/weights/resnet18_imagenet.pth"]
+
+    @property
+    def searched_variants(self) -> str:
+        """A regular expression for the variants whose options are searched."""
+        return one_of(name for name, (_, variant) in self.grid.variants.items() if "search" in variant)
+
+    def model_spec(self, wildcards: Wildcards) -> str:
+        """The net of a variant, as JSON."""
+        return canonical(self.variant(wildcards).net)
+
+    def objective(self, wildcards: Wildcards) -> str:
+        """What the training of a variant minimises, as JSON."""
+        return canonical(self.variant(wildcards).objective)
+
+    def recipe(self, wildcards: Wildcards) -> str:
+        """How a variant is trained, as JSON."""
+        return canonical(self.variant(wildcards).recipe)
+
+    def stage_options(self, wildcards: Wildcards) -> list[str]:
+        """What passes from one training to the next: features to keep, what fills a memory."""
+        variant = self.variant(wildcards)
+        kept = [f"--kept-features={variant.kept_features}"] if variant.kept_features else []
+        return [*kept, f"--memory={canonical(variant.memory)}"] if variant.memory else kept
+
+    def start_options(self, wildcards: Wildcards) -> list[str]:
+        """The files that a training goes on from."""
+        start = [f"--start={path}" for path in self.start(wildcards)]
+        return [*start, *(f"--found-options={path}" for path in self.found_options(wildcards))]
+
+    @property
+    def search_seed(self) -> int:
+        """The seed that options are searched with; all seeds are trained with what it finds."""
+        return self.settings.scale["seeds"][0]
+
+    def search_options(self, wildcards: Wildcards) -> list[str]:
+        """What a search tries, how it trains each candidate, and under which attack it judges them."""
+        variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
+        judged = self.resolved(paper, "search", wildcards.dataset)
+        epsilons = self.resolved(paper, "epsilons", wildcards.dataset)
+        return [
+            f"--candidates={canonical(variant.search)}",
+            f"--recipe={canonical(variant.search_recipe)}",
+            f"--attack-spec={canonical(self.attack_on(judged['attack'], wildcards))}",
+            f"--epsilon={epsilons[judged['epsilon']]}",
+            *self.evaluation_options(paper, wildcards.dataset),
+        ]
+
+    def training_views(self, wildcards: Wildcards) -> list[str]:
+        """What a net sees of a clip in training, and in which precision."""
+        return [*self.view_options(self.settings.scale["audio_samples"]), f"--precision={self.precision('train')}"]
+
+    def weights_options(self, wildcards: Wildcards) -> list[str]:
+        """The weights that the frame encoder starts from."""
+        return [f"--imagenet-weights={path}" for path in self.imagenet_weights(wildcards)]
+
+    def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of a training in minutes: of what the scale says, the share of its work in the longest one's."""
+        return min(attempt, MOST_TIMES) * self._minutes(wildcards, self.variant(wildcards).recipe["epochs"])
+
+    def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of a search in minutes: each candidate is trained as a net is."""
+        variant = self.variant(wildcards)
+        one = self._minutes(wildcards, variant.search_recipe["epochs"])
+        return min(attempt, MOST_TIMES) * one * len(variant.search)
+
+    def _minutes(self, wildcards: Wildcards, epochs: int) -> int:
+        passes = self._passes(wildcards.dataset, epochs)
+        most = max(passes, self._longest_training)
+        return work.minutes(self.settings.scale["minutes"]["train"], passes, most)
+
+    @cached_property
+    def _longest_training(self) -> int:
+        """The work of the longest training of the papers."""
+        return max(
+            self._passes(dataset, self.variant_on(name, dataset).recipe["epochs"])
+            for name, (paper, _) in self.grid.variants.items()
+            for dataset in self.settings.papers[paper]["datasets"]
+        )
+
+    def _passes(self, dataset: str, epochs: int) -> int:
+        return work.training_passes(self.data.split_clips(dataset, "train"), epochs)

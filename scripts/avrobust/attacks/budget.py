@@ -1,56 +1,106 @@
 """How far an attack may go in one modality."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from avrobust import imagenet
+from avrobust.attacks.norms import LINF, NORMS, Norm
+from avrobust.program import UserError
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The l-infinity ball of one modality and its valid range, all in the input's natural units.
+    """The ball of one modality, in which the norm of perturbation / `epsilon` is at most 1, and its valid range.
 
-    `epsilon` broadcasts against one clip's input: a number for a waveform, (3, 1, 1) for a frame whose
-    epsilon is stated on normalised pixels. `origin` is the natural value that the authors' code calls 0
-    (their frames are normalised): only their own variant of MIM looks at it.
+    `epsilon`, `low` and `high` are in the input's natural units. `epsilon` broadcasts against the inputs (N, ...): a
+    number for a waveform, (3, 1, 1) for a frame whose epsilon is stated on normalised pixels, (N, 1, 1) where every
+    clip has its own. `origin` is the natural value that the authors' code calls 0 (their frames are normalised): only
+    their own variant of MIM looks at it.
     """
 
     epsilon: Tensor
     low: float
     high: float
     origin: Tensor
+    norm: Norm = LINF
 
     @property
     def active(self) -> bool:
         """Whether the modality may change at all."""
         return bool((self.epsilon > 0).any())
 
+    def used(self, perturbation: Tensor) -> Tensor:
+        """Return how much of its ball each clip's perturbation takes: (N, ...) -> (N,), 1 on the surface.
+
+        What is not 0 where nothing may change takes infinitely much.
+        """
+        return self.norm.length(torch.where(perturbation == 0, 0.0, perturbation / self.epsilon))
+
+    def clamp(self, iterate: Tensor) -> Tensor:
+        """Return `iterate` (N, ...) inside the valid range."""
+        return iterate.clamp(self.low, self.high)
+
 
 @dataclass(frozen=True)
 class Units:
     """What an epsilon of 1 means in one modality, and the valid range and origin of that modality.
 
-    A paper that states epsilon on normalised pixels has `scale` = the ImageNet standard deviations.
+    A paper that states epsilon on normalised pixels has `scale` = the ImageNet standard deviations. `step_axes`: how
+    many trailing axes of an input make up one time step: 3 of frames (N, T, 3, H, W), 2 of a waveform (N, 1, L), which
+    is one step.
     """
 
     scale: Tensor
     low: float
     high: float
     origin: Tensor
+    step_axes: int
 
-    def budget(self, epsilon: float) -> Budget:
-        """Return the budget of a paper's `epsilon` >= 0."""
-        return Budget(epsilon * self.scale, self.low, self.high, self.origin)
+    def budget(
+        self,
+        epsilon: float | None = None,
+        norm: str = "linf",
+        range: Sequence[float] | None = None,
+        snr: float | None = None,
+        clean: Tensor | None = None,
+    ) -> Budget:
+        """Return the budget of a paper's `epsilon` >= 0 in `norm`, a name of `avrobust.attacks.norms.NORMS`.
+
+        `range`: [low, high] in natural units where they are not this modality's own. `snr` in the place of `epsilon`:
+        the least signal-to-noise ratio in dB, of the inputs `clean` (N, ...); each clip's epsilon is then its own l2
+        norm / 10^(snr / 20), and the norm l2_clip.
+
+        Raises:
+            UserError: the norm is unknown, or not exactly one of `epsilon` and `snr` is given, or `snr` in another
+                norm than l2_clip.
+        """
+        if norm not in NORMS:
+            raise UserError(f"a budget's norm is one of {', '.join(NORMS)}, not {norm!r}")
+        if (epsilon is None) == (snr is None):
+            raise UserError(f"a budget has either an epsilon or an snr, not epsilon {epsilon} and snr {snr}")
+        if snr is not None and norm != "l2_clip":
+            raise UserError(f"a budget of {snr:g} dB is one of the norm l2_clip, not {norm}")
+        low, high = range or (self.low, self.high)
+        budget = Budget(torch.zeros(()), low, high, self.origin, NORMS[norm](self.step_axes))
+        if snr is None:
+            return replace(budget, epsilon=epsilon * self.scale)
+        norms = budget.norm.length(clean / self.scale) * 10 ** (-snr / 20)
+        return replace(budget, epsilon=norms.view(-1, *[1] * (clean.dim() - 1)) * self.scale)
+
+    def norm(self, perturbation: Tensor, name: str = "linf") -> Tensor:
+        """Return the norm `name` of each clip's perturbation in the paper's unit: (N, ...) -> (N,)."""
+        return NORMS[name](self.step_axes).length(perturbation / self.scale)
 
     def linf(self, perturbation: Tensor) -> Tensor:
         """Return the l-infinity norm of each clip's perturbation in the paper's unit: (N, ...) -> (N,)."""
-        return (perturbation / self.scale).abs().flatten(1).amax(dim=1)
+        return self.norm(perturbation)
 
     def to(self, device: torch.device) -> "Units":
         """Return the same units with their tensors on `device`."""
-        return Units(self.scale.to(device), self.low, self.high, self.origin.to(device))
+        return replace(self, scale=self.scale.to(device), origin=self.origin.to(device))
 
 
 def units(epsilon_space: str) -> dict[str, Units]:
@@ -61,6 +111,6 @@ def units(epsilon_space: str) -> dict[str, Units]:
     """
     channels = torch.tensor(imagenet.STD) if epsilon_space == "normalised" else torch.ones(3)
     return {
-        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(())),
-        "visual": Units(channels.view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1)),
+        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(()), 2),
+        "visual": Units(channels.view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1), 3),
     }

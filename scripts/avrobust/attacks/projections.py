@@ -6,6 +6,5 @@ from avrobust.attacks.budget import Budget
 
 
 def ball_then_range(modality: str, iterate: Tensor, clean: Tensor, budget: Budget) -> Tensor:
-    """Return `iterate` clamped to `clean` +- epsilon, then to the valid range; `clean` lies in the range."""
-    iterate = iterate.clamp(clean - budget.epsilon, clean + budget.epsilon)
-    return iterate.clamp(budget.low, budget.high)
+    """Return `iterate` taken back into the ball around `clean`, then to the valid range, in which `clean` lies."""
+    return budget.clamp(budget.norm.project(iterate, clean, budget.epsilon))

@@ -274,6 +274,35 @@ def test_cookies_are_sent_and_their_file_is_left_alone(site, get, clips, tmp_pat
     assert left(tmp_path) == []
 
 
+@WAYS
+def test_all_goes_through_the_proxy_with_the_headers_of_yt_dlp(site, get, clips, span):
+    site.serve("http://video.invalid/a", b'<html><video src="/file.mp4"></video></html>', "text/html")
+    # ffmpeg says the port, too.
+    files = ["http://video.invalid/file.mp4", "http://video.invalid:80/file.mp4"]
+    for file in files:
+        site.serve(file, (clips / "both.mp4").read_bytes(), "video/mp4")
+    get("a", span, url_template="http://video.invalid/{id}", proxy=site.address)
+    assert {path for path, _ in site.asked} == {"http://video.invalid/a", files[1 if span else 0]}
+    assert len({headers["User-Agent"] for _, headers in site.asked}) == 1
+    assert site.asked[-1][1]["Referer"] == "http://video.invalid/a"
+
+
+def test_ffmpeg_is_told_the_cookies_of_the_host_only_and_no_password(site, get, tmp_path, monkeypatch):
+    cookies, program = tmp_path / "cookies.txt", tmp_path / "ffmpeg"
+    lines = [f"{host}\tFALSE\t/\tFALSE\t0\tname\tof-{host}" for host in ("video.invalid", "other.invalid")]
+    cookies.write_text("\n".join(["# Netscape HTTP Cookie File", *lines]) + "\n")
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > '{tmp_path}/told'\nexit 7\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    site.serve("http://video.invalid/a", b'<html><video src="/file.mp4"></video></html>', "text/html")
+    site.serve("http://video.invalid/file.mp4", b"", "video/mp4")
+    usual = {"url_template": "http://video.invalid/{id}", "proxy": site.address.replace("//", "//user:password@")}
+    assert refused(get, "a", PART, cookies=str(cookies), **usual).reason == "ffmpeg exited with code 7"
+    told = (tmp_path / "told").read_text()
+    assert "name=of-video.invalid; path=/; domain=video.invalid;" in told
+    assert "of-other.invalid" not in told and "password" not in told
+
+
 @pytest.mark.parametrize(
     ("line", "number"),
     [
@@ -353,10 +382,10 @@ def test_yt_dlp_knows_every_option_and_finds_a_javascript_runtime(tmp_path):
     cookies = tmp_path / "mine.txt"
     cookies.write_text("# Netscape HTTP Cookie File\n")
     settings = WebVideos(proxy="http://localhost:1", cookies=str(cookies))
-    options = web_video._options((1.0, 2.0), tmp_path, settings)
+    options = web_video._options(tmp_path, settings)
     described = YoutubeDL.__doc__ + FileDownloader.__doc__ + FragmentFD.__doc__
     assert [name for name in options if name not in described] == []
-    with YoutubeDL(web_video._options(None, tmp_path, WebVideos())) as ydl:
+    with YoutubeDL(web_video._options(tmp_path, WebVideos())) as ydl:
         assert ydl._js_runtimes["deno"].info.supported
 
 

@@ -1,13 +1,15 @@
-"""One video of a web site, or a part of it, by yt-dlp: either a file that was decoded to its end, or a refusal.
+"""One video of a web site, or a part of it: either a file that was decoded to its end, or a refusal.
 
-yt-dlp takes long to import, so only `fetch` does it.
+yt-dlp reads the site's pages and fetches whole videos, ffmpeg fetches parts. yt-dlp takes long to import, so only
+`fetch` does it.
 """
 
 import logging
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,10 +35,10 @@ LONGEST_PAUSE = 30
 # A line of a file of cookies: the fifth value is the time of expiry.
 COOKIE = r"(?:[^\t]*\t){4}(?:\d+(?:\.\d+)?)?\t[^\t]*\t[^\t]*"
 
-# A part is encoded again, because it does not begin where the site's file can be cut. These leave no visible trace, and
-# take about a second for ten at 360 lines. Without the last option ffmpeg takes a broken connection for the end.
-ENCODING = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p", "-threads", "1")
-ENCODING += ("-c:a", "aac", "-b:a", "192k", "-f", "mp4", "-xerror")
+# A part is encoded again, because it does not begin where the site's file can be cut. These options of ffmpeg leave no
+# visible trace, and take about a second for ten at 360 lines.
+ENCODING = {"c:v": "libx264", "preset": "veryfast", "crf": 18, "pix_fmt": "yuv420p", "threads": 1}
+ENCODING |= {"c:a": "aac", "b:a": "192k", "format": "mp4"}
 
 
 class Refused(Exception):
@@ -172,46 +174,69 @@ def _downloaded(
     folder: Path,
     settings: WebVideos,
 ) -> tuple[Path, dict, str]:
-    """Return the file that yt-dlp made in `folder`, what it says of the video, and its version."""
+    """Return the file that was made in `folder`, what yt-dlp says of the video, and its version."""
     from yt_dlp import YoutubeDL
     from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
     from yt_dlp.version import __version__
 
     # yt-dlp asks for ffmpeg in places that do not know its parameter.
     FFmpegPostProcessor._ffmpeg_location.set(ffmpeg_path())
-    offered: dict = {}
-
-    def offer(info: Mapping, *, incomplete: bool = False) -> None:
-        if not incomplete:
-            _check_offer(info, span)
-            offered.update(info)
-
-    options = _options(part, folder, settings) | {"match_filter": offer}
-    with YoutubeDL(options) as ydl:
+    with YoutubeDL(_options(folder, settings)) as ydl:
         try:
-            ydl.extract_info(address)
+            offered = ydl.extract_info(address, download=False)
+            if "entries" in offered:
+                offered = next(iter(offered["entries"]))
+            _check_offer(offered, span)
+            if part:
+                _cut(ydl, offered, part, folder / "video" / "video.mp4", settings)
+            else:
+                ydl.process_info(offered)
         except Refused:
             raise
         except Exception as error:
             # Even a bug of yt-dlp ends this video only.
-            cause = error
-            if part and "exited with code" in str(error):
-                cause = _ask(ydl, offered) or error
-            kind, reason = refusals.classify(cause)
-            raise Refused(kind, reason, refusals.retry_after(cause)) from error
+            kind, reason = refusals.classify(error)
+            raise Refused(kind, reason, refusals.retry_after(error)) from error
     # What has no place among the files is left over of a merge.
     made = [path for path in folder.joinpath("video").iterdir() if path.stem == "video"]
     if len(made) != 1:
         raise Refused(refusals.TRANSIENT, f"yt-dlp made {len(made)} files of the video")
-    path = made[0]
-    if part:
-        path = path.replace(path.with_suffix(".mp4"))
-    return path, offered, __version__
+    return made[0], offered, __version__
 
 
-def _options(part: tuple[float, float] | None, folder: Path, settings: WebVideos) -> dict:
+def _cut(ydl, offered: Mapping, part: tuple[float, float], path: Path, settings: WebVideos) -> None:
+    """Let ffmpeg fetch the seconds `part` of the formats that yt-dlp chose, and encode them exactly cut."""
+    import ffmpeg
+
+    begin, end = part[0], min(part[1], offered.get("duration") or math.inf)
+    formats = offered.get("requested_formats") or [offered]
+    streams = []
+    for media in formats:
+        options = _patience(settings)
+        if headers := _headers(media, offered):
+            options["headers"] = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        if cookies := ydl.cookiejar.get_cookies_for_url(media["url"]):
+            options["cookies"] = "".join(
+                f"{one.name}={one.value}; path={one.path}; domain={one.domain};\r\n" for one in cookies
+            )
+        if begin:
+            options["ss"] = begin
+        stream = ffmpeg.input(media["url"], t=end - begin, **options)
+        chosen = len(formats) > 1 or media.get("protocol") == "http_dash_segments"
+        streams.append(stream[str(media.get("manifest_stream_number", 0))] if chosen else stream)
+    # What ffmpeg ends there is larger than the limit, and found to be so.
+    output = ffmpeg.output(*streams, f"file:{path}", fs=round(settings.limit_bytes) + 2**20, **ENCODING)
+    # Without the last of these ffmpeg takes a broken connection for the end.
+    output = output.global_args("-nostdin", "-loglevel", "quiet", "-xerror")
+    # In the environment, where other users of the machine cannot read a password.
+    proxy = {} if settings.proxy is None else {"http_proxy": settings.proxy, "HTTP_PROXY": settings.proxy}
+    done = subprocess.run(ffmpeg.compile(output, cmd=ffmpeg_path()), env=os.environ | proxy, check=False)
+    if done.returncode:
+        raise _ask(ydl, formats, offered) or OSError(f"ffmpeg exited with code {done.returncode}")
+
+
+def _options(folder: Path, settings: WebVideos) -> dict:
     """Return yt-dlp's parameters, which its class YoutubeDL describes."""
-    from yt_dlp.utils import download_range_func
 
     def pause(n: int) -> float:
         return min(2.0**n, LONGEST_PAUSE)
@@ -249,14 +274,6 @@ def _options(part: tuple[float, float] | None, folder: Path, settings: WebVideos
     if settings.cookies is not None:
         # yt-dlp writes to the file what the site sets.
         options["cookiefile"] = str(_copied_cookies(Path(settings.cookies), folder / "cookies.txt"))
-    if part is not None:
-        options["download_ranges"] = download_range_func(None, [part])
-        options["force_keyframes_at_cuts"] = True
-        options["external_downloader_args"] = {
-            "ffmpeg_i": _patience(settings),
-            # What ffmpeg ends there is larger than the limit, and found to be so.
-            "ffmpeg": [*ENCODING, "-fs", str(round(settings.limit_bytes) + 2**20)],
-        }
     return options
 
 
@@ -277,13 +294,13 @@ def _copied_cookies(path: Path, copy: Path) -> Path:
     return copy
 
 
-def _patience(settings: WebVideos) -> list[str]:
+def _patience(settings: WebVideos) -> dict[str, object]:
     """Return ffmpeg's options for an input: it waits 0, 1, 3, 7... seconds before it connects again."""
-    options = ["-rw_timeout", str(round(settings.socket_timeout * 1e6))]
+    options = {"rw_timeout": round(settings.socket_timeout * 1e6)}
     if settings.retries:
         longest = min(2 ** (settings.retries - 1) - 1, LONGEST_PAUSE)
-        options += ["-reconnect", "1", "-reconnect_on_network_error", "1", "-reconnect_on_http_error", "5xx"]
-        options += ["-reconnect_delay_max", str(longest)]
+        options |= {"reconnect": 1, "reconnect_on_network_error": 1, "reconnect_on_http_error": "5xx"}
+        options["reconnect_delay_max"] = longest
     return options
 
 
@@ -316,17 +333,21 @@ def _check_offer(info: Mapping, span: tuple[float, float] | None) -> None:
         raise Refused(refusals.MEDIA, "span_outside")
 
 
-def _ask(ydl, info: Mapping) -> Exception | None:
-    """Ask the media's server for a byte and return the error; ffmpeg does not say what the server answered."""
+def _ask(ydl, formats: Sequence[Mapping], offered: Mapping) -> Exception | None:
+    """Ask the media's server for a byte and return the error; ffmpeg does not say all that the server answered."""
     from yt_dlp.networking import Request
 
-    for media in info.get("requested_formats") or [info]:
-        headers = {**(media.get("http_headers") or info.get("http_headers") or {}), "Range": "bytes=0-0"}
+    for media in formats:
+        headers = {**_headers(media, offered), "Range": "bytes=0-0"}
         try:
             ydl.urlopen(Request(media["url"], headers=headers)).close()
         except Exception as error:
             return error
     return None
+
+
+def _headers(media: Mapping, offered: Mapping) -> Mapping[str, str]:
+    return media.get("http_headers") or offered.get("http_headers") or {}
 
 
 def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:

@@ -12,18 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
-from urllib.parse import parse_qs, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import urllib3
 
-from avrobust.data.disk import check_room
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 60
-MOST_REDIRECTS = 10
 
 
 class NotThere(Exception):
@@ -80,11 +78,9 @@ def shown(address: str) -> str:
     if not is_remote(address):
         return address
     try:
-        name, whole = drive_id(address), urlsplit(address)
+        whole = urlsplit(address)
     except ValueError:
         return _scrubbed(address)
-    if name:
-        return f"https://drive.google.com/file/d/{name}"
     host = whole.netloc.rpartition("@")[2]
     return urlunsplit((whole.scheme, host, whole.path, "", address_digest(whole.query) if whole.query else ""))
 
@@ -94,13 +90,9 @@ def address_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def drive_id(address: str) -> str:
-    """Return Google Drive's name of a file, empty if the address is another one."""
-    whole = urlsplit(address)
-    if whole.scheme != "https" or whole.hostname not in ("drive.google.com", "drive.usercontent.google.com"):
-        return ""
-    in_path = re.search(r"/d/([\w-]+)", whole.path)
-    return in_path[1] if in_path else parse_qs(whole.query).get("id", [""])[0]
+def is_drive(address: str) -> bool:
+    """Whether an address is one of Google Drive, which hands out a file a few times a day only."""
+    return is_remote(address) and urlsplit(address).hostname == "drive.google.com"
 
 
 @contextmanager
@@ -129,53 +121,34 @@ def opened(address: str, allow_http: bool) -> Iterator[FileIO | Body]:
 
 
 def _answer(session: requests.Session, address: str, allow_http: bool) -> requests.Response:
-    """Ask for an address and follow redirects as long as each leads to an address that may be asked."""
-    for _ in range(MOST_REDIRECTS):
-        try:
-            answer = session.get(
-                address,
-                stream=True,
-                timeout=TIMEOUT_SECONDS,
-                allow_redirects=False,
-                # What is counted and summed up is the archive and not a packed form of it.
-                headers={"Accept-Encoding": "identity"},
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            raise Refused(_scrubbed(str(error))) from error
-        if not answer.is_redirect:
-            return answer
+    """Ask for an address; it may be led on from only to addresses that may be asked."""
+    try:
+        # What is counted and summed up is the archive and not a packed form of it.
+        headers = {"Accept-Encoding": "identity"}
+        answer = session.get(address, stream=True, timeout=TIMEOUT_SECONDS, headers=headers)
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        raise Refused(_scrubbed(str(error))) from error
+    try:
+        for step in (*answer.history[1:], answer):
+            check_address(step.url, allow_http)
+    except UserError as error:
         answer.close()
-        try:
-            address = urljoin(address, answer.headers["Location"])
-            if not is_remote(address):
-                raise UserError(f"{_scrubbed(address)}: not on the web")
-            check_address(address, allow_http)
-        except (UserError, ValueError) as error:
-            raise Refused(f"leads elsewhere: {error}") from None
-    raise Refused(f"leads on more than {MOST_REDIRECTS} times")
+        raise Refused(f"leads elsewhere: {error}") from None
+    return answer
 
 
-def fetch_from_drive(name: str, path: Path, keep_free: int) -> None:
-    """Write a file of Google Drive, by its name there, to `path`, going on with what an earlier run left.
-
-    Room is checked when the first bytes are there and ever after: for all that is to come if Google states the size.
-
-    Raises UserError if Google refuses, or fewer than `keep_free` bytes of the disk would stay free.
-    """
+def fetch_from_drive(address: str, path: Path) -> None:
+    """Write a file of Google Drive to `path`. Raises UserError if Google refuses."""
     import gdown
 
-    def check(so_far: int, total: int | None) -> None:
-        check_room(path.parent, keep_free, (total or so_far) - so_far)
-
-    log.info("fetching %s from Google Drive", name)
+    log.info("fetching %s from Google Drive", shown(address))
     try:
-        gdown.download(id=name, output=str(path), quiet=not sys.stderr.isatty(), resume=True, progress=check)
-    except UserError:
-        raise
+        # Without resume each stopped download would stay on the disk.
+        gdown.download(address, str(path), quiet=not sys.stderr.isatty(), resume=True)
     except Exception as error:
         raise UserError(
-            f"Google Drive does not hand out the file {name} ({_scrubbed(str(error))}); run the same command later, or "
-            "download it with a browser and give the path of the zip"
+            f"Google Drive does not hand out {shown(address)} ({_scrubbed(str(error))}); run the same command later, "
+            "or download it with a browser and give the path of the zip"
         ) from error
 
 

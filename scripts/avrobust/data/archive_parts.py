@@ -20,8 +20,8 @@ from avrobust.data.archive_addresses import (
     Refused,
     address_digest,
     check_address,
-    drive_id,
     fetch_from_drive,
+    is_drive,
     is_remote,
     opened,
     shown,
@@ -164,8 +164,8 @@ def read_zip(address: str, search: Search, reading: Reading) -> Outcome:
 
     def record() -> dict:
         if not path.exists():
-            if drive_id(address):
-                fetch_from_drive(drive_id(address), path, reading.keep_free)
+            if is_drive(address):
+                fetch_from_drive(address, path)
             else:
                 _fetch(address, path, search, reading)
         try:
@@ -210,8 +210,8 @@ def _ended(read: Callable[[], dict], address: str, search: Search, reading: Read
 
 def _tried(read: Callable[[], Result], address: str, reading: Reading, sleep: Callable[[float], bool | None]) -> Result:
     """Read, several times if that may help; `sleep` waits for so many seconds and returns whether to give up."""
-    # A file on the disk does not get better, and Google Drive hands one out a few times a day only.
-    tries = reading.tries if is_remote(address) and not drive_id(address) else 1
+    # A file on the disk does not get better, and Google Drive wants no haste.
+    tries = reading.tries if is_remote(address) and not is_drive(address) else 1
     attempt = 1
     while True:
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import gdown
 import pytest
 from archive_site import Site, serving
 
@@ -18,3 +19,15 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "kept"
     made.mkdir()
     return made
+
+
+@pytest.fixture
+def drive(site, monkeypatch):
+    """The real gdown, with the loopback in place of Google Drive."""
+    download, there = gdown.download, "https://drive.google.com"
+
+    def from_here(address, path, **options):
+        return download(address.replace(there, site.url), path, **options)
+
+    monkeypatch.setattr(gdown, "download", from_here)
+    return site

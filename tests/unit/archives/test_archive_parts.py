@@ -7,7 +7,6 @@ import zipfile
 from threading import Event
 from types import SimpleNamespace
 
-import gdown
 import pytest
 from archive_site import any_part, clips_tar, content, regular, tar, tree
 
@@ -250,20 +249,14 @@ def test_a_damaged_zip_from_the_web_is_fetched_again(site, tmp_path, folder):
     assert site.asked["/z.zip"] == 2 and tree(folder) == {}
 
 
-def test_a_zip_of_google_drive_is_fetched_by_its_id_read_and_removed(site, tmp_path, folder, monkeypatch):
-    site.files = {"/1Fj-_K": zipped({"AVE/a.mp4": content("a")}), "/2": b"<html>"}
-    download = gdown.download
-    monkeypatch.setattr(gdown, "download", lambda id, **options: download(f"{site.url}/{id}", **options))
+def test_a_zip_of_google_drive_is_fetched_read_and_removed(drive, tmp_path, folder):
+    drive.files, there = {"/1": zipped({"AVE/a.mp4": content("a")}), "/2": b"<html>"}, "https://drive.google.com"
     search = Search(any_part("a"), folder, tmp_path / "s")
-    made = read_zip("https://drive.google.com/uc?id=1Fj-_K", search, QUICK)
-    assert made == Outcome("https://drive.google.com/file/d/1Fj-_K", "read")
+    assert read_zip(f"{there}/1", search, QUICK) == Outcome(f"{there}/1", "read")
     assert tree(folder) == {"a.mp4": content("a")}
     # One that is no zip is removed, too, and asked for once only.
-    assert (
-        read_zip("https://drive.google.com/uc?id=2", Search(any_part("b"), folder, tmp_path / "s"), QUICK).status
-        == "failed"
-    )
-    assert tree(folder) == {"a.mp4": content("a")} and site.asked == {"/1Fj-_K": 1, "/2": 1}
+    assert read_zip(f"{there}/2", Search(any_part("b"), folder, tmp_path / "s"), QUICK).status == "failed"
+    assert tree(folder) == {"a.mp4": content("a")} and drive.asked == {"/1": 1, "/2": 1}
 
 
 def test_a_local_zip_stays(tmp_path, folder):

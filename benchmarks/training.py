@@ -25,8 +25,10 @@ from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
+from avrobust.training.descent import Descent
 from avrobust.training.loop import train_epoch
-from avrobust.training.sgd import SGD
+from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.recipe import TrainingRecipe
 
 BATCHES, RATE, MOMENTUM, WEIGHT_DECAY = 4, 1e-3, 0.9, 1e-4
 
@@ -70,14 +72,16 @@ def main() -> None:
     net = net.in_precision(given.precision)
     loader = batches(given.batch_size, given.audio_samples, given.frame_size)
     by_book = torch.optim.SGD(plain.parameters(), RATE, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-    own = SGD([{"params": list(net.parameters()), "lr": RATE}], MOMENTUM, WEIGHT_DECAY)
+    sgd = {"name": "sgd", "options": {"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY}}
+    recipe = TrainingRecipe(1, given.batch_size, dict.fromkeys(("audio", "visual", "head"), RATE), optimiser=sgd)
     objective = CrossEntropy({}, 0)
+    descent, plainly = Descent(net, objective, recipe, BATCHES), Plain(Setting(objective, device, 0))
 
     def run_textbook() -> float:
         return textbook(plain, by_book, loader, device)
 
     def run_ours() -> float:
-        return train_epoch(net, loader, own, objective, 1, device)[0]
+        return train_epoch(net, loader, descent, objective, plainly, 1, recipe)
 
     losses = run_textbook(), run_ours()
     pairs = [(seconds(finished(run_textbook)), seconds(finished(run_ours))) for _ in range(given.rounds)]

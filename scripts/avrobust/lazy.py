@@ -6,6 +6,7 @@ and one line of a table; nothing else is imported, and nothing else is made agai
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 
 from avrobust.program import UserError
 
@@ -20,3 +21,18 @@ def load(table: Mapping[str, str], name: str) -> object:
         raise UserError(f"unknown name {name!r}; registered are: {', '.join(sorted(table))}")
     module, attribute = table[name].split(":")
     return getattr(import_module(module), attribute)
+
+
+def built(table: Mapping[str, str], part: Mapping, *given: object) -> object:
+    """Return what `table` has under the `name` of `part`, called with `given` and its `options` as keywords.
+
+    Raises:
+        UserError: the name is not in the table, or an option is unknown or missing.
+    """
+    kind, options = load(table, part["name"]), part.get("options", {})
+    try:
+        signature(kind).bind(*given, **options)
+    except TypeError as error:
+        known = ", ".join(list(signature(kind).parameters)[len(given) :]) or "none"
+        raise UserError(f"{part['name']}: {error}; its options are {known}") from None
+    return kind(*given, **options)

@@ -2,11 +2,12 @@
 
 import copy
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, narrow_net
+from nets import CROSS_ENTROPY, clips, linear_net, narrow_net
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from avrobust.data.batches import Batch
@@ -17,13 +18,20 @@ from avrobust.objectives.build import ObjectiveSpec
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
-from avrobust.training.loop import TrainingRecipe, history_csv, parameter_groups, top1_accuracy, train
+from avrobust.training.clips import TrainingClips
+from avrobust.training.descent import Descent, parameter_groups
+from avrobust.training.kept_features import KeptFeatures
+from avrobust.training.loop import history_csv, top1_accuracy, train
+from avrobust.training.prepare.mixup import Mixup
+from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.replicas import encode_in_replicas
-from avrobust.training.sgd import SGD
 
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
 RECIPE = TrainingRecipe(epochs=4, milestones=(2,), batch_size=4, learning_rates=RATES)
+SETTING = Setting(CROSS_ENTROPY, CPU, seed=7)
+PLAIN = Plain(SETTING)
 
 
 class Batches:
@@ -36,12 +44,18 @@ class Batches:
         order = torch.randperm(8, generator=torch.Generator().manual_seed(100 * self.seed + self.epoch))
         yield from (batch(part) for part in order.split(4))
 
+    def __len__(self) -> int:
+        return 2
+
 
 class OneBatch(Batches):
     """All clips in one batch."""
 
     def __iter__(self):
         yield batch(torch.arange(8))
+
+    def __len__(self) -> int:
+        return 1
 
 
 def batch(positions: torch.Tensor) -> Batch:
@@ -55,12 +69,20 @@ def batch(positions: torch.Tensor) -> Batch:
 
 
 def fit(
-    folder: Path, recipe: TrainingRecipe = RECIPE, key: str = "key", net=None, objective=CROSS_ENTROPY, kept: int = 0
+    folder: Path,
+    recipe: TrainingRecipe = RECIPE,
+    key: str = "key",
+    net=None,
+    objective=CROSS_ENTROPY,
+    kept: int = 0,
+    prepare=PLAIN,
+    batches: Batches | None = None,
 ) -> dict:
-    batches = Batches()
-    net = net or narrow_net()
-    validation = [batch(torch.arange(8))]
-    return train(net, batches, batches, validation, recipe, objective, folder / "resume.pt", key, CPU, kept)
+    batches = batches or Batches()
+    made = TrainingClips(batches, batches, [batch(torch.arange(8))], 8, 8)
+    observer = KeptFeatures(kept, recipe.epochs)
+    result = train(net or narrow_net(), made, recipe, objective, prepare, folder / "resume.pt", key, CPU, observer)
+    return {**result, "training_features": observer.state_dict()}
 
 
 def conformity(seed: int = 0) -> PrototypeConformity:
@@ -86,9 +108,8 @@ def test_one_step_by_hand():
     net = narrow_net()
     before, expected = copy.deepcopy(net), copy.deepcopy(net).train()
     first = batch(torch.arange(4))
-    optimizer = SGD(parameter_groups(net, RECIPE), momentum=0.9, weight_decay=1e-4)
-    loss, kept = loop.train_epoch(net, [first], optimizer, CROSS_ENTROPY, 1, CPU)
-    assert kept == {}
+    descent = Descent(net, CROSS_ENTROPY, RECIPE, 1)
+    loss = loop.train_epoch(net, [first], descent, CROSS_ENTROPY, PLAIN, 1, RECIPE)
     inputs = {"audio": first["audio"], "visual": first["visual"].float() / 255}
     reference = torch.nn.functional.cross_entropy(expected(inputs), first["label"])
     reference.backward()
@@ -116,7 +137,7 @@ def test_replicas_are_normalised_apart_and_the_first_moves_the_running_statistic
 def test_rates_fall_after_the_milestone_and_training_learns(tmp_path):
     # Rates at which a last bit in the arithmetic does not decide how much is learned.
     slow = {name: rate / 5 for name, rate in RATES.items()}
-    history = fit(tmp_path, TrainingRecipe(12, (9, 11), 4, slow))["history"]
+    history = fit(tmp_path, TrainingRecipe(12, 4, slow, (9, 11)))["history"]
     assert [row["rate_factor"] for row in history] == [1] * 9 + [pytest.approx(0.1)] * 2 + [pytest.approx(0.01)]
     assert history[-1]["loss"] < 0.5 * history[0]["loss"]
 
@@ -128,29 +149,48 @@ def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, mo
     monkeypatch.setattr(torch, "save", lambda state, path: (states.append(copy.deepcopy(state)), save(state, path)))
     result = fit(tmp_path)
     assert result["best_epoch"] == 2
-    assert same(result["best"], states[1]["latest"])
-    assert same(result["latest"], states[3]["latest"])
+    assert same(states[1]["latest"], result["best"])
+    assert same(states[3]["latest"], result["latest"])
 
 
 class Killed(Exception):
     """Stands for a SIGKILL: nothing after it runs."""
 
 
+ADAM = {"name": "adam", "options": {"weight_decay": 1e-3}}
+GOES_ON = {
+    "sgd": (RECIPE, PLAIN),
+    "adam, three batches a step, warm-up": (
+        replace(
+            RECIPE, optimiser=ADAM, accumulation=3, warm_up=2, annealing="cosine",
+            learning_rates=dict.fromkeys(RATES, 1e-3),
+        ),
+        PLAIN,
+    ),
+    "mixup": (RECIPE, Mixup(SETTING)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("recipe", "prepare"), GOES_ON.values(), ids=GOES_ON)
 @pytest.mark.parametrize("epoch", [1, 2, 3])
-def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, monkeypatch, epoch):
-    whole = fit(tmp_path, objective=conformity(), kept=6)
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, monkeypatch, epoch, recipe, prepare):
+    def trained(seed: int = 0) -> dict:
+        objective = conformity(seed) if prepare is PLAIN else CROSS_ENTROPY
+        return fit(tmp_path, recipe, net=narrow_net(seed=seed), objective=objective, kept=6, prepare=prepare)
+
+    whole = trained()
     (tmp_path / "resume.pt").unlink()
     train_epoch = loop.train_epoch
 
     def dies(*given):
-        if given[4] == epoch + 1:
+        if given[5] == epoch + 1:
             raise Killed
         return train_epoch(*given)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(loop, "train_epoch", dies)
-        fit(tmp_path, objective=conformity(), kept=6)
-    result = fit(tmp_path, net=narrow_net(seed=99), objective=conformity(99), kept=6)
+        trained()
+    result = trained(seed=99)
     assert result["resumed_epochs"] == epoch
     assert result["history"] == whole["history"] and result["best_epoch"] == whole["best_epoch"]
     assert same(result["best"], whole["best"]) and same(result["latest"], whole["latest"])
@@ -176,8 +216,12 @@ def test_kept_features_are_the_first_of_the_last_epoch_as_the_net_in_training_sa
 
 def test_the_objectives_own_parameters_move_at_their_own_constant_rates(tmp_path, monkeypatch):
     rates, epoch = [], loop.train_epoch
+
+    def groups(descent: Descent) -> list[dict]:
+        return [group for optimiser in descent.optimisers for group in optimiser.groups]
+
     monkeypatch.setattr(
-        loop, "train_epoch", lambda *given: (rates.append([g["lr"] for g in given[2].groups]), epoch(*given))[1]
+        loop, "train_epoch", lambda *given: (epoch(*given), rates.append([g["lr"] for g in groups(given[2])]))[0]
     )
     objective = conformity()
     result = fit(tmp_path, objective=objective)
@@ -204,6 +248,108 @@ def test_a_flipped_bit_in_a_state_starts_anew(tmp_path, caplog, place):
     assert "resume.pt is damaged" in caplog.text and "starting from the first epoch" in caplog.text
 
 
+# --- Accumulation
+
+
+def linear_batch(positions: torch.Tensor) -> Batch:
+    generator = torch.Generator().manual_seed(3)
+    inputs = {name: torch.randn(12, 6, generator=generator, dtype=torch.float64) for name in ("audio", "visual")}
+    return {
+        **{name: x[positions] for name, x in inputs.items()},
+        "label": positions % 3,
+        "clip_id": [f"clip{position}" for position in positions.tolist()],
+    }
+
+
+class Whole(Plain):
+    """Inputs as they are: frames that are no pictures."""
+
+    def __call__(self, model, batch, epoch):
+        return {name: batch[name] for name in ("audio", "visual")}, batch["label"]
+
+
+@pytest.mark.parametrize("optimiser", [{"name": "sgd"}, {"name": "adam"}])
+def test_a_step_of_accumulated_batches_is_that_of_one_batch_as_large(optimiser):
+    """Of a net without batch statistics; the last step of an epoch takes the one batch that is left."""
+    rates = {"audio": 0.1, "visual": 0.1, "head": 0.1}
+    ends = []
+    for size, accumulation, steps in ((3, 3, [9, 3]), (9, 1, [9, 3])):
+        recipe = TrainingRecipe(2, size, rates, optimiser=optimiser, accumulation=accumulation)
+        net = linear_net(6, 3)
+        batches = [linear_batch(part) for part in torch.arange(12).split(size)]
+        descent = Descent(net, CROSS_ENTROPY, recipe, len(batches))
+        for epoch in (1, 2):
+            loop.train_epoch(net, batches, descent, CROSS_ENTROPY, Whole(SETTING), epoch, recipe)
+        assert descent.state_dict()["steps"] == 2 * len(steps)
+        ends.append(net.classifier.weight.detach())
+    torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(ends[0], linear_net(6, 3).classifier.weight)
+
+
+# --- mixup
+
+
+def mixed(prepare: Mixup, positions: list[int], epoch: int = 1) -> tuple[dict, torch.Tensor]:
+    return prepare(narrow_net(), batch(torch.tensor(positions)), epoch)
+
+
+def test_a_mixture_is_of_two_clips_by_one_share_in_sound_picture_and_target():
+    plain, labels = PLAIN(narrow_net(), batch(torch.arange(8)), 1)
+    inputs, targets = mixed(Mixup(SETTING), list(range(8)))
+    assert targets.shape == (8, 5)
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(8))
+    partners = set()
+    for clip in range(8):
+        # The share, by least squares of the sound on every possible partner.
+        for other in set(range(8)) - {clip}:
+            way = plain["audio"][clip] - plain["audio"][other]
+            share = ((inputs["audio"][clip] - plain["audio"][other]) * way).sum() / way.square().sum()
+            if torch.allclose(plain["audio"][other] + share * way, inputs["audio"][clip], atol=1e-5):
+                break
+        else:
+            pytest.fail(f"clip {clip} is no mixture of two")
+        assert 0 <= share <= 1
+        partners.add(other)
+        pixels = share * plain["visual"][clip] + (1 - share) * plain["visual"][other]
+        torch.testing.assert_close(inputs["visual"][clip], pixels, rtol=1e-4, atol=1e-5)
+        wanted = torch.zeros(5)
+        wanted[labels[clip]] += share
+        wanted[labels[other]] += 1 - share
+        torch.testing.assert_close(targets[clip], wanted, rtol=1e-4, atol=1e-5)
+    assert partners == set(range(8)), "every clip is the partner of one"
+
+
+def test_mixtures_depend_on_the_clips_and_not_on_their_order():
+    order = [5, 2, 7, 0, 1, 6, 4, 3]
+    inputs, targets = mixed(Mixup(SETTING), list(range(8)))
+    others, other_targets = mixed(Mixup(SETTING), order)
+    assert all(torch.equal(inputs[name][order], others[name]) for name in inputs)
+    assert torch.equal(targets[order], other_targets)
+    for another in (mixed(Mixup(SETTING), order, epoch=2), mixed(Mixup(replace(SETTING, seed=8)), order)):
+        assert not torch.equal(another[0]["audio"], others["audio"])
+
+
+def test_shares_are_drawn_of_a_beta_distribution():
+    """Its variance is 1 / (8 alpha + 4); with two clips, each the other's partner, a target holds the share."""
+    net, two = narrow_net(), batch(torch.arange(2))
+    for alpha in (0.2, 1.0, 4.0):
+        prepare = Mixup(SETTING, alpha)
+        targets = torch.cat([prepare(net, two, epoch)[1] for epoch in range(300)])
+        shares = targets[torch.arange(600), torch.arange(600) % 2]
+        assert shares.mean().item() == pytest.approx(0.5, abs=0.06)
+        assert shares.var().item() == pytest.approx(1 / (8 * alpha + 4), rel=0.2)
+
+
+def test_the_loss_of_a_mixture_is_the_mixed_loss(tmp_path):
+    """Cross-entropy is linear in the target; and a net learns by it."""
+    logits, targets = torch.randn(8, 5), mixed(Mixup(SETTING), list(range(8)))[1]
+    each = -torch.log_softmax(logits, dim=1)
+    torch.testing.assert_close(CROSS_ENTROPY({}, logits, targets), (targets * each).sum(dim=1))
+    slow = {name: rate / 5 for name, rate in RATES.items()}
+    history = fit(tmp_path, TrainingRecipe(12, 4, slow), prepare=Mixup(SETTING, alpha=0.2))["history"]
+    assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+
+
 class Poisoned(Batches):
     """From the third epoch on, a clip of the second batch has a sound that is no number."""
 
@@ -216,9 +362,8 @@ class Poisoned(Batches):
 
 def test_a_poisoned_clip_is_named_and_the_state_stays_that_of_the_epoch_before(tmp_path):
     whole = fit(tmp_path / "whole")
-    batches, broken = Poisoned(), tmp_path / "resume.pt"
     with pytest.raises(UserError, match=r"loss became nan in epoch 3, batch 2, clips clip\d, clip\d, clip\d, clip\d"):
-        train(narrow_net(), batches, batches, [batch(torch.arange(8))], RECIPE, CROSS_ENTROPY, broken, "key", CPU)
+        fit(tmp_path, batches=Poisoned())
     result = fit(tmp_path, net=narrow_net(seed=99))
     assert result["resumed_epochs"] == 2
     assert same(result["best"], whole["best"]) and same(result["latest"], whole["latest"])
@@ -226,19 +371,15 @@ def test_a_poisoned_clip_is_named_and_the_state_stays_that_of_the_epoch_before(t
 
 def test_a_learning_rate_that_breaks_the_weights_is_seen_before_they_are_saved(tmp_path):
     """Of one batch an epoch, whose loss is that of the weights before."""
-    batches = OneBatch()
     rates = dict.fromkeys(RATES, 3e38)
     with pytest.raises(UserError, match=r"weights became infinite or nan in epoch 1, batch 1, clips clip\d.*rates"):
-        train(
-            narrow_net(), batches, batches, [batch(torch.arange(8))], TrainingRecipe(4, (2,), 8, rates),
-            CROSS_ENTROPY, tmp_path / "resume.pt", "key", CPU,
-        )  # fmt: skip
+        fit(tmp_path, TrainingRecipe(4, 8, rates), batches=OneBatch())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_learning_rate_that_is_too_high_is_seen_by_the_loss(tmp_path):
     with pytest.raises(UserError, match=r"loss became \S+ in epoch 1, batch 2, clips clip\d.*lower the learning rates"):
-        fit(tmp_path, TrainingRecipe(4, (2,), 4, dict.fromkeys(RATES, 1e30)))
+        fit(tmp_path, TrainingRecipe(4, 4, dict.fromkeys(RATES, 1e30)))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -194,7 +194,7 @@ def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, monk
     train_epoch = loop.train_epoch
 
     def dies(*given):
-        if given[4] == 2:
+        if given[5] == 2:
             raise Killed
         return train_epoch(*given)
 

@@ -30,14 +30,15 @@ MODEL = {
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
 ATTACKING = {
-    "attacks/budget", "attacks/loop", "attacks/threat", "evaluation/conditions", "evaluation/memory",
+    "attacks/budget", "attacks/loop", "attacks/norms", "attacks/threat", "evaluation/conditions", "evaluation/memory",
     "evaluation/start", "imagenet",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/cell"}
 RUNNING = SEARCHING | {"evaluation/arguments", "models/folding"}
 TRAINING = {
-    "csv_text", "training/arguments", "training/clips", "training/loop", "training/replicas", "training/sgd",
-    "training/start", "models/weights", "data/manifest",
+    "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
+    "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "training/schedule",
+    "training/sgd", "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
 REPORT = {"files", "program", "csv_text", "report/spec"}
 MEASURED = REPORT | {"foreign", "metrics/bootstrap", "metrics/rows"}

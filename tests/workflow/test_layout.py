@@ -96,7 +96,7 @@ def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
 
 def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
     assert 'attack.code("attack.py", "variant", "attack")' in RULES["attack"]
-    assert 'train.code("train.py", "variant")' in RULES["train"]
+    assert 'train.code("train.py", "variant", "training")' in RULES["train"]
 
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:

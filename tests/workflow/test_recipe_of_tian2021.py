@@ -17,7 +17,8 @@ from avrobust.defences.feature_memory import FeatureMemory
 from avrobust.lazy import load
 from avrobust.models.build import ModelSpec, build
 from avrobust.objectives.build import ObjectiveSpec, build_objective
-from avrobust.training.loop import TrainingRecipe
+from avrobust.training.recipe import TrainingRecipe, recipe_of
+from avrobust.training.sgd import SGD
 from avrobust.training.start import MemoryRecipe
 from lib.plan import Plan
 
@@ -66,18 +67,18 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
     for variants, scripts in ((FROM_SCRATCH, ATTACK_SCRIPTS), (GOES_ON, DEFENCE_SCRIPTS)):
         epochs, milestones, batch_size, rates = scripts[dataset]
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(paper.train.recipe(job(dataset, variant))))
+            recipe = recipe_of(json.loads(paper.train.recipe(job(dataset, variant))))
             assert recipe == TrainingRecipe(
                 epochs=epochs,
                 milestones=milestones,
                 batch_size=batch_size,
                 learning_rates=rates,
-                # main_attack.py: torch.optim.SGD with --beta1 0.9 and --weight_decay 1e-4; --lr_steps times 0.1.
-                momentum=0.9,
-                weight_decay=1e-4,
-                decay=0.1,
+                decay=0.1,  # --lr_steps times 0.1
                 replica_size=None,
             )
+    # main_attack.py: torch.optim.SGD with --beta1 0.9 and --weight_decay 1e-4, which are what SGD takes unasked.
+    assert recipe.optimiser == {"name": "sgd"}
+    assert SGD([{"params": [], "lr": 1.0}]).groups == [{"params": [], "lr": 1.0, "momentum": 0.9, "weight_decay": 1e-4}]
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,8 @@ def test_what_the_appendix_prints_and_what_a_gpu_saw_are_alternatives(
     rates = {"audio": 1e-4, "visual": 1e-3, "head": 1e-3}
     for variants, size in ((FROM_SCRATCH, 12), (GOES_ON, replica)):
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(printed.train.recipe(job(dataset, variant))))
-            assert recipe == TrainingRecipe(epochs, milestones, 48, rates, replica_size=size)
+            recipe = recipe_of(json.loads(printed.train.recipe(job(dataset, variant))))
+            assert recipe == TrainingRecipe(epochs, 48, rates, milestones, replica_size=size)
 
 
 # eval_attack_*.sh and eval_defense_*.sh: --num_gpus times --batch_size_per_gpu, over which MIM takes its norm.
@@ -146,7 +147,7 @@ def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
     assert json.loads(options["candidates"]) == [
         {"prox_weight": 10.0**-k, "conprox_weight": pytest.approx(1e-4 * 10.0**-k)} for k in range(4)
     ]
-    assert TrainingRecipe(**json.loads(options["recipe"])) == TrainingRecipe(100, [30, 60, 90], 36, FAST)
+    assert recipe_of(json.loads(options["recipe"])) == TrainingRecipe(100, 36, FAST, [30, 60, 90])
     assert json.loads(options["attack-spec"]) == {"update": "fgsm", "objective": "cross_entropy"}
     assert (options["epsilon"], options["epsilon-space"]) == ("0.006", "normalised")
 

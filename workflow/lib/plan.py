@@ -73,6 +73,7 @@ class Plan:
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
                 self.train.variant_entries(name, dataset)
+                self.train.training_entries(name, dataset)
         for keys in self.grid.conditions.values():
             for dataset, _, attack in keys:
                 self.attack.attack_entries(attack, dataset)

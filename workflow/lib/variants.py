@@ -15,7 +15,12 @@ REGISTRIES = {
     "visual": ("models", "VISUAL_ENCODERS"),
     "objective": ("objectives", "OBJECTIVES"),
     "defence": ("defences", "DEFENCES"),
+    "optimiser": ("training", "OPTIMISERS"),
+    "prepare": ("training", "PREPARATIONS"),
 }
+
+# How a net is trained of which the paper's file says no more, as in `avrobust.training.recipe.TrainingRecipe`.
+TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,10 @@ class Variant:
 
     @property
     def recipe(self) -> dict:
-        """What `avrobust.training.loop.TrainingRecipe` takes; a scale's own sizes win over the paper's."""
+        """What `avrobust.training.recipe.TrainingRecipe` takes; a scale's own sizes win over the paper's."""
         continued = self.scale.get("continued", {}) if self.start else {}
-        return {**self.training, **self.scale.get("training", {}), **continued}
+        prepared = {"prepare": self.facts["prepare"]} if "prepare" in self.facts else {}
+        return {**self.training, **self.scale.get("training", {}), **continued, **prepared}
 
     @property
     def search_recipe(self) -> dict:
@@ -87,13 +93,18 @@ class Variant:
         return self.net, self.objective, self.recipe, self.memory, self.start, self.search
 
     def registered(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (part, table, name) of every registry entry that the variant uses."""
+        """Yield (part, table, name) of every registry entry that the net and its objective use."""
         named = {kind: self.facts[kind] for kind in ("fusion", "audio", "visual") if kind in self.facts}
         named["objective"] = self.objective["name"]
         if "defence" in self.facts:
             named["defence"] = self.facts["defence"]["name"]
         for kind, name in named.items():
             yield *REGISTRIES[kind], name
+
+    def registered_training(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (part, table, name) of every registry entry that only the training uses."""
+        for kind, name in TRAINED_BY.items():
+            yield *REGISTRIES[kind], self.recipe.get(kind, {"name": name})["name"]
 
 
 def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> Variant:

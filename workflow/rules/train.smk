@@ -52,7 +52,7 @@ rule train:
         stage_options=train.stage_options,
         start_options=train.start_options,
         torch_threads=train.threads("train"),
-        code=train.code("train.py", "variant"),
+        code=train.code("train.py", "variant", "training"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} --objective {params.objective:q}"
@@ -92,7 +92,7 @@ rule search:
         views=train.training_views,
         seed=train.search_seed,
         torch_threads=train.threads("train"),
-        code=train.code("search.py", "variant", "search"),
+        code=train.code("search.py", "variant", "training", "search"),
     shell:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
         " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q} {params.views:q}"

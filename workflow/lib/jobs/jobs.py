@@ -65,7 +65,10 @@ class Jobs:
         return 0 if self.settings.config["device"] == "cpu" else 1
 
     def code(self, program: str, *parts: str) -> Callable[[Wildcards], str]:
-        """The digest of a program and of what it loads for these wildcards: `variant`, `attack`, `search`."""
+        """The digest of a program and of what it loads for these wildcards.
+
+        `parts` of: `variant`, `training`, `attack`, `search`, `protocol`.
+        """
 
         def code_of(wildcards: Wildcards) -> str:
             entries = [entry for part in parts for entry in self._entries(part, wildcards)]
@@ -106,6 +109,8 @@ class Jobs:
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part == "variant":
             return self.variant_entries(wildcards.variant, wildcards.dataset)
+        if part == "training":
+            return self.training_entries(wildcards.variant, wildcards.dataset)
         if part == "attack":
             return self.attack_entries(wildcards.attack, wildcards.dataset)
         if part == "protocol":
@@ -117,6 +122,10 @@ class Jobs:
     def variant_entries(self, name: str, dataset: str) -> list[str]:
         """The registry entries that a variant uses."""
         return [self.registered(*place) for place in self.variant_on(name, dataset).registered()]
+
+    def training_entries(self, name: str, dataset: str) -> list[str]:
+        """The registry entries that only the training of a variant uses."""
+        return [self.registered(*place) for place in self.variant_on(name, dataset).registered_training()]
 
     def attack_entries(self, name: str, dataset: str) -> list[str]:
         """The registry entries that an attack uses."""

@@ -1,0 +1,121 @@
+"""What every program that trains a net is told, and what it makes of that."""
+
+import argparse
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from avrobust.data.classes import check_classes
+from avrobust.data.manifest import read_classes
+from avrobust.data.store import Store
+from avrobust.data.views import Recipe
+from avrobust.lazy import built
+from avrobust.models.files import Trained, load_model
+from avrobust.models.late_fusion import PRECISIONS, LateFusion
+from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.program import UserError, json_argument, positive
+from avrobust.runtime import DEVICES, prepare
+from avrobust.training.clips import TrainingClips, training_clips
+from avrobust.training.kept_features import KeptFeatures
+from avrobust.training.loop import train
+from avrobust.training.prepare.plain import Setting
+from avrobust.training.recipe import recipe_of
+from avrobust.training.registry import PREPARATIONS
+
+log = logging.getLogger(__name__)
+
+
+def training_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that all these programs share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--class-list", type=Path, required=True)
+    parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
+    parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
+    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
+    parser.add_argument("--audio-samples", type=positive, required=True)
+    parser.add_argument("--frame-size", type=positive, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--threads", type=positive, default=1)
+    parser.add_argument("--code", default="", help="digest of the code, part of what a resumed run must share")
+    parser.add_argument("--provenance", type=Path, required=True)
+    return parser
+
+
+# What shapes a training, of what a program is told; the number of threads decides the last bits of sums.
+SHAPING = (
+    *("model_spec", "recipe", "start", "audio_samples", "frame_size", "seed", "precision", "threads", "code"),
+    *("memory", "kept_features", "imagenet_weights"),
+)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained net: the very objects that were trained, and what `avrobust.training.loop.train` returned."""
+
+    model: LateFusion
+    objective: nn.Module
+    clips: TrainingClips
+    observer: KeptFeatures
+    result: dict
+
+
+class Job:
+    """The clips, the device and the net to start from, of a program's arguments.
+
+    Raises:
+        UserError: a file is missing or damaged; clips or net are of other classes; the recipe has an unknown key.
+    """
+
+    def __init__(self, given: argparse.Namespace):
+        self.given, self.recipe = given, recipe_of(given.recipe)
+        self.device = prepare(given.device, given.threads)
+        self.views = Recipe(given.audio_samples, given.frame_size)
+        self.classes, self.store = read_classes(given.class_list), Store(given.shards)
+        if self.store.classes != self.classes:
+            raise UserError(
+                f"{given.class_list} has other classes than the clips of {given.shards[0].parent} were packed with; "
+                "pack them with this list"
+            )
+        self.start: Trained | None = None
+        if given.start:
+            self.start = load_model(given.start, "latest", self.device)
+            check_classes(given.start, self.start.classes, given.class_list, self.classes)
+
+    def fit(self, model: LateFusion, objective_spec: ObjectiveSpec, resume: Path) -> Fitted:
+        """Train `model` as the arguments say, or go on with what `resume` holds.
+
+        What the objective draws at first it draws from torch's global generator.
+        """
+        given, recipe = self.given, self.recipe
+        model = model.to(self.device).in_precision(given.precision)
+        objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
+        preparation = built(PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed))
+        clips = training_clips(
+            self.store, self.views, model, recipe.batch_size, recipe.epochs, given.seed, given.threads
+        )
+        observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
+        log.info(
+            "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",
+            *(clips.training_count, clips.validation_count),
+            *(sum(parameter.numel() for parameter in model.parameters()), self.device),
+        )
+        key = self._key(objective_spec)
+        result = train(model, clips, recipe, objective, preparation, resume, key, self.device, observer)
+        return Fitted(model, objective, clips, observer, result)
+
+    def _key(self, objective_spec: ObjectiveSpec) -> str:
+        """Return a digest of all that shapes a training: plain values, and the files that it reads by size and time."""
+        given = vars(self.given)
+        shaping = {name: given[name] for name in SHAPING if name in given}
+        shaping |= {"objective": vars(objective_spec), "classes": self.classes, "device": self.device.type}
+        files = [*self.given.shards, *([self.given.start] if self.given.start else [])]
+        shaping["files"] = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()

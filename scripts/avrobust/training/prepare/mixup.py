@@ -1,0 +1,37 @@
+"""mixup (Zhang et al., ICLR 2018) of clips within a batch, sound and picture by the same share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from avrobust.data.batches import Batch
+from avrobust.keyed import generator
+from avrobust.models.late_fusion import LateFusion
+from avrobust.training.prepare.plain import Plain, Setting
+
+
+class Mixup(Plain):
+    """share * clip + (1 - share) * partner, inputs and targets alike, share ~ Beta(alpha, alpha) for each clip.
+
+    The batch in a drawn order is a circle, in which the next clip is the partner. All draws depend on seed, epoch and
+    clip, so that a batch in another order gives the same mixtures.
+    """
+
+    def __init__(self, setting: Setting, alpha: float = 1.0):
+        super().__init__(setting)
+        self.alpha = alpha
+
+    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Return modality -> (N, ...) and the targets (N, classes), shares that sum to 1."""
+        inputs, labels = super().__call__(model, batch, epoch)
+        draws = [generator("mixup", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
+        shares = torch.tensor([draw.beta(self.alpha, self.alpha) for draw in draws], device=labels.device)
+        order = torch.tensor([draw.random() for draw in draws], device=labels.device).argsort()
+        partner = torch.empty_like(order).scatter_(0, order, order.roll(-1))
+
+        def mixed(x: Tensor) -> Tensor:
+            share = shares.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
+            return share * x + (1 - share) * x[partner]
+
+        targets = F.one_hot(labels, model.classifier.out_features).to(next(iter(inputs.values())).dtype)
+        return {name: mixed(x) for name, x in inputs.items()}, mixed(targets)

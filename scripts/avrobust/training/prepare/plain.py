@@ -1,0 +1,29 @@
+"""Training on the clips as they are."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from avrobust.data.batches import Batch, inputs_of
+from avrobust.models.late_fusion import LateFusion
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every preparation is given beside its options: what is minimised, where, and the key of all draws."""
+
+    objective: nn.Module
+    device: torch.device
+    seed: int
+
+
+class Plain:
+    """The inputs in natural units, and the labels."""
+
+    def __init__(self, setting: Setting):
+        self.setting = setting
+
+    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Return modality -> (N, ...) and the targets (N,), both on the device."""
+        return inputs_of(batch, self.setting.device), batch["label"].to(self.setting.device)

@@ -1,0 +1,11 @@
+"""How a training goes down the gradient, and what it makes of a batch before it does."""
+
+OPTIMISERS = {
+    "sgd": "avrobust.training.sgd:SGD",
+    "adam": "avrobust.training.adam:Adam",
+}
+
+PREPARATIONS = {
+    "plain": "avrobust.training.prepare.plain:Plain",
+    "mixup": "avrobust.training.prepare.mixup:Mixup",
+}

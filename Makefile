@@ -11,7 +11,7 @@ demo_on_cpu := snakemake --config scale=demo device=cpu -- all
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
-setup: ## make the environment in .venv
+setup: ## make the environment in .venv, 6 GB; with TORCH=cpu 2 GB, for machines without a GPU (README)
 	@sh envs/setup.sh
 
 demo: setup ## remake every table and figure at the demo scale, on CPU, without a network
@@ -44,4 +44,5 @@ lock: setup ## pin every version anew
 	@$(activate) && sh envs/lock.sh --upgrade
 
 clean: ## remove what was made, but not paper_tables and not the environment
-	rm -rf results .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .snakemake

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Make the environment in .venv from the pinned versions. Run by `make setup`; needs Python 3.11 to 3.13 and, from the
 # package index that pip or uv is set up with on this machine, the wheels. Nothing outside this folder changes.
+# `make setup TORCH=cpu` spares a machine without a GPU the 3.9 GB of CUDA, see README.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -45,12 +46,28 @@ if [ ! -x .venv/bin/python ] && ! "$python" -m venv .venv; then
   rm -rf .venv-tools
 fi
 
+case ${TORCH:=cuda} in
+  cuda) echo "making .venv: 6 GB, of which 3.9 GB for CUDA; on a machine without a GPU see TORCH=cpu in README" >&2 ;;
+  cpu) echo "making .venv without CUDA: about 2 GB; no hash is known of torch, torchvision and torchaudio" >&2 ;;
+  *) echo "error: TORCH=$TORCH: give TORCH=cpu, or leave it out" >&2; exit 1 ;;
+esac
 # Compiled once here and not by every job: torch alone takes two seconds to compile.
+with_uv() {
+  .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python "$@"
+}
+get_uv() {
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt
+}
+
+if [ "$TORCH" = cpu ]; then
+  # The builds without CUDA are on an index of PyTorch's own, which uv knows.
+  trio='(torch|torchvision|torchaudio)=='
+  get_uv
+  awk "/^[a-z]/ {take = !/^($trio|triton==|nvidia-|cuda-)/} take" "$requirements" > .venv/without-cuda.txt
+  with_uv --no-deps --require-hashes -r .venv/without-cuda.txt
+  with_uv --no-deps --torch-backend cpu $(grep -oE "^$trio[0-9.]+" "$requirements")
 # uv takes seconds where pip takes minutes. Where it cannot reach the index that pip is set up with, pip does it.
-if .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/uv.txt &&
-   .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r "$requirements"; then
-  :
-else
+elif ! { get_uv && with_uv --require-hashes -r "$requirements"; }; then
   echo "uv could not install the environment; trying pip, which takes some minutes" >&2
   .venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r "$requirements"
 fi

@@ -18,8 +18,8 @@ from planning import ROOT
 TORCH = {"torch": "2.11.0", "torchvision": "0.26.0", "torchaudio": "2.11.0"}
 
 
-def pinned(name: str) -> list[tuple[Requirement, list[str]]]:
-    """Return the requirements of a file of envs/, each with its hashes."""
+def pinned(name: str | Path) -> list[tuple[Requirement, list[str]]]:
+    """Return the requirements of a file of envs/, or another path, each with its hashes."""
     text = (ROOT / "envs" / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line.split(" --hash=") for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(Requirement(line[0].strip()), [part.strip() for part in line[1:]]) for line in lines]
@@ -118,13 +118,6 @@ def test_the_container_installs_the_pinned_versions() -> None:
     assert f"--require-hashes -r {copied[1]}" in install
 
 
-def test_set_up_installs_the_pinned_versions() -> None:
-    text = (ROOT / "envs/setup.sh").read_text(encoding="utf-8")
-    installs = [line for line in text.splitlines() if "pip install" in line and "virtualenv" not in line]
-    assert len(installs) == 3
-    assert all("--require-hashes -r" in line for line in installs)
-
-
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """What setup.sh looks at of a clone that is set up; an environment without packages stands for all of it."""
@@ -179,3 +172,51 @@ def test_an_environment_of_condas_is_left_to_its_owner(clone: Path) -> None:
 def test_an_environment_whose_python_is_gone_is_made_anew(clone: Path) -> None:
     (clone / ".venv/bin/python").unlink()
     assert "its Python is gone" in set_up(clone).stderr
+
+
+@pytest.fixture
+def calls(clone: Path) -> Callable[..., list[str]]:
+    """Set up anew with programs that only write down what they are told; return that, a line a call."""
+    (clone / ".venv/installed-requirements.txt").unlink()
+    for name in ("python", "uv"):
+        program = clone / ".venv/bin" / name
+        program.unlink(missing_ok=True)
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> told\n[ "$1" != "$FAILS" ]\n', encoding="utf-8")
+        program.chmod(0o755)
+
+    def call(**said: str) -> list[str]:
+        made = subprocess.run(["sh", "envs/setup.sh"], cwd=clone, env=os.environ | said, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        assert " GB" in made.stderr.splitlines()[0]
+        assert (clone / ".venv/installed-requirements.txt").exists()
+        return [line for line in (clone / "told").read_text(encoding="utf-8").splitlines() if "install" in line]
+
+    return call
+
+
+@pytest.mark.parametrize("fails", ["", "pip"])
+def test_set_up_installs_the_pinned_versions(calls: Callable, fails: str) -> None:
+    ends = ["envs/uv.txt", "envs/requirements.txt", "envs/requirements.txt"][: 3 if fails else 2]
+    # The program of pip is Python, `python -m pip`.
+    said = calls(FAILS=fails)
+    assert [line.split(" --require-hashes -r ")[1] for line in said] == ends
+    assert [line.split()[0] for line in said] == ["python", "uv", "python"][: len(ends)]
+
+
+def test_set_up_for_a_cpu_leaves_out_cuda_and_nothing_else(calls: Callable, clone: Path) -> None:
+    *_, hashed, unhashed = calls(TORCH="cpu")
+    assert hashed.endswith("--no-deps --require-hashes -r .venv/without-cuda.txt")
+    given = unhashed.split(" --no-deps --torch-backend cpu ")[1].split()
+    assert dict(one.split("==") for one in given) == TORCH
+    everything, taken = pinned(clone / "envs/requirements.txt"), pinned(clone / ".venv/without-cuda.txt")
+    assert [one for one in everything if one in taken] == taken
+    left_out = {one.name for one, _ in everything} - {one.name for one, _ in taken}
+    assert {name for name in left_out if not name.startswith(("nvidia-", "cuda-"))} == {*TORCH, "triton"}
+    assert not any(one.name.startswith(("nvidia", "cuda")) for one, _ in taken)
+
+
+def test_another_torch_than_these_two_is_refused(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clone / ".venv/installed-requirements.txt").unlink()
+    monkeypatch.setenv("TORCH", "gpu")
+    made = set_up(clone)
+    assert (made.returncode, made.stderr) == (1, "error: TORCH=gpu: give TORCH=cpu, or leave it out\n")

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -201,3 +203,26 @@ def test_what_a_page_links_to_is_there(name: str) -> None:
         # Before `make reference` has run for the first time there is nothing to link to.
         if "://" not in link and (not place.is_relative_to(REFERENCE) or (REFERENCE / "reference.json").exists()):
             assert place.exists(), link
+
+
+def test_results_are_the_users_but_for_what_says_where_they_are(tmp_path: Path) -> None:
+    for name in (
+        "results/README.md",
+        "results/demo/README.md",
+        "results/.made",
+        ".snakemake/log",
+        "paper_tables/a.csv",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    told = subprocess.run(
+        ["git", "status", "--short", "-uall"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert [line for line in told.stdout.splitlines() if "results" in line] == ["?? results/README.md"]
+    subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, check=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if ".git" not in str(path)}
+    assert left == {"Makefile", "results", "results/README.md", "paper_tables", "paper_tables/a.csv"}

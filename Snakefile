@@ -10,7 +10,7 @@ min_version("9.27")
 report: "workflow/report/workflow.rst"
 
 
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+sys.path[:0] = [f"{workflow.basedir}/workflow", f"{workflow.basedir}/scripts"]
 
 from lib.opening import opened
 

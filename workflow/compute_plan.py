@@ -18,6 +18,8 @@ from pathlib import Path
 from statistics import mean
 from types import SimpleNamespace
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from lib.errors import SettingsError
 from lib.plan import Plan
 from lib.settings import paper_scale_config

@@ -12,6 +12,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+
 from lib.errors import SettingsError
 from lib.plan import Plan
 from lib.settings import paper_scale_config

@@ -21,6 +21,9 @@ from typing import TypeVar
 import psutil
 import yaml
 
+from avrobust.spec import notation
+from lib.settings import PAPER_FILES
+
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "profiles", "resources", "scripts", "workflow")
 TIME_LIMIT = 600
@@ -101,7 +104,7 @@ class Project:
         project = cls(root)
         project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale.update(SCALE))
         project.edit_yaml("workflow/datasets/music.yaml", _keep_few_classes)
-        project.edit_yaml("workflow/papers/tian2021.yaml", _keep_few_rows)
+        project.edit_paper(_keep_few_rows)
         project.edit_yaml(
             "config.yaml",
             lambda config: config.update(
@@ -167,6 +170,18 @@ class Project:
         change(content)
         path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
 
+    def edit_paper(self, change: Callable[[dict], object]) -> None:
+        """Let `change` edit what the files of Tian & Xu hold together."""
+        folder = self.root / "workflow/papers/tian2021"
+        paper: dict = {}
+        for name in PAPER_FILES:
+            paper |= yaml.load((folder / f"{name}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        change(paper)
+        for name, sections in PAPER_FILES.items():
+            held = {section: paper[section] for section in sections if section in paper}
+            text = yaml.safe_dump(held, allow_unicode=True, sort_keys=False)
+            (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
     def edit_code(self, name: str, definition: str, statement: str = "edited = True") -> None:
         """Put `statement` before the last one of a function or class of `scripts/avrobust/<name>`."""
         path = self.root / "scripts/avrobust" / name
@@ -230,23 +245,22 @@ def _keep_few_rows(paper: dict) -> None:
     paper["datasets"] = ["music"]
     kept = ("table1", "table2", "table3", "figure1", "figure3", "figure5", "localisation")
     artefacts = paper["artefacts"] = {name: paper["artefacts"][name] for name in kept}
-    keep_rows(paper, "table1", lambda keys: keys["dataset"] == "MUSIC" and keys["attack"] in ("FGSM", "MIM"))
-    keep_rows(paper, "table2", lambda keys: keys["fusion"] in ("Sum", "Concat", "FiLM"))
-    defences = ("None", "PCL", "MinSim+ExFMem")
-    keep_rows(paper, "table3", lambda keys: keys["dataset"] == "MUSIC" and keys["defence"] in defences)
-    artefacts["figure1"]["spec"]["rows"][0]["class"] = "flute"
-    rows = artefacts["localisation"]["spec"]["rows"]
-    artefacts["localisation"]["spec"]["rows"] = [row for row in rows if row["dataset"] == "music"]
+    keep_rows(paper, "table1", lambda row: row["dataset"] == "music" and row["attack"] in ("fgsm", "mim"))
+    keep_rows(paper, "table2", lambda row: row["variant"] in ("sum", "concat", "film"))
+    nets = ("concat", "pcl", "minsim_exfmem")
+    keep_rows(paper, "table3", lambda row: row["dataset"] == "music" and row["variant"] in nets)
+    keep_rows(paper, "localisation", lambda row: row["dataset"] == "music")
+    artefacts["figure1"]["rows"][0]["class"] = "flute"
     paper["claims"] = [claim for claim in paper["claims"] if claim["name"] in CLAIMS]
     for claim in paper["claims"]:
         claim["datasets"] = ["music"]
     for candidates in [variant["search"] for variant in paper["variants"].values() if "search" in variant]:
         del candidates[2:]
-    for panel in artefacts["figure3"]["spec"]["panels"]:
-        panel["series"] = [series for series in panel["series"] if series["read"]["attack"] in ("fgsm", "mim")]
+    for panel in artefacts["figure3"]["panels"]:
+        panel["series"] = [series for series in notation.rows(panel["series"]) if series["attack"] in ("fgsm", "mim")]
 
 
 def keep_rows(paper: dict, table: str, wanted: Callable[[dict], bool]) -> None:
-    """Leave in a paper's table the rows whose keys are `wanted`."""
-    spec = paper["artefacts"][table]["spec"]
-    spec["rows"] = [row for row in spec["rows"] if wanted(row["keys"])]
+    """Leave in a paper's table the rows that are `wanted`."""
+    layout = paper["artefacts"][table]
+    layout["rows"] = [row for row in notation.rows(layout["rows"]) if wanted(row)]

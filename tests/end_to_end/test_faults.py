@@ -20,7 +20,7 @@ NET = "results/tiny/models/music/audio/s1234"
 def small(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Table 1 of one attack, with its three nets, made anew in a copy of the finished project."""
     project = finished.copy(tmp_path_factory.mktemp("small") / "project")
-    project.edit_yaml("workflow/papers/tian2021.yaml", _keep_one_table)
+    project.edit_paper(_keep_one_table)
     shutil.rmtree(project.published)
     project.make("all")
     return project
@@ -29,7 +29,7 @@ def small(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
 def _keep_one_table(paper: dict) -> None:
     paper["artefacts"] = {"table1": paper["artefacts"]["table1"]}
     paper["claims"] = []
-    keep_rows(paper, "table1", lambda keys: keys["attack"] == "FGSM")
+    keep_rows(paper, "table1", lambda row: row["attack"] == "fgsm")
 
 
 @pytest.fixture

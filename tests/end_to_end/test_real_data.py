@@ -99,7 +99,7 @@ def test_all_sources_and_failures_add_up(project: Project, videos: dict[str, byt
             "test": [("tuba", "d"), ("flute", "refused")],
         },
     )  # fmt: skip
-    project.edit_yaml("workflow/papers/tian2021.yaml", _any_class)
+    project.edit_paper(_any_class)
     released(
         project, "kinetics_sounds",
         {"train": [("singing", "k1"), ("bowling", "-k2"), ("bowling", "k3")], "val": [("singing", "k4")],
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_it_asks_for_nothing_twice(project: Project, videos
         (project.root / f"workflow/datasets/{dataset}.yaml").unlink()
     rows = [("flute", name) for name in names]
     released(project, "music", {"train": [*rows[:3], ("tuba", "t")], "val": rows[3:4], "test": rows[4:]})
-    project.edit_yaml("workflow/papers/tian2021.yaml", _any_class)
+    project.edit_paper(_any_class)
     project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale.update(shard_size=50))
     with WebSite() as site:
         for name in (*names, "t"):

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import yaml
 
 from lib.plan import Plan
+from lib.settings import PAPER_FILES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,6 +99,24 @@ def replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {path}"
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def paper(root: Path, name: str = "tian2021") -> dict:
+    """Return what the files of a paper say together."""
+    folder, told = root / f"workflow/papers/{name}", {}
+    for file in PAPER_FILES:
+        told |= yaml.load((folder / f"{file}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return told
+
+
+def write_paper(root: Path, told: dict, name: str = "tian2021") -> None:
+    """Let the files of a paper say `told` together."""
+    folder = root / f"workflow/papers/{name}"
+    folder.mkdir(exist_ok=True)
+    for file, sections in PAPER_FILES.items():
+        held = {section: told[section] for section in sections if section in told}
+        text = yaml.dump(held, Dumper=yaml.CSafeDumper, sort_keys=False)
+        (folder / f"{file}.yaml").write_text(text, encoding="utf-8")
 
 
 def snakemake(root: Path, *arguments: str, **environment: str) -> Run:

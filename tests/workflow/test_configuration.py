@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     [
         ("workflow/scales/demo.yaml", "seeds: [1]\n"),
         ("workflow/datasets/music_videos.yaml", "media: youtube\n"),
-        ("workflow/papers/tian2021.yaml", "claims: {}\n"),
+        ("workflow/papers/tian2021/claims.yaml", "claims: {}\n"),
     ],
 )
 def test_every_file_of_the_workflow_is_read_so(tmp_path: Path, name: str, line: str) -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
-from planning import ROOT, configuration, copy_project, plan, unedited
+from planning import configuration, copy_project, paper, plan, unedited, write_paper
 
 from lib.grid import MEASURES, Grid, expand
 from lib.settings import Settings, SettingsError, load_settings
 
-PAPER = "workflow/papers/tian2021.yaml"
+PAPER = "workflow/papers/tian2021/"
+ARTEFACTS = f"{PAPER}artefacts.yaml"
 OFFICIAL = ("fgsm_official", "mim_official")
 TEXTBOOK = ("fgsm", "pgd", "mim")
 DEMO_SWEEP = (0.006, 0.012)
@@ -203,10 +203,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refusal(root: Path, change: Callable[[dict], object]) -> str:
-    """Return the one line that a change of the paper's file is refused with."""
-    paper = yaml.load((ROOT / PAPER).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    change(paper)
-    (root / PAPER).write_text(yaml.dump(paper, Dumper=yaml.CSafeDumper, sort_keys=False), encoding="utf-8")
+    """Return the one line that a change of the paper's files is refused with."""
+    told = paper(unedited())
+    change(told)
+    write_paper(root, told)
     with pytest.raises(SettingsError) as error:
         plan(root)
     assert len(str(error.value).splitlines()) == 1
@@ -218,12 +218,17 @@ def named(value: object) -> str:
     return " ".join(value) if isinstance(value, tuple) else "change"
 
 
-def spec(paper: dict, name: str = "table1") -> dict:
-    return paper["artefacts"][name]["spec"]
+def layout(paper: dict, name: str = "table1") -> dict:
+    return paper["artefacts"][name]
 
 
-def column(paper: dict) -> dict:
-    return spec(paper)["columns"][1]["condition"]
+def rows(paper: dict) -> dict:
+    return layout(paper)["rows"]
+
+
+def column(name: str, text: str) -> Callable[[dict], object]:
+    """A change of a column of Table 1 that is in its first mapping of columns."""
+    return lambda paper: layout(paper)["columns"][0].update({name: text})
 
 
 def batch(paper: dict) -> dict:
@@ -234,43 +239,45 @@ def mixed(paper: dict) -> dict:
     return paper["attacks"]["mim_official"]["batch_size"]
 
 
-def first_test(paper: dict) -> dict:
-    return paper["claims"][0]["tests"][0]
-
-
-def score_of(paper: dict) -> dict:
-    claims = {claim["name"]: claim for claim in paper["claims"]}
-    return claims["localisation_finds_sources"]["tests"][0]["higher"]
+def claim(paper: dict, name: str = "audio_visual_better_clean") -> dict:
+    return next(claim for claim in paper["claims"] if claim["name"] == name)
 
 
 def series(paper: dict) -> dict:
-    return spec(paper, "figure3")["panels"][0]["series"][0]
+    return layout(paper, "figure3")["panels"][0]["series"][0]
 
 
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
         (
-            lambda paper: spec(paper)["rows"][0]["read"].update(dataset="musik"),
-            ("workflow/papers/tian2021.yaml", "table1", "musik", "music, kinetics_sounds, ave"),
+            lambda paper: rows(paper).update(dataset="musik"),
+            (ARTEFACTS, "table1", "musik", "labels.dataset", "music, kinetics_sounds, ave"),
         ),
         (
-            lambda paper: spec(paper)["columns"][5]["condition"].update(variant="sound"),
-            ("workflow/papers/tian2021.yaml", "table1", "sound", "audio, visual, concat"),
+            column("Unimodal_A_clean", "sound/fgsm/clean"),
+            (ARTEFACTS, "table1", "sound", "audio, visual, concat"),
         ),
         (
-            lambda paper: spec(paper, "table2")["columns"][1]["condition"].update(epsilon="medium"),
-            ("workflow/papers/tian2021.yaml", "table2", "medium", "small, large"),
+            lambda paper: layout(paper, "table2")["columns"][0].update(X_A="audio@medium"),
+            (ARTEFACTS, "table2", "medium", "small, large"),
         ),
-        (lambda paper: spec(paper)["rows"][0]["read"].update(attack="fgms"), ("fgms", "fgsm, fgsm_official, mim")),
-        (lambda paper: series(paper)["read"].update(attack="cw"), ("cw", "fgsm, fgsm_official, mim")),
+        (
+            lambda paper: rows(paper)["rows"][0].update(attack="fgms"),
+            (ARTEFACTS, "table1", "fgms", "labels.attack", "fgsm, pgd, mim"),
+        ),
+        (
+            lambda paper: layout(paper, "localisation")["rows"]["attack"].append("fgms"),
+            ("fgms", "fgsm, fgsm_official, mim"),
+        ),
+        (lambda paper: series(paper).update(attack="cw"), (ARTEFACTS, "figure3", "cw", "labels.attack")),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(update="cw"), ("cw", "fgsm, fgsm_official, mim")),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="hinge"), ("hinge", "cross_entropy")),
         (lambda paper: paper["variants"]["maxsim"]["objective"].update(name="hinge"), ("hinge", "cross_entropy")),
         (lambda paper: paper["variants"]["exfmem"]["defence"].update(name="wall"), ("wall", "feature_memory")),
         (
-            lambda paper: series(paper)["read"].update(variant="nets"),
-            ("workflow/papers/tian2021.yaml", "figure3", "nets", "audio, visual, concat"),
+            lambda paper: series(paper).update(variant="nets"),
+            (ARTEFACTS, "figure3", "nets", "audio, visual, concat"),
         ),
         (lambda paper: paper["variants"]["film"].update(fusion="flim"), ("flim", "concat, film, gated_concat")),
         (lambda paper: paper["variants"]["film"].update(audio="conv2d"), ("conv2d", "conv1d")),
@@ -288,17 +295,20 @@ def test_an_unknown_name_in_a_paper_is_one_line(
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lambda paper: spec(paper)["columns"][4].update(mean=["X_A", "X_B"]), ("table1", "X_B", "AV_clean, X_A, X_V")),
-        (lambda paper: spec(paper)["columns"][4].update(mean=["Avg"]), ("table1", "Avg")),
-        (lambda paper: spec(paper).update(caption="With {medium} each."), ("table1", "medium", "small, large")),
-        (lambda paper: spec(paper)["rows"][0]["read"].pop("attack"), ("table1", "rows.0.read", "attack")),
-        (lambda paper: spec(paper).pop("columns"), ("table1", "columns")),
+        (column("Avg", "mean(X_A X_B)"), ("table1", "X_B", "AV_clean, X_A, X_V")),
+        (column("Avg", "mean(Avg)"), ("table1", "Avg")),
+        (lambda paper: layout(paper).update(caption="With {medium} each."), ("table1", "medium", "small, large")),
+        (lambda paper: rows(paper)["rows"][0].pop("attack"), ("table1", "row 1", "attack must be given")),
+        (lambda paper: layout(paper).pop("columns"), ("table1", "columns")),
+        (lambda paper: layout(paper)["keys"].append("fusin"), ("table1", "fusin", "dataset, fusion")),
+        (lambda paper: layout(paper, "table2").update(kind="tabel"), ("table2.kind", "tabel", "table, sweep")),
+        (lambda paper: rows(paper).update(clips="seen"), ("table1.rows.clips", "seen", "unseen")),
         (lambda paper: paper["epsilons"].pop("corrected"), ("epsilons", "corrected", "printed")),
         (lambda paper: paper["epsilons"].update(by="strength"), ("epsilons", "strength", "epsilon, epsilon_space")),
         (lambda paper: paper["epsilons"].update(huge={"small": 1}), ("epsilons", "huge", "corrected, printed")),
         (
             lambda paper: paper["variants"]["pcl"].update(start="conct"),
-            ("pcl.start", "conct", "audio, visual"),
+            (f"{PAPER}variants.yaml", "pcl.start", "conct", "audio, visual"),
         ),
         (lambda paper: paper["variants"]["pcl"].pop("start"), ("variants.pcl", "search", "start")),
         (lambda paper: paper["variants"]["exfmem"].pop("defence"), ("variants.exfmem", "memory", "defence")),
@@ -308,14 +318,17 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("variants.pcl.search", "same options"),
         ),
         (lambda paper: paper["variants"]["minsim_exfmem"].update(search=[{"weight": 1}]), ("minsim_exfmem", "defence")),
-        (lambda paper: paper["search"].update(attack="fgsm_transfer"), ("search.attack", "fgsm_transfer", "surrogate")),
+        (
+            lambda paper: paper["search"].update(attack="fgsm_transfer"),
+            (f"{PAPER}paper.yaml: search.attack", "fgsm_transfer", "surrogate"),
+        ),
         (lambda paper: paper["search"].update(epsilon="medium"), ("search", "medium", "small, large")),
         (lambda paper: paper.update(epsilons=BY_DATASET), ("epsilons", "by dataset")),
         (
-            lambda paper: spec(paper, "figure5").update(attack="fgsm_transfer"),
+            lambda paper: layout(paper, "figure5").update(attack="fgsm_transfer"),
             ("figure5", "fgsm_transfer", "surrogate"),
         ),
-        (lambda paper: spec(paper, "figure4")["rows"][0].update({"class": "celo"}), ("figure4", "celo", "music")),
+        (lambda paper: layout(paper, "figure4")["rows"][0].update({"class": "celo"}), ("figure4", "celo", "music")),
         (lambda paper: paper["variants"]["exfmem"].pop("start"), ("variants.exfmem", "memory", "start")),
         (lambda paper: paper["variants"]["pcl"].update(training="defense"), ("pcl.training", "defense", "defence")),
         (lambda paper: paper["attacks"]["fgsm_transfer"].pop("surrogate"), ("fgsm_transfer", "surrogate")),
@@ -328,18 +341,26 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             lambda paper: paper["window"].update(test={"by": "variant", "others": 9}),
             ("window.test", "'variant' is none of"),
         ),
-        (lambda paper: first_test(paper)["higher"].update(of="speed"), ("claims.0.tests.0.higher",)),
-        (lambda paper: paper["claims"][0].pop("datasets"), ("claims.audio_visual_better_clean", "dataset")),
-        (lambda paper: first_test(paper)["lower"].update(variant="sound"), ("claims", "sound", "audio, visual")),
         (
-            lambda paper: score_of(paper).update(attack="pgd"),
+            lambda paper: claim(paper).update(tests="concat.speed > audio.clean"),
+            (f"{PAPER}claims.yaml", "claims.audio_visual_better_clean", "speed", "clean, X_A"),
+        ),
+        (lambda paper: claim(paper).pop("datasets"), ("claims.audio_visual_better_clean", "dataset")),
+        (lambda paper: claim(paper).update(tests="concat.clean > sound.clean"), ("claims", "sound", "audio, visual")),
+        (lambda paper: claim(paper).update(tests="concat.clean < audio.clean"), ("claims", "is no test")),
+        (lambda paper: claim(paper).update(tests="concat > audio.clean"), ("claims", "'concat' is no quantity")),
+        (lambda paper: claim(paper).update(also=["officially"]), ("claims", "officially", "cross_entropy, official")),
+        (
+            lambda paper: claim(paper, "localisation_finds_sources").update(attacks=["pgd"]),
             ("localisation_finds_sources", "no artefact scores"),
         ),
-        (lambda paper: column(paper).pop("modality"), ("table1", "columns.1.condition", "modality")),
-        (lambda paper: column(paper).pop("epsilon"), ("table1", "columns.1.condition", "epsilon")),
-        (lambda paper: column(paper).update(epsilon=-0.1), ("table1", "columns.1.condition.epsilon", "-0.1")),
-        (lambda paper: column(paper).update(modality="sound"), ("table1", "sound", "audio, visual, both")),
-        (lambda paper: column(paper).update(varaint="sum"), ("table1", "varaint", "variant")),
+        (column("X_A", "@large"), ("table1", "column X_A", "''", "clean, majority, audio")),
+        (column("X_A", "audio"), ("table1", "column X_A", "audio needs a strength")),
+        (column("X_A", "clean@small"), ("table1", "column X_A", "clean has no strength")),
+        (column("X_A", "audio@-0.1"), ("table1", "-0.1", "small, large")),
+        (column("X_A", "sound@large"), ("table1", "sound", "audio, visual, both")),
+        (column("X_A", "sum/a/b/audio@large"), ("table1", "column X_A", "sum/a/b/audio@large")),
+        (lambda paper: rows(paper).update(varaint="sum"), ("table1", "varaint", "variant")),
         (lambda paper: series(paper).update(modality="sound"), ("figure3", "sound", "audio, visual, both")),
         (lambda paper: paper["training"]["defence"].pop("ave"), ("training.defence", "ave")),
         (lambda paper: batch(paper).pop("code"), ("training.defence.ave.batch_size", "code")),
@@ -401,14 +422,15 @@ def test_a_difference_needs_the_cells_of_both_sides() -> None:
         {"name": "Avg", "mean": ["X_A", "X_V"], "against": {"variant": "sum"}},
         {"name": "RI", "sum": ["X_A", "Avg"], "against": {"variant": "concat"}},
     ]
-    spec(paper, "table2").update(rows=[film], columns=columns)
+    spec = paper["artefacts"]["table2"]["spec"]
+    spec.update(rows=[film], columns=columns)
     paper["artefacts"], paper["claims"] = {"table2": paper["artefacts"]["table2"]}, []
     read = {("audio", 0.006), ("visual", 0.012)}
     assert expand(replace(made, papers={"tian2021": paper})).cells == {
         ("music", variant, "pgd"): read for variant in ("film", "sum", "concat")
     }
     film["against"] = {"attack": "fgsm"}
-    spec(paper, "table2").update(rows=[film])
+    spec.update(rows=[film])
     assert expand(replace(made, papers={"tian2021": paper})).cells == {
         ("music", "film", "pgd"): read,
         **{("music", variant, "fgsm"): read for variant in ("sum", "concat")},

@@ -149,7 +149,7 @@ def test_only_a_registry_loads_by_name(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
 def test_the_package_knows_no_paper_and_no_place(path: Path) -> None:
-    papers = "|".join(entry.stem for entry in (ROOT / "workflow/papers").glob("*.yaml"))
+    papers = "|".join(entry.parent.name for entry in (ROOT / "workflow/papers").glob("*/paper.yaml"))
     tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import configuration, copy_project, plan, replace, unedited
+from planning import configuration, copy_project, plan, replace, unedited, write_paper
+from planning import paper as paper_told
 
 from lib.jobs.data import count_rows
 from lib.jobs.jobs import canonical
@@ -267,9 +269,9 @@ def test_another_size_of_a_memory_trains_no_net_anew_that_it_starts_from(tmp_pat
 
 def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    first = root / "workflow/papers/tian2021.yaml"
-    second = first.with_name("second.yaml")
-    second.write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
+    first = root / "workflow/papers/tian2021/variants.yaml"
+    second = root / "workflow/papers/second/variants.yaml"
+    shutil.copytree(first.parent, second.parent)
     papers = {"papers": ["tian2021", "second"]}
     assert plan(root, **papers).tables.papers_with(job(artefact="table3")) == ["tian2021", "second"]
     second.write_text(first.read_text(encoding="utf-8").replace("epochs: 100", "epochs: 7"), encoding="utf-8")
@@ -293,6 +295,20 @@ def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
         assert demo.attack.surrogate(transfer) == [f"results/demo/models/ave/concat/s{seed}/model.pt"]
         assert demo.attack.surrogate_options(transfer) == [f"--surrogate={demo.attack.surrogate(transfer)[0]}"]
     assert demo.attack.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
+
+
+def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
+    """A second paper attacks a net of the first one; what its attack leaves open is its own choice."""
+    root = copy_project(tmp_path)
+    told = paper_told(root)
+    told["attacks"] |= {"theirs": {"update": "pgd", "batch_size": {"by": "epsilon", "corrected": 3, "printed": 5}}}
+    told["labels"]["attack"]["theirs"] = "Theirs"
+    rows = {"dataset": "music", "variant": "concat", "attack": "theirs"}
+    told |= {"artefacts": {"table2": told["artefacts"]["table2"] | {"rows": rows}}, "claims": []}
+    write_paper(root, told, "second")
+    made = plan(root, papers=["tian2021", "second"], second={"epsilon": "printed"})
+    of_second = job(dataset="music", variant="concat", attack="theirs")
+    assert json.loads(made.attack.spec(of_second)) == {"update": "pgd", "batch_size": 5}
 
 
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
@@ -417,7 +433,7 @@ def test_planning_imports_none_of_the_heavy_libraries() -> None:
     program = """
 import sys, yaml
 from pathlib import Path
-sys.path.insert(0, "workflow")
+sys.path[:0] = ["workflow", "scripts"]
 from lib.plan import Plan
 plan = Plan.load(Path.cwd(), yaml.safe_load(open("config.yaml")))
 plan.tables.targets(["tian2021"])
@@ -428,5 +444,5 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
     command = [sys.executable, "-c", program]
     loaded = subprocess.run(command, cwd=unedited(), check=True, capture_output=True, text=True).stdout.split()
     assert {"lib", "yaml"} <= set(loaded)
-    heavy = {"torch", "torchvision", "pandas", "numpy", "matplotlib", "pyarrow", "scipy", "sklearn", "av", "avrobust"}
+    heavy = {"torch", "torchvision", "pandas", "numpy", "matplotlib", "pyarrow", "scipy", "sklearn", "av"}
     assert heavy & set(loaded) == set()

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import Run, configuration, copy_project, replace, snakemake, unedited
 
-from lib.settings import SettingsError, load_settings
+from lib.settings import PAPER_FILES, SettingsError, load_settings
 
-PAPER = "workflow/papers/tian2021.yaml"
+PAPER = "workflow/papers/tian2021"
 
 
 def edit(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -26,7 +26,7 @@ def nothing(root: Path) -> None:
     """Leave the copy as it is: the mistake stands on the command line."""
 
 
-ATTACK = "read: {dataset: music, variant: film, attack: fgsm}"
+FUSIONS = "variant: [sum, concat, film, gated_sum, gated_concat]"
 
 # Mistake: what is edited, what the command line says, what the line must hold.
 MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]] = {
@@ -46,14 +46,14 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
         ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, kinetics_sounds_31"),
     ),
     "negative width of a memory": (
-        edit(PAPER, "columns: 1024", "columns: -1024"),
+        edit(f"{PAPER}/variants.yaml", "columns: 1024", "columns: -1024"),
         (),
-        (PAPER, "variants.exfmem.memory.columns", "-1024", "at least 1"),
+        (f"{PAPER}/variants.yaml", "variants.exfmem.memory.columns", "-1024", "at least 1"),
     ),
     "unknown variant": (
-        edit(PAPER, ATTACK, ATTACK.replace("film", "flim")),
+        edit(f"{PAPER}/artefacts.yaml", FUSIONS, FUSIONS.replace("film", "flim")),
         (),
-        (PAPER, "table2", "flim", "audio, visual, concat, sum, film"),
+        (f"{PAPER}/artefacts.yaml", "table2", "flim", "sum, concat, film"),
     ),
     "unknown scale": (nothing, ("scale=huge",), ("config.yaml", "scale", "huge", "demo, paper")),
     "unknown paper": (nothing, ("papers=[tian2022]",), ("config.yaml", "papers", "tian2022", "tian2021")),
@@ -219,7 +219,7 @@ KEYS = st.text(max_size=12) | st.integers()
 PRINTABLE = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=12)
 
 
-def inside(whole: dict, path: tuple[str, ...]) -> dict:
+def inside(whole: dict, path: tuple) -> dict:
     for name in path:
         whole = whole[name]
     return whole
@@ -252,8 +252,11 @@ LEVELS = [
         (), ("render",), ("render", "clips", "music"), ("training",), ("threads",), ("memory_mb",), ("minutes",),
     )),
     *(("workflow/datasets/kinetics_sounds_31.yaml", path) for path in ((), ("archive",), ("lists", "train"))),
-    *((PAPER, path) for path in (
-        (), ("variants", "film"), ("artefacts", "figure3"), ("attacks", "fgsm_ce"), ("window",), ("evaluation",),
+    *((f"{PAPER}/{file}.yaml", path) for file, path in (
+        *((file, ()) for file in PAPER_FILES), ("paper", ("window",)), ("paper", ("evaluation",)),
+        ("variants", ("variants", "film")), ("attacks", ("attacks", "fgsm_ce")),
+        ("artefacts", ("artefacts", "figure3")), ("artefacts", ("artefacts", "table1", "rows")),
+        ("claims", ("claims", 0)), ("claims", ("twins", "official")), ("choices", ("choices", 3)),
     )),
 ]  # fmt: skip
 
@@ -275,5 +278,5 @@ def test_unknown_keys_of_a_file_are_refused(root: Path, level: tuple, key: str, 
     finally:
         (root / name).write_text(text, encoding="utf-8")
     assert message.startswith(f"{name}: ")
-    assert ".".join(path) in message
+    assert ".".join(map(str, path)) in message
     assert f"x{key}".split()[0] in message

@@ -1,8 +1,9 @@
 """Points that a paper leaves open: which alternatives there are, which one is chosen, what follows from it.
 
-In a paper's file a mapping with the key `by` stands for one of its other values: that of the alternative chosen for the
-choice of that name, or that of the job's dataset where it says `by: dataset`. `{by: name}` alone is the alternative's
-own name. Below `attacks` it may say `by: variant` too: the victim, or `others` for all that are not named.
+In a paper's files a mapping with the key `by` stands for one of its other values: that of the alternative chosen for
+the choice of that name, or that of the job's dataset where it says `by: dataset`. `{by: name}` alone is the
+alternative's own name. Below `attacks` it may say `by: variant` too: the victim, or `others` for all that are not
+named.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,11 @@ def chosen(paper: Mapping, given: Mapping, where: str) -> dict[str, str]:
 
 
 def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None, variant: str | None = None) -> object:
-    """Return `value` with every `by` replaced by what it stands for."""
+    """Return `value` with every `by` replaced by what it stands for.
+
+    Raises:
+        SettingsError: nothing is said for the dataset.
+    """
     if isinstance(value, list):
         return [resolve(part, chosen, dataset, variant) for part in value]
     if not isinstance(value, Mapping):
@@ -48,14 +53,17 @@ def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None
         selected = variant if variant in value else OTHERS
     else:
         selected = dataset if value["by"] == DATASET else chosen[value["by"]]
+    if len(value) > 1 and selected not in value:
+        given = ", ".join(name for name in value if name != "by")
+        raise SettingsError(f"by: {value['by']}: nothing is said for {selected}; given are {given}")
     return selected if len(value) == 1 else resolve(value[selected], chosen, dataset, variant)
 
 
-def check(paper: Mapping, where: str) -> None:
-    """Raise SettingsError unless every `by` of a paper names a choice of it and has all its alternatives."""
+def check(paper: Mapping, section: str, where: str) -> None:
+    """Raise SettingsError unless every `by` of a section of a paper names a choice and has all its alternatives."""
     known = {**alternatives(paper), DATASET: list(paper["datasets"])}
-    for place, value in _all_by(paper, where):
-        if value["by"] == VARIANT and place.startswith(f"{where}attacks."):
+    for place, value in _all_by(paper[section], where):
+        if value["by"] == VARIANT and section == "attacks":
             if OTHERS not in value:
                 raise SettingsError(f"{place}: {OTHERS} must be given, for the variants that are not named")
             if unknown := [name for name in value if name not in ("by", OTHERS, *paper["variants"])]:
@@ -81,6 +89,5 @@ def _all_by(value: object, place: str) -> Iterator[tuple[str, Mapping]]:
     elif isinstance(value, Mapping):
         if "by" in value and isinstance(value["by"], str):
             yield place, value
-        separator = "" if place.endswith(": ") else "."
         for name, part in value.items():
-            yield from _all_by(part, f"{place}{separator}{name}")
+            yield from _all_by(part, f"{place}.{name}")

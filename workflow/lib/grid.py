@@ -6,7 +6,7 @@ from itertools import product
 
 from lib import choices
 from lib.errors import SettingsError
-from lib.settings import Settings
+from lib.settings import Settings, place_of
 
 Key = tuple[str, str, str]
 Condition = tuple[str, float]
@@ -59,7 +59,7 @@ class Grid:
     conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {name: {} for name in FAMILIES})
     examples: dict[Key, set[str]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
-    attacks: dict[str, Mapping] = field(default_factory=dict)
+    attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
 
     @property
     def cells(self) -> dict[Key, set[Condition]]:
@@ -79,8 +79,9 @@ def expand(settings: Settings) -> Grid:
         for name, variant in facts["variants"].items():
             _agree(grid.variants.setdefault(name, (paper, variant))[1], variant, f"variant {name}")
         for name, attack in facts["attacks"].items():
-            _agree(grid.attacks.setdefault(name, attack), attack, f"attack {name}")
-        _check_variants(facts, f"workflow/papers/{paper}.yaml: variants")
+            _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
+        _check_variants(facts, place_of(paper, "variants"))
+        _check_attacks(facts, place_of(paper, "attacks"), place_of(paper, "search"))
         for name, artefact in facts["artefacts"].items():
             _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
         # Last, because a claim's scores are those that an artefact has made.
@@ -91,11 +92,13 @@ def expand(settings: Settings) -> Grid:
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind: str, spec: Mapping) -> None:
     facts = settings.papers[paper]
-    where = f"workflow/papers/{paper}.yaml: " + (name if kind in ("claims", "choices") else f"artefacts.{name}")
+    where = place_of(paper, name) if kind in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
     if facts["epsilons"].get("by") == choices.DATASET:
-        raise SettingsError(f"{where}: epsilons cannot go by dataset: a claim or a caption speaks of several")
+        raise SettingsError(
+            f"{place_of(paper, 'epsilons')} cannot go by dataset: a claim or a caption speaks of several"
+        )
     epsilons = choices.resolve(facts["epsilons"], settings.chosen[paper])
-    _number(facts["search"]["epsilon"], epsilons, f"workflow/papers/{paper}.yaml: search")
+    _number(facts["search"]["epsilon"], epsilons, place_of(paper, "search"))
     spec = _with_epsilons(spec, epsilons, where)
     sweep = settings.scale["sweep"] or facts["sweep"]
     if kind == "sweep":
@@ -159,14 +162,17 @@ def _check_variants(facts: Mapping, where: str) -> None:
             raise SettingsError(f"{where}.{name}.search: every candidate must give the same options")
     for name in facts["variants"]:
         _check_starts(name, facts["variants"], where)
+
+
+def _check_attacks(facts: Mapping, where: str, search: str) -> None:
     if facts["attacks"].get(facts["search"]["attack"], {}).get("source") == "surrogate":
-        raise SettingsError(f"{where}: search.attack {facts['search']['attack']} takes its gradients of a surrogate")
+        raise SettingsError(f"{search}.attack: {facts['search']['attack']} takes its gradients of a surrogate")
     for name, attack in facts["attacks"].items():
         surrogate = attack.get("surrogate")
         if (attack.get("source") == "surrogate") != (surrogate is not None):
-            raise SettingsError(f"{where}: attack {name}: `source: surrogate` and `surrogate` need each other")
+            raise SettingsError(f"{where}.{name}: `source: surrogate` and `surrogate` need each other")
         if surrogate is not None and surrogate not in facts["variants"]:
-            raise SettingsError(f"{where}: attack {name}: {surrogate!r} is none of {', '.join(facts['variants'])}")
+            raise SettingsError(f"{where}.{name}.surrogate: {surrogate!r} is none of {', '.join(facts['variants'])}")
 
 
 def _check_starts(name: str, variants: Mapping, where: str) -> None:
@@ -270,6 +276,8 @@ def _quantity_needs(read: Mapping, grid: Grid, where: str) -> Iterator[Need]:
         raise SettingsError(f"{where}: {', '.join(missing)} must be given, by the quantity or by its claim")
     key = (read["dataset"], read["variant"], read["attack"])
     if "of" in read:
+        if read["of"] not in MEASURES:
+            raise SettingsError(f"{where}: {read['of']!r} is no measure; there are {', '.join(MEASURES)}")
         for modality in MEASURES[read["of"]]:
             if modality not in FREE and "epsilon" not in read:
                 raise SettingsError(f"{where}: {read['of']} needs an epsilon")

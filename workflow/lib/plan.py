@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 
 from lib.errors import SettingsError
 from lib.grid import Grid, expand
@@ -75,5 +76,6 @@ class Plan:
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
         for keys in self.grid.conditions.values():
-            for dataset, _, attack in keys:
+            for dataset, variant, attack in keys:
                 self.attack.attack_entries(attack, dataset)
+                self.attack.attack_on(attack, SimpleNamespace(dataset=dataset, variant=variant))

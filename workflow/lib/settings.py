@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import jsonschema
 
+from avrobust.spec import notation
 from lib import choices
 from lib.configuration import configuration
 from lib.errors import SettingsError
@@ -20,6 +21,16 @@ NEEDED = {
     ("table", "classes"): ("local",),
     ("sources", "lists", "archive", "options"): ("lists",),
     ("folder",): ("lists", "local"),
+}
+
+# The files of a paper, each with its sections; together they are the paper.
+PAPER_FILES = {
+    "paper": ("citation", "datasets", "window", "evaluation", "search"),
+    "variants": ("variants", "training"),
+    "attacks": ("epsilons", "sweep", "attacks"),
+    "artefacts": ("labels", "artefacts"),
+    "claims": ("twins", "claims"),
+    "choices": ("choices",),
 }
 
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER
@@ -54,7 +65,8 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         SettingsError: anything unknown, missing or out of its range.
     """
     schemas = root / "workflow/schemas"
-    known = {kind: names(root / "workflow" / kind) for kind in ("scales", "papers", "datasets")}
+    known = {kind: names(root / "workflow" / kind) for kind in ("scales", "datasets")}
+    known["papers"] = paper_names(root)
     check(config, schemas / "config.json", "config.yaml", {name: {"type": "object"} for name in known["papers"]})
     known_name(config["scale"], known["scales"], "config.yaml: scale")
     scale = read_yaml(root / f"workflow/scales/{config['scale']}.yaml")
@@ -66,9 +78,7 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
-        papers[name] = read_yaml(root / f"workflow/papers/{name}.yaml")
-        check(papers[name], schemas / "paper.json", f"workflow/papers/{name}.yaml")
-        choices.check(papers[name], f"workflow/papers/{name}.yaml: ")
+        papers[name] = _paper(root, name)
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
     datasets = {}
     of_papers = {name: paper for paper, facts in reversed(papers.items()) for name in facts["datasets"]}
@@ -96,7 +106,7 @@ def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, 
     schema = json.loads((root / "workflow/schemas/config.json").read_text(encoding="utf-8"))
     # A choice's value is one of some names.
     texts = {"additionalProperties": {"type": "string"}}
-    schema["properties"] |= dict.fromkeys(names(root / "workflow/papers"), texts)
+    schema["properties"] |= dict.fromkeys(paper_names(root), texts)
     return configuration([*([] if alone else [root / "config.yaml"]), *more], words, schema)
 
 
@@ -146,6 +156,41 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "lists": {**facts["lists"], **given.get("lists", {})},
         "options": {**options, **given.get("options", {})},
     }
+
+
+def _paper(root: Path, name: str) -> dict:
+    """Return a paper from its files: rows, columns, tests and choices as they are meant, not in compact notation."""
+    paper: dict = {}
+    for file in PAPER_FILES:
+        path = f"workflow/papers/{name}/{file}.yaml"
+        told = read_yaml(root / path)
+        check(told, root / f"workflow/schemas/paper/{file}.json", path)
+        paper |= told
+    twins, labels = paper.pop("twins", {}), paper.pop("labels")
+    try:
+        paper["artefacts"] = notation.artefacts(paper["artefacts"], labels)
+        paper["claims"] = notation.claims(paper["claims"], twins)
+        paper["choices"] = notation.choices(paper["choices"], name)
+    except notation.NotationError as error:
+        raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
+    for section in paper:
+        choices.check(paper, section, place_of(name, section))
+    return paper
+
+
+def paper_file(paper: str, section: str) -> str:
+    """Return the file of a paper that has a section."""
+    return next(f"workflow/papers/{paper}/{file}.yaml" for file, held in PAPER_FILES.items() if section in held)
+
+
+def place_of(paper: str, section: str) -> str:
+    """Return a section of a paper as a message names it, with its file."""
+    return f"{paper_file(paper, section)}: {section}"
+
+
+def paper_names(root: Path) -> list[str]:
+    """Return the names of all papers, sorted: each is a folder."""
+    return sorted(path.parent.name for path in (root / "workflow/papers").glob("*/paper.yaml"))
 
 
 def names(folder: Path) -> list[str]:

@@ -85,12 +85,16 @@ class Jobs:
 
     def attack_facts(self, name: str) -> Mapping:
         """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
-        return self.grid.attacks.get(name, {"update": name})
+        return self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
 
     def attack_on(self, name: str, wildcards: Wildcards) -> dict:
-        """What `avrobust.attacks.threat.AttackSpec` takes: an attack with every choice taken."""
-        chosen = self.settings.chosen[self.grid.variants[wildcards.variant][0]]
-        spec = choices.resolve(self.attack_facts(name), chosen, wildcards.dataset, wildcards.variant)
+        """What `avrobust.attacks.threat.AttackSpec` takes: an attack with every choice of its paper taken."""
+        # An attack that no paper describes leaves nothing to choose.
+        chosen = self.settings.chosen[self.grid.attacks[name][0]] if name in self.grid.attacks else {}
+        try:
+            spec = choices.resolve(self.attack_facts(name), chosen, wildcards.dataset, wildcards.variant)
+        except SettingsError as error:
+            raise SettingsError(f"attack {name}: {error}") from None
         return {part: value for part, value in spec.items() if part != "surrogate"}
 
     def resolved(self, paper: str, part: str, dataset: str) -> Mapping:

@@ -1,0 +1,247 @@
+"""The compact notation of a paper's files, and what it stands for.
+
+Rows: a list is a factor, and a block stands for every combination, the first factor slowest; `rows` inside a block
+inherit what the block says. Claims: `concat.clean > {audio,visual}.X_A@small - 5`, where braces are a factor too.
+Columns: `audio@large`, `variant/attack/clean`, `mean(X_A X_V)`, `sum(AV_clean Avg) - concat`, and `*` behind what the
+paper has no values for. What is printed for a name stands in `labels`, once.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+# [dataset:]variant[/attack].measure[@strength], or, with brackets, the score of one modality.
+QUANTITY = re.compile(
+    r"(?:(?P<dataset>\w+):)?(?P<variant>[\w+]+)(?:/(?P<attack>[\w+]+))?"
+    r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<epsilon>[\w./]+))?"
+)
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
+COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
+BRACES = re.compile(r"\{([^{}]*)\}")
+# What a row of a table must read, may read, and says beside that.
+PLACE = ("dataset", "variant", "attack")
+READ = (*PLACE, "clips")
+BESIDE = ("against", "printed_as", "ours_only")
+# Without a strength, and in a legend without the name of an attack; with both.
+UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
+
+
+class NotationError(ValueError):
+    """A mistake in what a paper's file says: the text holds the value and what was expected."""
+
+
+def rows(block: Mapping | Sequence[Mapping], inherited: Mapping | None = None) -> Iterator[dict]:
+    """Yield the flat rows that a block or a list of blocks stands for."""
+    if not isinstance(block, Mapping):
+        for part in block:
+            yield from rows(part, inherited)
+        return
+    whole = {**(inherited or {}), **block}
+    nested = whole.pop("rows", None)
+    factors = {name: value for name, value in whole.items() if isinstance(value, list)}
+    for values in product(*factors.values()):
+        row = whole | dict(zip(factors, values, strict=True))
+        if nested is None:
+            yield row
+        else:
+            yield from rows(nested, row)
+
+
+def braced(text: str) -> list[str]:
+    """Return the texts that one with braces stands for, as a shell would: `{a,b}.{c,d}` is a.c, a.d, b.c, b.d."""
+    first = BRACES.search(text)
+    if first is None:
+        return [text]
+    before, after = text[: first.start()], text[first.end() :]
+    return [whole for part in first[1].split(",") for whole in braced(before + part.strip() + after)]
+
+
+def label(labels: Mapping[str, Mapping[str, str]], key: str, row: Mapping[str, str]) -> str:
+    """Return what is printed for a row under a key; `of` in a key's labels is the row's part that it stands for."""
+    if key not in labels:
+        raise NotationError(f"{key!r} is none of labels: {', '.join(labels)}")
+    names = dict(labels[key])
+    part = names.pop("of", key)
+    if row.get(part) not in names:
+        raise NotationError(f"{row.get(part)!r} is none of labels.{key}: {', '.join(names)}")
+    text = names[row[part]]
+    return f"{text} {row['clips']}" if part == "dataset" and "clips" in row else text
+
+
+def comparisons(lines: str | Sequence[str]) -> list[dict]:
+    """Return the comparisons that a claim's lines stand for."""
+    made = []
+    for text in [one for line in ([lines] if isinstance(lines, str) else lines) for one in braced(line)]:
+        found = TEST.fullmatch(text)
+        if found is None:
+            raise NotationError(f"{text!r} is no test; write for one: concat.clean > audio.X_A@small - 5")
+        higher, lower, sign, by = found.groups()
+        made.append({"higher": _quantity(higher), "lower": _quantity(lower)})
+        if sign:
+            made[-1]["by"] = _number(by) if sign == "+" else -_number(by)
+    return made
+
+
+def claims(told: Sequence[Mapping], twins: Mapping[str, Mapping]) -> list[dict]:
+    """Return a paper's claims, each followed by its twins: the same claim read another way."""
+    made = []
+    for told_claim in told:
+        claim = {name: value for name, value in told_claim.items() if name != "also"}
+        try:
+            claim["tests"] = comparisons(claim["tests"])
+            made.append(claim)
+            for also in told_claim.get("also", []):
+                ((name, changes),) = ((also, {}),) if isinstance(also, str) else also.items()
+                if name not in twins:
+                    raise NotationError(f"also: {name!r} is none of twins: {', '.join(twins)}")
+                made.append(_twin(claim | changes, name, twins[name]))
+        except NotationError as error:
+            raise NotationError(f"claims.{claim['name']}: {error}") from None
+    return made
+
+
+def choices(told: Sequence[Mapping], paper: str) -> list[dict]:
+    """Return the open points of a paper, numbered; one that has a name is set in config.yaml."""
+    made = []
+    for number, choice in enumerate(told, start=1):
+        place = {"set_in": f"config.yaml: {paper}.{choice['name']}"} if "name" in choice else {}
+        made.append({"number": number, "alternatives": [], **place, **choice})
+    return made
+
+
+def artefacts(told: Mapping[str, Mapping], labels: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
+    """Return the kind and the layout of each artefact."""
+    made = {}
+    for name, artefact in told.items():
+        given = {part: value for part, value in artefact.items() if part != "kind"}
+        try:
+            made[name] = {"kind": artefact["kind"], "spec": KINDS.get(artefact["kind"], _flat)(given, labels)}
+        except NotationError as error:
+            raise NotationError(f"artefacts.{name}: {error}") from None
+    return made
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
+
+
+def _quantity(text: str) -> dict | int | float:
+    if NUMBER.fullmatch(text):
+        return _number(text)
+    found = QUANTITY.fullmatch(text)
+    if found is None:
+        raise NotationError(f"{text!r} is no quantity; write for one: minsim/fgsm_ce.X_AV@small or net.score[clean]")
+    parts = {name: value for name, value in found.groupdict().items() if value is not None}
+    if "modality" in parts:
+        parts["score"] = parts.pop("of")
+    return _strength(parts)
+
+
+def _strength(place: dict) -> dict:
+    """Return a place with the number of its strength, if that is no name."""
+    named = "epsilon" not in place or not NUMBER.fullmatch(place["epsilon"])
+    return place if named else place | {"epsilon": float(place["epsilon"])}
+
+
+def _twin(claim: Mapping, name: str, rule: Mapping) -> dict:
+    """Return a claim under other attacks (of some nets, or of all) or against other nets on the lower side."""
+    note = "; ".join(filter(None, (rule["note"], claim.get("note"))))
+    twin = {**claim, "name": f"{claim['name']}_{name}", "note": note}
+    twin["sentence"] = f"{claim['sentence'].removesuffix('.')} ({rule['said']})."
+    if "attacks" in claim and "of" not in rule:
+        twin["attacks"] = [rule.get("attacks", {}).get(attack, attack) for attack in claim["attacks"]]
+    twin["tests"] = [
+        test
+        | {
+            "higher": _otherwise(test["higher"], claim, rule),
+            "lower": _otherwise(test["lower"], claim, rule, rule.get("lower", {})),
+        }
+        for test in claim["tests"]
+    ]
+    return twin
+
+
+def _otherwise(quantity: object, claim: Mapping, rule: Mapping, nets: Mapping[str, str] | None = None) -> object:
+    if not isinstance(quantity, Mapping):
+        return quantity
+    made = quantity | {"variant": (nets or {}).get(quantity["variant"], quantity["variant"])}
+    of, swaps = rule.get("of"), rule.get("attacks", {})
+    clean = "clean" in (quantity.get("of"), quantity.get("modality"))
+    if of is None and "attack" in quantity:
+        made["attack"] = swaps.get(quantity["attack"], quantity["attack"])
+    elif of is not None and quantity["variant"] in of and not clean:
+        attacks = [quantity["attack"]] if "attack" in quantity else claim.get("attacks", [])
+        if len(attacks) != 1:
+            raise NotationError("a twin for some nets needs one attack, of the claim or of each quantity")
+        made["attack"] = swaps.get(attacks[0], attacks[0])
+    return made
+
+
+def _table(told: Mapping, labels: Mapping) -> dict:
+    own = {key: {**labels.get(key, {}), **names} for key, names in told.get("labels", {}).items()}
+    labels = {**labels, **own}
+    columns = [told["columns"]] if isinstance(told["columns"], Mapping) else told["columns"]
+    return {
+        **{part: told[part] for part in ("title", "caption", "keys")},
+        "rows": [_row(number, row, told["keys"], labels) for number, row in enumerate(rows(told["rows"]), start=1)],
+        "columns": [_column(name, text, labels["column"]) for part in columns for name, text in part.items()],
+    }
+
+
+def _row(number: int, row: Mapping, keys: Sequence[str], labels: Mapping) -> dict:
+    if missing := [part for part in PLACE if part not in row]:
+        raise NotationError(f"row {number}: {', '.join(missing)} must be given")
+    return {
+        "keys": {key: label(labels, key, row) for key in keys},
+        "read": {part: row[part] for part in READ if part in row},
+        **{part: row[part] for part in BESIDE if part in row},
+    }
+
+
+def _column(name: str, text: str, headers: Mapping[str, str]) -> dict:
+    column = {"name": name, **({"header": headers[name]} if name in headers else {})}
+    read = text.removesuffix("*")
+    if combined := COMBINED.fullmatch(read):
+        how, parts, against = combined.groups()
+        column |= {how: parts.split(), **({"against": {"variant": against}} if against else {})}
+    else:
+        try:
+            column["condition"] = _condition(read)
+        except NotationError as error:
+            raise NotationError(f"column {name}: {error}") from None
+    return column | ({"ours_only": True} if text.endswith("*") else {})
+
+
+def _condition(text: str) -> dict:
+    where, at, epsilon = text.partition("@")
+    *place, modality = where.split("/")
+    if len(place) > 2 or re.search(r"[ ()]", text):
+        raise NotationError(f"{text!r} is neither variant/attack/modality@strength nor mean(...) nor sum(...)")
+    if modality not in (*UNATTACKED, *ATTACKED):
+        raise NotationError(f"{modality!r} is none of {', '.join((*UNATTACKED, *ATTACKED))}")
+    if (modality in ATTACKED) != bool(at):
+        raise NotationError(f"{modality} {'has no' if at else 'needs a'} strength (@...)")
+    read = dict(zip(("variant", "attack"), place, strict=False))
+    return _strength({"modality": modality, **read, **({"epsilon": epsilon} if at else {})})
+
+
+def _sweep(told: Mapping, labels: Mapping) -> dict:
+    panels = [
+        {**panel, "series": [_series(one, labels) for one in rows(panel["series"], {"dataset": told["dataset"]})]}
+        for panel in told["panels"]
+    ]
+    return {"title": told["title"], "panels": panels}
+
+
+def _series(row: Mapping, labels: Mapping) -> dict:
+    named = {} if row["modality"] in UNATTACKED else {"attack": label(labels, "attack", row)}
+    read = {part: row[part] for part in PLACE}
+    return {"net": row["net"], "modality": row["modality"], "read": read, **named}
+
+
+def _flat(told: Mapping, labels: Mapping) -> dict:
+    return {**told, "rows": list(rows(told["rows"]))} if "rows" in told else dict(told)
+
+
+KINDS = {"table": _table, "sweep": _sweep}

@@ -1,0 +1,228 @@
+"""The compact notation of a paper's files: what is written, and by hand what it stands for."""
+
+import pytest
+
+from avrobust.spec.notation import NotationError, artefacts, braced, choices, claims, comparisons, label, rows
+
+LABELS = {
+    "dataset": {"music": "MUSIC", "ave": "AVE"},
+    "net": {"of": "variant", "concat": "Concat", "sum": "Sum"},
+    "attack": {"fgsm": "FGSM", "pgd": "PGD"},
+    "column": {"X_A": "✗A"},
+}
+TABLE = {
+    "kind": "table",
+    "title": "Table 9",
+    "caption": "By hand.",
+    "keys": ["dataset", "net", "attack"],
+    "rows": {"dataset": "music", "variant": "sum", "attack": "pgd"},
+    "columns": {"X_A": "audio@large"},
+}
+TWINS = {
+    "hard": {"said": "by another loss", "note": "harder", "attacks": {"fgsm": "fgsm_ce"}, "of": ["minsim"]},
+    "released": {"said": "as released", "note": "leaves the ball", "attacks": {"mim": "mim_official"}},
+    "longer": {"said": "trained on", "note": "a control", "lower": {"concat": "concat_continued"}},
+}
+
+
+def spec(**changes: object) -> dict:
+    """Return what a table stands for."""
+    return artefacts({"table9": TABLE | changes}, LABELS)["table9"]["spec"]
+
+
+def columns(**told: str) -> list[dict]:
+    return spec(columns=told)["columns"]
+
+
+def test_lists_are_factors_and_the_first_is_the_slowest() -> None:
+    block = {"dataset": ["music", "ave"], "variant": "concat", "attack": ["fgsm", "pgd"], "ours_only": True}
+    assert list(rows(block)) == [
+        {"dataset": "music", "variant": "concat", "attack": "fgsm", "ours_only": True},
+        {"dataset": "music", "variant": "concat", "attack": "pgd", "ours_only": True},
+        {"dataset": "ave", "variant": "concat", "attack": "fgsm", "ours_only": True},
+        {"dataset": "ave", "variant": "concat", "attack": "pgd", "ours_only": True},
+    ]
+
+
+def test_rows_inside_rows_inherit_and_stand_below_each_value_of_what_is_outside() -> None:
+    inside = [{"attack": ["fgsm", "pgd"]}, {"attack": "mim", "variant": "sum"}]
+    block = [{"dataset": ["music", "ave"], "variant": "concat", "rows": inside}, {"dataset": "ave", "attack": "none"}]
+    found = [(row["dataset"], row.get("variant"), row["attack"]) for row in rows(block)]
+    assert found == [
+        *((name, *rest) for name in ("music", "ave")
+          for rest in (("concat", "fgsm"), ("concat", "pgd"), ("sum", "mim"))),
+        ("ave", None, "none"),
+    ]  # fmt: skip
+
+
+def test_braces_are_factors_and_the_first_is_the_slowest() -> None:
+    assert braced("{a, b}.x > {c,d}.y") == ["a.x > c.y", "a.x > d.y", "b.x > c.y", "b.x > d.y"]
+    assert braced("a.x > 0.5") == ["a.x > 0.5"]
+
+
+def test_a_table_has_keys_of_labels_and_reads_names() -> None:
+    row = {"dataset": "ave", "clips": "unseen", "variant": "concat", "attack": "pgd"}
+    more = {"against": {"attack": "fgsm"}, "printed_as": {"attack": "FGSM"}, "ours_only": True}
+    assert spec(rows=[row | more])["rows"] == [
+        {"keys": {"dataset": "AVE unseen", "net": "Concat", "attack": "PGD"}, "read": row, **more}
+    ]
+    own = spec(labels={"net": {"sum": "Ours"}})
+    assert own["rows"][0]["keys"] == {"dataset": "MUSIC", "net": "Ours", "attack": "PGD"}
+    assert spec()["rows"][0]["keys"]["net"] == "Sum"
+    assert {part: own[part] for part in ("title", "caption", "keys")} == {
+        "title": "Table 9", "caption": "By hand.", "keys": ["dataset", "net", "attack"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("clean", {"condition": {"modality": "clean"}}),
+        ("audio@large", {"condition": {"modality": "audio", "epsilon": "large"}}),
+        ("both@0.02", {"condition": {"modality": "both", "epsilon": 0.02}}),
+        ("both@sweep/2", {"condition": {"modality": "both", "epsilon": "sweep/2"}}),
+        ("visual/clean", {"condition": {"modality": "clean", "variant": "visual"}}),
+        ("visual/fgsm/audio@large", {
+            "condition": {"modality": "audio", "epsilon": "large", "variant": "visual", "attack": "fgsm"},
+        }),
+        ("majority*", {"condition": {"modality": "majority"}, "ours_only": True}),
+        ("mean(a b)", {"mean": ["a", "b"]}),
+        ("sum(a b)*", {"sum": ["a", "b"], "ours_only": True}),
+        ("sum(a b) - concat", {"sum": ["a", "b"], "against": {"variant": "concat"}}),
+    ],
+)  # fmt: skip
+def test_a_column_says_what_it_reads(text: str, column: dict) -> None:
+    assert columns(Z=text) == [{"name": "Z", **column}]
+
+
+def test_columns_stand_in_their_order_with_their_headers() -> None:
+    told = [{"clean": "clean", "X_A": "audio@large"}, {"Avg": "mean(clean X_A)"}]
+    assert spec(columns=told)["columns"] == [
+        {"name": "clean", "condition": {"modality": "clean"}},
+        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "epsilon": "large"}},
+        {"name": "Avg", "mean": ["clean", "X_A"]},
+    ]
+
+
+def test_curves_that_an_attack_moves_have_its_name() -> None:
+    series = [
+        {"net": "AV", "variant": "concat", "attack": ["fgsm", "pgd"], "modality": "audio"},
+        {"net": "V", "variant": "visual", "attack": "fgsm", "modality": "clean"},
+    ]
+    told = {"kind": "sweep", "title": "T", "dataset": "ave", "panels": [{"name": "a", "title": "A", "series": series}]}
+    read = {"dataset": "ave", "variant": "concat", "attack": "fgsm"}
+    assert artefacts({"figure3": told}, LABELS)["figure3"]["spec"] == {
+        "title": "T",
+        "panels": [
+            {
+                "name": "a",
+                "title": "A",
+                "series": [
+                    {"net": "AV", "modality": "audio", "read": read, "attack": "FGSM"},
+                    {"net": "AV", "modality": "audio", "read": read | {"attack": "pgd"}, "attack": "PGD"},
+                    {"net": "V", "modality": "clean", "read": read | {"variant": "visual"}},
+                ],
+            }
+        ],
+    }
+
+
+def test_tests_of_claims_are_comparisons() -> None:
+    assert comparisons("concat.clean > audio.X_A@small - 5") == [
+        {
+            "higher": {"variant": "concat", "of": "clean"},
+            "lower": {"variant": "audio", "of": "X_A", "epsilon": "small"},
+            "by": -5,
+        }
+    ]
+    assert comparisons(["ave:RsV+dm5/pgd.Avg@0.006 > 0.5", "a.x[audio]@small > b.x[clean] + 1.5"]) == [
+        {
+            "higher": {"dataset": "ave", "variant": "RsV+dm5", "attack": "pgd", "of": "Avg", "epsilon": 0.006},
+            "lower": 0.5,
+        },
+        {
+            "higher": {"variant": "a", "score": "x", "modality": "audio", "epsilon": "small"},
+            "lower": {"variant": "b", "score": "x", "modality": "clean"},
+            "by": 1.5,
+        },
+    ]
+
+
+def claim(*lines: str, **more: object) -> dict:
+    return {"name": "c", "section": "4", "sentence": "It holds.", "tests": list(lines), **more}
+
+
+def test_a_twin_for_some_nets_attacks_those_otherwise() -> None:
+    told = claim("minsim.X_A@small > minsim.clean", "minsim.X_A@small > concat.X_A@small", attacks=["fgsm"])
+    first, twin = claims([told | {"note": "a margin", "also": ["hard"]}], TWINS)
+    assert first == claim(attacks=["fgsm"], note="a margin") | {"tests": comparisons(told["tests"])}
+    assert {name: twin[name] for name in ("name", "sentence", "note", "attacks")} == {
+        "name": "c_hard", "sentence": "It holds (by another loss).", "note": "harder; a margin", "attacks": ["fgsm"],
+    }  # fmt: skip
+    # Clean clips are nobody's attack, and the undefended net has one loss only.
+    assert twin["tests"] == comparisons(
+        ["minsim/fgsm_ce.X_A@small > minsim.clean", "minsim/fgsm_ce.X_A@small > concat.X_A@small"]
+    )
+    assert "also" not in first and "also" not in twin
+
+
+def test_a_twin_for_all_nets_attacks_all_otherwise() -> None:
+    of_claim = claim("minsim.X_A@small > concat.X_A@small", attacks=["fgsm", "mim"], also=[{"released": {"note": ""}}])
+    _, twin = claims([of_claim | {"note": "the textbook's"}], TWINS)
+    assert (twin["attacks"], twin["note"]) == (["fgsm", "mim_official"], "leaves the ball")
+    assert twin["tests"] == comparisons("minsim.X_A@small > concat.X_A@small")
+    _, twin = claims([claim("a/pgd.Avg@small > a/mim.Avg@small", also=["released"])], TWINS)
+    assert twin["tests"] == comparisons("a/pgd.Avg@small > a/mim_official.Avg@small")
+    assert twin["note"] == "leaves the ball" and "attacks" not in twin
+
+
+def test_a_twin_may_put_another_net_on_the_lower_side() -> None:
+    made = claims([claim("concat.clean > concat.X_A@small", "a.clean > 3", attacks=["fgsm"], also=["longer"])], TWINS)
+    assert [one["name"] for one in made] == ["c", "c_longer"]
+    assert made[1]["tests"] == comparisons(["concat.clean > concat_continued.X_A@small", "a.clean > 3"])
+
+
+def test_choices_are_numbered_and_set_by_their_names() -> None:
+    named, fixed = {"name": "window", "default": "whole", "alternatives": ["half"]}, {"default": "no", "set_in": "here"}
+    assert choices([named, fixed], "hand2020") == [
+        {"number": 1, **named, "set_in": "config.yaml: hand2020.window"},
+        {"number": 2, **fixed, "alternatives": []},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keys": ["speed"]}, "artefacts.table9: 'speed' is none of labels: dataset, net, attack, column"),
+        ({"rows": {**TABLE["rows"], "variant": "film"}}, "'film' is none of labels.net: concat, sum"),
+        ({"rows": [TABLE["rows"], {"dataset": "ave"}]}, "row 2: variant, attack must be given"),
+        ({"columns": {"Z": "sound@small"}}, "column Z: 'sound' is none of clean, majority, audio, visual, both"),
+        ({"columns": {"Z": "audio"}}, "column Z: audio needs a strength"),
+        ({"columns": {"Z": "clean@small"}}, "column Z: clean has no strength"),
+        ({"columns": {"Z": "a/b/c/clean"}}, "column Z: 'a/b/c/clean' is neither"),
+        ({"columns": {"Z": "mean(a"}}, r"column Z: 'mean\(a' is neither"),
+    ],
+)
+def test_mistakes_in_a_layout_are_named(changes: dict, message: str) -> None:
+    with pytest.raises(NotationError, match=message):
+        spec(**changes)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (claim("a.clean < b.clean"), "claims.c: 'a.clean < b.clean' is no test"),
+        (claim("a > b.clean"), "claims.c: 'a' is no quantity"),
+        (claim("a.clean > b.clean", also=["soft"]), "claims.c: also: 'soft' is none of twins: hard, released, longer"),
+        (claim("minsim.X_A@small > 1", attacks=["fgsm", "pgd"], also=["hard"]), "claims.c: a twin for some nets needs"),
+    ],
+)
+def test_mistakes_in_a_claim_are_named(told: dict, message: str) -> None:
+    with pytest.raises(NotationError, match=message):
+        claims([told], TWINS)
+
+
+def test_a_label_is_of_the_part_that_its_key_is_about() -> None:
+    assert label(LABELS, "net", {"variant": "sum"}) == "Sum"
+    with pytest.raises(NotationError, match=r"None is none of labels\.net"):
+        label(LABELS, "net", {"dataset": "music"})

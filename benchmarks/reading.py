@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import clips
 
 from avrobust.data.store import Store
-from avrobust.data.views import Recipe
+from avrobust.views.moment import Moment
 
 RENDERED = 12
-VIEW = Recipe(audio_samples=65_535, frame_size=224)
+VIEW = Moment(audio_samples=65_535, frame_size=224)
 BATCH = 16
 EXTRAPOLATED_CORES = 16
 

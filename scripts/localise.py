@@ -35,7 +35,7 @@ def main() -> None:
         raise UserError(f"{given.model}: the net has no attention to look at; give one with fusion attended_concat")
     conditions = list(dict.fromkeys([CLEAN, *job.conditions]))
     log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
-    boxes = view_boxes(job.store, job.views.indices, given.frame_size)
+    boxes = view_boxes(job.views)
     threat = bind(job.spec, job.victim)
     batches = job.batches(threat, given.batch_size, given.threads)
     chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))

@@ -49,7 +49,7 @@ def main() -> None:
     spec, objective_spec = ModelSpec(**given.model_spec), _objective_spec(given)
     if job.start:
         memory = MemoryRecipe(**given.memory) if given.memory else None
-        parts = (job.store, job.views, job.recipe.batch_size, given.seed, given.threads, job.device)
+        parts = (job.store, job.view, job.recipe.batch_size, given.seed, given.threads, job.device)
         banks = memory_banks(memory, job.start, *parts) if memory else {}
         spec, model = continued_model(spec, job.start, given.seed, banks, memory.steps if memory else {})
     else:
@@ -72,7 +72,7 @@ def main() -> None:
             "start": str(given.start or ""),
             "memory": given.memory,
             "memory_steps": {name: float(defence.step) for name, defence in model.defences.items()},
-            "views": vars(job.views),
+            "view": given.view,
             "seed": given.seed,
             "precision": given.precision,
             "code": given.code,

@@ -9,6 +9,7 @@ import json
 import math
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Of a packed second at the paper scale, 8 frames as JPEG and 11,025 samples; benchmarks/packing.py measures it.
-PACKED_MB_PER_SECOND = 0.21
+# Of a frame as JPEG whose short side has 256 pixels (benchmarks/packing.py); smaller ones go with its power of 1.5, as
+# the frames of real clips do.
+JPEG_BYTES, JPEG_SIDE, JPEG_POWER = 23_500, 256, 1.5
 # MIT-MUSIC's videos are as long on average, by the frame counts of the released lists.
 SECONDS_OF_A_WHOLE_VIDEO = 123
 
@@ -60,8 +62,14 @@ def row(plan: Plan, dataset: str) -> Row:
         left / plan.settings.config["download"]["videos_per_hour"] if from_web else 0.0,
         f"{facts.get('archive_gigabytes', math.nan):g} GB" if "archive" in facts["sources"] and left else "",
         left * facts["megabytes_per_video"] / 1000,
-        clips * seconds * PACKED_MB_PER_SECOND / 1000,
+        clips * seconds * packed_bytes(facts) / 1e9,
     )
+
+
+def packed_bytes(facts: Mapping) -> float:
+    """Return what a second of a dataset takes in its shards."""
+    jpeg = JPEG_BYTES * ((facts["short_side"] or JPEG_SIDE) / JPEG_SIDE) ** JPEG_POWER
+    return 2 * facts["audio_rate"] + jpeg * facts["frame_rate"]
 
 
 def _statuses(folder: Path) -> Counter[str]:

@@ -229,7 +229,7 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
         program = [sys.executable, "scripts/attack.py", "--model", "results/tiny/models/music/concat/s1234/model.pt"]
         program += ["--shards", *sorted(map(str, (finished.results / "data/music/shards").glob("*.arrow")))]
         program += ["--attack-spec", '{"update": "mim_official", "batch_size": 8}', "--conditions", '[["both", 0.006]]']
-        program += ["--audio-samples", str(SCALE["audio_samples"]), "--frame-size", str(SCALE["frame_size"])]
+        program += ["--view", json.dumps(SCALE["view"])]
         program += ["--key", json.dumps(dict.fromkeys(("dataset", "variant", "seed", "attack"), "-"))]
         program += ["--cell", str(cell), "--provenance", str(tmp_path / "attack.json")]
         program += ["--batch-size", size, "--split", "train"]
@@ -240,8 +240,8 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
 
 
 def test_a_search_takes_no_attack_that_has_a_batch_of_its_own(untouched):
-    given = {"model-spec": "{}", "recipe": "{}", "objective": "{}", "candidates": "[]"}
-    given |= dict.fromkeys(("audio-samples", "frame-size", "seed", "epsilon"), "1")
+    given = dict.fromkeys(("model-spec", "recipe", "objective", "view"), "{}") | {"candidates": "[]"}
+    given |= dict.fromkeys(("seed", "epsilon"), "1")
     given |= dict.fromkeys(("shards", "class-list", "provenance", "start", "chosen", "candidates-csv"), "nothing")
     given["attack-spec"] = '{"update": "mim_official"}'
     program = [sys.executable, "scripts/search.py", *(part for name in given for part in (f"--{name}", given[name]))]

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from nets import CROSS_ENTROPY, narrow_net
-from tiny_store import CLASSES, CLIPS, VIEWS, write_shard
+from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 
 import attack
 from avrobust.attacks.budget import units
@@ -45,9 +45,8 @@ def attacked(tmp_path, monkeypatch):
     model = saved(tmp_path / "model.pt", 1, 2)
 
     def run(spec: dict, *extra: str) -> tuple[dict, dict]:
-        given_json = {"attack-spec": spec, "conditions": CONDITIONS, "key": KEY}
+        given_json = {"attack-spec": spec, "conditions": CONDITIONS, "key": KEY, "view": VIEW}
         plain = {"model": model, "shards": shard, "batch-size": 4, "device": "cpu", "code": "abc"}
-        plain |= {"audio-samples": VIEWS.audio_samples, "frame-size": VIEWS.frame_size}
         plain |= {"cell": tmp_path / "cell.parquet", "provenance": tmp_path / "cell.json"}
         arguments = [f"--{name}={json.dumps(value)}" for name, value in given_json.items()]
         arguments += [f"--{name}={value}" for name, value in plain.items()]

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 from test_store import clip
+from tiny_store import VIEW
 
 import attack
 import embed
@@ -63,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(program: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path, **given: object) -> None:
     """Run a program of scripts/ in this process; what it writes would be in `folder`."""
     given = {
-        "shards": folder / "0.arrow", "audio-samples": 4096, "frame-size": 32, "device": "cpu",
+        "shards": folder / "0.arrow", "view": VIEW, "device": "cpu",
         "provenance": folder / "out.json", **given,
     }  # fmt: skip
     words = [f"--{name}={json.dumps(one) if isinstance(one, dict | list) else one}" for name, one in given.items()]

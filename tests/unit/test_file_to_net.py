@@ -15,11 +15,11 @@ from avrobust.data.locations import in_manifest
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form
 from avrobust.data.store import Store
-from avrobust.data.views import Recipe
 from avrobust.models.resnet18 import ResNet18
+from avrobust.views.moment import Moment
 
 FORM = Form(audio_rate=11_025, frame_rate=8, short_side=0, minimum_frames=49)
-RECIPE = Recipe(audio_samples=65_535, frame_size=64)
+RECIPE = Moment(audio_samples=65_535, frame_size=64)
 SECONDS, RATE = 10, 25
 # Quarters of a picture, red, green, blue: above left and right, below left and right.
 QUARTERS = np.array([[(200, 60, 60), (60, 190, 60)], [(60, 60, 200), (190, 180, 70)]])

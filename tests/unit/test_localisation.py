@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nets import clips
 from PIL import Image
+from tiny_store import VIEW, VIEWS
 
 import localise
 from avrobust.analysis import localisation
@@ -26,7 +27,6 @@ from avrobust.analysis.examples import MEASURES, Chosen, Example, read_examples
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip, Store
-from avrobust.data.views import Recipe, evaluation_frame
 from avrobust.evaluation.attention import view_boxes
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.models.build import ModelSpec, build
@@ -36,6 +36,7 @@ from avrobust.program import UserError
 from avrobust.report import localisation as localisation_table
 from avrobust.report.localisation import NO_BOX, layout, markdown, measure, tidy
 from avrobust.spec import notation
+from avrobust.views.moment import Moment
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NAN = (math.nan,) * 4
@@ -104,9 +105,10 @@ def test_box_is_where_the_evaluation_view_shows_it(tmp_path, size, side):
     opened = Store(
         [write_shard(tmp_path / "0.arrow", [packed(0, (0.25, 0.375, 0.5, 0.75), size=size), packed(1, None)])]
     )
-    found = view_boxes(opened, range(2), side)
+    view = Moment(4096, side)
+    found = view_boxes(EvaluationViews(opened, range(2), view, ()))
     assert found["clip01"] is None
-    frame = evaluation_frame(opened, 0, Recipe(4096, side))[0]
+    frame = view.evaluation(opened, 0, ["visual"])["visual"][0]
     columns, rows = (np.flatnonzero((frame > 127).any(axis=axis)) for axis in (0, 1))
     seen = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
     assert [side * end for end in found["clip00"]] == pytest.approx(seen, abs=1.2)
@@ -347,8 +349,8 @@ def write_data(path: Path) -> Path:
 
 
 def arguments(folder: Path, model: Path, shard: Path, batch: int = 3) -> list[str]:
-    given_json = {"attack-spec": {"update": "fgsm"}, "conditions": CONDITIONS, "key": KEY}
-    sizes = {"audio-samples": 4096, "frame-size": 32, "batch-size": batch, "device": "cpu"}
+    given_json = {"attack-spec": {"update": "fgsm"}, "conditions": CONDITIONS, "key": KEY, "view": VIEW}
+    sizes = {"batch-size": batch, "device": "cpu"}
     files = {"model": model, "shards": shard} | {name: folder / file for name, file in OUTPUTS.items()}
     plain = [f"--{name}={value}" for name, value in (sizes | files).items()]
     return [*plain, *(f"--{name}={json.dumps(value)}" for name, value in given_json.items()), *EXAMPLE_CLASSES]
@@ -397,15 +399,15 @@ def test_scores_are_the_nets_own(made, tmp_path, monkeypatch, state):
         assert scores.read_bytes() != (made / OUTPUTS["scores"]).read_bytes()
         assert json.loads((tmp_path / OUTPUTS["provenance"]).read_text())["model_state"] == "latest"
     trained = load_model(made / "model.pt", state, torch.device("cpu"))
-    opened, recipe = Store([made / "0.arrow"]), Recipe(4096, 32)
-    views = EvaluationViews(opened, opened.indices("test"), recipe, trained.model.modalities)
+    opened = Store([made / "0.arrow"])
+    views = EvaluationViews(opened, opened.indices("test"), VIEWS, trained.model.modalities)
     batch = collate([views[position] for position in range(len(views))])
     inputs = inputs_of(batch, torch.device("cpu"))
     with torch.no_grad():
         features = {name: trained.model.encode(name, inputs[name]) for name in inputs}
         maps, answers = trained.model.fusion.attention(features), trained.model.head(features).argmax(1)
     rows = pq.read_table(scores).to_pandas().set_index(["measure", "modality", "clip_id"]).value
-    found = view_boxes(opened, views.indices, 32)
+    found = view_boxes(views)
     known = boxes(*filter(None, found.values()))
     for clip_id, map_, answer, label in zip(batch["clip_id"], maps, answers, batch["label"], strict=True):
         assert rows["recognised", "clean", clip_id] == (answer == label)
@@ -428,7 +430,7 @@ def test_scores_of_attacked_clips_are_of_what_the_net_then_looks_at(made):
     """FGSM on the sound by hand, and the attention of what it makes."""
     trained = load_model(made / "model.pt", "best", torch.device("cpu"))
     opened = Store([made / "0.arrow"])
-    views = EvaluationViews(opened, opened.indices("test"), Recipe(4096, 32), trained.model.modalities)
+    views = EvaluationViews(opened, opened.indices("test"), VIEWS, trained.model.modalities)
     batch = collate([views[position] for position in range(len(views))])
     inputs = inputs_of(batch, torch.device("cpu"))
     sound = inputs["audio"].clone().requires_grad_()
@@ -441,7 +443,7 @@ def test_scores_of_attacked_clips_are_of_what_the_net_then_looks_at(made):
         )
         answers = trained.model(attacked).argmax(dim=1)
     rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
-    found = view_boxes(opened, views.indices, 32)
+    found = view_boxes(views)
     known = torch.tensor([found[clip_id] or NAN for clip_id in batch["clip_id"]], dtype=torch.float64)
     mass = localisation.mass(maps, known)
     assert (mass - localisation.mass(clean, known)).abs().nan_to_num().max() > 5e-5, "this attack shows nothing"
@@ -470,7 +472,7 @@ def test_examples_hold_what_the_net_saw(made):
         assert one.maps.sum(axis=(1, 2)) == pytest.approx(1, abs=1e-5)
         assert one.frames.shape == (4, 32, 32, 3) and one.frames.dtype == np.uint8
         index = opened.clip_ids.index(one.clip_id)
-        assert (one.frames[0] == evaluation_frame(opened, index, Recipe(4096, 32)).transpose(1, 2, 0)).all()
+        assert (one.frames[0] == VIEWS.evaluation(opened, index, ["visual"])["visual"].transpose(1, 2, 0)).all()
         same = [(one.frames[0] == frame).all() for frame in one.frames]
         assert same == [True, True, False, False], "only the last two conditions attack the frame"
         for name in MEASURES:

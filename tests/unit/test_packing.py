@@ -75,8 +75,8 @@ def test_every_clip_gets_its_row_and_good_ones_are_packed(folder, tmp_path):
     opened = Store([tmp_path / "s.arrow"])
     assert opened.clip_ids == ["clip0", "clip7"]
     assert opened.labels == [(0, 1), (1,)]
-    assert opened.boxes == [None, (0.0, 0.25, 0.5, 1.0)]
-    assert opened.frame(0, 0).size == (32, 24)
+    assert [opened.box(0), opened.box(1)] == [None, (0.0, 0.25, 0.5, 1.0)]
+    assert opened.pixels(0, 0).shape == (24, 32, 3)
     packed = [outcomes[0], outcomes[-1]]
     assert [o.frames for o in packed] == [opened.frame_count(0), opened.frame_count(1)] == [18, 12]
     assert [o.samples for o in packed] == [len(opened.audio(0)), len(opened.audio(1))]
@@ -88,7 +88,7 @@ def test_failed_clips_may_be_kept_as_blanks(folder, tmp_path):
     opened = Store([tmp_path / "s.arrow"])
     assert opened.clip_ids == [clip.clip_id for clip in clips()]
     for i, outcome in enumerate(outcomes):
-        stands_in = len(np.unique(np.asarray(opened.frame(i, 0)).reshape(-1, 3), axis=0)) == 1
+        stands_in = len(np.unique(opened.pixels(i, 0).reshape(-1, 3), axis=0)) == 1
         assert (not opened.audio(i).any()) == stands_in == (outcome.status != "ok")
     assert [o.reason for o in outcomes] == [*REASONS.values(), ""]
     assert opened.labels[5] == (CLASSES.index("tuba"),)

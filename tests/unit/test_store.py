@@ -71,11 +71,11 @@ def test_what_is_packed_is_read_in_any_order(shards):
     assert opened.clip_ids == [f"clip{i}" for i in range(45)]
     assert opened.classes == CLASSES
     assert opened.labels[7] == (2, 7)
-    assert opened.boxes[:2] == [(0.1, 0.2, 0.3, 0.4), None]
+    assert [opened.box(0), opened.box(1)] == [(0.1, 0.2, 0.3, 0.4), None]
     assert opened.indices("val").tolist() == list(range(1, 45, 3))
     check(opened, np.random.default_rng(0).permutation(45).tolist())
-    assert opened.frame(3, 1).size == (6, 4) and opened.frame(3, 1).mode == "RGB"
-    assert abs(int(np.asarray(opened.frame(3, 2))[..., 0].mean()) - 20) <= 1
+    assert opened.pixels(3, 1).shape == (4, 6, 3)
+    assert abs(int(opened.pixels(3, 2)[..., 0].mean()) - 20) <= 1
 
 
 @settings(max_examples=25, deadline=None)
@@ -94,7 +94,7 @@ def test_audio_is_a_view_into_the_file(shards):
 
 
 def test_many_shards_do_not_use_up_the_open_files(shards, monkeypatch):
-    monkeypatch.setattr(store, "OPEN_SHARDS", 1)
+    monkeypatch.setattr("avrobust.data.shards.OPEN_SHARDS", 1)
     check(Store(shards), [0, 44, 1, 43])
 
 
@@ -151,7 +151,7 @@ def read_all(path) -> list:
     opened = Store([path])
     return [
         (
-            *(opened.clip_ids[i], opened.splits[i], opened.labels[i], opened.boxes[i], opened.audio(i).tolist()),
+            *(opened.clip_ids[i], opened.splits[i], opened.labels[i], opened.box(i), opened.audio(i).tolist()),
             *(opened.jpeg(i, k) for k in range(opened.frame_count(i))),
         )
         for i in range(len(opened))
@@ -237,4 +237,4 @@ def test_frames_are_decoded_as_pillow_does(tmp_path, subsampling):
     with store.writing(tmp_path / "shard.arrow", audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
         shard.add(clip)
     wanted = np.asarray(Image.open(data).convert("RGB"))
-    assert np.array_equal(np.asarray(Store([tmp_path / "shard.arrow"]).frame(0, 0)), wanted)
+    assert np.array_equal(Store([tmp_path / "shard.arrow"]).pixels(0, 0), wanted)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_store import CLASSES, VIEWS, clip, write_shard
+from tiny_store import CLASSES, VIEW, VIEWS, clip, write_shard
 
 import search
 import train
@@ -36,9 +36,8 @@ def recipe(epochs: int, rates: dict = RATES) -> dict:
 def shared(folder: Path, shard: Path, epochs: int, rates: dict, model: dict, objective: dict, seed: int) -> list[str]:
     """The arguments of both programs."""
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
-    given_json = {"model-spec": model, "recipe": recipe(epochs, rates), "objective": objective}
+    given_json = {"model-spec": model, "recipe": recipe(epochs, rates), "objective": objective, "view": VIEW}
     plain = {"shards": shard, "class-list": folder / "classes.txt", "seed": seed, "device": "cpu"}
-    plain |= {"audio-samples": VIEWS.audio_samples, "frame-size": VIEWS.frame_size}
     return [
         *(f"--{name}={json.dumps(value)}" for name, value in given_json.items()),
         *(f"--{name}={value}" for name, value in plain.items()),

@@ -19,6 +19,7 @@ import torch
 from nets import UNITS, clips, narrow_net
 from PIL import Image
 from sklearn.metrics import silhouette_samples
+from tiny_store import VIEW, VIEWS
 
 import embed
 import tsne
@@ -26,7 +27,6 @@ from avrobust.attacks.threat import AttackSpec, bind
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip
-from avrobust.data.views import Recipe
 from avrobust.evaluation import embedding
 from avrobust.evaluation.conditions import Condition
 from avrobust.metrics.clusters import distances
@@ -259,7 +259,7 @@ def embedding_of(folder: Path, model: Path, labels: list[int], **change: object)
         *(f"--{name}={json.dumps(value)}" for name, value in given.items()),
         f"--model={model}",
         f"--shards={shard(folder / 'shard.arrow', labels)}",
-        *("--audio-samples=4096", "--frame-size=32", "--batch-size=4", "--device=cpu"),
+        *(f"--view={json.dumps(VIEW)}", "--batch-size=4", "--device=cpu"),
         f"--embeddings={folder / 'out' / 'a.embeddings.parquet'}",
         f"--scores={folder / 'out' / 'a.scores.parquet'}",
         f"--provenance={folder / 'out' / 'a.json'}",
@@ -301,7 +301,7 @@ def test_embeddings_are_those_of_the_weights_that_are_asked_for(tmp_path: Path, 
     assert json.loads((tmp_path / "out/a.json").read_text())["model_state"] == state
     opened = store.Store([tmp_path / "shard.arrow"])
     net = load_model(model, state, CPU).model
-    views = EvaluationViews(opened, opened.indices("test"), Recipe(4096, 32), net.modalities)
+    views = EvaluationViews(opened, opened.indices("test"), VIEWS, net.modalities)
     inputs = inputs_of(collate([views[position] for position in range(4)]), CPU)
     found = Embeddings(embeddings(tmp_path / "out")).read(Panel("", PANELS[0]["read"]), "fgsm", 1)
     for name in net.modalities:

@@ -12,7 +12,6 @@ from nets import CROSS_ENTROPY, narrow_net, net_with_memory
 from PIL import Image
 
 from avrobust.attacks.threat import AttackSpec, bind
-from avrobust.data import views
 from avrobust.data.batches import (
     EvaluationViews,
     ShuffledBatches,
@@ -25,14 +24,15 @@ from avrobust.data.batches import (
     workers_for,
 )
 from avrobust.data.store import PackedClip, Store, writing
-from avrobust.data.views import Recipe
 from avrobust.evaluation.arguments import Opened
 from avrobust.models.files import Trained
 from avrobust.training.clips import training_clips
 from avrobust.training.start import MemoryRecipe, memory_banks
+from avrobust.views.augmentation import TRAINING_RESIZE, resize_short_side
+from avrobust.views.moment import Moment, window
 
-PAPER = Recipe(audio_samples=65_535, frame_size=224)
-SMALL = Recipe(audio_samples=4_096, frame_size=32)
+PAPER = Moment(audio_samples=65_535, frame_size=224)
+SMALL = Moment(audio_samples=4_096, frame_size=32)
 
 
 def ramp(count: int) -> np.ndarray:
@@ -43,41 +43,41 @@ def ramp(count: int) -> np.ndarray:
 def test_the_released_window_of_a_ten_second_clip():
     """82 frames: frame 41 at 5.0625 s, sample 55,814; 65,534 samples from 23,047 on, and a zero at the end."""
     samples = np.random.default_rng(0).integers(-30_000, 30_000, 110_250).astype(np.int16)
-    frame = views.centre_frame(82)
+    frame = 82 // 2
     centre = int((frame - 0.5) / 8 * 11_025)
     assert (frame, centre) == (41, 55_814)
-    out = views.window(samples, centre, 65_535)
+    out = window(samples, centre, 65_535)
     assert out.dtype == np.float32 and out.shape == (65_535,)
     np.testing.assert_array_equal(out[:-1], samples[23_047:88_581] / np.float32(32_768))
     assert out[-1] == 0
 
 
 def test_a_window_over_the_ends_is_zero_there():
-    out = views.window(ramp(10), 2, 8) * 32_768
+    out = window(ramp(10), 2, 8) * 32_768
     assert out.tolist() == [0, 0, 1, 2, 3, 4, 5, 6]
-    assert (views.window(ramp(10), 9, 8) * 32_768).tolist() == [6, 7, 8, 9, 10, 0, 0, 0]
+    assert (window(ramp(10), 9, 8) * 32_768).tolist() == [6, 7, 8, 9, 10, 0, 0, 0]
 
 
 def test_a_window_beyond_the_sound_is_silent():
-    assert (views.window(ramp(10), 13, 8) * 32_768).tolist() == [10, 0, 0, 0, 0, 0, 0, 0]
-    assert not views.window(ramp(10), 16, 8).any() and not views.window(ramp(10), 999, 8).any()
+    assert (window(ramp(10), 13, 8) * 32_768).tolist() == [10, 0, 0, 0, 0, 0, 0, 0]
+    assert not window(ramp(10), 16, 8).any() and not window(ramp(10), 999, 8).any()
 
 
 def test_a_clip_shorter_than_the_window_is_repeated_first():
     """Three samples repeated 8 // 3 + 1 = 3 times make nine, of which the window takes eight."""
-    assert (views.window(ramp(3), 4, 8) * 32_768).tolist() == [1, 2, 3, 1, 2, 3, 1, 2]
+    assert (window(ramp(3), 4, 8) * 32_768).tolist() == [1, 2, 3, 1, 2, 3, 1, 2]
 
 
 def test_margins():
-    assert views.frame_margin(PAPER, 11_025, 8) == 24
-    assert views.frame_margin(Recipe(16_383, 64), 11_025, 8) == 6
+    assert PAPER.margin(11_025, 8) == 24
+    assert Moment(16_383, 64).margin(11_025, 8) == 6
 
 
 def test_resizing_keeps_the_aspect_ratio_and_crops_the_middle():
-    picture = Image.new("RGB", (320, 180))
-    assert views.resize_short_side(picture, 224).size == (398, 224)
-    assert views.resize_short_side(picture, 180) is picture
-    assert int(views.TRAINING_RESIZE * 224) == 246
+    picture = np.zeros((180, 320, 3), np.uint8)
+    assert resize_short_side(picture, 224).shape == (224, 398, 3)
+    assert resize_short_side(picture, 180) is picture
+    assert int(TRAINING_RESIZE * 224) == 246
 
 
 # What a picture shows at column x, row y of frame k: every value tells its own place, and in which channel it belongs.
@@ -137,8 +137,9 @@ def store(tmp_path_factory) -> Store:
 
 def test_evaluation_looks_at_the_middle_frame(store):
     """Frame 20 // 2 = 10 counted from 1 is the tenth; of 48 x 40 pixels made 38 x 32, columns 3 to 34 are shown."""
-    frame = views.evaluation_frame(store, 0, SMALL).astype(float)
-    assert frame.shape == (3, 32, 32) and views.evaluation_frame(store, 0, SMALL).dtype == np.uint8
+    frame = SMALL.evaluation(store, 0, ["visual"])["visual"]
+    assert frame.shape == (3, 32, 32) and frame.dtype == np.uint8
+    frame = frame.astype(float)
     inside = slice(1, -1)  # at its edges bicubic scaling flattens a ramp
     columns, rows = (np.arange(32) + 3.5) * 48 / 38 - 0.5, (np.arange(32) + 0.5) * 40 / 32 - 0.5
     assert np.abs(frame[0, :, inside] - red(columns)[inside]).max() <= 4
@@ -148,30 +149,30 @@ def test_evaluation_looks_at_the_middle_frame(store):
 
 def test_evaluation_hears_the_middle_frame(store):
     """The tenth frame's middle is at 9.5 / 8 s, sample 13,092; 2,048 before it is sample 11,044, of value 11,045."""
-    sound = views.evaluation_sound(store, 3, SMALL)
+    sound = SMALL.evaluation(store, 3, ["audio"])["audio"]
     assert sound.shape == (1, 4_096)
     assert (sound[0, :-1] * 32_768).tolist() == list(range(11_045 + 300, 11_045 + 300 + 4_095))
 
 
 def test_an_odd_window_ends_with_a_zero(store):
     """As in the released code: 2 * 2,047 samples around the same moment."""
-    sound = views.evaluation_sound(store, 0, Recipe(4_095, 32))[0] * 32_768
+    sound = Moment(4_095, 32).evaluation(store, 0, ["audio"])["audio"][0] * 32_768
     assert sound.tolist() == [*range(11_046, 11_046 + 4_094), 0]
 
 
 @given(seed=st.integers(0, 2**31), index=st.integers(0, 11))
 def test_training_views_stay_inside_the_clip(store, seed, index):
     """Frame and sound of one moment: a crop at whole pixels of 42 x 35, mirrored or not, at the sound's own place."""
-    random = np.random.default_rng(seed)
-    margin = views.frame_margin(SMALL, store.audio_rate, store.frame_rate)
-    moment = views.training_moment(store, index, SMALL, random)
+    moment = SMALL.random_frame(store, index, np.random.default_rng(seed))
+    margin = SMALL.margin(store.audio_rate, store.frame_rate)
     assert margin + 1 <= moment <= 20 - margin
-    frame = views.training_frame(store, index, moment, SMALL, random).astype(float)
+    seen = SMALL.training(store, index, ["audio", "visual"], np.random.default_rng(seed))
+    frame = seen["visual"].astype(float)
     assert frame.shape == (3, 32, 32)
     left, top, _ = crop_of(frame)
     assert -0.5 < left < 10.5 and -0.5 < top < 3.5
     assert np.abs(frame[2] - blue(moment - 1)).max() <= 4
-    sound = views.training_sound(store, index, moment, SMALL, random)[0].astype(float) * 32_768
+    sound = seen["audio"][0].astype(float) * 32_768
     first = int((moment - 0.5) / 8 * 11_025) - 2_048
     wanted = sound_of(index)[first : first + 4_096].astype(float)
     gain = sound[0] / wanted[0]
@@ -194,15 +195,16 @@ def crop_of(frame: np.ndarray) -> tuple[float, float, bool]:
 
 def test_training_crops_are_of_every_place_and_mirrored_half_the_time(store):
     """Of 42 - 32 + 1 columns and 35 - 32 + 1 rows; 100 of 300 are 5.8 standard deviations from a half."""
-    crops = [crop_of(views.training_frame(store, 0, 5, SMALL, np.random.default_rng(seed))) for seed in range(300)]
+    seen = [SMALL.training(store, 0, ["visual"], np.random.default_rng(seed)) for seed in range(300)]
+    crops = [crop_of(one["visual"]) for one in seen]
     assert {round(left) for left, _, _ in crops} == set(range(11))
     assert {round(top) for _, top, _ in crops} == set(range(4))
     assert 100 < sum(mirrored for *_, mirrored in crops) < 200
 
 
 def test_a_clip_too_short_for_a_free_choice_gives_its_middle(store):
-    wide = Recipe(audio_samples=27_562, frame_size=32)
-    moments = {views.training_moment(store, 0, wide, np.random.default_rng(seed)) for seed in range(20)}
+    wide = Moment(audio_samples=27_562, frame_size=32)
+    moments = {wide.random_frame(store, 0, np.random.default_rng(seed)) for seed in range(20)}
     assert moments == {10}
 
 

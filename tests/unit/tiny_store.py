@@ -9,11 +9,12 @@ from PIL import Image
 
 from avrobust.data import store
 from avrobust.data.store import PackedClip
-from avrobust.data.views import Recipe
+from avrobust.views.moment import Moment
 
 CLASSES = ["cello", "tuba", "flute"]
 CLIPS = {"train": 12, "val": 9, "test": 9}
-VIEWS = Recipe(4096, 32)
+VIEW = {"name": "moment", "options": {"audio_samples": 4096, "frame_size": 32}}
+VIEWS = Moment(**VIEW["options"])
 
 
 def clip(number: int, split: str, label: int, random: np.random.Generator) -> PackedClip:

@@ -24,11 +24,14 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/classes", "data/store", "data/views", "files", "foreign", "lazy", "runtime", "models/build",
+    "data/batches", "data/classes", "data/partners", "data/shards", "files", "foreign", "lazy", "runtime",
+    "models/build", "views/view",
     "models/files", "processor",
     "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
+MOMENT = "avrobust.views.moment:Moment"
+SEEN = {"data/store", "views/moment", "views/augmentation"}
 ATTACKING = {
     "attacks/budget", "attacks/loop", "attacks/norms", "attacks/threat", "evaluation/conditions", "evaluation/memory",
     "evaluation/start", "imagenet",
@@ -47,13 +50,13 @@ DRAWING = {"report/matplotlib_settings", "report/style"}
 
 
 def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
-    return [fusion, *encoders, CROSS_ENTROPY, f"avrobust.attacks.{attack}"]
+    return [fusion, *encoders, CROSS_ENTROPY, MOMENT, f"avrobust.attacks.{attack}"]
 
 
 CLOSURES = {
     "attack concat mim": (
         "attack.py", attack_entries(CONCAT, "mim:MIM", CONV1D, RESNET18),
-        MODEL | NET | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "attacks/mim",
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "attacks/mim",
                                  "attacks/projections"},
     ),
     "attack minsim_exfmem fgsm": (
@@ -65,17 +68,17 @@ CLOSURES = {
     ),
     "attack audio fgsm": (
         "attack.py", attack_entries(AUDIO_ONLY, "fgsm:FGSM", CONV1D),
-        MODEL | NET | RUNNING | {"models/fusions/audio_only", "models/conv1d", "attacks/fgsm", "attacks/directions",
-                                 "attacks/projections"},
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", "models/conv1d", "attacks/fgsm",
+                                        "attacks/directions", "attacks/projections"},
     ),
     "attack visual pgd_official": (
         "attack.py", attack_entries(VISUAL_ONLY, "pgd_official:PGD_OFFICIAL", RESNET18),
-        MODEL | NET | RUNNING | {"models/fusions/visual_only", "models/resnet18", "attacks/pgd_official", "attacks/pgd",
-                                 "attacks/directions", "attacks/projections"},
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/visual_only", "models/resnet18", "attacks/pgd_official",
+                                        "attacks/pgd", "attacks/directions", "attacks/projections"},
     ),
     "train visual": (
-        "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY],
-        MODEL | NET | TRAINING | {"models/fusions/visual_only", "models/resnet18", "imagenet"},
+        "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY, MOMENT],
+        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", "models/resnet18", "imagenet"},
     ),
     "train audio": (
         "train.py", [AUDIO_ONLY, CONV1D, CROSS_ENTROPY],
@@ -105,8 +108,8 @@ CLOSURES = {
     "pack": (
         "pack.py", [],
         {"data/availability", "data/containers", "data/frame_rate", "data/locations", "data/manifest", "data/media",
-         "data/packing", "data/pictures", "data/store", "files", "foreign", "imagenet", "notice", "processes",
-         "program"},
+         "data/packing", "data/pictures", "data/shards", "data/store", "files", "foreign", "imagenet", "notice",
+         "processes", "program"},
     ),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "notice", "program"}),
     "attrition": (

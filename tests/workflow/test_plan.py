@@ -183,10 +183,9 @@ def test_half_a_window_is_for_the_test_clips_of_ave(scale: str, whole: int, half
     default = configuration(unedited())["tian2021"]
     ave = job(dataset="ave", variant="concat")
     made = plan(unedited(), scale=scale, tian2021=default | {"ave_test_window": "half"})
-    assert f"--audio-samples={half}" in made.attack.test_views(ave)
-    assert f"--audio-samples={whole}" in made.train.training_views(ave)
-    assert f"--audio-samples={whole}" in made.attack.test_views(CONCAT)
-    assert f"--audio-samples={whole}" in plan(unedited(), scale=scale).attack.test_views(ave)
+    seen = (made.attack, ave), (made.train, ave), (made.attack, CONCAT), (plan(unedited(), scale=scale).attack, ave)
+    lengths = [json.loads(part.view(of))["options"]["audio_samples"] for part, of in seen]
+    assert lengths == [half, whole, whole, whole]
 
 
 def test_the_released_audio_is_picked_at_one_rate_that_is_taken_for_another() -> None:
@@ -204,7 +203,7 @@ def test_a_choice_of_attacking_leaves_training_alone() -> None:
     default = configuration(unedited())["tian2021"]
     attacking = {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest", "ave_test_window": "half"}
     same, other = plan(unedited()), plan(unedited(), tian2021=default | attacking)
-    for told in ("model_spec", "recipe", "training_views", "weights_options"):
+    for told in ("model_spec", "recipe", "view", "weights_options"):
         assert getattr(same.train, told)(CONCAT) == getattr(other.train, told)(CONCAT)
 
 
@@ -421,8 +420,8 @@ def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tm
     )
     concat = job(dataset="music", variant="concat", attack="mim")
     for part, told in (
-        *(("train", told) for told in ("model_spec", "recipe", "training_views")),
-        *(("attack", told) for told in ("test_views", "options", "spec")),
+        *(("train", told) for told in ("model_spec", "recipe", "view")),
+        *(("attack", told) for told in ("view", "options", "spec")),
         ("data", "pack_options"),
     ):
         assert getattr(getattr(before, part), told)(concat) == getattr(getattr(after, part), told)(concat)

@@ -197,8 +197,8 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
             assert set(spec) - set(wanted) <= {"defence", "defence_options", "visual_stride"}
             assert spec.get("visual_stride", 32) == 32
             # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
-            for views in (paper.train.training_views(told), paper.attack.test_views(told)):
-                assert {"--audio-samples=65535", "--frame-size=224"} <= set(views)
+            view = {"name": "moment", "options": {"audio_samples": 65_535, "frame_size": 224}}
+            assert json.loads(paper.train.view(told)) == json.loads(paper.attack.view(told)) == view
         assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.data.pack_options(job(dataset, "concat")))
     concat = build(ModelSpec(**json.loads(paper.train.model_spec(job("music", "concat")))), 11)
     assert concat.dimensions == {"audio": 512, "visual": 512}

@@ -71,6 +71,8 @@ class Plan:
                         raise SettingsError(f"variant {name} on {dataset} is not the same in {first} and {paper}")
 
     def _check_registered(self) -> None:
+        for facts in self.settings.datasets.values():
+            self.data.registered("views", "VIEWS", facts["view"]["name"])
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
                 self.train.variant_entries(name, dataset)

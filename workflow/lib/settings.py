@@ -16,6 +16,9 @@ from lib.configuration import configuration
 from lib.errors import SettingsError
 from lib.yaml_files import read_yaml
 
+# What a scale says of every dataset whose file does not say it.
+SIZES = ("audio_rate", "frame_rate", "short_side", "minimum_frames")
+
 # What is said of a dataset in config.yaml, and the sources with which it has an effect.
 NEEDED = {
     ("table", "classes"): ("local",),
@@ -149,7 +152,9 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     }
     return {
         "folder": f"data/{name}",
+        **{key: scale[key] for key in SIZES},
         **facts,
+        "view": _view(scale["view"], facts.get("view", {})),
         "source": source,
         "class_names_from": given.get("classes", "dataset"),
         **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},
@@ -191,6 +196,13 @@ def place_of(paper: str, section: str) -> str:
 def paper_names(root: Path) -> list[str]:
     """Return the names of all papers, sorted: each is a folder."""
     return sorted(path.parent.name for path in (root / "workflow/papers").glob("*/paper.yaml"))
+
+
+def _view(default: Mapping, given: Mapping) -> dict:
+    """Return the view that a dataset gives; options that it leaves out are those of the scale's, if it is the same."""
+    view = {**default, **given}
+    known = default["options"] if view["name"] == default["name"] else {}
+    return {**view, "options": {**known, **given.get("options", {})}}
 
 
 def names(folder: Path) -> list[str]:

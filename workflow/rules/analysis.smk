@@ -24,14 +24,14 @@ rule localise:
         attack=analysis.spec,
         conditions=analysis.conditions("localisation"),
         key=analysis.key,
-        options=analysis.test_views,
+        view=analysis.view,
         attack_options=analysis.options,
         example_classes=analysis.example_classes,
         torch_threads=analysis.job_threads,
         code=analysis.code("localise.py", "variant", "attack"),
     shell:
         "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
-        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --conditions {params.conditions:q} --key {params.key:q} --view {params.view:q} {params.attack_options:q}"
         " --example-classes {params.example_classes:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --scores {output.scores:q} --examples {output.examples:q} --provenance {output.provenance:q} 2> {log:q}"
@@ -63,13 +63,13 @@ rule embed:
         attack=analysis.spec,
         conditions=analysis.conditions("embeddings"),
         key=analysis.key,
-        options=analysis.test_views,
+        view=analysis.view,
         attack_options=analysis.options,
         torch_threads=analysis.job_threads,
         code=analysis.code("embed.py", "variant", "attack"),
     shell:
         "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
-        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --conditions {params.conditions:q} --key {params.key:q} --view {params.view:q} {params.attack_options:q}"
         " --device {resources.device:q} --batch-size {resources.batch_size:q} --threads {params.torch_threads:q}"
         " --code {params.code}"
         " --embeddings {output.embeddings:q} --scores {output.scores:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -24,7 +24,7 @@ rule attack:
         attack=attack.spec,
         conditions=attack.conditions("cells"),
         key=attack.key,
-        options=attack.test_views,
+        view=attack.view,
         attack_options=attack.options,
         surrogate_options=attack.surrogate_options,
         precision=attack.precision("attack"),
@@ -32,7 +32,7 @@ rule attack:
         code=attack.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
-        " --conditions {params.conditions:q} --key {params.key:q} {params.options:q} {params.attack_options:q}"
+        " --conditions {params.conditions:q} --key {params.key:q} --view {params.view:q} {params.attack_options:q}"
         " {params.surrogate_options:q} --precision {params.precision:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --cell {output.cell:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -47,7 +47,8 @@ rule train:
         model_spec=train.model_spec,
         recipe=train.recipe,
         objective=train.objective,
-        options=train.training_views,
+        view=train.view,
+        precision=train.precision("train"),
         weights_options=train.weights_options,
         stage_options=train.stage_options,
         start_options=train.start_options,
@@ -56,7 +57,8 @@ rule train:
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
         " --model-spec {params.model_spec:q} --recipe {params.recipe:q} --objective {params.objective:q}"
-        " {params.options:q} {params.weights_options:q} {params.stage_options:q} {params.start_options:q}"
+        " --view {params.view:q} --precision {params.precision:q}"
+        " {params.weights_options:q} {params.stage_options:q} {params.start_options:q}"
         " --seed {wildcards.seed} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
 
@@ -89,13 +91,15 @@ rule search:
         model_spec=train.model_spec,
         objective=train.objective,
         options=train.search_options,
-        views=train.training_views,
+        view=train.view,
+        precision=train.precision("train"),
         seed=train.search_seed,
         torch_threads=train.threads("train"),
         code=train.code("search.py", "variant", "training", "search"),
     shell:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
-        " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q} {params.views:q}"
+        " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q}"
+        " --view {params.view:q} --precision {params.precision:q}"
         " --seed {params.seed:q} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --chosen {output.chosen:q} --candidates-csv {output.candidates:q}"
         " --provenance {output.provenance:q} 2> {log:q}"

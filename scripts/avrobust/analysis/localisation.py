@@ -24,7 +24,7 @@ def box_in_view(box: Box, width: int, height: int, size: int) -> Box | None:
     """Move a box of a stored picture into its evaluation view; None if the view shows nothing of it.
 
     `box` is in fractions of the picture, which is `width` x `height` pixels; the view is what
-    `avrobust.data.views.evaluation_frame` cuts out: the shorter side resized to `size`, the centre square.
+    `avrobust.views.moment` cuts out: the shorter side resized to `size`, the centre square.
     """
     short = min(width, height)
     moved = []

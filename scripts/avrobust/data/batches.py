@@ -1,6 +1,6 @@
 """Batches of views. What is random about a clip depends on seed, epoch and clip, never on the worker."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from avrobust.data import views
-from avrobust.data.store import Store
+from avrobust.data.partners import partners
+from avrobust.data.shards import Shards
 from avrobust.program import UserError
+from avrobust.views.view import View, bytes_per_clip
 
 # Worker processes are worth starting when reading alone would take longer than they take to start, in seconds.
 WORKERS_START = 10.0
@@ -21,58 +22,86 @@ WORKER_START_METHOD = "spawn"
 # Evaluation views are kept in memory between epochs up to this many bytes.
 CACHED_BYTES = 512 * 2**20
 
+MODALITIES = ("audio", "visual")
+# What a task asks of a clip: one class, or a yes or no for each.
+TASKS = ("single", "multiple")
+# What the entries of a batch that belong to its clips' partners begin with.
+PARTNER = "partner_"
+
 Batch = dict[str, Tensor | list[str]]
 
 
-class EvaluationViews(Dataset):
-    """The centre view of each of `indices`: keys are positions in `indices`."""
+class _Views(Dataset):
+    """What `view` shows of each of `indices`, with its target: a label (single), or float32 0 and 1 (multiple).
 
-    def __init__(self, store: Store, indices: Sequence[int], recipe: views.Recipe, modalities: Sequence[str]):
-        refuse_several_labels(store, indices)
-        self.store, self.indices, self.recipe, self.modalities = store, indices, recipe, tuple(modalities)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, position: int) -> dict:
-        index = self.indices[position]
-        item = {"clip_id": self.store.clip_ids[index], "label": self.store.labels[index][0]}
-        if "audio" in self.modalities:
-            item["audio"] = views.evaluation_sound(self.store, index, self.recipe)
-        if "visual" in self.modalities:
-            item["visual"] = views.evaluation_frame(self.store, index, self.recipe)
-        return item
-
-
-class TrainingViews(Dataset):
-    """A random view of each of `indices`: keys are (epoch, position in `indices`)."""
+    `partnered`: with another clip of the same `indices` beside each (`avrobust.data.partners`).
+    """
 
     def __init__(
         self,
-        store: Store,
+        store: Shards,
         indices: Sequence[int],
-        recipe: views.Recipe,
+        view: View,
         modalities: Sequence[str],
-        seed: int,
+        task: str = "single",
+        partnered: bool = False,
     ):
-        refuse_several_labels(store, indices)
-        self.store, self.indices, self.recipe, self.modalities = store, indices, recipe, tuple(modalities)
-        self.seed = seed
+        if task == "single":
+            refuse_several_labels(store, indices)
+        self.store, self.indices, self.view, self.modalities = store, indices, view, tuple(modalities)
+        self.task, self.partners = task, None
+        if partnered:
+            self.partners = partners(*([of[index] for index in indices] for of in (store.clip_ids, store.labels)))
 
     def __len__(self) -> int:
         return len(self.indices)
 
+    @property
+    def bytes_per_item(self) -> int:
+        """How much memory a clip, and its partner, take in a batch."""
+        clips = 1 if self.partners is None else 2
+        return clips * bytes_per_clip(self.view, self.store, self.modalities)
+
+    def _item(self, position: int, shown: Callable[[int], dict]) -> dict:
+        item = self._told(self.indices[position], shown)
+        if self.partners is not None:
+            other = self._told(self.indices[self.partners[position]], shown)
+            item |= {PARTNER + name: value for name, value in other.items()}
+        return item
+
+    def _told(self, index: int, shown: Callable[[int], dict]) -> dict:
+        labels = list(self.store.labels[index])
+        target = labels[0]
+        if self.task == "multiple":
+            target = np.zeros(len(self.store.classes), np.float32)
+            target[labels] = 1
+        return {"clip_id": self.store.clip_ids[index], "label": target, **shown(index)}
+
+
+class EvaluationViews(_Views):
+    """The plain view of each clip: keys are positions in `indices`."""
+
+    def __getitem__(self, position: int) -> dict:
+        return self._item(position, lambda index: self.view.evaluation(self.store, index, self.modalities))
+
+
+class TrainingViews(_Views):
+    """A random view of each clip: keys are (epoch, position in `indices`)."""
+
+    def __init__(
+        self, store: Shards, indices: Sequence[int], view: View, modalities: Sequence[str], seed: int, **more: object
+    ):
+        super().__init__(store, indices, view, modalities, **more)
+        self.seed = seed
+
     def __getitem__(self, key: tuple[int, int]) -> dict:
         epoch, position = key
-        index = self.indices[position]
-        random = np.random.default_rng([self.seed, epoch, index])
-        moment = views.training_moment(self.store, index, self.recipe, random)
-        item = {"clip_id": self.store.clip_ids[index], "label": self.store.labels[index][0]}
-        if "audio" in self.modalities:
-            item["audio"] = views.training_sound(self.store, index, moment, self.recipe, random)
-        if "visual" in self.modalities:
-            item["visual"] = views.training_frame(self.store, index, moment, self.recipe, random)
-        return item
+
+        def shown(index: int) -> dict:
+            random = np.random.default_rng([self.seed, epoch, index])
+            return self.view.training(self.store, index, self.modalities, random)
+
+        return self._item(position, shown)
 
 
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
@@ -90,7 +119,7 @@ class ShuffledBatches(Sampler[list[tuple[int, int]]]):
             yield [(self.epoch, int(position)) for position in order[start : start + self.batch_size]]
 
 
-def refuse_several_labels(store: Store, indices: Sequence[int]) -> None:
+def refuse_several_labels(store: Shards, indices: Sequence[int]) -> None:
     """Raise UserError if a clip has several labels: a cross-entropy over classes has one."""
     several = next((index for index in indices if len(store.labels[index]) != 1), None)
     if several is not None:
@@ -101,25 +130,33 @@ def refuse_several_labels(store: Store, indices: Sequence[int]) -> None:
 
 
 def collate(items: list[dict]) -> Batch:
-    """Stack views: audio float32 (N, 1, L), visual uint8 (N, 3, H, W), label int64 (N,), clip_id a list."""
-    batch: Batch = {
-        name: torch.from_numpy(np.stack([item[name] for item in items]))
-        for name in ("audio", "visual")
-        if name in items[0]
-    }
-    batch["label"] = torch.tensor([item["label"] for item in items])
-    batch["clip_id"] = [item["clip_id"] for item in items]
+    """Stack views: inputs (N, ...) as the view has them, label int64 (N,) or float32 (N, classes), clip_id a list."""
+    batch: Batch = {}
+    for name, first in items[0].items():
+        values = [item[name] for item in items]
+        if isinstance(first, np.ndarray):
+            batch[name] = torch.from_numpy(np.stack(values))
+        else:
+            batch[name] = values if isinstance(first, str) else torch.tensor(values)
     return batch
 
 
 def inputs_of(batch: Batch, device: torch.device) -> dict[str, Tensor]:
-    """Return a batch's inputs in natural units on `device`: waveforms in [-1, 1], pixels in [0, 1]."""
+    """Return a batch's inputs in natural units on `device`, float32: waveforms in [-1, 1], pixels in [0, 1].
+
+    Bytes are 255ths; all else, such as features, is what it is.
+    """
     inputs = {}
-    if "audio" in batch:
-        inputs["audio"] = batch["audio"].to(device, non_blocking=True)
-    if "visual" in batch:
-        inputs["visual"] = batch["visual"].to(device, non_blocking=True).float() / 255
+    for name in MODALITIES:
+        if name in batch:
+            values = batch[name].to(device, non_blocking=True)
+            inputs[name] = values.float() / 255 if values.dtype == torch.uint8 else values.float()
     return inputs
+
+
+def partners_of(batch: Batch) -> Batch:
+    """Return the batch of the clips' partners."""
+    return {name.removeprefix(PARTNER): values for name, values in batch.items() if name.startswith(PARTNER)}
 
 
 def workers_for(dataset: Dataset, keys: Sequence, passes: int, threads: int) -> int:
@@ -154,8 +191,7 @@ def evaluation_batches(
 
     Small splits are read once and kept in memory.
     """
-    bytes_per_clip = 4 * dataset.recipe.audio_samples + 3 * dataset.recipe.frame_size**2
-    kept = len(dataset) * bytes_per_clip <= CACHED_BYTES
+    kept = len(dataset) * dataset.bytes_per_item <= CACHED_BYTES
     workers = workers_for(dataset, range(len(dataset)), 1 if kept else passes, threads)
     loader = _loader(dataset, workers, batch_size=batch_size)
     return list(loader) if kept else loader

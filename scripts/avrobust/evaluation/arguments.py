@@ -11,14 +11,14 @@ from torch.utils.data import DataLoader
 from avrobust.attacks.threat import AttackSpec, Threat
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
-from avrobust.data.store import Store
-from avrobust.data.views import Recipe
+from avrobust.data.shards import Shards
 from avrobust.evaluation.conditions import ATTACKED, Condition
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
+from avrobust.views.view import VIEW_HELP, build_view
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,7 @@ def attacking_parser(description: str) -> argparse.ArgumentParser:
         default="normalised",
         help="what a frame's epsilon counts in: ImageNet-normalised values, or pixels in [0, 1]",
     )
-    parser.add_argument("--audio-samples", type=positive, required=True)
-    parser.add_argument("--frame-size", type=positive, required=True)
+    parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
     parser.add_argument("--batch-size", type=positive, required=True)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=positive, default=1)
@@ -64,7 +63,7 @@ class Opened:
 
     victim: Trained
     spec: AttackSpec
-    store: Store
+    store: Shards
     views: EvaluationViews
     conditions: list[Condition]
     device: torch.device
@@ -92,6 +91,7 @@ class Opened:
             "epsilon_space": given.epsilon_space,
             "model_state": given.model_state,
             "split": given.split,
+            "view": given.view,
             "clips": len(self.views),
             "code": given.code,
         }
@@ -110,10 +110,10 @@ def opened(given: argparse.Namespace) -> Opened:
         raise UserError(f"--conditions: unknown modality {unknown[0]!r}; known are {', '.join(ATTACKED)}")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
-    victim, store = load_model(given.model, given.model_state, device), Store(given.shards)
+    victim, view = load_model(given.model, given.model_state, device), build_view(given.view)
+    store = view.opened(given.shards)
     check_classes(given.model, victim.classes, given.shards[0].parent, store.classes)
-    recipe = Recipe(given.audio_samples, given.frame_size)
-    views = EvaluationViews(store, store.indices(given.split), recipe, victim.model.modalities)
+    views = EvaluationViews(store, store.indices(given.split), view, victim.model.modalities)
     if not len(views):
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
     job = Opened(victim, AttackSpec(**given.attack_spec), store, views, conditions, device, meter)

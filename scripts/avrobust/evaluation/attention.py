@@ -12,32 +12,37 @@ from avrobust.analysis.examples import MEASURES, Chosen, Example
 from avrobust.analysis.localisation import Box
 from avrobust.attacks.budget import Units
 from avrobust.attacks.threat import Threat
-from avrobust.data.batches import Batch, inputs_of
-from avrobust.data.store import Store
-from avrobust.data.views import centre_frame
+from avrobust.data.batches import Batch, EvaluationViews, inputs_of
 from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
 from avrobust.evaluation.memory import within_memory
 from avrobust.evaluation.start import Start, encode_changed
 from avrobust.models.files import Trained
 from avrobust.models.modes import evaluating
+from avrobust.program import UserError
 
 CLEAN = Condition("clean", 0.0)
 
 
-def view_boxes(store: Store, indices: Iterable[int], size: int) -> dict[str, Box | None]:
-    """Return where what sounds is in the evaluation view of each clip: clip id -> box, None where none is known.
+def view_boxes(views: EvaluationViews) -> dict[str, Box | None]:
+    """Return where what sounds is in the frame that each clip is judged by: clip id -> box, None where none is known.
 
-    `size`: the view's side in pixels. See `avrobust.analysis.localisation.box_in_view`.
+    See `avrobust.analysis.localisation.box_in_view`.
+
+    Raises:
+        UserError: the view shows no single frame.
     """
     from PIL import Image
 
+    store, view = views.store, views.view
+    if not hasattr(view, "middle_frame"):
+        raise UserError("--view: a box is known in one frame, and this view shows none or many; give moment")
     boxes: dict[str, Box | None] = {}
-    for index in indices:
-        box = store.boxes[index]
+    for index in views.indices:
+        box = store.box(index)
         if box is not None:
-            jpeg = store.jpeg(index, centre_frame(store.frame_count(index)) - 1)
+            jpeg = store.jpeg(index, view.middle_frame(store, index) - 1)
             with Image.open(io.BytesIO(jpeg)) as picture:
-                box = localisation.box_in_view(box, *picture.size, size)
+                box = localisation.box_in_view(box, *picture.size, view.frame_size)
         boxes[store.clip_ids[index]] = box
     return boxes
 

@@ -12,10 +12,10 @@ from avrobust.data.batches import (
     training_loader,
     whole_groups,
 )
-from avrobust.data.store import Store
-from avrobust.data.views import Recipe
+from avrobust.data.shards import Shards
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
+from avrobust.views.view import View
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TrainingClips:
 
 
 def training_clips(
-    store: Store, views: Recipe, model: LateFusion, batch_size: int, epochs: int, seed: int, threads: int
+    store: Shards, view: View, model: LateFusion, batch_size: int, epochs: int, seed: int, threads: int
 ) -> TrainingClips:
     """Return the batches of the splits train and val for `model`.
 
@@ -45,9 +45,9 @@ def training_clips(
         )
     if not len(validation_indices):
         raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
-    training = TrainingViews(store, train_indices, views, model.modalities, seed)
+    training = TrainingViews(store, train_indices, view, model.modalities, seed)
     batches = ShuffledBatches(len(training), batch_size, seed)
-    validation = EvaluationViews(store, validation_indices, views, model.modalities)
+    validation = EvaluationViews(store, validation_indices, view, model.modalities)
     return TrainingClips(
         training_loader(training, batches, epochs, threads),
         batches,

@@ -11,8 +11,6 @@ from torch import nn
 
 from avrobust.data.classes import check_classes
 from avrobust.data.manifest import read_classes
-from avrobust.data.store import Store
-from avrobust.data.views import Recipe
 from avrobust.lazy import built
 from avrobust.models.files import Trained, load_model
 from avrobust.models.late_fusion import PRECISIONS, LateFusion
@@ -25,6 +23,7 @@ from avrobust.training.loop import train
 from avrobust.training.prepare.plain import Setting
 from avrobust.training.recipe import recipe_of
 from avrobust.training.registry import PREPARATIONS
+from avrobust.views.view import VIEW_HELP, build_view
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +37,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
     parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
     parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
-    parser.add_argument("--audio-samples", type=positive, required=True)
-    parser.add_argument("--frame-size", type=positive, required=True)
+    parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -51,7 +49,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
 
 # What shapes a training, of what a program is told; the number of threads decides the last bits of sums.
 SHAPING = (
-    *("model_spec", "recipe", "start", "audio_samples", "frame_size", "seed", "precision", "threads", "code"),
+    *("model_spec", "recipe", "start", "view", "seed", "precision", "threads", "code"),
     *("memory", "kept_features", "imagenet_weights"),
 )
 
@@ -77,8 +75,8 @@ class Job:
     def __init__(self, given: argparse.Namespace):
         self.given, self.recipe = given, recipe_of(given.recipe)
         self.device = prepare(given.device, given.threads)
-        self.views = Recipe(given.audio_samples, given.frame_size)
-        self.classes, self.store = read_classes(given.class_list), Store(given.shards)
+        self.view, self.classes = build_view(given.view), read_classes(given.class_list)
+        self.store = self.view.opened(given.shards)
         if self.store.classes != self.classes:
             raise UserError(
                 f"{given.class_list} has other classes than the clips of {given.shards[0].parent} were packed with; "
@@ -99,7 +97,7 @@ class Job:
         objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
         preparation = built(PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed))
         clips = training_clips(
-            self.store, self.views, model, recipe.batch_size, recipe.epochs, given.seed, given.threads
+            self.store, self.view, model, recipe.batch_size, recipe.epochs, given.seed, given.threads
         )
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(

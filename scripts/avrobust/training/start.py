@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from avrobust.data.batches import EvaluationViews, evaluation_batches, inputs_of, whole_groups
-from avrobust.data.store import Store
-from avrobust.data.views import Recipe
+from avrobust.data.shards import Shards
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.weights import load_imagenet
 from avrobust.program import UserError
+from avrobust.views.view import View
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def continued_model(
 def memory_banks(
     recipe: MemoryRecipe,
     start: Trained,
-    store: Store,
-    views: Recipe,
+    store: Shards,
+    view: View,
     batch_size: int,
     seed: int,
     threads: int,
@@ -90,7 +90,7 @@ def memory_banks(
             raise UserError("the net to start from kept no features of its training; train it again")
         return {name: values[: recipe.columns].T for name, values in start.training_features.items()}
     indices = np.random.default_rng(seed).permutation(store.indices("train"))[: recipe.columns]
-    clips = EvaluationViews(store, np.sort(indices), views, start.model.modalities)
+    clips = EvaluationViews(store, np.sort(indices), view, start.model.modalities)
     parts = []
     with torch.no_grad():
         for batch in evaluation_batches(clips, whole_groups(batch_size, start.model.clips_together), 1, threads):

@@ -25,10 +25,14 @@ class Attack(Jobs):
         surrogate = self.attack_facts(wildcards.attack).get("surrogate")
         return [self.model(wildcards.dataset, surrogate, wildcards.seed)] if surrogate else []
 
-    def test_views(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip under attack."""
+    def view(self, wildcards: Wildcards) -> str:
+        """How a net under attack sees a clip, as JSON."""
+        view = self.settings.datasets[wildcards.dataset]["view"]
         window = self.resolved(self.grid.variants[wildcards.variant][0], "window", wildcards.dataset)
-        return self.view_options(self.settings.scale["audio_samples"] * window["test"] // window["training"])
+        if window["test"] != window["training"]:
+            samples = view["options"]["audio_samples"] * window["test"] // window["training"]
+            view = {**view, "options": {**view["options"], "audio_samples": samples}}
+        return canonical(view)
 
     def spec(self, wildcards: Wildcards) -> str:
         """An attack: its update, its objective, whose gradients it takes and of how many clips, as JSON."""

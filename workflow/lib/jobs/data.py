@@ -12,7 +12,7 @@ from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 
 # What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
-RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM = 11_000, 44_100
+RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM, RELEASED_STATED_RATE = 11_000, 44_100, 11_025
 
 
 class Data(Jobs):
@@ -149,16 +149,17 @@ class Data(Jobs):
 
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
-        scale = self.settings.scale
-        released = self.settings.config["audio_recipe"] == "released"
-        recipe = [f"--stated-audio-rate={scale['audio_rate']}", f"--picked-from={RELEASED_PICKED_FROM}"]
+        facts = self.settings.datasets[wildcards.dataset]
+        rate = facts["audio_rate"]
+        released = self.settings.config["audio_recipe"] == "released" and rate == RELEASED_STATED_RATE
+        recipe = [f"--stated-audio-rate={rate}", f"--picked-from={RELEASED_PICKED_FROM}"]
         return [
             *(recipe if released else []),
-            f"--audio-rate={RELEASED_AUDIO_RATE if released else scale['audio_rate']}",
+            f"--audio-rate={RELEASED_AUDIO_RATE if released else rate}",
             f"--shards={self._shards(wildcards.dataset)}",
-            f"--frame-rate={scale['frame_rate']}",
-            f"--short-side={scale['short_side']}",
-            f"--minimum-frames={scale['minimum_frames']}",
+            f"--frame-rate={facts['frame_rate']}",
+            f"--short-side={facts['short_side']}",
+            f"--minimum-frames={facts['minimum_frames']}",
             f"--failed-clips={self.settings.config['failed_clips']}",
         ]
 

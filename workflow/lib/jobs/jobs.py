@@ -112,7 +112,8 @@ class Jobs:
 
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part == "variant":
-            return self.variant_entries(wildcards.variant, wildcards.dataset)
+            view = self.registered("views", "VIEWS", self.settings.datasets[wildcards.dataset]["view"]["name"])
+            return [*self.variant_entries(wildcards.variant, wildcards.dataset), view]
         if part == "training":
             return self.training_entries(wildcards.variant, wildcards.dataset)
         if part == "attack":
@@ -146,13 +147,6 @@ class Jobs:
             allowed = ", ".join(digest.registered_names(self.scripts, part, table))
             raise SettingsError(f"{name!r} is not in {table} of scripts/avrobust/{part}/registry.py: {allowed}")
         return entry
-
-    def view_options(self, audio_samples: int) -> list[str]:
-        """What a net sees of a clip."""
-        return [
-            f"--audio-samples={audio_samples}",
-            f"--frame-size={self.settings.scale['frame_size']}",
-        ]
 
 
 def canonical(value: object) -> str:

@@ -83,9 +83,9 @@ class Train(Jobs):
             *self.evaluation_options(paper, wildcards.dataset),
         ]
 
-    def training_views(self, wildcards: Wildcards) -> list[str]:
-        """What a net sees of a clip in training, and in which precision."""
-        return [*self.view_options(self.settings.scale["audio_samples"]), f"--precision={self.precision('train')}"]
+    def view(self, wildcards: Wildcards) -> str:
+        """How a net in training sees a clip, as JSON."""
+        return canonical(self.settings.datasets[wildcards.dataset]["view"])
 
     def weights_options(self, wildcards: Wildcards) -> list[str]:
         """The weights that the frame encoder starts from."""

@@ -1,0 +1,34 @@
+"""What an extractor made of each clip beforehand, as it is: no crop, no gain, nothing random."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from avrobust.data.feature_store import FEATURES, FeatureStore
+from avrobust.views.view import Input
+
+
+@dataclass(frozen=True)
+class Features:
+    """The arrays of feature shards (`avrobust.data.feature_store`), without bounds."""
+
+    def opened(self, shards: Iterable[str | Path]) -> FeatureStore:
+        """Return the extracted features."""
+        return FeatureStore(shards)
+
+    def inputs(self, store: FeatureStore) -> dict[str, Input]:
+        """Return the forms that the extractor gave them."""
+        return {name: Input(shape, FEATURES.name, -math.inf, math.inf) for name, shape in store.shapes.items()}
+
+    def evaluation(self, store: FeatureStore, index: int, modalities: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return the features of a clip."""
+        return {name: store.features(index, name) for name in modalities}
+
+    def training(
+        self, store: FeatureStore, index: int, modalities: Sequence[str], random: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Return the features of a clip."""
+        return self.evaluation(store, index, modalities)

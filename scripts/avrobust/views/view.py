@@ -1,0 +1,82 @@
+"""What a view is: how a net sees a clip, from an open store to arrays of one shape."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from avrobust.data.shards import Shards
+from avrobust.lazy import built
+from avrobust.program import UserError
+from avrobust.views.registry import VIEWS
+
+VIEW_HELP = 'how a net sees a clip, JSON: {"name": "moment", "options": {"audio_samples": 65535, "frame_size": 224}}'
+
+
+@dataclass(frozen=True)
+class Input:
+    """One modality of one clip as a batch holds it: shape, numpy's name of its type, and what its values lie between.
+
+    The bounds are those of the natural units that a net and an attack get (`avrobust.data.batches.inputs_of`): uint8
+    stands for 255ths, every other type for itself.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    low: float
+    high: float
+
+
+def waveform(*shape: int) -> Input:
+    """Return the form of sound: float32 in [-1, 1]."""
+    return Input(shape, "float32", -1.0, 1.0)
+
+
+def pixels(*shape: int) -> Input:
+    """Return the form of pictures: uint8, which become [0, 1]."""
+    return Input(shape, "uint8", 0.0, 1.0)
+
+
+class View(Protocol):
+    """A class of `avrobust.views.registry`. Its instances can be sent to other processes."""
+
+    def opened(self, shards: Iterable[str | Path]) -> Shards:
+        """Return the store that the view reads: its clips with their labels and splits."""
+
+    def inputs(self, store: Shards) -> dict[str, Input]:
+        """Return modality -> the form of its input; the same for every clip of `store`."""
+
+    def evaluation(self, store: Shards, index: int, modalities: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return modality -> what a net is shown of clip `index` to be judged by; nothing in it is random."""
+
+    def training(
+        self, store: Shards, index: int, modalities: Sequence[str], random: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Return the same to learn from; all that is random in it is drawn from `random`."""
+
+
+def build_view(spec: Mapping) -> View:
+    """Return the view that {"name": ..., "options": {...}} describes.
+
+    Raises:
+        UserError: no such view, or options that it has not or cannot have.
+    """
+    if not {"name"} <= spec.keys() <= {"name", "options"}:
+        raise UserError(f"--view: {dict(spec)} is not of the form {{name: ..., options: ...}}")
+    return built(VIEWS, spec)
+
+
+def bytes_per_clip(view: View, store: Shards, modalities: Iterable[str]) -> int:
+    """Return how much memory a clip takes in a batch."""
+    inputs = view.inputs(store)
+    return sum(math.prod(inputs[name].shape) * np.dtype(inputs[name].dtype).itemsize for name in modalities)
+
+
+def at_least(view: str, **options: tuple[float, float]) -> None:
+    """Raise UserError if an option of a view, (its value, the least one), is too small."""
+    for name, (value, least) in options.items():
+        if not value >= least:
+            raise UserError(f"view {view}: {name} is {value!r}; give {least} or more")

@@ -30,9 +30,10 @@ from torch import Tensor, nn
 
 from avrobust import imagenet
 from avrobust.attacks.budget import units
-from avrobust.attacks.fgsm import FGSM
-from avrobust.attacks.loop import Attack, input_gradients, perturb
-from avrobust.attacks.pgd import PGD
+from avrobust.attacks.fgsm import fgsm
+from avrobust.attacks.loop import Attack, perturb
+from avrobust.attacks.loss import Loss
+from avrobust.attacks.pgd import pgd
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.folding import folded
 from avrobust.models.late_fusion import LateFusion
@@ -40,6 +41,7 @@ from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
 
 EPSILON = 0.006
+FGSM, PGD = fgsm(), pgd()
 SWEEP = (0.001, 0.002, 0.003, 0.006, 0.012)
 MODALITIES = {"both": ("audio", "visual"), "sound alone": ("audio",), "frame alone": ("visual",)}
 THREE = tuple((attacked, EPSILON) for attacked in MODALITIES.values())
@@ -104,7 +106,7 @@ def textbook(
         net.zero_grad()
         F.cross_entropy(net(leaves), labels).backward()
         for name, leaf in leaves.items():
-            moved = leaf.detach() + attack.step_size * epsilons[name] * leaf.grad.sign()
+            moved = leaf.detach() + attack.step_length * epsilons[name] * leaf.grad.sign()
             moved = torch.clamp(moved, inputs[name] - epsilons[name], inputs[name] + epsilons[name])
             adversarial[name] = moved.clamp(scales[name].low, scales[name].high)
     return adversarial
@@ -125,24 +127,18 @@ def ours(
 ) -> list[Tensors]:
     """Our loop under several conditions, as a cell of the workflow runs it: what they share is computed once."""
     scales = {name: unit.to(labels.device) for name, unit in units(space).items()}
-    objective = CrossEntropy({}, 0)
-    everything = tuple(dict.fromkeys(name for attacked, _ in conditions for name in attacked))
-    constant = {name for name in net.modalities if any(name not in attacked for attacked, _ in conditions)}
-    with torch.no_grad():
-        features = {name: net.encode(name, inputs[name]) for name in constant}
-    first = input_gradients(net, inputs, labels, objective, everything, features)
-    made = []
-    for attacked, epsilon in conditions:
-        budgets = {name: scales[name].budget(epsilon) for name in attacked}
-        made.append(perturb(net, inputs, labels, budgets, attack, objective, features, first))
-    return made
+    loss = Loss(net, CrossEntropy({}, 0), inputs, labels)
+    return [
+        perturb(loss, {name: scales[name].budget(epsilon) for name in attacked}, attack)
+        for attacked, epsilon in conditions
+    ]
 
 
 def one_input(plain: nn.Module, net: LateFusion, pixels: Tensor, labels: Tensor) -> tuple[Callable, Callable]:
     """Return torchattacks' PGD and ours on the frame's encoder and the classifier, in pixels."""
     import torchattacks
 
-    theirs = torchattacks.PGD(plain, eps=EPSILON, alpha=PGD.step_size * EPSILON, steps=PGD.steps, random_start=False)
+    theirs = torchattacks.PGD(plain, eps=EPSILON, alpha=PGD.step_length * EPSILON, steps=PGD.steps, random_start=False)
     conditions = ((("visual",), EPSILON),)
     return (
         lambda: [{"visual": theirs(pixels, labels)}],

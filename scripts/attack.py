@@ -46,8 +46,9 @@ def main() -> None:
     victim, surrogate = (
         net and net._replace(model=net.model.in_precision(given.precision)) for net in (job.victim, surrogate)
     )
-    threat = bind(job.spec, victim, surrogate)
-    white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim)
+    drawn = {"name": given.key["attack"], "seed": int(given.key["seed"])}
+    threat = bind(job.spec, victim, surrogate, **drawn)
+    white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim, **drawn)
     log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)
     batches = job.batches(threat, given.batch_size, given.threads)
     rows, sanity = evaluate(
@@ -72,7 +73,7 @@ def main() -> None:
             "surrogate": str(given.surrogate or ""),
             "precision": given.precision,
             "steps": threat.attack.steps,
-            "step_size": threat.attack.step_size,
+            "step_size": threat.attack.step_length,
             "sanity": {**vars(sanity), "flags": sanity.flags()},
             "attacked_clips_per_second": round(len(job.views) * len(job.conditions) / made["seconds"], 2),
             **made,

@@ -39,7 +39,7 @@ def main() -> None:
             "clusters cannot be compared; see availability.csv"
         )
     log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    threat = bind(job.spec, job.victim)
+    threat = bind(job.spec, job.victim, name=given.key["attack"], seed=int(given.key["seed"]))
     batches = job.batches(threat, given.batch_size, given.threads)
     clip_ids, labels, points = embed(
         model,

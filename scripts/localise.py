@@ -36,7 +36,7 @@ def main() -> None:
     conditions = list(dict.fromkeys([CLEAN, *job.conditions]))
     log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
     boxes = view_boxes(job.views)
-    threat = bind(job.spec, job.victim)
+    threat = bind(job.spec, job.victim, name=given.key["attack"], seed=int(given.key["seed"]))
     batches = job.batches(threat, given.batch_size, given.threads)
     chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))
     columns = localise(

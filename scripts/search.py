@@ -12,18 +12,18 @@ import logging
 from pathlib import Path
 
 from avrobust.attacks.budget import units
-from avrobust.attacks.registry import ATTACKS
-from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.threat import bind
 from avrobust.csv_text import write_csv_text
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.files import write_json, write_text
-from avrobust.lazy import load
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError, json_argument, run
 from avrobust.provenance import Meter
+from avrobust.spec.attacks import AttackSpec
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import NotFinite
 from avrobust.training.start import continued_model
@@ -52,9 +52,11 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
-    attack = AttackSpec(**given.attack_spec).update
-    if load(ATTACKS, attack).mixes_clips:
-        raise UserError(f"--attack-spec: {attack} mixes the clips of its batch, here one of training; give another")
+    spec = AttackSpec.of(given.attack_spec)
+    if build_attack(spec.update, spec.options).mixes_clips:
+        raise UserError(
+            f"--attack-spec: {spec.update} mixes the clips of its batch, here one of training; give another"
+        )
     job = Job(given)
     meter = Meter(job.device)
 
@@ -117,7 +119,7 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     objective.load_state_dict(state["objective"])
     trained = Trained(model.eval(), objective.eval(), job.classes, {})
     conditions = [Condition(name, given.epsilon) for name in ATTACKED]
-    threat = bind(AttackSpec(**given.attack_spec), trained)
+    threat = bind(AttackSpec.of(given.attack_spec), trained, seed=given.seed)
     rows, _ = evaluate(model, fitted.clips.validation, threat, units(given.epsilon_space), conditions, job.device)
     modality, label, prediction = (rows[name].to_numpy() for name in ("modality", "label", "prediction"))
     return {name: 100 * float((label == prediction)[modality == name].mean()) for name in ("clean", *ATTACKED)}

@@ -12,7 +12,7 @@ from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 
 import attack
 from avrobust.attacks.budget import units
-from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.attacks.threat import bind
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import Store
 from avrobust.evaluation.cell import evaluate
@@ -20,6 +20,7 @@ from avrobust.evaluation.conditions import Condition
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained, save_model
 from avrobust.objectives.build import ObjectiveSpec
+from avrobust.spec.attacks import AttackSpec
 
 CPU = torch.device("cpu")
 CONDITIONS = [["audio", 0.012], ["visual", 0.006], ["both", 0.012]]
@@ -113,6 +114,7 @@ def test_what_was_run_is_written_down(attacked):
     asked = {**KEY, "conditions": CONDITIONS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
     asked |= {"steps": 10, "step_size": 1 / 8, "surrogate": "", "precision": "float32"}
     assert {key: said[key] for key in asked} == asked
-    assert said["attack_spec"] == {"update": "mim", "objective": "training", "source": "victim", "batch_size": None}
+    spec = {"update": "mim", "objective": None, "source": "victim", "batch_size": None, "options": {}}
+    assert said["attack_spec"] == spec
     attacks = CLIPS["test"] * len(CONDITIONS)
     assert said["attacked_clips_per_second"] == pytest.approx(attacks / said["seconds"], rel=0.05)

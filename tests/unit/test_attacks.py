@@ -11,14 +11,22 @@ from nets import CROSS_ENTROPY, UNITS, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, units
-from avrobust.attacks.loop import Attack, input_gradients, perturb
-from avrobust.attacks.mim import momentum_sign
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.context import Context
+from avrobust.attacks.loop import Attack, perturb
+from avrobust.attacks.loss import Loss
+from avrobust.attacks.mim_official import batch_momentum
+from avrobust.attacks.momentum import Momentum
+from avrobust.attacks.norms import NORMS
 from avrobust.attacks.registry import ATTACKS
-from avrobust.lazy import load
+from avrobust.program import UserError
 
-TEXTBOOK = ("fgsm", "pgd", "mim")
+TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm")
 EVERY = tuple(ATTACKS)
+# Those whose gradients are taken at the iterate itself: on a linear net they are the same everywhere.
+STRAIGHT = tuple(name for name in EVERY if build_attack(name).points is None)
 LABELS = torch.tensor([0, 1, 2, 3])
+IDS = ["a", "b", "c", "d"]
 
 
 def test_an_epsilon_in_natural_units():
@@ -32,12 +40,18 @@ def test_an_epsilon_in_natural_units():
     assert (normalised["visual"].low, normalised["visual"].high) == (0, 1)
 
 
-def attacked(net, inputs, labels, epsilons: dict[str, float], name: str) -> dict[str, Tensor]:
+def attacked(
+    net, inputs, labels, epsilons: dict[str, float], name: str, clip_ids=IDS, seed: int = 0, norm: str = "linf"
+) -> dict[str, Tensor]:
     """Attack with a paper's epsilons, everything computed from scratch."""
-    with torch.no_grad():
-        features = {key: net.encode(key, inputs[key]) for key in net.modalities}
-    budgets = {key: UNITS[key].budget(epsilon) for key, epsilon in epsilons.items()}
-    return perturb(net, inputs, labels, budgets, load(ATTACKS, name), CROSS_ENTROPY, features)
+    budgets = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}
+    loss = Loss(net, CROSS_ENTROPY, inputs, labels, Context(clip_ids, seed, name))
+    return perturb(loss, budgets, build_attack(name))
+
+
+def on(net, inputs, labels, budgets, attack: Attack, objective=CROSS_ENTROPY) -> dict[str, Tensor]:
+    """Attack with these budgets, everything computed from scratch."""
+    return perturb(Loss(net, objective, inputs, labels, Context(IDS[: len(labels)])), budgets, attack)
 
 
 def plain_budget(epsilon: float) -> Budget:
@@ -48,7 +62,7 @@ def plain_budget(epsilon: float) -> Budget:
 # ball is epsilon * sign(w_other - w_true), and it lowers the margin by exactly epsilon * ||w_other - w_true||_1.
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", STRAIGHT)
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10_000), epsilon=st.floats(1e-4, 0.2))
 def test_the_linear_optimum_is_reached(name, seed, epsilon):
@@ -56,9 +70,9 @@ def test_the_linear_optimum_is_reached(name, seed, epsilon):
     generator = torch.Generator().manual_seed(seed)
     inputs = {key: torch.rand(4, 6, generator=generator, dtype=torch.float64) for key in ("audio", "visual")}
     labels = torch.tensor([0, 1, 0, 1])
-    attack: Attack = load(ATTACKS, name)
+    attack = build_attack(name)
     budgets = dict.fromkeys(inputs, plain_budget(epsilon))
-    result = perturb(net, inputs, labels, budgets, attack, CROSS_ENTROPY, {})
+    result = on(net, inputs, labels, budgets, attack)
 
     weight = net.classifier.weight.detach()
     towards_other = weight[1 - labels] - weight[labels]
@@ -92,10 +106,10 @@ def test_fgsm_by_hand():
         "visual": Budget(torch.tensor(0.02), 0.0, 1.0, torch.zeros(())),
     }
     labels = torch.tensor([0, 0])
-    result = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm"), CROSS_ENTROPY, {})
+    result = on(net, inputs, labels, budgets, build_attack("fgsm"))
     torch.testing.assert_close(result["audio"], torch.tensor([[0.51], [1.0]], dtype=torch.float64))
     torch.testing.assert_close(result["visual"], torch.tensor([[0.48], [0.0]], dtype=torch.float64))
-    official = perturb(net, inputs, labels, budgets, load(ATTACKS, "fgsm_official"), CROSS_ENTROPY, {})
+    official = on(net, inputs, labels, budgets, build_attack("fgsm_official"))
     torch.testing.assert_close(official["audio"], torch.tensor([[0.51], [1.009]], dtype=torch.float64))
     torch.testing.assert_close(official["visual"], result["visual"])
 
@@ -107,13 +121,14 @@ WAYS = {
     "fgsm": [0, 1],
     "fgsm_official": [0, 1],
     "pgd": [min(k, 1) for k in EIGHTHS],
-    "pgd_official": [min(k, 1) for k in EIGHTHS],
     "mim": [min(k, 1) for k in EIGHTHS],
     "mim_official": EIGHTHS,
+    "i_fgsm": [k / 10 for k in range(11)],
+    "mi_fgsm": [k / 10 for k in range(11)],
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", WAYS)
 def test_the_way_of_an_attack_has_these_steps(name):
     """A linear net of two classes, whose gradient has the same signs everywhere; the objective sees every iterate."""
     net = linear_net(3, 2)
@@ -125,34 +140,42 @@ def test_the_way_of_an_attack_has_these_steps(name):
         return CROSS_ENTROPY(features, logits, labels)
 
     budgets = {"audio": plain_budget(0.1), "visual": plain_budget(0.1)}
-    end = perturb(net, inputs, labels, budgets, load(ATTACKS, name), watched, {})["audio"]
+    end = on(net, inputs, labels, budgets, build_attack(name), watched)["audio"]
     signs = (end - inputs["audio"]).sign()
     for iterate, moved in zip([*seen, end], WAYS[name], strict=True):
         torch.testing.assert_close(iterate, inputs["audio"] + 0.1 * moved * signs)
 
 
-@pytest.mark.parametrize("name", ["mim", "mim_official"])
+@pytest.mark.parametrize("name", ["mim", "mi_fgsm", "mim_official"])
 def test_the_momentum_neither_fades_nor_grows(name):
     """ "momentum_v * 1.0" in the released code: 1 - 0.95 > 0 > 0.9 - 0.95, and 0.5 - 0.55 < 0 < 1.2 * 0.5 - 0.55."""
     for first, second, sign in (([1.0, 0.0], [-0.95, 0.05], 1), ([0.5, 0.5], [-0.55, 0.45], -1)):
-        direction = load(ATTACKS, name).direction()
+        direction = build_attack(name).direction()
         direction("audio", torch.tensor([first]))
-        assert direction("audio", torch.tensor([second]))[0, 0].item() == sign
+        assert direction("audio", torch.tensor([second]))[0, 0].sign().item() == sign
 
 
 def test_momentum_by_hand():
-    """g1 = (3, -1) / 4, g2 = g1 + (-1, -1) / 2 = (0.25, -0.75), g3 = g2 + (-4, 1) / 5 = (-0.55, -0.55)."""
-    direction = momentum_sign()
+    """g1 = (3, -1) / 4, g2 = g1 + (-1, -1) / 2 = (0.25, -0.75), g3 = g2 + (-4, 1) / 5 = (-0.55, -0.55).
+
+    Divided by the mean of two values instead of their sum, all are twice that; with a decay of 0.5, g2 is (-1/8, -5/8).
+    """
     gradients = [torch.tensor([[3.0, -1.0]]), torch.tensor([[-1.0, -1.0]]), torch.tensor([[-4.0, 1.0]])]
-    signs = [direction("audio", gradient).tolist() for gradient in gradients]
-    assert signs == [[[1, -1]], [[1, -1]], [[-1, -1]]]
+    sums = [[0.75, -0.25], [0.25, -0.75], [-0.55, -0.55]]
+    for norm, factor in (("l1", 1), ("mean", 2)):
+        direction = Momentum(norm=norm)
+        for gradient, expected in zip(gradients, sums, strict=True):
+            assert direction("audio", gradient)[0].tolist() == pytest.approx([factor * value for value in expected])
+    halved = Momentum(0.5)
+    halved("audio", gradients[0])
+    assert halved("audio", gradients[1])[0].tolist() == pytest.approx([-0.125, -0.625])
 
 
 def test_a_zero_gradient_keeps_the_momentum_and_makes_no_nan():
-    direction = momentum_sign()
+    direction = Momentum()
     assert direction("audio", torch.zeros(1, 2)).tolist() == [[0, 0]]
-    assert direction("audio", torch.tensor([[2.0, -2.0]])).tolist() == [[1, -1]]
-    assert direction("audio", torch.zeros(1, 2)).tolist() == [[1, -1]]
+    assert direction("audio", torch.tensor([[2.0, -2.0]])).tolist() == [[0.5, -0.5]]
+    assert direction("audio", torch.zeros(1, 2)).tolist() == [[0.5, -0.5]]
 
 
 def test_official_mim_leaves_the_ball_as_the_released_code_does():
@@ -163,15 +186,7 @@ def test_official_mim_leaves_the_ball_as_the_released_code_does():
         net.classifier.weight[0] = torch.tensor([-1.0, 1.0, 1.0, 1.0])  # visual: up, down; audio: down, down
     inputs = {name: torch.full((1, 2), -0.9, dtype=torch.float64) for name in ("audio", "visual")}
     budget = Budget(torch.tensor(0.01, dtype=torch.float64), -5.0, 5.0, torch.zeros((), dtype=torch.float64))
-    result = perturb(
-        net,
-        inputs,
-        torch.tensor([0]),
-        {"audio": budget, "visual": budget},
-        load(ATTACKS, "mim_official"),
-        CROSS_ENTROPY,
-        {},
-    )
+    result = on(net, inputs, torch.tensor([0]), dict.fromkeys(inputs, budget), build_attack("mim_official"))
     moved = {name: ((result[name] - inputs[name]) / 0.01).flatten().tolist() for name in inputs}
     assert moved["audio"] == pytest.approx([-1.25, -1.25])
     assert moved["visual"] == pytest.approx([11.25, 8.75])
@@ -181,7 +196,7 @@ def test_official_mim_leaves_the_ball_as_the_released_code_does():
 @pytest.mark.parametrize("fusion", ["concat", "film", "gated_sum"])
 def test_ball_range_and_untouched_modality(name, fusion):
     net, inputs = narrow_net(fusion), clips(4)
-    attack = load(ATTACKS, name)
+    attack = build_attack(name)
     for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.3, "visual": 0.3}):
         result = attacked(net, inputs, LABELS, epsilons, name)
         for key in inputs:
@@ -212,7 +227,7 @@ def test_nothing_is_left_behind_in_the_net(name):
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if not load(ATTACKS, name).mixes_clips])
+@pytest.mark.parametrize("name", [name for name in EVERY if not build_attack(name).mixes_clips])
 def test_no_clip_depends_on_its_batch(name):
     """In float64, where the order of a sum cannot turn the sign of a gradient."""
     net = narrow_net().double()
@@ -220,24 +235,70 @@ def test_no_clip_depends_on_its_batch(name):
     epsilons = {"audio": 0.01, "visual": 0.01}
     whole = attacked(net, inputs, LABELS, epsilons, name)
     order = torch.tensor([2, 0, 3, 1])
-    shuffled = attacked(net, {k: v[order] for k, v in inputs.items()}, LABELS[order], epsilons, name)
+    ids = [IDS[i] for i in order]
+    shuffled = attacked(net, {k: v[order] for k, v in inputs.items()}, LABELS[order], epsilons, name, ids)
     for key in inputs:
         single = [
-            attacked(net, {k: v[i : i + 1] for k, v in inputs.items()}, LABELS[i : i + 1], epsilons, name)[key]
+            attacked(
+                net, {k: v[i : i + 1] for k, v in inputs.items()}, LABELS[i : i + 1], epsilons, name, IDS[i : i + 1]
+            )[key]
             for i in range(4)
         ]
         torch.testing.assert_close(torch.cat(single), whole[key], rtol=0, atol=1e-12)
         torch.testing.assert_close(shuffled[key], whole[key][order], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", [name for name in EVERY if not build_attack(name).mixes_clips])
+def test_sixteen_clips_are_four_times_four_to_the_bit(name):
+    """Of a linear net of small whole numbers, whose sums are exact in any order."""
+    net = linear_net(6, 3)
+    with torch.no_grad():
+        net.classifier.weight.copy_(torch.randint(-4, 5, net.classifier.weight.shape))
+        net.classifier.bias.zero_()
+    generator = torch.Generator().manual_seed(1)
+    inputs = {key: torch.randint(0, 8, (16, 6), generator=generator).double() / 8 for key in ("audio", "visual")}
+    labels, ids = torch.arange(16) % 3, [f"clip{number}" for number in range(16)]
+    budgets = dict.fromkeys(inputs, Budget(torch.tensor(0.25, dtype=torch.float64), 0.0, 1.0, torch.zeros(())))
+
+    def made(part: slice) -> dict[str, Tensor]:
+        loss = Loss(net, CROSS_ENTROPY, {k: v[part] for k, v in inputs.items()}, labels[part], Context(ids[part]))
+        return perturb(loss, budgets, build_attack(name))
+
+    whole, parts = made(slice(0, 16)), [made(slice(start, start + 4)) for start in range(0, 16, 4)]
+    for key in inputs:
+        assert torch.equal(whole[key], torch.cat([part[key] for part in parts]))
+        assert not torch.equal(whole[key], inputs[key])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_seed_gives_the_same_bits_and_another_one_others_if_the_attack_is_random(name):
+    net, inputs = narrow_net(), clips(4)
+    one, again, other = (
+        attacked(net, inputs, LABELS, {"audio": 0.01, "visual": 0.01}, name, seed=seed) for seed in (1, 1, 2)
+    )
+    for key in inputs:
+        assert torch.equal(one[key], again[key])
+        assert torch.equal(one[key], other[key]) != build_attack(name).random
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.endswith("_official")])
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_attack_keeps_to_the_ball_of_any_norm(name, norm):
+    net, inputs = narrow_net(), clips(4)
+    epsilons = {"audio": 0.1, "visual": 0.3} if norm == "linf" else {"audio": 2.0, "visual": 3.0}
+    result = attacked(net, inputs, LABELS, epsilons, name, norm=norm)
+    for key, epsilon in epsilons.items():
+        used = UNITS[key].budget(epsilon, norm).used(result[key].double() - inputs[key].double())
+        assert (used > 0.3).all() and used.max() <= 1 + 1e-5
+        assert result[key].min() >= UNITS[key].low and result[key].max() <= UNITS[key].high
+
+
 def test_official_mim_depends_on_its_batch():
     """The released l1 norm is the batch's: a neighbour with a large gradient lets the first steps count for less."""
-    direction = load(ATTACKS, "mim_official").direction
     steps = [torch.tensor([[1.0], [99.0]]), torch.tensor([[-1.5], [0.0]])]
-    in_batch = direction()
-    alone = direction()
-    together = [in_batch("audio", step)[0].item() for step in steps]
-    apart = [alone("audio", step[:1])[0].item() for step in steps]
+    in_batch, alone = batch_momentum(), batch_momentum()
+    together = [in_batch("audio", step)[0].sign().item() for step in steps]
+    apart = [alone("audio", step[:1])[0].sign().item() for step in steps]
     assert together == [1, -1] and apart == [1, 0]
 
 
@@ -246,20 +307,87 @@ def test_shared_first_gradients_and_features_change_nothing(name):
     net, inputs = narrow_net(), clips(4)
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
-    gradients = input_gradients(net, inputs, LABELS, CROSS_ENTROPY, net.modalities, features)
+    attack, context = build_attack(name), Context(IDS, 0, name)
+    shared = Loss(net, CROSS_ENTROPY, inputs, LABELS, context, features)
+    shared.first_gradients(net.modalities, attack.points)
     for epsilons in ({"audio": 0.01}, {"visual": 0.01}, {"audio": 0.01, "visual": 0.01}):
         budgets = {key: UNITS[key].budget(value) for key, value in epsilons.items()}
-        attack = load(ATTACKS, name)
-        shared = perturb(net, inputs, LABELS, budgets, attack, CROSS_ENTROPY, features, gradients)
-        own = perturb(net, inputs, LABELS, budgets, attack, CROSS_ENTROPY, features)
-        assert all(torch.equal(shared[key], own[key]) for key in inputs)
+        together = perturb(shared, budgets, attack)
+        own = perturb(Loss(net, CROSS_ENTROPY, inputs, LABELS, context), budgets, attack)
+        assert all(torch.equal(together[key], own[key]) for key in inputs)
+
+
+def textbook(net, inputs: dict, epsilons: dict[str, float], name: str) -> dict[str, Tensor]:
+    """The five attacks of Tian & Xu, written out: gradients of everything at every step, nothing shared."""
+    size, momentum = {"audio": 1.0, "visual": torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)}, {}
+    made = dict(inputs)
+    for _ in range(1 if name.startswith("fgsm") else 10):
+        leaves = {key: value.detach().requires_grad_() for key, value in made.items()}
+        F.cross_entropy(net(leaves), LABELS, reduction="none").sum().backward()
+        for key, leaf in leaves.items():
+            if key not in epsilons:
+                continue
+            epsilon, gradient = torch.as_tensor(epsilons[key] * size[key], dtype=torch.float32), leaf.grad
+            if name.startswith("mim"):
+                whole = name == "mim_official"
+                norm = gradient.abs().sum() if whole else gradient.abs().sum(tuple(range(1, gradient.dim())), True)
+                momentum[key] = momentum.get(key, 0) + gradient / norm
+                gradient = momentum[key]
+            moved = made[key] + (1 if name.startswith("fgsm") else 1 / 8) * epsilon * gradient.sign()
+            low, high = (-1, 1) if key == "audio" else (0, 1)
+            if name == "mim_official" and key == "visual":
+                mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+                moved = torch.minimum(torch.maximum(moved, torch.maximum(moved - epsilon, mean)), moved + epsilon)
+            elif name != "mim_official":
+                moved = moved.clamp(inputs[key] - epsilon, inputs[key] + epsilon)
+            made[key] = moved if (name, key) == ("fgsm_official", "audio") else moved.clamp(low, high)
+    return made
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "mim", "fgsm_official", "mim_official"])
+@pytest.mark.parametrize("fusion", ["concat", "film"])
+def test_the_attacks_of_tian2021_are_the_textbook_ones_to_the_bit(name, fusion):
+    net, inputs = narrow_net(fusion), clips(4)
+    for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.1, "visual": 0.1}):
+        ours, theirs = attacked(net, inputs, LABELS, epsilons, name), textbook(net, inputs, epsilons, name)
+        assert all(torch.equal(ours[key], theirs[key]) for key in inputs)
+
+
+@pytest.mark.parametrize("name", ["i_fgsm", "mi_fgsm"])
+def test_in_one_step_it_is_fgsm(name):
+    net, inputs, budgets = narrow_net(), clips(4), {key: UNITS[key].budget(0.01) for key in ("audio", "visual")}
+    one = on(net, inputs, LABELS, budgets, build_attack(name, {"steps": 1}))
+    fgsm = on(net, inputs, LABELS, budgets, build_attack("fgsm"))
+    assert all(torch.equal(one[key], fgsm[key]) for key in inputs)
+
+
+def test_options_are_what_an_attack_is_made_with():
+    assert (build_attack("pgd").steps, build_attack("pgd").step_length) == (10, 1 / 8)
+    longer = build_attack("pgd", {"steps": 40, "step_size": 0.05})
+    assert (longer.steps, longer.step_length) == (40, 0.05)
+    assert build_attack("i_fgsm", {"steps": 4}).step_length == 0.25
+    assert build_attack("mim", {"decay": 0.5}).direction().decay == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("pgd", {"stesp": 4}, "attack pgd: 'stesp' is no option; its options are steps, step_size"),
+        ("fgsm", {"steps": 4}, "attack fgsm: 'steps' is no option; its options are none"),
+        ("pgd", {"steps": 0}, "steps of an attack are 1 or more, not 0"),
+        ("pgdd", {}, "unknown name 'pgdd'"),
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(name, options, message):
+    with pytest.raises(UserError, match=message):
+        build_attack(name, options)
 
 
 def test_gradients_are_those_of_the_textbook_loop():
     net, inputs = narrow_net(), clips(4)
     leaves = {key: value.clone().requires_grad_() for key, value in inputs.items()}
     F.cross_entropy(net(leaves), LABELS, reduction="sum").backward()
-    ours = input_gradients(net, inputs, LABELS, CROSS_ENTROPY, net.modalities, {})
+    ours = Loss(net, CROSS_ENTROPY, inputs, LABELS).first_gradients(net.modalities)
     for key in inputs:
         torch.testing.assert_close(ours[key], leaves[key].grad)
 

@@ -6,11 +6,10 @@ import pytest
 import torch
 from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
 
-from avrobust.attacks.registry import ATTACKS
+from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import SCHEMA, evaluate
 from avrobust.evaluation.conditions import Condition
-from avrobust.lazy import load
 
 CPU = torch.device("cpu")
 CONDITIONS = [Condition(modality, epsilon) for modality in ("audio", "visual", "both") for epsilon in (0.01, 0.05)]
@@ -29,7 +28,7 @@ def batches(size: int) -> list[dict]:
 
 def cell(name: str = "pgd", fusion: str = "concat", size: int = 6, attack=None):
     net = narrow_net(fusion)
-    threat = Threat(attack or load(ATTACKS, name), net, CROSS_ENTROPY)
+    threat = Threat(attack or build_attack(name), net, CROSS_ENTROPY)
     return evaluate(net, batches(size), threat, UNITS, CONDITIONS, CPU)
 
 
@@ -86,10 +85,10 @@ def test_a_unimodal_net_shrugs_at_the_other_modality():
 
 
 def test_an_attack_that_leaves_its_ball_or_range_stores_nothing():
-    escape = dataclasses.replace(load(ATTACKS, "mim_official"), keeps_ball=True)
+    escape = dataclasses.replace(build_attack("mim_official"), keeps_ball=True)
     with pytest.raises(RuntimeError, match="out of its ball"):
         cell(attack=escape)
-    loud = dataclasses.replace(load(ATTACKS, "fgsm_official"), keeps_range=True)
+    loud = dataclasses.replace(build_attack("fgsm_official"), keeps_range=True)
     with pytest.raises(RuntimeError, match="out of its valid range"):
         cell(attack=loud)
 
@@ -109,7 +108,7 @@ def test_sanity_of_a_sound_attack():
 def test_sanity_finds_a_net_without_gradients():
     net = narrow_net()
     torch.nn.init.zeros_(net.classifier.weight)
-    threat = Threat(load(ATTACKS, "pgd"), net, CROSS_ENTROPY)
+    threat = Threat(build_attack("pgd"), net, CROSS_ENTROPY)
     _, sanity = evaluate(net, batches(3), threat, UNITS, CONDITIONS, CPU)
     assert sanity.zero_gradient_clips == 6
     assert {"zero_gradients", "unbounded_not_zero"} <= set(sanity.flags())
@@ -117,7 +116,7 @@ def test_sanity_finds_a_net_without_gradients():
 
 def test_sanity_finds_an_attack_that_gets_weaker():
     backwards = dataclasses.replace(
-        load(ATTACKS, "pgd"), direction=lambda: lambda modality, gradient: torch.zeros_like(gradient)
+        build_attack("pgd"), direction=lambda: lambda modality, gradient: torch.zeros_like(gradient)
     )
     _, sanity = cell(attack=backwards)
     assert "unbounded_not_zero" in sanity.flags()
@@ -131,7 +130,7 @@ def test_sanity_finds_clips_without_a_gradient_in_one_modality(modality):
     with torch.no_grad():
         net.classifier.weight[:, :half] *= modality != "visual"
         net.classifier.weight[:, half:] *= modality != "audio"
-    _, sanity = evaluate(net, batches(4), Threat(load(ATTACKS, "pgd"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
+    _, sanity = evaluate(net, batches(4), Threat(build_attack("pgd"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
     assert sanity.zero_gradient_clips == 6
     assert "zero_gradients" in sanity.flags()
 
@@ -144,12 +143,12 @@ def hits(rows) -> dict[tuple[str, float], int]:
 
 def test_sanity_finds_an_attack_whose_steps_reach_less_than_one():
     """PGD with steps so short that it goes a thousandth of the way, on clips that are recognised: one step is FGSM."""
-    timid = dataclasses.replace(load(ATTACKS, "pgd"), steps=2, step_size=0.0005)
+    timid = dataclasses.replace(build_attack("pgd"), steps=2, step_size=0.0005)
     net, (whole,) = narrow_net(), batches(6)
     with torch.no_grad():
         whole["label"] = net({"audio": whole["audio"], "visual": whole["visual"].float() / 255}).argmax(dim=1)
     rows, sanity = evaluate(net, [whole], Threat(timid, net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
-    by_fgsm, _ = evaluate(net, [whole], Threat(load(ATTACKS, "fgsm"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
+    by_fgsm, _ = evaluate(net, [whole], Threat(build_attack("fgsm"), net, CROSS_ENTROPY), UNITS, CONDITIONS, CPU)
     left, left_by_fgsm = hits(rows), hits(by_fgsm)
     places = [(condition.modality, condition.epsilon) for condition in CONDITIONS]
     stronger = [
@@ -164,7 +163,7 @@ def test_sanity_finds_an_attack_whose_steps_reach_less_than_one():
 
 def test_sanity_finds_accuracy_that_rises_with_the_strength():
     """An attack that descends where it should ascend: the larger its ball, the more clips are recognised."""
-    helpful = dataclasses.replace(load(ATTACKS, "fgsm"), direction=lambda: lambda modality, gradient: -gradient.sign())
+    helpful = dataclasses.replace(build_attack("fgsm"), direction=lambda: lambda modality, gradient: -gradient.sign())
     rows, sanity = cell(attack=helpful)
     left = hits(rows)
     rising = [name for name in ("audio", "visual", "both") if left[name, 0.05] > left[name, 0.01]]
@@ -175,7 +174,7 @@ def test_sanity_finds_accuracy_that_rises_with_the_strength():
 
 def test_a_transferred_attack_perturbs_by_the_surrogate_and_asks_the_victim():
     victim, surrogate, (whole,) = narrow_net(seed=0), narrow_net(seed=1), batches(6)
-    attack = load(ATTACKS, "fgsm")
+    attack = build_attack("fgsm")
     white = Threat(attack, victim, CROSS_ENTROPY)
     rows, sanity = evaluate(
         victim, [whole], Threat(attack, surrogate, CROSS_ENTROPY), UNITS, [Condition("audio", 0.05)], CPU, white
@@ -195,7 +194,7 @@ def test_sanity_finds_hidden_gradients():
     """A victim that gives no gradients, but answers as a net that does: the transfer is the stronger attack."""
     masked, open_net = narrow_net(), narrow_net()
     masked.encode = lambda name, x: open_net.encode(name, x).detach() + 0 * x.flatten(1)[:, :1]
-    attack = load(ATTACKS, "fgsm")
+    attack = build_attack("fgsm")
     white = Threat(attack, masked, CROSS_ENTROPY)
     (whole,) = batches(6)
     whole["label"] = open_net({"audio": whole["audio"], "visual": whole["visual"].float() / 255}).argmax(1)
@@ -212,6 +211,6 @@ def test_maps_have_no_cosine():
     encode = net.encode
     net.encode = lambda name, x: encode(name, x) if name == "audio" else encode(name, x)[:, :, None, None]
     net.head = lambda features: net.classifier(torch.cat([features["visual"][:, :, 0, 0], features["audio"]], 1))
-    threat = Threat(load(ATTACKS, "fgsm"), net, CROSS_ENTROPY)
+    threat = Threat(build_attack("fgsm"), net, CROSS_ENTROPY)
     rows, _ = evaluate(net, batches(6), threat, UNITS, CONDITIONS, CPU)
     assert rows.to_pandas().cosine.isna().all()

@@ -9,8 +9,7 @@ import torch
 from nets import CROSS_ENTROPY, UNITS, clips, net_with_memory
 
 from avrobust.analysis.examples import Chosen
-from avrobust.attacks.fgsm import FGSM
-from avrobust.attacks.mim_official import MIM_OFFICIAL
+from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.attention import localise
 from avrobust.evaluation.cell import evaluate
@@ -139,20 +138,20 @@ def in_localisation(threat: Threat) -> object:
 
 
 @pytest.mark.parametrize(
-    ("attack", "net", "work"),
+    ("name", "net", "work"),
     [
-        (FGSM, net_with_memory, in_a_cell),
-        (FGSM, net_with_memory, in_embeddings),
-        (MIM_OFFICIAL, net_with_memory, in_a_cell),
-        (MIM_OFFICIAL, net_with_memory, in_embeddings),
-        (MIM_OFFICIAL, looking_net, in_localisation),
+        ("fgsm", net_with_memory, in_a_cell),
+        ("fgsm", net_with_memory, in_embeddings),
+        ("mim_official", net_with_memory, in_a_cell),
+        ("mim_official", net_with_memory, in_embeddings),
+        ("mim_official", looking_net, in_localisation),
     ],
 )
-def test_whatever_attacks_knows_the_groups_of_its_threat(attack, net, work):
+def test_whatever_attacks_knows_the_groups_of_its_threat(name, net, work):
     """Batches of three: whole groups of 3, and none of 2."""
     for group in (3, 2):
         model = net_with_memory(group) if net is net_with_memory else net()
-        threat = Threat(attack, model, CROSS_ENTROPY, group if attack is MIM_OFFICIAL else None)
+        threat = Threat(build_attack(name), model, CROSS_ENTROPY, group if name == "mim_official" else None)
         if group == 3:
             assert work(threat)
             continue
@@ -167,7 +166,7 @@ import logging, resource, sys
 from pathlib import Path
 from nets import CROSS_ENTROPY, UNITS, clips, narrow_net, net_with_memory
 import torch
-from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.fgsm import fgsm
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
@@ -187,7 +186,7 @@ batch = {
 }
 few = {name: value[:1] for name, value in batch.items()}
 cell = lambda batch: evaluate(
-    net, [batch], Threat(FGSM, net, CROSS_ENTROPY), UNITS, [Condition("visual", 0.05)], torch.device("cpu")
+    net, [batch], Threat(fgsm(), net, CROSS_ENTROPY), UNITS, [Condition("visual", 0.05)], torch.device("cpu")
 )
 cell(few)
 before = memory("VmSize")

@@ -10,7 +10,7 @@ from avrobust.attacks.budget import units
 from avrobust.attacks.norms import L2, NORMS
 from avrobust.program import UserError
 
-PIXEL = units("pixel")
+PIXEL, ONE = units("pixel"), torch.ones(())
 # Two clips of two time steps of three values: 3-4-5 and 5-12-13 triangles.
 VECTORS = torch.tensor([[[3.0, 0, 4], [0, 0, 1]], [[5, 12, 0], [0, 0, 0]]], dtype=torch.float64)
 
@@ -27,7 +27,7 @@ def test_the_steepest_way_has_length_1_and_no_other_of_that_length_rises_more(na
     """The rise is the dual norm of the gradient: l1 of l-infinity; of l2 the sum of the norms of the steps."""
     norm, generator = NORMS[name](1), torch.Generator().manual_seed(0)
     gradient = torch.randn(5, 4, 3, generator=generator, dtype=torch.float64)
-    steepest = norm.steepest(gradient)
+    steepest = norm.steepest(gradient, ONE)
     dual = {
         "linf": gradient.abs().sum((1, 2)),
         "l2_step": gradient.norm(dim=2).sum(1),
@@ -37,12 +37,19 @@ def test_the_steepest_way_has_length_1_and_no_other_of_that_length_rises_more(na
     torch.testing.assert_close(norm.length(steepest), torch.ones(5, dtype=torch.float64))
 
 
+def test_in_a_ball_that_is_longer_one_way_the_steepest_way_leans_there():
+    """Epsilon (1, 2) and a gradient (3, 1): in units of epsilon the gradient is (3, 2), of length sqrt(13)."""
+    gradient, epsilon = torch.tensor([[3.0, 1.0]]), torch.tensor([1.0, 2.0])
+    steepest = L2(None).steepest(gradient, epsilon)[0]
+    assert steepest.tolist() == pytest.approx([3 / math.sqrt(13), 2 / math.sqrt(13)])
+
+
 @pytest.mark.parametrize("name", NORMS)
 def test_no_gradient_is_no_way_and_a_small_one_is_one(name):
     norm = NORMS[name](1)
-    assert not norm.steepest(torch.zeros(2, 4, 3)).any()
+    assert not norm.steepest(torch.zeros(2, 4, 3), ONE).any()
     # Of float32 the square of 1e-30 is 0.
-    assert norm.length(norm.steepest(torch.full((1, 1, 4), 1e-30))).item() == pytest.approx(1)
+    assert norm.length(norm.steepest(torch.full((1, 1, 4), 1e-30), ONE)).item() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", NORMS)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
 
-from avrobust.attacks.loop import input_gradients
-from avrobust.attacks.pgd import PGD
+from avrobust.attacks.loss import Loss
+from avrobust.attacks.pgd import pgd
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
@@ -33,7 +33,7 @@ def test_a_net_in_another_precision_has_the_very_same_parts():
 def test_gradients_in_bfloat16_point_where_those_of_float32_do():
     net, inputs, labels = narrow_net(), clips(4), torch.tensor([0, 1, 2, 3])
     exact, rounded = (
-        input_gradients(one, inputs, labels, CROSS_ENTROPY, one.modalities, {})
+        Loss(one, CROSS_ENTROPY, inputs, labels).first_gradients(one.modalities)
         for one in (net, net.in_precision("bfloat16"))
     )
     for name, gradient in exact.items():
@@ -53,7 +53,7 @@ def test_an_attack_in_bfloat16_is_answered_in_float32_and_stays_in_its_ball():
     }
     conditions = [Condition(name, 0.05) for name in ("audio", "visual", "both")]
     exact, rounded = (
-        evaluate(net, [batch], Threat(PGD, one, CROSS_ENTROPY), UNITS, conditions, torch.device("cpu"))[0].to_pandas()
+        evaluate(net, [batch], Threat(pgd(), one, CROSS_ENTROPY), UNITS, conditions, torch.device("cpu"))[0].to_pandas()
         for one in (net, net.in_precision("bfloat16"))
     )
     clean = exact.modality == "clean"

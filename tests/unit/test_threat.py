@@ -6,14 +6,14 @@ import pytest
 import torch
 from nets import CROSS_ENTROPY, clips, narrow_net, net_with_memory
 
-from avrobust.attacks.mim_official import MIM_OFFICIAL
-from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import AttackSpec, Threat, bind
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.threat import Threat, bind
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.objectives.min_similarity import MinSimilarity
 from avrobust.program import UserError
+from avrobust.spec.attacks import AttackSpec
 from avrobust.training.start import continued_model
 
 NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.125}
@@ -44,7 +44,7 @@ def with_memory() -> Trained:
 def test_an_attack_maximises_what_its_victim_was_trained_with_unless_told_otherwise():
     victim = trained()
     own, alone = bind(AttackSpec("pgd"), victim), bind(AttackSpec("pgd", objective="cross_entropy"), victim)
-    assert own.attack is alone.attack is PGD
+    assert own.attack == alone.attack == build_attack("pgd")
     assert own.model is alone.model is victim.model
     assert own.objective is victim.objective
     assert isinstance(alone.objective, CrossEntropy)
@@ -86,8 +86,8 @@ def test_batches_may_be_cut_where_no_clip_depends_on_another():
         (plain, plain, 1), (four, four, 4), (four, four.without_defences(), 4), (plain, six, 6), (four, six, 12),
         (alone, alone, 1), (alone, four, 4),
     ):  # fmt: skip
-        assert Threat(PGD, source, CROSS_ENTROPY).clips_together(victim) == together
-    assert Threat(MIM_OFFICIAL, four, CROSS_ENTROPY, 16).clips_together(four) == 16
+        assert Threat(build_attack("pgd"), source, CROSS_ENTROPY).clips_together(victim) == together
+    assert Threat(build_attack("mim_official"), four, CROSS_ENTROPY, 16).clips_together(four) == 16
 
 
 def test_past_the_memory_is_the_same_net_without_it():

@@ -23,7 +23,7 @@ from tiny_store import VIEW, VIEWS
 
 import embed
 import tsne
-from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.attacks.threat import bind
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip
@@ -38,6 +38,7 @@ from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
 from avrobust.report import tsne_plot
 from avrobust.report.tsne import Embeddings, Panel, figure, measure, measures_csv, points_csv, project
+from avrobust.spec.attacks import AttackSpec
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CPU = torch.device("cpu")

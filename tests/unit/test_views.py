@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nets import CROSS_ENTROPY, narrow_net, net_with_memory
 from PIL import Image
 
-from avrobust.attacks.threat import AttackSpec, bind
+from avrobust.attacks.threat import bind
 from avrobust.data.batches import (
     EvaluationViews,
     ShuffledBatches,
@@ -26,6 +26,7 @@ from avrobust.data.batches import (
 from avrobust.data.store import PackedClip, Store, writing
 from avrobust.evaluation.arguments import Opened
 from avrobust.models.files import Trained
+from avrobust.spec.attacks import AttackSpec
 from avrobust.training.clips import training_clips
 from avrobust.training.start import MemoryRecipe, memory_banks
 from avrobust.views.augmentation import TRAINING_RESIZE, resize_short_side

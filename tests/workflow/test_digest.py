@@ -33,8 +33,9 @@ NET = {"objectives/cross_entropy"}
 MOMENT = "avrobust.views.moment:Moment"
 SEEN = {"data/store", "views/moment", "views/augmentation"}
 ATTACKING = {
-    "attacks/budget", "attacks/loop", "attacks/norms", "attacks/threat", "evaluation/conditions", "evaluation/memory",
-    "evaluation/start", "imagenet",
+    "attacks/budget", "attacks/build", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
+    "attacks/threat", "evaluation/conditions", "evaluation/memory", "evaluation/start", "imagenet", "lack_of_memory",
+    "spec/attacks",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/cell"}
 RUNNING = SEARCHING | {"evaluation/arguments", "models/folding"}
@@ -55,26 +56,19 @@ def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
 
 CLOSURES = {
     "attack concat mim": (
-        "attack.py", attack_entries(CONCAT, "mim:MIM", CONV1D, RESNET18),
+        "attack.py", attack_entries(CONCAT, "mim:mim", CONV1D, RESNET18),
         MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "attacks/mim",
-                                 "attacks/projections"},
+                                 "attacks/momentum"},
     ),
     "attack minsim_exfmem fgsm": (
         "attack.py",
-        [CONCAT, CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:FGSM"],
+        [CONCAT, CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:fgsm"],
         MODEL | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "objectives/min_similarity",
-                           "objectives/similarity", "defences/feature_memory", "defences/ista", "attacks/fgsm",
-                           "attacks/directions", "attacks/projections"},
+                           "objectives/similarity", "defences/feature_memory", "defences/ista", "attacks/fgsm"},
     ),
     "attack audio fgsm": (
-        "attack.py", attack_entries(AUDIO_ONLY, "fgsm:FGSM", CONV1D),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", "models/conv1d", "attacks/fgsm",
-                                        "attacks/directions", "attacks/projections"},
-    ),
-    "attack visual pgd_official": (
-        "attack.py", attack_entries(VISUAL_ONLY, "pgd_official:PGD_OFFICIAL", RESNET18),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/visual_only", "models/resnet18", "attacks/pgd_official",
-                                        "attacks/pgd", "attacks/directions", "attacks/projections"},
+        "attack.py", attack_entries(AUDIO_ONLY, "fgsm:fgsm", CONV1D),
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", "models/conv1d", "attacks/fgsm"},
     ),
     "train visual": (
         "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY, MOMENT],
@@ -192,7 +186,7 @@ def test_comments_docstrings_and_blank_lines_change_no_digest(before: dict, root
 
 
 def test_an_operator_in_mim_changes_the_cells_of_mim_only(before: dict, root: Path) -> None:
-    replace(root / "scripts/avrobust/attacks/mim.py", "gradient / norm.view", "gradient * norm.view")
+    replace(root / "scripts/avrobust/attacks/mim.py", "(Momentum, decay)", "(Momentum, -decay)")
     cells = of_attack(before, "mim") | of_attack(before, "mim_ce")
     nets = ("concat", "audio", "visual", "pcl", "maxsim", "minsim_exfmem")
     for dataset in ("music", "kinetics_sounds", "ave"):
@@ -200,7 +194,7 @@ def test_an_operator_in_mim_changes_the_cells_of_mim_only(before: dict, root: Pa
     assert changed(before, codes(root)) == cells
 
 
-def test_pgd_changes_the_cells_of_pgd_and_of_the_attack_built_on_it(before: dict, root: Path) -> None:
+def test_pgd_changes_the_cells_of_pgd(before: dict, root: Path) -> None:
     path = root / "scripts/avrobust/attacks/pgd.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
     assert changed(before, codes(root)) == of_attack(before, "pgd")
@@ -227,7 +221,7 @@ def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> N
 
 def test_another_meaning_of_a_registered_name_changes_what_uses_it(before: dict, root: Path) -> None:
     registry = root / "scripts/avrobust/attacks/registry.py"
-    replace(registry, '"avrobust.attacks.mim:MIM"', '"avrobust.attacks.mim:OTHER"')
+    replace(registry, '"avrobust.attacks.mim:mim"', '"avrobust.attacks.mim:other"')
     assert changed(before, codes(root)) == of_attack(before, "mim") | of_attack(before, "mim_ce")
 
 

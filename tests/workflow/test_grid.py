@@ -268,10 +268,10 @@ def series(paper: dict) -> dict:
         ),
         (
             lambda paper: layout(paper, "localisation")["rows"]["attack"].append("fgms"),
-            ("fgms", "fgsm, fgsm_official, mim"),
+            ("fgms", "fgsm, fgsm_official, i_fgsm"),
         ),
         (lambda paper: series(paper).update(attack="cw"), (ARTEFACTS, "figure3", "cw", "labels.attack")),
-        (lambda paper: paper["attacks"]["fgsm_ce"].update(update="cw"), ("cw", "fgsm, fgsm_official, mim")),
+        (lambda paper: paper["attacks"]["fgsm_ce"].update(update="cw"), ("cw", "fgsm, fgsm_official, i_fgsm")),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="hinge"), ("hinge", "cross_entropy")),
         (lambda paper: paper["variants"]["maxsim"]["objective"].update(name="hinge"), ("hinge", "cross_entropy")),
         (lambda paper: paper["variants"]["exfmem"]["defence"].update(name="wall"), ("wall", "feature_memory")),

@@ -438,10 +438,11 @@ plan = Plan.load(Path.cwd(), yaml.safe_load(open("config.yaml")))
 plan.tables.targets(["tian2021"])
 plan.train.code("train.py")(None)
 plan.choices = plan.tables.spec(type("Job", (), {"paper": "tian2021", "artefact": "claims"}))
-print(*sorted({name.split(".")[0] for name in sys.modules}))
+print(*{name.split(".")[0] for name in sys.modules}, *(name for name in sys.modules if name.startswith("avrobust.")))
 """
     command = [sys.executable, "-c", program]
     loaded = subprocess.run(command, cwd=unedited(), check=True, capture_output=True, text=True).stdout.split()
     assert {"lib", "yaml"} <= set(loaded)
     heavy = {"torch", "torchvision", "pandas", "numpy", "matplotlib", "pyarrow", "scipy", "sklearn", "av"}
     assert heavy & set(loaded) == set()
+    assert all(name.startswith("avrobust.spec") for name in loaded if name.startswith("avrobust."))

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from planning import ROOT, plan, unedited
 
+from avrobust.attacks.build import build_attack
 from avrobust.attacks.registry import ATTACKS
-from avrobust.lazy import load
 from lib import work
 from lib.digest import attack_steps
 from lib.plan import Plan
@@ -89,12 +89,12 @@ def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
-    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == load(ATTACKS, name).steps
+    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == build_attack(name).steps
 
 
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:
     (tmp_path / "avrobust").mkdir()
-    (tmp_path / "avrobust/mine.py").write_text("MINE = Attack(steps=3 * 4)\nOTHER = MINE\n")
-    for name in ("MINE", "OTHER", "ABSENT"):
+    (tmp_path / "avrobust/mine.py").write_text("def mine(steps=3 * 4):\n    return Attack(steps)\n\n\nOTHER = mine\n")
+    for name in ("mine", "OTHER", "absent"):
         assert attack_steps(tmp_path, f"avrobust.mine:{name}") is None
     assert attack_steps(tmp_path, "avrobust.nowhere:MINE") is None

@@ -52,20 +52,42 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
     return sorted(_tables(scripts / PACKAGE / part / "registry.py")[table])
 
 
+def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
+    """Return what the function or class `entry` takes, its `self` left out: name -> its type, whether it is needed."""
+    node = _definition(scripts, entry)
+    if isinstance(node, ast.ClassDef):
+        made = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
+        node = made[0] if made else None
+    if node is None:
+        return {}
+    given = node.args.args
+    needed = given[: len(given) - len(node.args.defaults)]
+    return {
+        one.arg: (ast.unparse(one.annotation) if one.annotation else "", one in needed)
+        for one in given
+        if one.arg != "self"
+    }
+
+
 def attack_steps(scripts: Path, entry: str) -> int | None:
-    """Return the `steps` that the attack `entry` says in its module; None if it says no number there."""
+    """Return the steps of the attack `entry` without options, as its module says them; None if it says no number."""
+    node = _definition(scripts, entry)
+    if node is None:
+        return None
+    defaults = dict(zip(reversed([one.arg for one in node.args.args]), reversed(node.args.defaults), strict=False))
+    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call) and ast.unparse(part.func) == "Attack"]
+    said = [defaults.get("steps"), *(word.value for call in calls for word in call.keywords if word.arg == "steps")]
+    said += [call.args[0] for call in calls if call.args]
+    return next((value.value for value in said if isinstance(value, ast.Constant)), None)
+
+
+def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:
     module, name = entry.split(":")
     path = _file_of(scripts, module)
-    for node in _tree(path).body if path else ():
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                if name == (alias.asname or alias.name):
-                    return attack_steps(scripts, f"{node.module}:{alias.name}")
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name and isinstance(node.value, ast.Call):
-            values = [word.value for word in node.value.keywords if word.arg == "steps"]
-            if values and isinstance(values[0], ast.Constant):
-                return values[0].value
-    return None
+    definitions = (
+        (node for node in _tree(path).body if isinstance(node, ast.FunctionDef | ast.ClassDef)) if path else ()
+    )
+    return next((node for node in definitions if node.name == name), None)
 
 
 @cache

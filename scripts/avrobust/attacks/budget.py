@@ -61,13 +61,15 @@ class Units:
 
     def budget(
         self,
-        epsilon: float | None = None,
+        epsilon: float | str | None = None,
         norm: str = "linf",
         range: Sequence[float] | None = None,
         snr: float | None = None,
         clean: Tensor | None = None,
     ) -> Budget:
         """Return the budget of a paper's `epsilon` >= 0 in `norm`, a name of `avrobust.attacks.norms.NORMS`.
+
+        `epsilon` may be `range`: as far as the valid range is wide.
 
         `range`: [low, high] in natural units where they are not this modality's own. `snr` in the place of `epsilon`:
         the least signal-to-noise ratio in dB, of the inputs `clean` (N, ...); each clip's epsilon is then its own l2
@@ -85,6 +87,8 @@ class Units:
             raise UserError(f"a budget of {snr:g} dB is one of the norm l2_clip, not {norm}")
         low, high = range or (self.low, self.high)
         budget = Budget(torch.zeros(()), low, high, self.origin, NORMS[norm](self.step_axes))
+        if epsilon == "range":
+            epsilon = ((high - low) / self.scale).max().item()
         if snr is None:
             return replace(budget, epsilon=epsilon * self.scale)
         norms = budget.norm.length(clean / self.scale) * 10 ** (-snr / 20)

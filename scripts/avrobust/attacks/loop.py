@@ -1,96 +1,131 @@
 """The loop that every attack is: Tian & Xu (CVPR 2021), equation 1, solved by projected steps.
 
-An attack is a composition: how many steps of which length, which direction to go from a gradient, and how
-to get back into the ball. Gradients are taken of the sum of per-clip losses with respect to the inputs, so
-no clip depends on its neighbours in the batch, unless the direction mixes them, and no parameter receives a gradient.
+An attack is a composition: how many steps of which length, where gradients are taken, which direction to go from
+them, and how to get back into the ball. Gradients are of per-clip losses with respect to the inputs, so no clip depends
+on its neighbours in the batch, unless the direction mixes them, and no parameter receives a gradient.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avrobust.attacks.budget import Budget
-from avrobust.models.late_fusion import LateFusion
+from avrobust.attacks.context import Context
+from avrobust.attacks.loss import Inputs, Loss, Point
+from avrobust.program import UserError
 
-Inputs = Mapping[str, Tensor]
-Objective = Callable[[Inputs, Tensor, Tensor], Tensor]
+# (modality, gradient (N, ...)) -> the vector (N, ...) whose steepest way an attack goes.
 Direction = Callable[[str, Tensor], Tensor]
-Projection = Callable[[str, Tensor, Tensor, Budget], Tensor]
+
+
+def plain() -> Direction:
+    """FGSM and PGD: the gradient itself (Goodfellow et al., ICLR 2015)."""
+    return lambda modality, gradient: gradient
+
+
+def ball_then_range(modality: str, iterate: Tensor, clean: Tensor, budget: Budget) -> Tensor:
+    """Return `iterate` taken back into the ball around `clean`, then to the valid range, in which `clean` lies."""
+    return budget.clamp(budget.norm.project(iterate, clean, budget.epsilon))
 
 
 @dataclass(frozen=True)
 class Attack:
     """`steps` steps of length `step_size` * epsilon along `direction()`, each followed by `project`.
 
-    `direction` makes a fresh function (modality, gradient) -> direction for every batch, so that momentum
-    starts at zero; `project` is (modality, iterate, clean input, budget) -> iterate. `keeps_ball` and
-    `keeps_range` are what the attack promises and every cell checks; only the authors' own variants break
-    one of them. `mixes_clips` is of such a variant too: the clips of a batch influence each other, so that it must be
-    told how many it gets at a time (`avrobust.attacks.threat.AttackSpec`).
+    `step_size`: None for 1 / `steps`. `direction` makes a fresh function (modality, gradient) -> vector for every
+    batch, so that momentum starts at zero; the step goes the steepest way of that vector in the budget's norm, in
+    l-infinity along its signs. `project`: (modality, iterate, clean input, budget) -> iterate.
+
+    `points`: step -> points whose gradients are summed, in the place of the gradient at the iterate. `combine`:
+    (modality, iterate, gradient, budget) -> gradient, before `direction` gets it. `look_ahead`: (direction, modality,
+    length of a step in natural units) -> what is added to the iterate where gradients are taken, from the second step
+    on; it is never kept. `start`: (modality, clean input, budget, context) -> iterate in the place of the clean input.
+    Of `restarts` runs each clip keeps the one with the highest loss. `objective`: what is maximised where a paper's
+    file does not say, (dimensions, classes) -> module as in `avrobust.objectives`; None for the training loss.
+
+    What an attack promises, and every cell checks: `keeps_ball`, `keeps_range`; only the authors' own variants break
+    one of them. `random`: whether other seeds give other results. `mixes_clips`: the clips of a batch influence each
+    other, so that it must be told how many it gets at a time (`avrobust.spec.attacks.AttackSpec`).
     """
 
     steps: int
-    step_size: float
-    direction: Callable[[], Direction]
-    project: Projection
+    step_size: float | None = None
+    direction: Callable[[], Direction] = plain
+    project: Callable[[str, Tensor, Tensor, Budget], Tensor] = ball_then_range
+    points: Callable[[int], Sequence[Point]] | None = None
+    combine: Callable[[str, Tensor, Tensor, Budget], Tensor] | None = None
+    look_ahead: Callable[[Direction, str, Tensor], Tensor] | None = None
+    start: Callable[[str, Tensor, Budget, Context], Tensor] | None = None
+    restarts: int = 1
+    objective: Callable[..., nn.Module] | None = None
     keeps_ball: bool = True
     keeps_range: bool = True
+    random: bool = False
     mixes_clips: bool = False
 
+    def __post_init__(self):
+        for name in ("steps", "restarts"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} of an attack are 1 or more, not {getattr(self, name)}")
 
-def input_gradients(
-    model: LateFusion,
-    inputs: Inputs,
-    labels: Tensor,
-    objective: Objective,
-    attacked: tuple[str, ...],
-    features: Inputs,
-) -> dict[str, Tensor]:
-    """Return the gradient of each clip's objective with respect to its `attacked` inputs.
-
-    `inputs`: modality -> (N, ...); `labels`: (N,); `features`: the features of the modalities that are not
-    attacked, which are constants. The model must be in evaluation mode.
-    """
-    leaves = {name: inputs[name].detach().requires_grad_() for name in attacked}
-    with torch.enable_grad():
-        encoded = {
-            name: model.encode(name, leaves[name]) if name in leaves else features[name] for name in model.modalities
-        }
-        loss = objective(encoded, model.head(encoded), labels).sum()
-        gradients = torch.autograd.grad(loss, list(leaves.values()))
-    return dict(zip(leaves, gradients, strict=True))
+    @property
+    def step_length(self) -> float:
+        """The length of a step as a share of epsilon."""
+        return 1 / self.steps if self.step_size is None else self.step_size
 
 
-def perturb(
-    model: LateFusion,
-    inputs: Inputs,
-    labels: Tensor,
-    budgets: Mapping[str, Budget],
-    attack: Attack,
-    objective: Objective,
-    features: Inputs,
-    first_gradients: Inputs | None = None,
-) -> dict[str, Tensor]:
+def perturb(loss: Loss, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
     """Return adversarial inputs: the attacked modalities changed, every other tensor the very same object.
 
-    `inputs`: modality -> (N, ...) in natural units; `labels`: (N,); `budgets`: modality -> budget, absent or
-    zero for a modality that is not attacked; `features`: the clean features of at least those modalities.
-    `first_gradients` are the gradients at the clean clip where the caller has them already: they are the
-    same for every budget and every choice of modalities. The model must be in evaluation mode.
+    `budgets`: modality -> budget, absent or zero for a modality that is not attacked.
     """
-    attacked = tuple(name for name in model.modalities if name in budgets and budgets[name].active)
-    adversarial = dict(inputs)
-    if not attacked:
-        return adversarial
-    direction = attack.direction()
-    gradients = first_gradients
-    for _ in range(attack.steps):
-        if gradients is None:
-            gradients = input_gradients(model, adversarial, labels, objective, attacked, features)
-        for name in attacked:
-            step = attack.step_size * budgets[name].epsilon * direction(name, gradients[name])
-            adversarial[name] = attack.project(name, adversarial[name] + step, inputs[name], budgets[name])
-        gradients = None
+    budgets = {name: budgets[name] for name in loss.modalities if name in budgets and budgets[name].active}
+    if not budgets:
+        return dict(loss.inputs)
+    kept = _run(loss, budgets, attack, 0)
+    if attack.restarts == 1:
+        return kept
+    highest = loss.value(kept)
+    for restart in range(1, attack.restarts):
+        made = _run(loss, budgets, attack, restart)
+        value = loss.value(made)
+        higher = value > highest
+        highest = torch.where(higher, value, highest)
+        for name in budgets:
+            kept[name] = torch.where(higher.view(-1, *[1] * (kept[name].dim() - 1)), made[name], kept[name])
+    return kept
+
+
+def _run(loss: Loss, budgets: Mapping[str, Budget], attack: Attack, restart: int) -> dict[str, Tensor]:
+    clean, attacked = loss.inputs, tuple(budgets)
+    context = replace(loss.context, restart=restart)
+    adversarial, direction = dict(clean), attack.direction()
+    if attack.start is not None:
+        adversarial |= {name: attack.start(name, clean[name], budgets[name], context) for name in attacked}
+    for step in range(attack.steps):
+        lengths = {name: attack.step_length * budget.epsilon for name, budget in budgets.items()}
+        if step == 0 and restart == 0 and attack.start is None:
+            gradients = loss.first_gradients(attacked, attack.points)
+        else:
+            gradients = loss.gradients(
+                _ahead(adversarial, lengths, direction, attack) if step else adversarial,
+                attacked,
+                attack.points and attack.points(step),
+                replace(context, step=step),
+            )
+        for name, budget in budgets.items():
+            iterate, gradient = adversarial[name], gradients[name]
+            if attack.combine is not None:
+                gradient = attack.combine(name, iterate, gradient, budget)
+            moved = iterate + lengths[name] * budget.norm.steepest(direction(name, gradient), budget.epsilon)
+            adversarial[name] = attack.project(name, moved, clean[name], budget)
     return adversarial
+
+
+def _ahead(adversarial: Inputs, lengths: Mapping[str, Tensor], direction: Direction, attack: Attack) -> Inputs:
+    if attack.look_ahead is None:
+        return adversarial
+    ahead = {name: adversarial[name] + attack.look_ahead(direction, name, length) for name, length in lengths.items()}
+    return {**adversarial, **ahead}

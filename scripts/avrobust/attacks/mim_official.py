@@ -14,14 +14,14 @@ from avrobust.attacks.budget import Budget
 from avrobust.attacks.loop import Attack, Direction
 
 
-def batch_momentum_sign(decay: float = 1.0) -> Direction:
+def batch_momentum() -> Direction:
     """Accumulated gradients, each divided by the l1 norm of the whole batch's gradient."""
     velocity: dict[str, Tensor] = {}
 
     def direction(modality: str, gradient: Tensor) -> Tensor:
         unit = gradient / gradient.abs().sum().clamp_min(torch.finfo(gradient.dtype).tiny)
-        velocity[modality] = decay * velocity[modality] + unit if modality in velocity else unit
-        return velocity[modality].sign()
+        velocity[modality] = velocity[modality] + unit if modality in velocity else unit
+        return velocity[modality]
 
     return direction
 
@@ -31,14 +31,9 @@ def clamp_to_itself(modality: str, iterate: Tensor, clean: Tensor, budget: Budge
     if modality == "visual":
         lower = torch.maximum(iterate - budget.epsilon, budget.origin)
         iterate = torch.minimum(torch.maximum(iterate, lower), iterate + budget.epsilon)
-    return iterate.clamp(budget.low, budget.high)
+    return budget.clamp(iterate)
 
 
-MIM_OFFICIAL = Attack(
-    steps=10,
-    step_size=1 / 8,
-    direction=batch_momentum_sign,
-    project=clamp_to_itself,
-    keeps_ball=False,
-    mixes_clips=True,
-)
+def mim_official() -> Attack:
+    """Return the released MIM."""
+    return Attack(10, 0.125, batch_momentum, clamp_to_itself, keeps_ball=False, mixes_clips=True)

@@ -1,7 +1,7 @@
 """The norms of a budget: how long a perturbation is, the steepest way, back into the ball, and a random point of it.
 
-`length`, `steepest` and `inside` see perturbations divided by their epsilon, so that every ball has radius 1;
-`project` sees inputs, (N, ...), and an epsilon that broadcasts against them.
+`length`, `steepest` and `inside` speak of perturbations divided by their epsilon, so that every ball has radius 1. An
+epsilon broadcasts against the inputs (N, ...).
 """
 
 from collections.abc import Callable
@@ -22,8 +22,8 @@ class LInf:
         """Return the norm of each clip's perturbation: (N, ...) -> (N,)."""
         return perturbation.abs().flatten(1).amax(dim=1)
 
-    def steepest(self, gradient: Tensor) -> Tensor:
-        """Return the perturbation of length 1 that a function of this gradient rises by most: its signs."""
+    def steepest(self, gradient: Tensor, epsilon: Tensor) -> Tensor:
+        """Return the perturbation / epsilon of length 1 that a function of this gradient rises by most: its signs."""
         return gradient.sign()
 
     def project(self, iterate: Tensor, clean: Tensor, epsilon: Tensor) -> Tensor:
@@ -51,8 +51,9 @@ class L2:
         """Return the norm of each clip's longest vector: (N, ...) -> (N,)."""
         return self._norms(perturbation).flatten(1).amax(dim=1)
 
-    def steepest(self, gradient: Tensor) -> Tensor:
-        """Return the perturbation of length 1 that a function of this gradient rises by most; 0 where it is 0."""
+    def steepest(self, gradient: Tensor, epsilon: Tensor) -> Tensor:
+        """Return the perturbation / epsilon of length 1 that a function of this gradient rises by most, 0 of 0."""
+        gradient = gradient * epsilon
         # Divided by the largest value first: the square of a small gradient is 0 in float32.
         largest = gradient.abs().amax(dim=self._dims(gradient.dim()), keepdim=True)
         scaled = gradient / largest.clamp_min(torch.finfo(gradient.dtype).tiny)

@@ -1,10 +1,11 @@
-"""The attacks: each is an `avrobust.attacks.loop.Attack`."""
+"""The attacks: each is a function whose keyword arguments are its options, and that returns an Attack."""
 
 ATTACKS = {
-    "fgsm": "avrobust.attacks.fgsm:FGSM",
-    "pgd": "avrobust.attacks.pgd:PGD",
-    "mim": "avrobust.attacks.mim:MIM",
-    "fgsm_official": "avrobust.attacks.fgsm_official:FGSM_OFFICIAL",
-    "pgd_official": "avrobust.attacks.pgd_official:PGD_OFFICIAL",
-    "mim_official": "avrobust.attacks.mim_official:MIM_OFFICIAL",
+    "fgsm": "avrobust.attacks.fgsm:fgsm",
+    "pgd": "avrobust.attacks.pgd:pgd",
+    "mim": "avrobust.attacks.mim:mim",
+    "fgsm_official": "avrobust.attacks.fgsm_official:fgsm_official",
+    "mim_official": "avrobust.attacks.mim_official:mim_official",
+    "i_fgsm": "avrobust.attacks.i_fgsm:i_fgsm",
+    "mi_fgsm": "avrobust.attacks.mi_fgsm:mi_fgsm",
 }

@@ -1,46 +1,38 @@
 """An attack with what it knows: which net it takes gradients of, and which objective it maximises there."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack
-from avrobust.attacks.registry import ATTACKS
-from avrobust.lazy import load
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
-
-TRAINING_OBJECTIVE = "training"
-
-
-@dataclass(frozen=True)
-class AttackSpec:
-    """An attack as the paper's file describes it.
-
-    `update`: a name of `avrobust.attacks.registry`. `objective`: `training` for what the attacked net was trained
-    with, as released, or a name of `avrobust.objectives.registry`. `source`, the net whose gradients are taken:
-    `victim`; `undefended`, the victim's own weights without what its features pass in a defence; `surrogate`, another
-    net, whose adversarial clips are transferred. `batch_size`: how many clips an update that mixes them gets at once;
-    None for any other.
-    """
-
-    update: str
-    objective: str = TRAINING_OBJECTIVE
-    source: str = "victim"
-    batch_size: int | None = None
+from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 
 
 @dataclass(frozen=True)
 class Threat:
-    """An attack ready to run: `model` gives the gradients of `objective`; `batch_size` is that of the spec."""
+    """An attack ready to run: `model` gives the gradients of `objective`; `batch_size` is that of the spec.
+
+    What is drawn at random for a clip depends on `seed` and `name`, see `avrobust.attacks.context.Context`.
+    """
 
     attack: Attack
     model: LateFusion
     objective: nn.Module
     batch_size: int | None = None
+    name: str = ""
+    seed: int = 0
+
+    def context(self, clip_ids: Sequence[str]) -> Context:
+        """Return the context of an attack on these clips."""
+        return Context(clip_ids, self.seed, self.name)
 
     def clips_together(self, victim: LateFusion) -> int:
         """Return of how many consecutive clips the result of each depends on; 1 if only on itself.
@@ -51,12 +43,14 @@ class Threat:
         return self.batch_size or math.lcm(victim.clips_together, self.model.clips_together)
 
 
-def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None) -> Threat:
+def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None, name: str = "", seed: int = 0) -> Threat:
     """Return the attack on `victim`; `surrogate` is needed where the spec names it as source.
+
+    `name` and `seed`: of the attack as a paper calls it, and of what it draws at random.
 
     Raises:
         ValueError: the source is unknown, or the surrogate is missing or superfluous.
-        UserError: the batch size is missing or superfluous.
+        UserError: the batch size is missing or superfluous, or an option is unknown.
     """
     if (spec.source == "surrogate") != (surrogate is not None):
         raise ValueError(f"source {spec.source} {'needs a' if surrogate is None else 'takes no'} surrogate")
@@ -68,10 +62,14 @@ def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None) ->
         source = victim
     else:
         raise ValueError(f"source is victim, undefended or surrogate, not {spec.source!r}")
-    objective = source.objective
-    if spec.objective != TRAINING_OBJECTIVE:
-        objective = build_objective(ObjectiveSpec(spec.objective), source.model.dimensions, len(victim.classes))
-    attack = load(ATTACKS, spec.update)
+    attack = build_attack(spec.update, spec.options)
+    place = source.model.dimensions, len(victim.classes)
+    if spec.objective is None and attack.objective is not None:
+        objective = attack.objective(*place)
+    elif spec.objective in (None, TRAINING_OBJECTIVE):
+        objective = source.objective
+    else:
+        objective = build_objective(ObjectiveSpec(spec.objective_name, spec.objective_options), *place)
     if attack.mixes_clips and spec.batch_size is None:
         raise UserError(
             f"attack {spec.update}: its result depends on how many clips it takes at a time; give the attack a "
@@ -82,4 +80,4 @@ def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None) ->
             f"attack {spec.update}: batch_size {spec.batch_size} changes nothing, as no clip depends on its batch; "
             "remove it from the paper's file"
         )
-    return Threat(attack, source.model, objective, spec.batch_size)
+    return Threat(attack, source.model, objective, spec.batch_size, name or spec.update, seed)

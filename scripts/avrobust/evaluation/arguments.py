@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from avrobust.attacks.threat import AttackSpec, Threat
+from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
 from avrobust.data.shards import Shards
@@ -18,6 +18,7 @@ from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
+from avrobust.spec.attacks import AttackSpec
 from avrobust.views.view import VIEW_HELP, build_view
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def attacking_parser(description: str) -> argparse.ArgumentParser:
         "--attack-spec",
         type=json_argument,
         required=True,
-        help='JSON of an avrobust.attacks.threat.AttackSpec: {"update": "fgsm"}',
+        help='JSON of an avrobust.spec.attacks.AttackSpec: {"update": "fgsm"}',
     )
     parser.add_argument(
         "--conditions", type=json_argument, required=True, help='JSON: [["audio", 0.012], ["both", 0.006], ...]'
@@ -116,5 +117,5 @@ def opened(given: argparse.Namespace) -> Opened:
     views = EvaluationViews(store, store.indices(given.split), view, victim.model.modalities)
     if not len(views):
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
-    job = Opened(victim, AttackSpec(**given.attack_spec), store, views, conditions, device, meter)
+    job = Opened(victim, AttackSpec.of(given.attack_spec), store, views, conditions, device, meter)
     return replace(job, victim=job.folded(victim))

@@ -78,7 +78,7 @@ def localise(
     def looked_at(batch: Batch) -> tuple[Batch, list[Tensor], list[Tensor], list[Tensor]]:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
         features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-        start = Start(threat, inputs, labels, features if threat.model is model else None)
+        start = Start(threat, inputs, labels, features if threat.model is model else None, batch["clip_id"])
         maps, predictions, frames = [], [], []
         for condition in conditions:
             attacked = start.perturbed(budgets_under(condition, units), threat.attack)

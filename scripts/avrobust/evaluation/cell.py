@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avrobust.attacks.budget import Units
-from avrobust.attacks.loop import Attack, Inputs, Objective
+from avrobust.attacks.loop import Attack
+from avrobust.attacks.loss import Inputs, Objective
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
@@ -149,8 +150,8 @@ class _Setting:
         model, threat, units, attack = self.model, self.threat, self.units, self.threat.attack
         inputs, labels = inputs_of(batch, self.device), batch["label"].to(self.device)
         features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-        start = Start(threat, inputs, labels, features if threat.model is model else None)
-        own = Start(self.white_box, inputs, labels, features) if self.white_box else None
+        start = Start(threat, inputs, labels, features if threat.model is model else None, batch["clip_id"])
+        own = Start(self.white_box, inputs, labels, features, batch["clip_id"]) if self.white_box else None
 
         def rows(attacked: Inputs, condition: Condition) -> tuple[pa.Table, Tensor]:
             return _rows(model, batch, labels, inputs, attacked, features, threat.objective, units, condition)

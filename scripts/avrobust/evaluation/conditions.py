@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from avrobust.attacks.budget import Budget, Units
-from avrobust.attacks.loop import Attack, Inputs
+from avrobust.attacks.loop import Attack
+from avrobust.attacks.loss import Inputs
 
 # Which modalities each condition attacks.
 ATTACKED = {"clean": (), "audio": ("audio",), "visual": ("visual",), "both": ("audio", "visual")}

@@ -53,7 +53,7 @@ def embed(
                 f"the {matrix} feature of a clip has the shape {tuple(clean[matrix].shape[1:])}, not one vector; "
                 "embed a variant whose fusion takes vectors"
             )
-        start = Start(threat, inputs, labels, clean if threat.model is model else None)
+        start = Start(threat, inputs, labels, clean if threat.model is model else None, batch["clip_id"])
         made = {}
         for condition in conditions:
             attacked = start.perturbed(budgets_under(condition, units), threat.attack)

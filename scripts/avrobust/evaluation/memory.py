@@ -5,9 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-import torch
-
 from avrobust.data.batches import Batch, whole_groups
+from avrobust.lack_of_memory import unless_memory_lacks
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
@@ -41,7 +40,7 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], group
             if largest is not None and count > largest:
                 waiting.extendleft(reversed(_cut(part, largest)))
                 continue
-            made = _tried(work, part)
+            made = unless_memory_lacks(lambda part=part: work(part))
             if made is None:
                 if count <= group:
                     raise UserError(
@@ -53,26 +52,6 @@ def within_memory(work: Callable[[Batch], Made], batches: Iterable[Batch], group
                 waiting.appendleft(part)
             else:
                 yield made[0]
-
-
-def _tried(work: Callable[[Batch], Made], batch: Batch) -> tuple[Made] | None:
-    """Return what `work` makes, None for lack of memory.
-
-    A function of its own, because the exception holds the tensors of the attempt as long as it is handled.
-    """
-    try:
-        return (work(batch),)
-    except RuntimeError as error:
-        if not _is_lack_of_memory(error):
-            raise
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
-
-
-def _is_lack_of_memory(error: RuntimeError) -> bool:
-    # On a CPU it is a RuntimeError like any other.
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)
 
 
 def _cut(batch: Batch, size: int) -> list[Batch]:

@@ -1,12 +1,13 @@
 """Clean clips as an attack sees them: what is the same for every modality and budget is computed once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget
-from avrobust.attacks.loop import Attack, Inputs, input_gradients, perturb
+from avrobust.attacks.loop import Attack, perturb
+from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
 from avrobust.models.late_fusion import LateFusion
 
@@ -15,14 +16,21 @@ class Start:
     """A batch before an attack, with the features and gradients that the threat's net has there.
 
     `inputs`: modality -> (N, ...) in natural units; `labels`: (N,); `features`: modality -> (N, D), those of the
-    threat's net where the caller has them already. The net must be in evaluation mode.
+    threat's net where the caller has them already; `clip_ids`: of the clips. The net must be in evaluation mode.
     """
 
-    def __init__(self, threat: Threat, inputs: Inputs, labels: Tensor, features: Inputs | None = None):
+    def __init__(
+        self,
+        threat: Threat,
+        inputs: Inputs,
+        labels: Tensor,
+        features: Inputs | None = None,
+        clip_ids: Sequence[str] = (),
+    ):
         self.threat, self.inputs, self.labels = threat, inputs, labels
-        model = threat.model
-        self.features = features or {name: model.encode(name, inputs[name]) for name in model.modalities}
-        self.gradients = input_gradients(model, inputs, labels, threat.objective, model.modalities, self.features)
+        self.loss = Loss(threat.model, threat.objective, inputs, labels, threat.context(clip_ids), features)
+        self.features = {name: self.loss.features(name) for name in threat.model.modalities}
+        self.gradients = self.loss.first_gradients(threat.model.modalities, threat.attack.points)
 
     def first(self, count: int) -> "Start":
         """Return the same of the first clips alone."""
@@ -30,14 +38,13 @@ class Start:
         part.labels = self.labels[:count]
         for name in ("inputs", "features", "gradients"):
             setattr(part, name, {key: value[:count] for key, value in getattr(self, name).items()})
+        context = self.threat.context(self.loss.context.clip_ids[:count])
+        part.loss = Loss(self.threat.model, self.threat.objective, part.inputs, part.labels, context, part.features)
         return part
 
     def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
         """Return the inputs after `attack`, that of the threat or one that differs in its steps."""
-        threat = self.threat
-        return perturb(
-            threat.model, self.inputs, self.labels, budgets, attack, threat.objective, self.features, self.gradients
-        )
+        return perturb(self.loss, budgets, attack)
 
 
 def encode_changed(model: LateFusion, clean: Inputs, inputs: Inputs, features: Inputs) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from types import SimpleNamespace
 
 from lib import digest, work
 from lib.grid import Grid
@@ -97,7 +98,8 @@ class Attack(Jobs):
             for (dataset, variant, name), conditions in keys.items():
                 attack = self.attack_facts(name)
                 entry = self.registered("attacks", "ATTACKS", attack["update"])
-                steps = digest.attack_steps(self.scripts, entry) or MOST_STEPS
+                steps = self.attack_on(name, SimpleNamespace(dataset=dataset, variant=variant)).get("steps")
+                steps = steps or digest.attack_steps(self.scripts, entry) or MOST_STEPS
                 elsewhere = attack.get("source", "victim") != "victim"
                 clips = self.data.split_clips(dataset, "test")
                 found[family, dataset, variant, name] = work.attack_passes(clips, len(conditions), steps, elsewhere)

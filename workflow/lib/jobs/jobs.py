@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from lib import choices, digest
+from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
+from lib import choices, digest, options
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.settings import Settings
@@ -19,6 +20,9 @@ NOTHING = "(?!)"
 
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
+
+# What an objective is told of the net, beside its options.
+OF_NET = ("dimensions", "classes")
 
 
 class Jobs:
@@ -88,7 +92,7 @@ class Jobs:
         return self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
 
     def attack_on(self, name: str, wildcards: Wildcards) -> dict:
-        """What `avrobust.attacks.threat.AttackSpec` takes: an attack with every choice of its paper taken."""
+        """What `avrobust.spec.attacks.AttackSpec` takes: an attack with every choice of its paper taken."""
         # An attack that no paper describes leaves nothing to choose.
         chosen = self.settings.chosen[self.grid.attacks[name][0]] if name in self.grid.attacks else {}
         try:
@@ -133,11 +137,16 @@ class Jobs:
         return [self.registered(*place) for place in self.variant_on(name, dataset).registered_training()]
 
     def attack_entries(self, name: str, dataset: str) -> list[str]:
-        """The registry entries that an attack uses."""
+        """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
         attack = self.attack_facts(name)
-        entries = [self.registered("attacks", "ATTACKS", attack["update"])]
-        if attack.get("objective", "training") != "training":
-            entries.append(self.registered("objectives", "OBJECTIVES", attack["objective"]))
+        spec = AttackSpec.of({part: value for part, value in attack.items() if part != "surrogate"})
+        entries = [self.registered("attacks", "ATTACKS", spec.update)]
+        options.check(spec.options, digest.options(self.scripts, entries[0]), f"attack {name}: {spec.update}")
+        if spec.objective_name not in (None, TRAINING_OBJECTIVE):
+            entries.append(self.registered("objectives", "OBJECTIVES", spec.objective_name))
+            known = digest.options(self.scripts, entries[1])
+            known = {option: facts for option, facts in known.items() if option not in OF_NET}
+            options.check(spec.objective_options, known, f"attack {name}: {spec.objective_name}")
         return entries + (self.variant_entries(attack["surrogate"], dataset) if "surrogate" in attack else [])
 
     def registered(self, part: str, table: str, name: str) -> str:

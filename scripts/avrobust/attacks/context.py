@@ -1,0 +1,42 @@
+"""Which clips an attack is at, and what is drawn at random for them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Context:
+    """Clips under attack: their ids and, modality -> (N, ...), the clip that each may be mixed with.
+
+    Whatever is drawn for a clip depends on `seed`, `attack` (its name), `restart`, `step`, the clip's id and the name
+    of the draw, and neither on its place in a batch nor on its neighbours. A draw of the same name is the same for both
+    modalities.
+    """
+
+    clip_ids: Sequence[str] = ()
+    seed: int = 0
+    attack: str = ""
+    partners: Mapping[str, Tensor] = field(default_factory=dict)
+    restart: int = 0
+    step: int = 0
+
+    def uniform(self, name: str, *shape: int) -> Tensor:
+        """Return (N, *shape) of [0, 1), on the CPU."""
+        return self._drawn(torch.rand, name, shape)
+
+    def normal(self, name: str, *shape: int) -> Tensor:
+        """Return (N, *shape) of the standard normal distribution, on the CPU."""
+        return self._drawn(torch.randn, name, shape)
+
+    def _drawn(self, draw: object, name: str, shape: tuple[int, ...]) -> Tensor:
+        if not self.clip_ids:
+            raise RuntimeError(f"the attack {self.attack} draws {name!r} at random, of clips whose ids it is not told")
+        return torch.stack([draw(shape, generator=self._generator(clip_id, name)) for clip_id in self.clip_ids])
+
+    def _generator(self, clip_id: str, name: str) -> torch.Generator:
+        key = repr((self.seed, self.attack, self.restart, self.step, clip_id, name)).encode()
+        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:8]))

@@ -1,0 +1,159 @@
+"""What an attack maximises on some clips, and its gradients; what is the same at every step is computed once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from avrobust.attacks.context import Context
+from avrobust.lack_of_memory import unless_memory_lacks
+from avrobust.models.late_fusion import LateFusion
+
+Inputs = Mapping[str, Tensor]
+# (features of every modality, logits (N, C), labels (N,)) -> (N,).
+Objective = Callable[[Inputs, Tensor, Tensor], Tensor]
+Place = Callable[[str, Tensor, Context], Tensor]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place where a gradient is taken: `place` makes it of the input, (modality, (N, ...), context) -> (N, ...).
+
+    It must be differentiable. `touches`: the modalities that it changes, whether they are attacked or not. `weight`:
+    what the gradient counts in the sum over all points.
+    """
+
+    place: Place
+    weight: float = 1.0
+    touches: tuple[str, ...] = ("audio", "visual")
+
+
+HERE = Point(lambda modality, x, context: x, touches=())
+
+
+class Loss:
+    """The objective of a batch of clips at whatever inputs.
+
+    `model`: in evaluation mode; `inputs`: modality -> (N, ...), the clean clips in natural units; `labels`: (N,);
+    `context`: whose clips they are; `features`: modality -> those of the clean clips that the caller has already. An
+    objective with a method `relative_to` (clean features) -> objective is told those first.
+    """
+
+    def __init__(
+        self,
+        model: LateFusion,
+        objective: Objective,
+        inputs: Inputs,
+        labels: Tensor,
+        context: Context | None = None,
+        features: Inputs | None = None,
+    ):
+        self.model, self.inputs, self.labels = model, inputs, labels
+        self.modalities, self.context = model.modalities, context or Context()
+        self._objective, self._features = objective, dict(features or {})
+        # Points -> modality -> gradient.
+        self._first: dict[Callable | None, dict[str, Tensor]] = {}
+        # How many points a pass holds: a GPU is filled, a CPU's memory is counted in clips at a time.
+        together = labels.device.type == "cuda" and len(labels) % model.clips_together == 0
+        self._points_at_once = 2**10 if together else 1
+
+    def features(self, modality: str) -> Tensor:
+        """Return the features of the clean clips, computed at the first call."""
+        if modality not in self._features:
+            with torch.no_grad():
+                self._features[modality] = self.model.encode(modality, self.inputs[modality])
+        return self._features[modality]
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The objective, which knows the clean clips if it wants to."""
+        told = getattr(self._objective, "relative_to", None)
+        return told({name: self.features(name) for name in self.modalities}) if told else self._objective
+
+    @torch.no_grad()
+    def value(self, inputs: Inputs) -> Tensor:
+        """Return each clip's objective at `inputs`: (N,)."""
+        encoded = {
+            name: self.features(name) if inputs[name] is self.inputs[name] else self.model.encode(name, inputs[name])
+            for name in self.modalities
+        }
+        return self.objective(encoded, self.model.head(encoded), self.labels)
+
+    def first_gradients(
+        self, modalities: Sequence[str], points: Callable[[int], Sequence[Point]] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the gradients at the clean clips, in the points of step 0.
+
+        They are computed once: they are the same for every budget, every choice of modalities and every attack of
+        these points.
+        """
+        known = self._first.setdefault(points, {})
+        if missing := tuple(name for name in modalities if name not in known):
+            known |= self.gradients(self.inputs, missing, points and points(0), self.context)
+        return {name: known[name] for name in modalities}
+
+    def gradients(
+        self,
+        inputs: Inputs,
+        attacked: Sequence[str],
+        points: Sequence[Point] | None = None,
+        context: Context | None = None,
+    ) -> dict[str, Tensor]:
+        """Return the gradient of each clip's objective with respect to its `attacked` inputs, modality -> (N, ...).
+
+        Summed over `points`, in their order; by default the one point is the input. Where memory lacks for all points
+        at once, they are taken in parts.
+        """
+        waiting, summed = list(points or [HERE]), {}
+        while waiting:
+            part = waiting[: self._points_at_once]
+            if len(part) == 1:
+                made = self._pass(inputs, attacked, part, context)
+            elif (got := unless_memory_lacks(lambda part=part: self._pass(inputs, attacked, part, context))) is None:
+                self._points_at_once = len(part) // 2
+                continue
+            else:
+                (made,) = got
+            for point, gradients in zip(part, made, strict=True):
+                for name, gradient in zip(attacked, gradients, strict=True):
+                    weighted = gradient if point.weight == 1 else point.weight * gradient
+                    summed[name] = summed[name] + weighted if name in summed else weighted
+            waiting = waiting[len(part) :]
+        return summed
+
+    def _pass(
+        self, inputs: Inputs, attacked: Sequence[str], points: Sequence[Point], context: Context | None
+    ) -> list[tuple[Tensor, ...]]:
+        """Return, for every point, the gradients of the attacked inputs, of one pass through the net."""
+        leaves = [{name: inputs[name].detach().requires_grad_() for name in attacked} for _ in points]
+        encoded: list[dict[str, Tensor]] = [{} for _ in points]
+        with torch.enable_grad():
+            for name in self.modalities:
+                with torch.set_grad_enabled(name in attacked):
+                    features = self._features_at(
+                        name, [leaf.get(name, inputs[name]) for leaf in leaves], name in attacked, points, context
+                    )
+                for of_point, feature in zip(encoded, features, strict=True):
+                    of_point[name] = feature
+            losses = [self.objective(features, self.model.head(features), self.labels).sum() for features in encoded]
+            total = losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+            flat = torch.autograd.grad(total, [leaf[name] for leaf in leaves for name in attacked])
+        return [flat[start : start + len(attacked)] for start in range(0, len(flat), len(attacked))]
+
+    def _features_at(
+        self, modality: str, inputs: Sequence[Tensor], attacked: bool, points: Sequence[Point], context: Context | None
+    ) -> list[Tensor]:
+        """Return a modality's feature at each point, of one pass; the clean one where nothing changes it."""
+        places = {
+            number: point.place(modality, x, context) if modality in point.touches else x
+            for number, (x, point) in enumerate(zip(inputs, points, strict=True))
+            if attacked or modality in point.touches
+        }
+        if len(places) > 1:
+            made = self.model.encode(modality, torch.cat(list(places.values()))).split(len(self.labels))
+        else:
+            made = [self.model.encode(modality, x) for x in places.values()]
+        features = dict(zip(places, made, strict=True))
+        return [features[n] if n in features else self.features(modality) for n in range(len(points))]

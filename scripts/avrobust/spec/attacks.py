@@ -1,0 +1,42 @@
+"""An attack as a paper's file describes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+TRAINING_OBJECTIVE = "training"
+
+
+@dataclass(frozen=True)
+class AttackSpec:
+    """What `{update: pgd, steps: 40, objective: margin}` says.
+
+    `update`: a name of `avrobust.attacks.registry`; `options`: what that takes. `objective`: None for what the update
+    maximises by itself, which is `training` but for a few; `training` for what the attacked net was trained with, as
+    released; a name of `avrobust.objectives.registry`, or {name, options}. `source`, the net whose gradients are taken:
+    `victim`; `undefended`, the victim's own weights without what its features pass in a defence; `surrogate`, another
+    net, whose adversarial clips are transferred. `batch_size`: how many clips an update that mixes them gets at once;
+    None for any other.
+    """
+
+    update: str
+    objective: str | Mapping | None = None
+    source: str = "victim"
+    batch_size: int | None = None
+    options: Mapping = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, described: Mapping) -> "AttackSpec":
+        """Return the attack that a mapping describes; what is not a part of every attack is an option."""
+        parts = {one.name for one in fields(cls)} - {"options"}
+        options = {name: value for name, value in described.items() if name not in parts}
+        return cls(**{name: value for name, value in described.items() if name in parts}, options=options)
+
+    @property
+    def objective_name(self) -> str | None:
+        """The name of the objective."""
+        return self.objective["name"] if isinstance(self.objective, Mapping) else self.objective
+
+    @property
+    def objective_options(self) -> Mapping:
+        """The options of the objective."""
+        return self.objective.get("options", {}) if isinstance(self.objective, Mapping) else {}

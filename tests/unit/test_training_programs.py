@@ -144,6 +144,23 @@ def test_a_second_stage_goes_on_from_the_last_weights(tmp_path, trained):
 # --- Which clips
 
 
+def test_epochs_of_one_batch_are_a_whole_epoch_in_parts(tmp_path, trained):
+    shard, parts = write_shard(tmp_path / "0.arrow"), {**recipe(3), "epoch_batches": 1}
+    whole, cut = trained("whole", shard, 1), trained("cut", shard, 3, f"--recipe={json.dumps(parts)}")
+    assert len(history(whole)) == 1 and len(history(cut)) == 3
+    assert same(weights(cut, "latest"), weights(whole, "latest"))
+
+
+def test_a_mistake_in_a_recipe_is_said_in_a_line(tmp_path, trained):
+    shard = write_shard(tmp_path / "0.arrow")
+    for wrong, said in (
+        ({"prepare": {"name": "mixup", "options": {"beta": 1}}}, "mixup: .*'beta'; its options are alpha"),
+        ({"epoch": 3}, "a training has no epoch"),
+    ):
+        with pytest.raises(UserError, match=said):
+            trained("wrong", shard, 1, f"--recipe={json.dumps({**recipe(1), **wrong})}")
+
+
 @pytest.mark.parametrize("wrong", ["test", "val"])
 def test_the_epoch_is_chosen_on_the_validation_clips(tmp_path, trained, wrong):
     """Test clips that say something else change no bit; validation clips that do change the choice."""

@@ -28,6 +28,7 @@ from avrobust.evaluation.arguments import Opened
 from avrobust.models.files import Trained
 from avrobust.spec.attacks import AttackSpec
 from avrobust.training.clips import training_clips
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.start import MemoryRecipe, memory_banks
 from avrobust.views.augmentation import TRAINING_RESIZE, resize_short_side
 from avrobust.views.moment import Moment, window
@@ -265,6 +266,22 @@ def test_shuffling_covers_every_clip_once_and_leaves_the_incomplete_batch_out():
     assert orders[0] != orders[1]
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 7])
+def test_epochs_of_so_many_batches_are_the_passes_one_after_the_other_cut_anew(size):
+    def epochs(count: int, **more: int) -> list:
+        batches = ShuffledBatches(clips=11, batch_size=3, seed=1, **more)
+        made = []
+        for batches.epoch in range(1, count + 1):
+            made.append(list(batches))
+            assert len(made[-1]) == len(batches)
+        return made
+
+    passes = [batch for epoch in epochs(12) for batch in epoch]
+    cut = epochs(5, epoch_batches=size)
+    assert [batch for epoch in cut for batch in epoch] == passes[: 5 * size]
+    assert all(len(epoch) == size for epoch in cut)
+
+
 def test_evaluation_batches_hold_every_clip_in_order(store, monkeypatch):
     dataset = EvaluationViews(store, store.indices("test"), SMALL, ("audio", "visual"))
     cached = evaluation_batches(dataset, 3, passes=1, threads=1)
@@ -307,7 +324,7 @@ def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store, caplog):
 def test_the_epoch_is_chosen_by_batches_of_whole_groups(store):
     """The validation clips, through a net of which two clips share a result; training keeps its own size."""
     for net, sizes in ((narrow_net(), [3, 1]), (net_with_memory(group=2), [2, 2])):
-        clips = training_clips(store, SMALL, net, batch_size=3, epochs=1, seed=0, threads=1)
+        clips = training_clips(store, SMALL, net, TrainingRecipe(1, 3, {}), seed=0, threads=1)
         assert [len(batch["clip_id"]) for batch in clips.validation] == sizes
         assert [len(batch["clip_id"]) for batch in clips.loader] == [3]
 

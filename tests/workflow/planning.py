@@ -149,7 +149,7 @@ def codes(root: Path) -> dict[tuple[str, ...], str]:
     """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
     made = plan(root)
     attack = made.train.code("attack.py", "variant", "attack")
-    train = made.train.code("train.py", "variant")
+    train = made.train.code("train.py", "variant", "training")
     digests = {}
     for dataset, variant, name in made.grid.cells:
         wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)

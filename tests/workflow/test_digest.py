@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import ROOT, changed, codes, copy_project, replace, unedited
+from planning import ROOT, changed, codes, copy_project, paper, replace, unedited, write_paper
 
 from lib.digest import closure, digest, registered, registered_names
 
@@ -213,6 +213,8 @@ def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> N
         ("models", "FUSIONS"),
         ("objectives", "OBJECTIVES"),
         ("defences", "DEFENCES"),
+        ("training", "OPTIMISERS"),
+        ("training", "PREPARATIONS"),
     ):
         registry = root / f"scripts/avrobust/{part}/registry.py"
         replace(registry, f"{table} = {{\n", f'{table} = {{\n    "new": "avrobust.{part}.new:NEW",\n')
@@ -247,6 +249,25 @@ def test_an_objective_changes_what_is_trained_and_attacked_with_it(
     assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] in variants}
 
 
+@pytest.mark.parametrize("part", ["prepare/mixup", "adam"])
+def test_how_one_variant_is_trained_changes_its_training_alone(root: Path, tmp_path_factory, part: str) -> None:
+    """And no cell of its net by itself: those follow from the net that the training makes."""
+    told = paper(root)
+    told["variants"]["film"]["prepare"] = {"name": "mixup"}
+    told["training"]["adam"] = {"by": "dataset"} | {
+        name: {**told["training"]["undefended"]["music"], "optimiser": {"name": "adam"}} for name in told["datasets"]
+    }
+    told["variants"]["sum"]["training"] = "adam"
+    other = copy_project(tmp_path_factory.mktemp("before"))
+    for folder in (root, other):
+        write_paper(folder, told)
+    before = codes(other)
+    path = root / f"scripts/avrobust/training/{part}.py"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
+    trained = "film" if part == "prepare/mixup" else "sum"
+    assert changed(before, codes(root)) == {key for key in before if key[0] == "train" and key[2] == trained}
+
+
 def test_what_only_the_surrogate_is_made_of_changes_the_transfers_from_it(before: dict, root: Path) -> None:
     """Cross-entropy: what most nets are trained with, what some attacks maximise, and what the surrogate has."""
     path = root / "scripts/avrobust/objectives/cross_entropy.py"
@@ -277,6 +298,7 @@ def test_an_operator_in_a_fusion_changes_the_nets_of_that_fusion_only(before: di
         ("attacks", ("ATTACKS",)),
         ("objectives", ("OBJECTIVES",)),
         ("defences", ("DEFENCES",)),
+        ("training", ("OPTIMISERS", "PREPARATIONS")),
     ],
 )
 def test_no_two_entries_share_a_file(part: str, tables: Sequence[str]) -> None:

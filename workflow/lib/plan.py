@@ -14,7 +14,7 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, load_settings
+from lib.settings import Settings, check, load_settings
 from lib.variants import variant_of
 
 
@@ -73,8 +73,12 @@ class Plan:
     def _check_registered(self) -> None:
         for facts in self.settings.datasets.values():
             self.data.registered("views", "VIEWS", facts["view"]["name"])
+        schema = self.settings.root / "workflow/schemas/training.json"
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
+                variant = variant_of(self.settings, paper, name, dataset)
+                for recipe in (variant.recipe, variant.search_recipe):
+                    check(recipe, schema, f"training of {name} on {dataset}")
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
         for keys in self.grid.conditions.values():

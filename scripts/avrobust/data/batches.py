@@ -105,18 +105,28 @@ class TrainingViews(_Views):
 
 
 class ShuffledBatches(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, position), shuffled by seed and `epoch`; the last incomplete one is left out."""
+    """Batches of (pass, position), each pass over all clips shuffled by seed; its last incomplete batch is left out.
 
-    def __init__(self, clips: int, batch_size: int, seed: int):
+    What is yielded belongs to `epoch`, counted from 1. An epoch is a pass, or `epoch_batches`, after which the next one
+    goes on.
+    """
+
+    def __init__(self, clips: int, batch_size: int, seed: int, epoch_batches: int | None = None):
         self.clips, self.batch_size, self.seed, self.epoch = clips, batch_size, seed, 0
+        self.epoch_batches = epoch_batches or clips // batch_size
 
     def __len__(self) -> int:
-        return self.clips // self.batch_size
+        return self.epoch_batches
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.clips)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield [(self.epoch, int(position)) for position in order[start : start + self.batch_size]]
+        shuffled, order = None, None
+        for number in range((self.epoch - 1) * len(self), self.epoch * len(self)):
+            passes, place = divmod(number, self.clips // self.batch_size)
+            if passes + 1 != shuffled:
+                shuffled = passes + 1
+                order = np.random.default_rng([self.seed, shuffled]).permutation(self.clips)
+            start = place * self.batch_size
+            yield [(shuffled, int(position)) for position in order[start : start + self.batch_size]]
 
 
 def refuse_several_labels(store: Shards, indices: Sequence[int]) -> None:

@@ -15,6 +15,7 @@ from avrobust.data.batches import (
 from avrobust.data.shards import Shards
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.views.view import View
 
 
@@ -30,13 +31,14 @@ class TrainingClips:
 
 
 def training_clips(
-    store: Shards, view: View, model: LateFusion, batch_size: int, epochs: int, seed: int, threads: int
+    store: Shards, view: View, model: LateFusion, recipe: TrainingRecipe, seed: int, threads: int
 ) -> TrainingClips:
     """Return the batches of the splits train and val for `model`.
 
     Raises:
         UserError: too few clips for one batch, or none to choose the epoch by.
     """
+    batch_size, epochs = recipe.batch_size, recipe.epochs
     train_indices, validation_indices = store.indices("train"), store.indices("val")
     if len(train_indices) < batch_size:
         raise UserError(
@@ -46,7 +48,7 @@ def training_clips(
     if not len(validation_indices):
         raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
     training = TrainingViews(store, train_indices, view, model.modalities, seed)
-    batches = ShuffledBatches(len(training), batch_size, seed)
+    batches = ShuffledBatches(len(training), batch_size, seed, recipe.epoch_batches)
     validation = EvaluationViews(store, validation_indices, view, model.modalities)
     return TrainingClips(
         training_loader(training, batches, epochs, threads),

@@ -96,9 +96,7 @@ class Job:
         model = model.to(self.device).in_precision(given.precision)
         objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
         preparation = built(PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed))
-        clips = training_clips(
-            self.store, self.view, model, recipe.batch_size, recipe.epochs, given.seed, given.threads
-        )
+        clips = training_clips(self.store, self.view, model, recipe, given.seed, given.threads)
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(
             "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",

@@ -17,6 +17,8 @@ def encode_in_replicas(model: LateFusion, modality: str, x: Tensor, size: int) -
     """
     first, *others = x.split(size)
     encoded = [model.encode(modality, first)]
+    if not others:
+        return encoded[0]
     with resting_statistics(model.encoders[modality]):
         encoded += [model.encode(modality, other) for other in others]
     return torch.cat(encoded)

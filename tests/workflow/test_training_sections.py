@@ -1,0 +1,66 @@
+"""How a variant is trained, as its paper's file says it: checked before any job, and what the program gets."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from planning import ROOT, copy_project, paper, plan, write_paper
+
+from avrobust.training.recipe import ANNEALINGS, TrainingRecipe, recipe_of
+from lib.errors import SettingsError
+
+ADAM = {"name": "adam", "options": {"weight_decay": 0.01}}
+MIXUP = {"name": "mixup", "options": {"alpha": 0.2}}
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[[dict, dict], Path]:
+    """A copy in which the trainings of music have further keys, and the variant film has."""
+
+    def write(training: dict, variant: dict) -> Path:
+        root = copy_project(tmp_path)
+        facts = paper(root)
+        facts["training"]["undefended"]["music"] |= training
+        facts["variants"]["film"] |= variant
+        write_paper(root, facts)
+        return root
+
+    return write
+
+
+def test_the_schema_has_the_keys_of_a_recipe() -> None:
+    schema = json.loads((ROOT / "workflow/schemas/training.json").read_text(encoding="utf-8"))
+    parts = {part.name: part for part in dataclasses.fields(TrainingRecipe)}
+    needed = {name for name, part in parts.items() if part.default is part.default_factory is dataclasses.MISSING}
+    assert set(schema["properties"]) == set(parts) and set(schema["required"]) == needed
+    assert tuple(schema["properties"]["annealing"]["enum"]) == ANNEALINGS
+
+
+def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]) -> None:
+    training = {"optimiser": ADAM, "warm_up": 20, "annealing": "linear", "accumulation": 3, "epoch_batches": 5}
+    made = plan(told(training, {"prepare": MIXUP}))
+    recipe = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film"))))
+    assert {name: getattr(recipe, name) for name in training} == training
+    assert recipe.prepare == MIXUP
+    plainly = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="sum"))))
+    assert plainly.optimiser == ADAM and plainly.prepare == {"name": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("training", "variant", "said"),
+    [
+        ({"milestone": [3]}, {}, r"training of \w+ on music: unknown key milestone = \[3\]; allowed are .*milestones"),
+        ({"warm_up": -1}, {}, r"training of \w+ on music: warm_up: -1 must be at least 0"),
+        ({"annealing": "sine"}, {}, r"training of \w+ on music: annealing: 'sine' is not allowed; allowed are none, "),
+        ({"optimiser": {"name": "lion"}}, {}, r"'lion' is not in OPTIMISERS of .*training/registry.py: adam, sgd"),
+        ({}, {"prepare": {"name": "cutout"}}, r"'cutout' is not in PREPARATIONS of .*training/registry.py: .*mixup"),
+    ],
+)
+def test_a_mistake_is_named_before_any_job(
+    told: Callable[[dict, dict], Path], training: dict, variant: dict, said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        plan(told(training, variant))

@@ -79,7 +79,7 @@ def files() -> list[str]:
 def copy_project(folder: Path) -> Path:
     """Copy the project into `folder` and return it; without what a user may have made and committed."""
     for name in files():
-        if name.startswith("paper_tables/"):
+        if name.startswith(("paper_tables/", "results/")):
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)

@@ -1,14 +1,14 @@
-"""Results that were made with other versions are told of, and only they."""
+"""Results that were made with other code or versions are told of, and only they."""
 
 import json
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from planning import copy_project, snakemake
+from planning import ROOT, copy_project, snakemake
 
 from lib import versions
-from lib.versions import mixture
+from lib.versions import made_with
 
 TORCH, NUMPY = version("torch"), version("numpy")
 
@@ -17,6 +17,10 @@ def wrote(results: Path, name: str, versions: dict | None) -> None:
     path = results / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({} if versions is None else {"versions": versions}))
+
+
+def mixture(results: Path, environment: Path | None = None) -> list[str]:
+    return versions.mixture(results, made_with(results), environment)
 
 
 def test_a_run_says_how_many_results_are_of_another_torch_and_how_to_make_them_anew(tmp_path: Path) -> None:
@@ -58,3 +62,62 @@ def test_what_is_not_installed_beside_snakemake_is_compared_with_nothing(
     wrote(results, "models/music/concat/s1/train.json", {"torch": "1.0", "numpy": NUMPY, "no-such-package": "1.0"})
     monkeypatch.setattr(versions, "PACKAGES", ("no-such-package", "numpy"))
     assert mixture(results) == []
+
+
+def test_in_environments_of_condas_what_they_are_made_of_counts(tmp_path: Path) -> None:
+    results, environment = tmp_path / "results/demo", tmp_path / "environment.yaml"
+    environment.write_text("dependencies:\n  - pip:\n      - torch==9.1.0\n      - torchvision==9.2.0\n")
+    wrote(results, "models/music/concat/s1/train.json", {"torch": "9.1.0+cpu", "numpy": "1.0"})
+    wrote(results, "models/music/sum/s1/train.json", {"torch": TORCH, "numpy": NUMPY})
+    (said,) = mixture(results, environment)
+    assert f"made with torch {TORCH.split('+')[0]}: 1; installed now is 9.1.0;" in said
+    said = mixture(results, ROOT / "envs/environment.yaml")
+    assert [line for line in said if "made with torch 9.1.0: 1;" in line] == said[-1:]
+
+
+def test_the_files_are_named_that_have_changed_since_results_were_made(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    clips = "".join(f"{label}{split},a.mp4,{label},{split}\n" for label in "ab" for split in ("train", "val", "test"))
+    (root / "a.mp4").write_bytes(b"no video, which nobody looks at here")
+    (root / "clips.csv").write_text("clip_id,path,label,split\n" + clips)
+    own = "datasets={ave: {source: local, table: clips.csv, folder: ., classes: table}}"
+    run = ("--config", own, "--", "results/demo/data/ave/manifest.csv")
+    code, train = root / "results/demo/code.json", root / "results/demo/models/music/concat/s1/train.json"
+
+    def told() -> list[str]:
+        planned = snakemake(root, "-n", *run)
+        assert planned.status == 0, planned.text
+        return [line for line in planned.text.splitlines() if line.startswith("code that ")]
+
+    assert told() == [] and not code.exists()
+    made = snakemake(root, "-c1", *run)
+    assert made.status == 0, made.text
+    (reached,) = json.loads(code.read_text())
+    # As that of a net, which takes longer.
+    train.parent.mkdir(parents=True)
+    train.write_text(json.dumps({"code": reached}))
+    (root / "scripts/archive.py").write_text("unreached = 1\n")
+    (root / "scripts/avrobust/data/manifest.py").open("a").write("# a comment\n")
+    assert told() == []
+    (root / "scripts/avrobust/data/users_csv.py").open("a").write("another = 1\n")
+    (root / "scripts/avrobust/data/manifest.py").open("a").write("another = 1\n")
+    said = "code that results in results/demo were made with has changed: "
+    said += "scripts/avrobust/data/manifest.py (1 of train), scripts/avrobust/data/users_csv.py (1 of train)"
+    assert told() == [said]
+    # What results have is kept, and what none has any more is not.
+    made = snakemake(root, "-c1", *run)
+    assert made.status == 0 and said in made.text
+    (now,) = json.loads(code.read_text()).keys() - {reached}
+    train.write_text(json.dumps({"code": now}))
+    assert told() == []
+    versions.remember(root / "results/demo")
+    assert reached not in json.loads(code.read_text())
+
+
+def test_code_that_is_no_python_is_one_line(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    (root / "scripts/avrobust/data/world.py").open("a").write("def (\n")
+    run = snakemake(root, "-n", "results/demo/data/ave/manifest.csv")
+    lines = len((root / "scripts/avrobust/data/world.py").read_text().splitlines())
+    assert run.status == 1 and "Traceback" not in run.text
+    assert run.errors == [f"error: {root}/scripts/avrobust/data/world.py, line {lines}: invalid syntax"]

@@ -8,11 +8,15 @@ as a whole, or adding an attack would make every cell anew: a job counts the ent
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "avrobust"
+
+# What `digest` has returned -> the digest of each file that it was taken of, by the file's path below `scripts`.
+SEEN: dict[str, dict[str, str]] = {}
 
 
 def digest(scripts: Path, program: str, entries: Iterable[str] = ()) -> str:
@@ -21,10 +25,11 @@ def digest(scripts: Path, program: str, entries: Iterable[str] = ()) -> str:
     `entries` are `package.module:attribute`. The result is 16 hexadecimal digits.
     """
     entries = sorted(entries)
-    files = closure(scripts, program, entries)
+    files = {path.relative_to(scripts).as_posix(): file_digest(path) for path in closure(scripts, program, entries)}
     whole = hashlib.sha256("\n".join(entries).encode())
-    for path in files:
-        whole.update(f"\n{path.relative_to(scripts).as_posix()} {_file_digest(path)}".encode())
+    for name, of_file in files.items():
+        whole.update(f"\n{name} {of_file}".encode())
+    SEEN[whole.hexdigest()[:16]] = files
     return whole.hexdigest()[:16]
 
 
@@ -92,7 +97,11 @@ def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | N
 
 @cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        # Snakemake would show an exception as one of its own.
+        sys.exit(f"error: {path}, line {error.lineno}: {error.msg}")
 
 
 @cache
@@ -122,7 +131,10 @@ def _file_of(scripts: Path, module: str) -> Path | None:
 
 
 @cache
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the digest of what a file does, 64 hexadecimal digits; empty if it is not there."""
+    if not path.is_file():
+        return ""
     # unparse and not dump: a dump names the fields of this Python's own tree, which change between versions.
     return hashlib.sha256(ast.unparse(_without_docstrings(_tree(path))).encode()).hexdigest()
 

@@ -27,5 +27,9 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     if workflow.is_main_process:
-        versions.report(root / plan.data.results)
+        results = root / plan.data.results
+        conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
+        versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
+        # As `onstart:` in a Snakefile does: not in a dry run.
+        workflow.onstart(lambda log: versions.remember(results))
     return plan

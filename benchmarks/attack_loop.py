@@ -89,8 +89,7 @@ class PlainSound(nn.Module):
 def textbook_net(net: LateFusion) -> LateFusion:
     """Return a net of the same weights as it stands in a textbook."""
     encoders = {"audio": PlainSound(net.encoders["audio"]), "visual": PlainFrame(net.encoders["visual"])}
-    plain = LateFusion(encoders, net.fusion, net.classifier.out_features)
-    plain.classifier = net.classifier
+    plain = LateFusion(encoders, net.fusion, net.classifier)
     return plain.to(net.classifier.weight.device).eval()
 
 

@@ -10,7 +10,7 @@ from avrobust.data.local_files import with_local_files
 from avrobust.data.manifest import Clip
 from avrobust.data.protocols.registry import CLASS_NAMES, PROTOCOLS
 from avrobust.lazy import load
-from avrobust.program import UserError, json_argument, progress, run
+from avrobust.program import UserError, json_argument, named_path, progress, run
 
 log = logging.getLogger("manifest")
 
@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
 
     protocol = kinds.add_parser("protocol", parents=[common], help="published lists; without files, if need be")
     protocol.add_argument("--protocol", required=True, help=f"what the lists mean: {', '.join(PROTOCOLS)}")
-    protocol.add_argument("--list", nargs="+", required=True, type=_named, metavar="NAME=PATH", help="the lists")
+    protocol.add_argument("--list", nargs="+", required=True, type=named_path, metavar="NAME=PATH", help="the lists")
     protocol.add_argument("--options", type=json_argument, default={}, help="of the protocol, as JSON")
     classes = protocol.add_mutually_exclusive_group(required=True)
     classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
@@ -41,13 +41,6 @@ def arguments() -> argparse.Namespace:
     protocol.add_argument("--spans-needed", action="store_true", help="a clip is a part of its video, never the whole")
     protocol.add_argument("--local-only", action="store_true", help="files come from --folder alone: it must exist")
     return parser.parse_args()
-
-
-def _named(text: str) -> tuple[str, Path]:
-    name, sign, path = text.partition("=")
-    if not (name and sign and path):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
-    return name, Path(path)
 
 
 def table_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Iterator[Clip]]:

@@ -7,13 +7,14 @@ command goes on after the last whole epoch and ends with the same weights.
 import argparse
 import json
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 from avrobust.files import write_json, write_text
 from avrobust.models.build import ModelSpec
 from avrobust.models.files import save_model
 from avrobust.objectives.build import ObjectiveSpec
-from avrobust.program import json_argument, natural, run
+from avrobust.program import json_argument, named_path, natural, run
 from avrobust.provenance import Meter
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import history_csv
@@ -32,7 +33,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kept-features", type=natural, default=0, help="features of the last epoch to keep in the model"
     )
-    parser.add_argument("--imagenet-weights", type=Path, help="torchvision's ResNet-18 weights")
+    parser.add_argument(
+        "--weights", action="append", default=[], type=named_path, metavar="MODALITY=FILE",
+        help="published weights that an encoder starts from",
+    )  # fmt: skip
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     given = parser.parse_args()
@@ -53,7 +57,7 @@ def main() -> None:
         banks = memory_banks(memory, job.start, *parts) if memory else {}
         spec, model = continued_model(spec, job.start, given.seed, banks, memory.steps if memory else {})
     else:
-        model = fresh_model(spec, len(job.classes), given.seed, given.imagenet_weights)
+        model = fresh_model(spec, len(job.classes), given.seed, dict(given.weights))
     resume = given.model.with_name("resume.pt")
     fitted = job.fit(model, objective_spec, resume)
     model, result = fitted.model, fitted.result
@@ -66,7 +70,7 @@ def main() -> None:
     write_json(
         given.provenance,
         {
-            "model": vars(spec),
+            "model": asdict(spec),
             "recipe": given.recipe,
             "objective": vars(objective_spec),
             "start": str(given.start or ""),

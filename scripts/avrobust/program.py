@@ -144,6 +144,14 @@ def json_argument(text: str) -> object:
         raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
 
 
+def named_path(text: str) -> tuple[str, Path]:
+    """`type=` of an argparse argument of the form NAME=PATH."""
+    name, sign, path = text.partition("=")
+    if not (name and sign and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, Path(path)
+
+
 def positive(text: str) -> int:
     """`type=` of an argparse argument that is an integer above 0."""
     return _at_least(1, text)

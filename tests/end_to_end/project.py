@@ -58,9 +58,9 @@ SCALE = {
     "frame_rate": 8,
     "view": {"name": "moment", "options": {"audio_samples": 4097, "frame_size": 32}},
     "map_stride": 8,
-    "width": 0.0625,
+    "parts": {"conv1d": {"width": 0.0625}, "resnet18": {"width": 0.0625}},
     "memory": {"columns": 8, "steps": {"audio": 1.0, "visual": 1.0}},
-    "imagenet_weights": False,
+    "pretrained": False,
     "training": {
         "epochs": 2,
         "milestones": [1],

@@ -87,7 +87,7 @@ OF_MAPS = ("figure1", "localisation", "claims")
         ),
         # An encoder: the nets that have it. The unimodal visual net is not among them.
         (
-            "models/conv1d.py",
+            "models/encoders/conv1d.py",
             "Conv1d",
             trained(*(name for name in CELLS if name != "visual"))
             | LOCALISATION_NET

@@ -141,7 +141,7 @@ def test_the_second_stage_goes_on_from_the_first_with_its_memory(finished):
     """Every training that has a memory says how many columns it holds and the step that it takes."""
     made = json.loads((finished.results / "models/music/minsim_exfmem/s1234/train.json").read_text(encoding="utf-8"))
     assert made["start"].endswith("music/minsim/s1234/model.pt")
-    assert made["model"]["defence_options"]["columns"] == 8
+    assert made["model"]["defence"]["options"]["columns"] == 8
     assert all(step > 0 for step in made["memory_steps"].values())
 
 

@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from avrobust.attacks.budget import units
-from avrobust.models.build import ModelSpec, build
+from avrobust.lazy import load
+from avrobust.models import registry
+from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.fusions.concat import Concat
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
@@ -25,17 +27,23 @@ class Flatten(nn.Module):
 def linear_net(features: int, classes: int, seed: int = 0) -> LateFusion:
     """A linear classifier over a sound and a frame of `features` values each, in float64, evaluation mode."""
     torch.manual_seed(seed)
-    net = LateFusion({"audio": Flatten(), "visual": Flatten()}, Concat(features), classes).double()
+    head = nn.Linear(2 * features, classes)
+    net = LateFusion({"audio": Flatten(), "visual": Flatten()}, Concat(features), head).double()
     nn.init.normal_(net.classifier.weight)
     return net.eval()
+
+
+def narrow_spec(fusion: str = "concat", width: float = 0.125, defence: Part | None = None, **frame) -> ModelSpec:
+    """The paper's net at a part of its width; `frame` are options of the frame encoder."""
+    parts = {"audio": Part("conv1d", {"width": width}), "visual": Part("resnet18", {"width": width, **frame})}
+    encoders = {name: parts[name] for name in load(registry.FUSIONS, fusion).modalities}
+    return ModelSpec(fusion, defence=defence, **encoders)
 
 
 def narrow_net(fusion: str = "concat", classes: int = 5, seed: int = 0) -> LateFusion:
     """The paper's net at an eighth of its width, in evaluation mode, with a classifier that tells clips apart."""
     torch.manual_seed(seed)
-    encoders = {"audio": {"audio": "conv1d"}, "visual": {"visual": "resnet18"}}
-    parts = encoders.get(fusion, {"audio": "conv1d", "visual": "resnet18"})
-    net = build(ModelSpec(fusion=fusion, width=0.125, **parts), classes)
+    net = build(narrow_spec(fusion), classes)
     nn.init.normal_(net.classifier.weight)
     return net.eval()
 
@@ -45,9 +53,7 @@ def net_with_memory(group: int = 4, tolerance: float = 0.1, classes: int = 5) ->
     torch.manual_seed(1)
     options = {"columns": 24, "mixing": 0.5, "penalty": 0.01, "iterations": 200, "tolerance": tolerance}
     groups = {"training_group": 3, "evaluation_group": group}
-    parts = {"audio": "conv1d", "visual": "resnet18", "width": 0.125}
-    spec = ModelSpec(fusion="concat", defence="feature_memory", defence_options=options | groups, **parts)
-    net = build(spec, classes)
+    net = build(narrow_spec(defence=Part("feature_memory", options | groups)), classes)
     nn.init.normal_(net.classifier.weight)
     for memory in net.defences.values():
         memory.remember(torch.rand(64, 24), 1.0)

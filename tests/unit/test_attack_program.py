@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from nets import CROSS_ENTROPY, narrow_net
+from nets import CROSS_ENTROPY, narrow_net, narrow_spec
 from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 
 import attack
@@ -17,7 +17,6 @@ from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import Store
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
-from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.spec.attacks import AttackSpec
@@ -33,7 +32,7 @@ def net(seed: int) -> Trained:
 
 def saved(path: Path, best: int, latest: int) -> Path:
     """Write a model whose best and latest weights are those of `net` with these seeds."""
-    spec = ModelSpec(fusion="concat", audio="conv1d", visual="resnet18", width=0.125)
+    spec = narrow_spec()
     states = [{"model": net(seed).model.state_dict(), "objective": {}} for seed in (best, latest)]
     save_model(path, spec, ObjectiveSpec("cross_entropy"), CLASSES, *states, {})
     return path

@@ -6,15 +6,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from nets import clips
+from nets import clips, narrow_spec
 
 from avrobust.lazy import load
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
+from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.fusions.attended_concat import AttendedConcat
 from avrobust.models.fusions.concat import Concat
 from avrobust.models.fusions.scaled_attended_concat import ScaledAttendedConcat
 from avrobust.models.registry import FUSIONS
-from avrobust.models.resnet18 import ResNet18
 
 # One clip, D = 4, three positions in a row: with f_a = (1, 1, 0, 0) * ln 2 the logits are ln 2 * (1, 0, 3).
 AUDIO = torch.tensor([[1.0, 1.0, 0.0, 0.0]]) * math.log(2)
@@ -64,7 +64,7 @@ def test_a_map_of_one_value_is_the_pooled_feature():
 @pytest.mark.parametrize("name", ["attended_concat", "scaled_attended_concat"])
 def test_the_whole_net_learns_and_is_attacked_in_both_modalities(name):
     torch.manual_seed(0)
-    spec = ModelSpec(name, "conv1d", "resnet18", width=0.125, visual_pooling="none", visual_stride=8)
+    spec = narrow_spec(name, pooling="none", stride=8)
     net = build(spec, 5).eval()
     torch.nn.init.normal_(net.classifier.weight)
     inputs = {modality: values.requires_grad_() for modality, values in clips(2).items()}
@@ -86,7 +86,7 @@ def test_stride_is_pixels_per_position(stride, shape):
     net = ResNet18(0.125, "none", stride).eval()
     with torch.no_grad():
         assert net(pixels).shape == (2, 64, *shape)
-        assert torch.equal(net(pixels), net.feature_map(pixels))
+        assert torch.equal(net(pixels), net.feature_map(net.normalised(pixels)))
 
 
 def test_every_stride_has_the_weights_of_the_plain_net():
@@ -102,7 +102,7 @@ def test_every_stride_has_the_weights_of_the_plain_net():
     pixels = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
         assert torch.equal(nets[32](pixels), plain(pixels))
-        assert torch.equal(ResNet18.feature_map(nets[32], pixels).mean((2, 3)), plain(pixels))
+        assert torch.equal(nets[32].feature_map(nets[32].normalised(pixels)).mean((2, 3)), plain(pixels))
         assert not torch.allclose(nets[16](pixels), plain(pixels))
     # The stages' own strides: He et al. halve at the start of stages 2, 3 and 4.
     halvings = {
@@ -113,7 +113,7 @@ def test_every_stride_has_the_weights_of_the_plain_net():
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"), [({"stride": 4}, "stride is 8, 16 or 32, not 4"), ({"pooling": "sum"}, "not 'sum'")]
+    ("choice", "message"), [({"stride": 4}, "stride is one of 8, 16, 32, not 4"), ({"pooling": "sum"}, "not 'sum'")]
 )
 def test_other_choices_are_refused(choice, message):
     with pytest.raises(ValueError, match=message):

@@ -2,11 +2,12 @@
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from nets import narrow_spec
 from test_store import clip
 from tiny_store import VIEW
 
@@ -17,7 +18,7 @@ import search
 import train
 from avrobust.data import store
 from avrobust.data.classes import check_classes
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
 from avrobust.models.files import save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
@@ -32,7 +33,7 @@ OTHERS = {
         ": only the net has 'v', 'w', 'x', 'y' and 1 more; only the list of the clips has 'flute',",
     ),
 }
-SPEC = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.0625}
+SPEC = narrow_spec(width=0.0625)
 
 
 @pytest.mark.parametrize("case", OTHERS)
@@ -55,8 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(6):
             shard.add(replace(clip(number, samples=4200), labels=(number % 3,)))
     for name, classes in (("ours", OURS), ("reversed", OURS[::-1])):
-        state = {"model": build(ModelSpec(**SPEC), len(classes)).state_dict(), "objective": {}}
-        save_model(folder / f"{name}.pt", ModelSpec(**SPEC), ObjectiveSpec(), classes, state, state, {})
+        state = {"model": build(SPEC, len(classes)).state_dict(), "objective": {}}
+        save_model(folder / f"{name}.pt", SPEC, ObjectiveSpec(), classes, state, state, {})
         (folder / f"{name}.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
     return folder
 
@@ -76,7 +77,7 @@ ATTACKED = {
     "attack-spec": {"update": "fgsm"}, "conditions": [["audio", 0.012]], "batch-size": 2,
     "key": {"dataset": "music", "variant": "concat", "seed": "1", "attack": "fgsm"},
 }  # fmt: skip
-TRAINED = {"model-spec": SPEC, "objective": {"name": "cross_entropy"}, "recipe": {}, "seed": 1}
+TRAINED = {"model-spec": asdict(SPEC), "objective": {"name": "cross_entropy"}, "recipe": {}, "seed": 1}
 RECIPE = {
     "epochs": 1, "milestones": [], "batch_size": 2, "learning_rates": {"audio": 0.1, "visual": 0.1, "head": 0.1},
 }  # fmt: skip

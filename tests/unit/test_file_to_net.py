@@ -15,7 +15,7 @@ from avrobust.data.locations import in_manifest
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form
 from avrobust.data.store import Store
-from avrobust.models.resnet18 import ResNet18
+from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.views.moment import Moment
 
 FORM = Form(audio_rate=11_025, frame_rate=8, short_side=0, minimum_frames=49)

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 import torch
+from nets import narrow_spec
 from torch import nn
 
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
 from avrobust.models.folding import LARGE, folded
 from avrobust.models.late_fusion import LateFusion
 
@@ -19,7 +20,7 @@ def model(request: pytest.FixtureRequest):
     """A net whose normalisations are far from the identity; the parameter is its width."""
     torch.manual_seed(0)
     width = getattr(request, "param", 0.125)
-    model = build(ModelSpec(audio="conv1d", visual="resnet18", fusion="concat", width=width), 5)
+    model = build(narrow_spec(width=width), 5)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 2)
@@ -101,7 +102,7 @@ class Sole(nn.Module):
 
 def test_an_encoder_of_another_order_is_attacked_as_it_is(caplog):
     torch.manual_seed(0)
-    model = LateFusion({"audio": NormalisesLater()}, Sole(), 3).eval()
+    model = LateFusion({"audio": NormalisesLater()}, Sole(), nn.Linear(Sole.out_features, 3)).eval()
     clip = {"audio": torch.rand(1, 1, 64)}
     with caplog.at_level(logging.WARNING):
         quick = folded(model, clip)

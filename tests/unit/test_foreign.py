@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from nets import narrow_net
+from nets import narrow_net, narrow_spec
 from torch import Tensor
 
 from avrobust.analysis.examples import read_examples
@@ -20,10 +20,9 @@ from avrobust.data.store import Store
 from avrobust.foreign import kind
 from avrobust.metrics.rows import read_cell
 from avrobust.metrics.scores import Scores
-from avrobust.models.build import ModelSpec
+from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
-from avrobust.models.resnet18 import ResNet18
-from avrobust.models.weights import load_imagenet
+from avrobust.models.weights import load_weights
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.report.tsne import Embeddings
@@ -75,7 +74,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 READERS: dict[str, Callable[[Path], object]] = {
     "model": lambda path: load_model(path, "best", CPU),
-    "weights": lambda path: load_imagenet(ResNet18(0.125), path),
+    "weights": lambda path: load_weights(ResNet18(0.125), path),
     "cell": read_cell,
     "scores": lambda path: Scores([path]),
     "embeddings": lambda path: Embeddings([path]),
@@ -132,7 +131,7 @@ def test_our_own_kinds_are_known(tmp_path: Path) -> None:
 @pytest.fixture
 def model_file(tmp_path: Path) -> Path:
     states = {"model": narrow_net(classes=3).state_dict(), "objective": {}}
-    spec = ModelSpec(fusion="concat", audio="conv1d", visual="resnet18", width=0.125)
+    spec = narrow_spec()
     save_model(tmp_path / "model.pt", spec, ObjectiveSpec("cross_entropy"), list("abc"), states, states, {})
     return tmp_path / "model.pt"
 
@@ -207,11 +206,11 @@ def test_weights_that_do_not_fit_the_frame_net_are_named(tmp_path: Path) -> None
     weights = dict(ResNet18(0.125).state_dict())
     del weights["layer4.1.bn2.weight"]
     torch.save(weights | {"fc.weight": torch.zeros(1)}, tmp_path / "weights.pth")
-    with pytest.raises(UserError, match=r"it lacks layer4\.1\.bn2\.weight; name torchvision's"):
-        load_imagenet(ResNet18(0.125), tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"it lacks layer4\.1\.bn2\.weight; name another file"):
+        load_weights(ResNet18(0.125), tmp_path / "weights.pth")
     torch.save({"state_dict": weights}, tmp_path / "nested.pth")
     with pytest.raises(UserError, match="the net has not, state_dict"):
-        load_imagenet(ResNet18(0.125), tmp_path / "nested.pth")
+        load_weights(ResNet18(0.125), tmp_path / "nested.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     with pytest.raises(UserError, match="by name but a list"):
-        load_imagenet(ResNet18(0.125), tmp_path / "list.pth")
+        load_weights(ResNet18(0.125), tmp_path / "list.pth")

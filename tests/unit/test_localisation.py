@@ -17,7 +17,7 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from nets import clips
+from nets import clips, narrow_spec
 from PIL import Image
 from tiny_store import VIEW, VIEWS
 
@@ -29,7 +29,7 @@ from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip, Store
 from avrobust.evaluation.attention import view_boxes
 from avrobust.metrics.scores import Scores, write_scores
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
 from avrobust.models.files import load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
@@ -216,7 +216,7 @@ def test_an_untrained_attention_cannot_win(fusion, seed):
     """
     count = 60
     torch.manual_seed(seed)
-    spec = ModelSpec(fusion, "conv1d", "resnet18", width=0.125, visual_pooling="none", visual_stride=8)
+    spec = narrow_spec(fusion, pooling="none", stride=8)
     net, inputs = build(spec, 5).eval(), clips(count, seed)
     with torch.no_grad():
         maps = net.fusion.attention({name: net.encode(name, inputs[name]) for name in net.modalities})
@@ -331,7 +331,7 @@ def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
 def write_model(path: Path, fusion: str = "attended_concat") -> Path:
     """A model whose best and latest weights are two nets."""
     pooling = "none" if fusion == "attended_concat" else "average"
-    spec = ModelSpec(fusion, "conv1d", "resnet18", width=0.0625, visual_pooling=pooling, visual_stride=8)
+    spec = narrow_spec(fusion, 0.0625, pooling=pooling, stride=8)
     states = []
     for seed in (0, 1):
         torch.manual_seed(seed)

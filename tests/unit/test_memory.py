@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, UNITS, clips, net_with_memory
+from nets import CROSS_ENTROPY, UNITS, clips, narrow_spec, net_with_memory
 
 from avrobust.analysis.examples import Chosen
 from avrobust.attacks.build import build_attack
@@ -16,7 +16,7 @@ from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.evaluation.embedding import embed
 from avrobust.evaluation.memory import within_memory
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
@@ -115,9 +115,8 @@ def of_threes() -> list[dict]:
 
 
 def looking_net() -> LateFusion:
-    spec = ModelSpec("attended_concat", audio="conv1d", visual="resnet18", width=0.125, visual_pooling="none")
     torch.manual_seed(0)
-    return build(spec, 5).eval()
+    return build(narrow_spec("attended_concat", pooling="none"), 5).eval()
 
 
 CONDITIONS, CPU = [Condition("both", 0.01)], torch.device("cpu")

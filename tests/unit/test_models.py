@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from nets import FUSIONS, clips, narrow_net
+from nets import FUSIONS, clips, narrow_net, narrow_spec
 
 from avrobust import imagenet
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.conv1d import Conv1d
+from avrobust.models.encoders.conv1d import Conv1d
+from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
 from avrobust.models.fusions.audio_only import AudioOnly
 from avrobust.models.fusions.concat import Concat
@@ -23,8 +24,7 @@ from avrobust.models.fusions.gated_sum import GatedSum
 from avrobust.models.fusions.sum import Sum
 from avrobust.models.fusions.visual_only import VisualOnly
 from avrobust.models.modes import evaluating
-from avrobust.models.resnet18 import ResNet18
-from avrobust.models.weights import load_imagenet
+from avrobust.models.weights import load_weights
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
 
@@ -65,7 +65,7 @@ def test_frame_net_is_torchvisions_resnet18_without_its_classifier(torchvision_n
     weights = {name: value for name, value in torchvision_net.state_dict().items() if "num_batches" not in name}
     torch.save(weights, tmp_path / "weights.pth")
     net = ResNet18().eval()
-    load_imagenet(net, tmp_path / "weights.pth")
+    load_weights(net, tmp_path / "weights.pth")
     net, theirs = net.double(), copy.deepcopy(torchvision_net).double()
     pixels = torch.rand(2, 3, 64, 64, dtype=torch.float64)
     normalised = (pixels - torch.tensor(imagenet.MEAN).view(3, 1, 1)) / torch.tensor(imagenet.STD).view(3, 1, 1)
@@ -81,7 +81,7 @@ def test_the_narrowest_frame_nets_are_trained_by_common_instructions():
         "from avrobust.runtime import prepare\n"
         "prepare('cpu', 1)\n"
         "import torch\n"
-        "from avrobust.models.resnet18 import ResNet18\n"
+        "from avrobust.models.encoders.resnet18 import ResNet18\n"
         "for width in (1 / 16, 3 / 32):\n"
         "    net = ResNet18(width).train()\n"
         "    for _ in range(15):\n"
@@ -96,7 +96,7 @@ def test_frame_net_pools_by_average_or_maximum():
     largest.load_state_dict(average.state_dict())
     pixels = torch.rand(2, 3, 96, 64)
     with torch.no_grad():
-        maps = average.feature_map(pixels)
+        maps = average.feature_map(average.normalised(pixels))
         assert maps.shape == (2, 64, 3, 2)
         torch.testing.assert_close(average(pixels), maps.mean((2, 3)))
         torch.testing.assert_close(largest(pixels), maps.amax((2, 3)))
@@ -142,7 +142,7 @@ def test_forward_is_head_of_encoded_and_ignores_unused_modalities(fusion):
 
 
 def test_classifier_starts_small():
-    net = build(ModelSpec("concat", "conv1d", "resnet18", width=0.125), 27)
+    net = build(narrow_spec(), 27)
     assert 0.5e-4 < net.classifier.weight.std() < 2e-4
 
 
@@ -167,7 +167,7 @@ def test_evaluating_gives_each_module_its_own_mode_back():
 
 def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(tmp_path):
     nets, inputs = {"best": narrow_net(classes=2), "latest": narrow_net(classes=2, seed=1)}, clips(2)
-    spec = ModelSpec("concat", "conv1d", "resnet18", width=0.125)
+    spec = narrow_spec()
     options = {"prox_weight": 1.0, "conprox_weight": 0.5, "prox_rate": 0.1, "conprox_rate": 0.1}
     objective_spec = ObjectiveSpec("prototype_conformity", options)
     objectives = {state: build_objective(objective_spec, net.dimensions, 2) for state, net in nets.items()}

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, narrow_net, net_with_memory
+from nets import CROSS_ENTROPY, clips, narrow_net, narrow_spec, net_with_memory
 
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat, bind
-from avrobust.models.build import ModelSpec
+from avrobust.models.build import Part
 from avrobust.models.files import Trained
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.objectives.min_similarity import MinSimilarity
@@ -16,7 +16,6 @@ from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.training.start import continued_model
 
-NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.125}
 MEMORY = {
     "mixing": 0.5, "penalty": 0.1, "iterations": 20, "tolerance": 0.0, "training_group": 2, "evaluation_group": 2,
 }  # fmt: skip
@@ -35,9 +34,9 @@ def trained(seed: int = 0) -> Trained:
 def with_memory() -> Trained:
     start = trained()
     banks = {name: features.T for name, features in start.training_features.items()}
-    spec = ModelSpec(**NET, defence="feature_memory", defence_options={**MEMORY, "columns": 1024})
+    spec = narrow_spec(defence=Part("feature_memory", {**MEMORY, "columns": 1024}))
     made, model = continued_model(spec, start, 0, banks, STEPS)
-    assert made.defence_options["columns"] == 9
+    assert made.defence.options["columns"] == 9
     return start._replace(model=model.eval())
 
 
@@ -130,6 +129,6 @@ def test_a_net_that_is_copied_keeps_its_memory():
 
 
 def test_a_stage_that_does_not_fit_the_one_before_is_refused():
-    spec = ModelSpec(**{**NET, "fusion": "film"})
+    spec = narrow_spec("film")
     with pytest.raises(UserError, match="does not fit, as classifier"):
         continued_model(spec, trained(), 0, {}, {})

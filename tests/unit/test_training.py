@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, linear_net, narrow_net
+from nets import CROSS_ENTROPY, clips, linear_net, narrow_net, narrow_spec
 from torchmetrics.functional.classification import multiclass_accuracy
 
 from avrobust.data.batches import Batch
-from avrobust.models.build import ModelSpec
 from avrobust.models.files import load_model, save_model
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.build import ObjectiveSpec
@@ -395,7 +394,7 @@ def model_file(tmp_path) -> Path:
     """A model whose best weights are those of seed 0, its latest those of seed 1."""
     states = ({"model": narrow_net(seed=seed).state_dict(), "objective": {}} for seed in (0, 1))
     path = tmp_path / "model.pt"
-    spec = ModelSpec(fusion="concat", audio="conv1d", visual="resnet18", width=0.125)
+    spec = narrow_spec()
     save_model(path, spec, ObjectiveSpec("cross_entropy"), list("abcde"), *states, {})
     return path
 

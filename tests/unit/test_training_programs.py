@@ -23,7 +23,8 @@ from avrobust.program import UserError
 from avrobust.training import loop
 
 CPU = torch.device("cpu")
-NET = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 0.125}
+NARROW = {"options": {"width": 0.125}}
+NET = {"fusion": "concat", "audio": {"name": "conv1d", **NARROW}, "visual": {"name": "resnet18", **NARROW}}
 MEMORY = {"mixing": 0.5, "penalty": 0.1, "iterations": 3, "tolerance": 0.0, "training_group": 4, "evaluation_group": 4}
 RATES = {"audio": 0.02, "visual": 0.02, "head": 0.02}
 STILL, SLOW = dict.fromkeys(RATES, 0.0), dict.fromkeys(RATES, 5e-4)
@@ -186,7 +187,7 @@ def test_a_memory_holds_training_clips_alone(tmp_path, trained):
     inputs = inputs_of(views(shard, "train"), CPU)
     with torch.no_grad():
         expected = {name: net.encode(name, inputs[name]) for name in inputs}
-    model = {**NET, "defence": "feature_memory", "defence_options": {**MEMORY, "columns": 64}}
+    model = {**NET, "defence": {"name": "feature_memory", "options": {**MEMORY, "columns": 64}}}
     for features, columns, banks in (
         ("eval_mode", 20, expected),
         ("train_mode", 5, {name: values[:5] for name, values in kept.items()}),

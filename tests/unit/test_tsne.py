@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from nets import UNITS, clips, narrow_net
+from nets import UNITS, clips, narrow_net, narrow_spec
 from PIL import Image
 from sklearn.metrics import silhouette_samples
 from tiny_store import VIEW, VIEWS
@@ -31,7 +31,7 @@ from avrobust.evaluation import embedding
 from avrobust.evaluation.conditions import Condition
 from avrobust.metrics.clusters import distances
 from avrobust.metrics.scores import Score, Scores, write_scores
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import build
 from avrobust.models.files import Trained, load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.processor import has_common_instructions
@@ -238,8 +238,7 @@ def shard(path: Path, labels: list[int]) -> Path:
 
 def model_file(path: Path, fusion: str = "concat") -> Path:
     """A model whose best and latest weights are two nets."""
-    encoders = {"audio": "conv1d"} if fusion == "audio" else {"audio": "conv1d", "visual": "resnet18"}
-    spec = ModelSpec(fusion=fusion, width=0.125, **encoders)
+    spec = narrow_spec(fusion)
     states = []
     for seed in (0, 1):
         torch.manual_seed(seed)

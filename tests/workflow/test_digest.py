@@ -16,8 +16,8 @@ from lib.digest import closure, digest, registered, registered_names
 AUDIO_ONLY = "avrobust.models.fusions.audio_only:AudioOnly"
 VISUAL_ONLY = "avrobust.models.fusions.visual_only:VisualOnly"
 CONCAT = "avrobust.models.fusions.concat:Concat"
-CONV1D = "avrobust.models.conv1d:Conv1d"
-RESNET18 = "avrobust.models.resnet18:ResNet18"
+CONV1D = "avrobust.models.encoders.conv1d:Conv1d"
+RESNET18 = "avrobust.models.encoders.resnet18:ResNet18"
 CROSS_ENTROPY = "avrobust.objectives.cross_entropy:CrossEntropy"
 MIN_SIMILARITY = "avrobust.objectives.min_similarity:MinSimilarity"
 MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
@@ -27,11 +27,13 @@ MODEL = {
     "data/batches", "data/classes", "data/partners", "data/shards", "files", "foreign", "lazy", "runtime",
     "models/build", "views/view",
     "models/files", "processor",
-    "models/late_fusion", "models/modes", "objectives/build", "program", "provenance",
+    "models/late_fusion", "models/modes", "models/task", "objectives/build", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
 MOMENT = "avrobust.views.moment:Moment"
 SEEN = {"data/store", "views/moment", "views/augmentation"}
+SOUND = {"models/encoders/conv1d"}
+FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
     "attacks/budget", "attacks/build", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
     "attacks/threat", "evaluation/conditions", "evaluation/memory", "evaluation/start", "imagenet", "lack_of_memory",
@@ -57,26 +59,26 @@ def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
 CLOSURES = {
     "attack concat mim": (
         "attack.py", attack_entries(CONCAT, "mim:mim", CONV1D, RESNET18),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "attacks/mim",
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", "models/pooling", *SOUND, *FRAME, "attacks/mim",
                                  "attacks/momentum"},
     ),
     "attack minsim_exfmem fgsm": (
         "attack.py",
         [CONCAT, CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:fgsm"],
-        MODEL | RUNNING | {"models/fusions/concat", "models/conv1d", "models/resnet18", "objectives/min_similarity",
+        MODEL | RUNNING | {"models/fusions/concat", "models/pooling", *SOUND, *FRAME, "objectives/min_similarity",
                            "objectives/similarity", "defences/feature_memory", "defences/ista", "attacks/fgsm"},
     ),
     "attack audio fgsm": (
         "attack.py", attack_entries(AUDIO_ONLY, "fgsm:fgsm", CONV1D),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", "models/conv1d", "attacks/fgsm"},
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", *SOUND, "attacks/fgsm"},
     ),
     "train visual": (
         "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY, MOMENT],
-        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", "models/resnet18", "imagenet"},
+        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", *FRAME, "imagenet"},
     ),
     "train audio": (
         "train.py", [AUDIO_ONLY, CONV1D, CROSS_ENTROPY],
-        MODEL | NET | TRAINING | {"models/fusions/audio_only", "models/conv1d"},
+        MODEL | NET | TRAINING | {"models/fusions/audio_only", *SOUND},
     ),
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (
@@ -202,7 +204,7 @@ def test_pgd_changes_the_cells_of_pgd(before: dict, root: Path) -> None:
 
 @pytest.mark.parametrize(("encoder", "spared"), [("resnet18", "audio"), ("conv1d", "visual")])
 def test_an_encoder_changes_every_variant_that_has_it(before: dict, root: Path, encoder: str, spared: str) -> None:
-    path = root / f"scripts/avrobust/models/{encoder}.py"
+    path = root / f"scripts/avrobust/models/encoders/{encoder}.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
     assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] != spared}
 
@@ -286,7 +288,7 @@ def test_another_fusion_by_a_name_changes_that_variant(before: dict, root: Path)
 
 
 def test_an_operator_in_a_fusion_changes_the_nets_of_that_fusion_only(before: dict, root: Path) -> None:
-    replace(root / "scripts/avrobust/models/fusions/film.py", '* features["visual"] +', '* features["visual"] -')
+    replace(root / "scripts/avrobust/models/fusions/film.py", "* visual +", "* visual -")
     assert changed(before, codes(root)) == FILM
 
 
@@ -294,7 +296,7 @@ def test_an_operator_in_a_fusion_changes_the_nets_of_that_fusion_only(before: di
     ("part", "tables"),
     [
         ("models", ("FUSIONS",)),
-        ("models", ("AUDIO_ENCODERS", "VISUAL_ENCODERS")),
+        ("models", ("AUDIO_ENCODERS", "VISUAL_ENCODERS", "HEADS")),
         ("attacks", ("ATTACKS",)),
         ("objectives", ("OBJECTIVES",)),
         ("defences", ("DEFENCES",)),

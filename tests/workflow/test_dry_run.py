@@ -57,7 +57,7 @@ DEMO = {
 }  # fmt: skip
 # Lists instead of rendering, two datasets from archives, ImageNet's weights, three seeds.
 PAPER = {name: count for name, count in DEMO.items() if name != "render"} | {
-    "manifest_of_lists": 3, "archive": 2, "fetch": 2 + 32 + 9, "imagenet_weights": 1, "pack": 2 + 32 + 9,
+    "manifest_of_lists": 3, "archive": 2, "fetch": 2 + 32 + 9, "weights": 1, "pack": 2 + 32 + 9,
     "train": 3 * 37, "attack": 3 * 114, "localise": 3 * 6, "embed": 3 * 2,
     # Attacks take gradients in bfloat16: one cell is made in float32 too, and compared.
     "attack_in_float32": 1, "precision": 1, "publish": DEMO["publish"] + 1,

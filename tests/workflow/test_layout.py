@@ -42,7 +42,7 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "attrition", "imagenet_weights", "train", "search", "attack", "localise", "embed", "table",
+        "availability", "attrition", "weights", "train", "search", "attack", "localise", "embed", "table",
         "sweep", "heat_maps", "localisation", "tsne", "claims", "choices", "stack", "publish", "precision",
     }  # fmt: skip
     assert set(TARGETS) == {"all", "data", "tian2021"}

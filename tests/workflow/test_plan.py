@@ -127,14 +127,14 @@ def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the
 ) -> None:
     weights = "results/weights/resnet18_imagenet.pth"
     music = {name: job(dataset="music", variant=name) for name in ("concat", "visual", "audio", "sum", "pcl", "exfmem")}
-    assert paper.train.imagenet_weights(music["concat"]) == [weights]
-    assert paper.train.weights_options(music["visual"]) == [f"--imagenet-weights={weights}"]
-    assert paper.train.imagenet_weights(music["audio"]) == paper.train.weights_options(music["audio"]) == []
+    assert paper.train.weights(music["concat"]) == [weights]
+    assert paper.train.weights_options(music["visual"]) == [f"--weights=visual={weights}"]
+    assert paper.train.weights(music["audio"]) == paper.train.weights_options(music["audio"]) == []
     # What goes on from another net has its weights.
-    assert paper.train.imagenet_weights(music["pcl"]) == paper.train.imagenet_weights(music["exfmem"]) == []
-    assert demo.train.imagenet_weights(music["concat"]) == []
-    own = plan(unedited(), scale="paper", imagenet_weights="/mine.pth")
-    assert own.train.imagenet_weights(music["sum"]) == ["/mine.pth"]
+    assert paper.train.weights(music["pcl"]) == paper.train.weights(music["exfmem"]) == []
+    assert demo.train.weights(music["concat"]) == []
+    own = plan(unedited(), scale="paper", weights={"resnet18_imagenet": "/mine.pth"})
+    assert own.train.weights(music["sum"]) == ["/mine.pth"]
 
 
 def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
@@ -156,10 +156,12 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
         "learning_rates": {"audio": 1e-4, "visual": 1e-3, "head": 1e-3},
     }  # fmt: skip
     assert [json.loads(made[name].train.recipe(music))["batch_size"] for name in made] == [36, 48]
-    net = {"fusion": "concat", "audio": "conv1d", "visual": "resnet18", "width": 1.0}
-    assert json.loads(made["code"].train.model_spec(ave)) == net | {"visual_pooling": "average"}
-    assert json.loads(made["paper"].train.model_spec(ave)) == net | {"visual_pooling": "max"}
-    assert json.loads(made["paper"].train.model_spec(music)) == {"fusion": "audio", "audio": "conv1d", "width": 1.0}
+    plain = {name: {"name": name, "options": {}} for name in ("concat", "audio", "conv1d", "linear")}
+    net = {"fusion": plain["concat"], "audio": plain["conv1d"], "head": plain["linear"]}
+    for name, pooling in (("code", "average"), ("paper", "max")):
+        frame = {"name": "resnet18", "options": {"pooling": pooling}}
+        assert json.loads(made[name].train.model_spec(ave)) == net | {"visual": frame}
+    assert json.loads(made["paper"].train.model_spec(music)) == net | {"fusion": plain["audio"]}
     attacks = [set(made[name].attack.options(ave)) for name in made]
     assert attacks == [
         {"--model-state=best", "--epsilon-space=normalised"},
@@ -216,8 +218,8 @@ def test_what_a_stage_starts_from_and_leaves_to_the_next(paper: Plan) -> None:
         "columns": 1024, "features": "train_mode", "steps": {"audio": 5.8e-7, "visual": 2e-6},
     }  # fmt: skip
     net = json.loads(paper.train.model_spec(full))
-    assert net["defence"] == "feature_memory"
-    assert net["defence_options"] == {
+    assert net["defence"]["name"] == "feature_memory"
+    assert net["defence"]["options"] == {
         "mixing": 0.6, "penalty": 0.1, "tolerance": 8e-4, "iterations": 2001, "training_group": 8,
         "evaluation_group": 4,
     }  # fmt: skip
@@ -238,14 +240,14 @@ def test_the_choices_of_the_memory_arrive_at_it(demo: Plan) -> None:
         "attention": "scaled",
     }  # fmt: skip
     made, full = plan(unedited(), tian2021=other), job(dataset="kinetics_sounds", variant="minsim_exfmem", seed="1")
-    options = json.loads(made.train.model_spec(full))["defence_options"]
+    options = json.loads(made.train.model_spec(full))["defence"]["options"]
     assert (options["tolerance"], options["mixing"]) == (0.0, 0.5)
     assert json.loads(made.train.stage_options(full)[0].removeprefix("--memory="))["features"] == "eval_mode"
     assert json.loads(made.train.objective(full))["options"] == {"weight": 1.0}
     where = job(dataset="ave", variant="localisation")
     nets = [json.loads(one.train.model_spec(where)) for one in (demo, made)]
-    assert [net["fusion"] for net in nets] == ["attended_concat", "scaled_attended_concat"]
-    assert all((net["visual_pooling"], net["visual_stride"]) == ("none", 16) for net in nets)
+    assert [net["fusion"]["name"] for net in nets] == ["attended_concat", "scaled_attended_concat"]
+    assert all(net["visual"]["options"] == {"pooling": "none", "stride": 16, "width": 0.125} for net in nets)
 
 
 def test_a_search_may_take_as_long_as_all_its_candidates(paper: Plan) -> None:
@@ -322,7 +324,7 @@ def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
 
 def test_the_demo_limits_the_sparse_coding(demo: Plan, paper: Plan) -> None:
     def iterations(plan: Plan) -> int:
-        return json.loads(plan.train.model_spec(job(dataset="music", variant="exfmem")))["defence_options"][
+        return json.loads(plan.train.model_spec(job(dataset="music", variant="exfmem")))["defence"]["options"][
             "iterations"
         ]
 

@@ -167,8 +167,8 @@ def test_the_memory_and_its_sparse_coding(
             columns=1024, features="train_mode", steps={"audio": audio_step, "visual": visual_step}
         )
         spec = json.loads(paper.train.model_spec(job(dataset, variant)))
-        assert spec["defence"] == "feature_memory"
-        memory = FeatureMemory(2, 3, **spec["defence_options"])
+        assert spec["defence"]["name"] == "feature_memory"
+        memory = FeatureMemory(2, 3, **spec["defence"]["options"])
         assert (memory.mixing, memory.penalty, memory.tolerance, memory.iterations) == (mixing, 0.1, 8e-4, 2001)
         assert (memory.training_group, memory.evaluation_group, memory.clips_together) == (training_group, 4, 4)
     # A first stage keeps as many features of its last epoch as a memory takes.
@@ -186,15 +186,16 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
         for variant in (*FROM_SCRATCH, *GOES_ON):
             told = job(dataset, variant)
             spec = json.loads(paper.train.model_spec(told))
-            wanted = {"fusion": fusions.get(variant, "concat"), "width": 1.0}
+            wanted = {"fusion": (fusions.get(variant, "concat"), {}), "head": ("linear", {})}
             if variant != "visual":
-                wanted["audio"] = "conv1d"
+                wanted["audio"] = "conv1d", {}
             if variant != "audio":
-                pooling = "none" if variant == "localisation" else "average"
-                wanted |= {"visual": "resnet18", "visual_pooling": pooling}
-            assert {**spec, **wanted} == spec
-            assert set(spec) - set(wanted) <= {"defence", "defence_options", "visual_stride"}
-            assert spec.get("visual_stride", 32) == 32
+                localising = variant == "localisation"
+                wanted["visual"] = (
+                    "resnet18",
+                    {"pooling": "none", "stride": 32} if localising else {"pooling": "average"},
+                )
+            assert {part: (of["name"], of["options"]) for part, of in spec.items() if part != "defence"} == wanted
             # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
             view = {"name": "moment", "options": {"audio_samples": 65_535, "frame_size": 224}}
             assert json.loads(paper.train.view(told)) == json.loads(paper.attack.view(told)) == view

@@ -45,7 +45,8 @@ FINITE = _TYPES.redefine("number", lambda _, value: _TYPES.is_type(value, "numbe
 class Settings:
     """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`.
 
-    `chosen`: paper -> choice -> the alternative that is taken.
+    `chosen`: paper -> choice -> the alternative that is taken. `weights`: name -> address and digest of the published
+    weights that a paper's encoders may start from.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Settings:
     datasets: Mapping[str, Mapping]
     papers: Mapping[str, Mapping]
     chosen: Mapping[str, Mapping[str, str]]
+    weights: Mapping[str, Mapping[str, str]]
 
     @property
     def scale_name(self) -> str:
@@ -78,11 +80,19 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         known_name(name, known["datasets"], "config.yaml: datasets")
     for name in scale.get("render", {}).get("clips", {}):
         known_name(name, known["datasets"], f"workflow/scales/{config['scale']}.yaml: render.clips")
+    weights = read_yaml(root / "workflow/weights.yaml")
+    for name in config["weights"]:
+        known_name(name, sorted(weights), "config.yaml: weights")
     papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
         papers[name] = _paper(root, name)
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
+        for variant, facts in papers[name]["variants"].items():
+            for part, given in facts.items():
+                if isinstance(given, Mapping) and "weights" in given:
+                    where = f"workflow/papers/{name}/variants.yaml: variants.{variant}.{part}.weights"
+                    known_name(given["weights"], sorted(weights), where)
     datasets = {}
     of_papers = {name: paper for paper, facts in reversed(papers.items()) for name in facts["datasets"]}
     for name in of_papers:
@@ -95,7 +105,7 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         if name in of_papers or name in config["datasets"] or _is_made(facts, scale):
             taken = chosen.get(of_papers.get(name), {})
             datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken)
-    return Settings(root, config, scale, datasets, papers, chosen)
+    return Settings(root, config, scale, datasets, papers, chosen, weights)
 
 
 def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, alone: bool = False) -> dict:

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from lib import choices
 from lib.settings import Settings
 
-NET = ("fusion", "audio", "visual", "visual_pooling")
-
-# In which table of which registry each part of a variant stands.
-REGISTRIES = {
+# The parts of a net, and in which table of which registry each stands.
+NET = {
     "fusion": ("models", "FUSIONS"),
     "audio": ("models", "AUDIO_ENCODERS"),
     "visual": ("models", "VISUAL_ENCODERS"),
-    "objective": ("objectives", "OBJECTIVES"),
+    "head": ("models", "HEADS"),
     "defence": ("defences", "DEFENCES"),
-    "optimiser": ("training", "OPTIMISERS"),
-    "prepare": ("training", "PREPARATIONS"),
 }
+TRAINING = {"optimiser": ("training", "OPTIMISERS"), "prepare": ("training", "PREPARATIONS")}
 
 # How a net is trained of which the paper's file says no more, as in `avrobust.training.recipe.TrainingRecipe`.
 TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
@@ -45,15 +42,29 @@ class Variant:
 
     @property
     def net(self) -> dict:
-        """What `avrobust.models.build.ModelSpec` takes."""
-        spec = {name: self.facts[name] for name in NET if name in self.facts}
-        spec["width"] = self.scale["width"]
-        if self.facts.get("visual_pooling") == "none":
-            spec["visual_stride"] = self.scale["map_stride"]
-        if "defence" in self.facts:
-            spec["defence"] = self.facts["defence"]["name"]
-            spec["defence_options"] = {**self.facts["defence"].get("options", {}), **self._fewer_iterations}
+        """What `avrobust.models.build.ModelSpec` takes: {name, options} of each part."""
+        facts = {"head": "linear", **self.facts}
+        spec = {part: self._part(facts[part]) for part in NET if part in facts}
+        if spec.get("visual", {}).get("options", {}).get("pooling") == "none":
+            spec["visual"]["options"]["stride"] = self.scale["map_stride"]
+        if "defence" in spec:
+            spec["defence"]["options"] |= self._fewer_iterations(spec["defence"]["options"])
         return spec
+
+    def _part(self, given: str | Mapping) -> dict:
+        """Return {name, options} of a part; the scale's own options of all parts of that name, then those given."""
+        given = {"name": given} if isinstance(given, str) else given
+        options = {**self.scale["parts"].get(given["name"], {}), **given.get("options", {})}
+        if "net" in options:  # a part that holds another one
+            options["net"] = self._part(options["net"])
+        return {"name": given["name"], "options": options}
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """Modality -> name of the published weights that its encoder starts from, unless another variant gives them."""
+        encoders = {part: self.facts[part] for part in ("audio", "visual") if isinstance(self.facts.get(part), Mapping)}
+        named = {part: given["weights"] for part, given in encoders.items() if "weights" in given}
+        return named if self.scale["pretrained"] and not self.start else {}
 
     @property
     def objective(self) -> dict:
@@ -80,31 +91,28 @@ class Variant:
         sizes = {name: size for name, size in self.scale.get("memory", {}).items() if name in self.facts["memory"]}
         return {**self.facts["memory"], **sizes}
 
-    @property
-    def _fewer_iterations(self) -> dict:
+    def _fewer_iterations(self, options: Mapping) -> dict:
         """The scale's limit on a memory's sparse coding, where it is lower than the paper's."""
-        given = self.facts["defence"].get("options", {}).get("iterations")
-        limit = self.scale.get("memory", {}).get("iterations")
+        given, limit = options.get("iterations"), self.scale.get("memory", {}).get("iterations")
         return {"iterations": min(given, limit)} if given and limit else {}
 
     @property
     def told(self) -> tuple:
         """All that shapes the trained net."""
-        return self.net, self.objective, self.recipe, self.memory, self.start, self.search
+        return self.net, self.weights, self.objective, self.recipe, self.memory, self.start, self.search
 
     def registered(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the net and its objective use."""
-        named = {kind: self.facts[kind] for kind in ("fusion", "audio", "visual") if kind in self.facts}
-        named["objective"] = self.objective["name"]
-        if "defence" in self.facts:
-            named["defence"] = self.facts["defence"]["name"]
-        for kind, name in named.items():
-            yield *REGISTRIES[kind], name
+        for part, facts in self.net.items():
+            yield *NET[part], facts["name"]
+            if "net" in facts["options"]:
+                yield *NET["visual"], facts["options"]["net"]["name"]
+        yield "objectives", "OBJECTIVES", self.objective["name"]
 
     def registered_training(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that only the training uses."""
         for kind, name in TRAINED_BY.items():
-            yield *REGISTRIES[kind], self.recipe.get(kind, {"name": name})["name"]
+            yield *TRAINING[kind], self.recipe.get(kind, {"name": name})["name"]
 
 
 def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> Variant:

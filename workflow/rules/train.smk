@@ -1,21 +1,21 @@
-rule imagenet_weights:
-    """Download torchvision's ResNet-18 weights and check them; runs where the network is."""
+rule weights:
+    """Download published weights and check them; runs where the network is."""
     output:
-        weights="results/weights/resnet18_imagenet.pth",
+        weights="results/weights/{weights}.pth",
     log:
-        "results/weights/download.log",
+        "results/weights/{weights}.log",
     benchmark:
-        "results/weights/download.tsv"
+        "results/weights/{weights}.tsv"
+    wildcard_constraints:
+        weights=train.weights_names,
     localrule: True
     conda:
         "../../envs/environment.yaml"
     params:
-        url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
-        sha256="f37072fd",
+        source=train.weights_source,
         code=train.code("download.py"),
     shell:
-        "python scripts/download.py --url {params.url:q} --sha256 {params.sha256:q} --output {output.weights:q}"
-        " 2> {log:q}"
+        "python scripts/download.py {params.source:q} --output {output.weights:q} 2> {log:q}"
 
 
 rule train:
@@ -24,7 +24,7 @@ rule train:
         shards=data.shards,
         classes="results/{scale}/data/{dataset}/classes.txt",
         availability=ancient("results/{scale}/data/{dataset}/availability.csv"),
-        imagenet_weights=train.imagenet_weights,
+        weights=train.weights,
         start=train.start,
         found_options=train.found_options,
     output:

@@ -1,54 +1,88 @@
 """From a variant's description to a net."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from torch import nn
 
 from avrobust.defences.registry import DEFENCES
-from avrobust.lazy import load
+from avrobust.foreign import first_line
+from avrobust.lazy import built, load
 from avrobust.models.late_fusion import LateFusion
-from avrobust.models.registry import AUDIO_ENCODERS, FUSIONS, VISUAL_ENCODERS
+from avrobust.models.registry import AUDIO_ENCODERS, FUSIONS, HEADS, VISUAL_ENCODERS
+from avrobust.models.task import TASKS
+from avrobust.program import UserError
+
+
+@dataclass(frozen=True)
+class Part:
+    """A name of a registry and the keyword arguments of what it stands for."""
+
+    name: str
+    options: Mapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a net is made of; every name is one of `avrobust.models.registry` or `avrobust.defences.registry`.
+    """What a net is made of; the names are those of `avrobust.models.registry` and `avrobust.defences.registry`.
 
-    `audio` and `visual` name the encoders, None where the net has none; `width` multiplies all channel
-    counts; `visual_pooling` and `visual_stride` are choices of the frame encoder. `defence` names what every feature
-    passes, None for nothing; `defence_options` are its keyword arguments, the same for each modality.
+    `audio` and `visual` are the encoders, None where the net has none. `defence` is what every feature passes, the same
+    for each modality, None for nothing. Each part may be given as a mapping of name and options, or as a name alone.
+
+    `task`: `single` where a clip is of one class, `multiple` where it may be of several.
+
+    Raises:
+        ValueError: an unknown task.
     """
 
-    fusion: str
-    audio: str | None = None
-    visual: str | None = None
-    width: float = 1.0
-    visual_pooling: str = "average"
-    visual_stride: int = 32
-    defence: str | None = None
-    defence_options: Mapping = field(default_factory=dict)
+    fusion: Part
+    audio: Part | None = None
+    visual: Part | None = None
+    head: Part = Part("linear")
+    defence: Part | None = None
+    task: str = "single"
+
+    def __post_init__(self):
+        for name in PARTS:
+            given = getattr(self, name)
+            part = Part(given) if isinstance(given, str) else Part(**given) if isinstance(given, Mapping) else given
+            object.__setattr__(self, name, part)
+        if self.task not in TASKS:
+            raise ValueError(f"a task is one of {', '.join(TASKS)}, not {self.task!r}")
+
+
+PARTS = tuple(one.name for one in fields(ModelSpec) if one.name != "task")
 
 
 def build(spec: ModelSpec, classes: int) -> LateFusion:
     """Return an untrained net with `classes` logits. Its weights come from torch's global generator.
 
     Raises:
-        ValueError: the encoders are not those that the fusion takes.
+        UserError: a part has no such name or option.
+        ValueError: the encoders are not those that the fusion takes, or their features differ in size.
     """
     encoders: dict[str, nn.Module] = {}
     if spec.audio:
-        encoders["audio"] = load(AUDIO_ENCODERS, spec.audio)(width=spec.width)
+        encoders["audio"] = _made(AUDIO_ENCODERS, spec.audio)
     if spec.visual:
-        encoders["visual"] = load(VISUAL_ENCODERS, spec.visual)(
-            width=spec.width, pooling=spec.visual_pooling, stride=spec.visual_stride
-        )
-    fusion = load(FUSIONS, spec.fusion)
-    if set(encoders) != set(fusion.modalities):
-        raise ValueError(f"fusion {spec.fusion} takes {fusion.modalities}, the net has {tuple(encoders)}")
-    features = next(iter(encoders.values())).out_features
+        encoders["visual"] = _made(VISUAL_ENCODERS, spec.visual)
+    modalities = load(FUSIONS, spec.fusion.name).modalities
+    if set(encoders) != set(modalities):
+        raise ValueError(f"fusion {spec.fusion.name} takes {modalities}, the net has {tuple(encoders)}")
+    sizes = {name: encoder.out_features for name, encoder in encoders.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"features of different sizes, {sizes}; give one encoder the other's size as `projection`")
+    features = next(iter(sizes.values()))
     defences = {}
     if spec.defence:
-        kind = load(DEFENCES, spec.defence)
-        defences = {name: kind(encoder.out_features, **spec.defence_options) for name, encoder in encoders.items()}
-    return LateFusion(encoders, fusion(features), classes, defences)
+        defences = {name: _made(DEFENCES, spec.defence, size) for name, size in sizes.items()}
+    fusion = _made(FUSIONS, spec.fusion, features)
+    head = _made(HEADS, spec.head, fusion.out_features, classes, spec.task)
+    return LateFusion(encoders, fusion, head, defences)
+
+
+def _made(table: Mapping[str, str], part: Part, *sizes: object) -> nn.Module:
+    try:
+        return built(table, vars(part), *sizes)
+    except ValueError as error:
+        raise UserError(f"{part.name}: {first_line(error)}") from error

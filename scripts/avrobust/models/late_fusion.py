@@ -1,4 +1,4 @@
-"""Encoders that do not see each other, a fusion, a linear classifier: Tian & Xu (CVPR 2021), section 3.2."""
+"""Encoders that do not see each other, a fusion, a classifier: Tian & Xu (CVPR 2021), section 3.2."""
 
 import math
 from collections.abc import Mapping
@@ -6,9 +6,6 @@ from copy import copy
 
 import torch
 from torch import Tensor, nn
-
-# Standard deviation of the classifier's initial weights in the released code.
-CLASSIFIER_STD = 1e-4
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -28,21 +25,21 @@ class LateFusion(nn.Module):
         self,
         encoders: Mapping[str, nn.Module],
         fusion: nn.Module,
-        classes: int,
+        classifier: nn.Module,
         defences: Mapping[str, nn.Module] | None = None,
     ):
         """Put the parts together.
 
-        `encoders`: modality -> module whose output the fusion takes; `classes`: number of logits; `defences`:
-        modality -> module that every feature of that modality passes, (N, D) -> (N, D). One whose result for a clip
-        depends on its neighbours says of how many consecutive ones, from the first of a batch on, by `clips_together`.
+        `encoders`: modality -> module whose output the fusion takes; `classifier`: from fused features to logits;
+        `defences`: modality -> module that every feature of that modality passes, (N, D) -> (N, D). One whose result
+        for a clip depends on its neighbours says of how many consecutive ones, from the first of a batch on, by
+        `clips_together`.
         """
         super().__init__()
         self.encoders = nn.ModuleDict(encoders)
         self.defences = nn.ModuleDict(defences or {})
         self.fusion = fusion
-        self.classifier = nn.Linear(fusion.out_features, classes)
-        nn.init.normal_(self.classifier.weight, std=CLASSIFIER_STD)
+        self.classifier = classifier
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -60,7 +57,10 @@ class LateFusion(nn.Module):
         return math.lcm(*(getattr(defence, "clips_together", 1) for defence in self.defences.values()))
 
     def encode(self, modality: str, x: Tensor) -> Tensor:
-        """Return the feature of one modality: (N, ...) input in natural units -> (N, D), (N, D, h, w) for a map."""
+        """Return the feature of one modality: (N, ...) input in natural units -> (N, D) or (N, T, D), of T steps.
+
+        Where the encoder leaves its map, (N, D, h, w).
+        """
         if self.precision == "bfloat16":
             with torch.autocast(x.device.type, torch.bfloat16):
                 feature = self.encoders[modality](x).float()
@@ -78,8 +78,7 @@ class LateFusion(nn.Module):
 
     def without_defences(self) -> "LateFusion":
         """Return a net of the very same encoders, fusion and classifier whose features pass no defence."""
-        bare = LateFusion(self.encoders, self.fusion, self.classifier.out_features)
-        bare.classifier = self.classifier
+        bare = LateFusion(self.encoders, self.fusion, self.classifier)
         bare.precision = self.precision
         return bare.train(self.training)
 

@@ -1,16 +1,22 @@
 """The parts that a model is put together from."""
 
+# An encoder takes one modality's input and returns (N, D) or (N, T, D), a feature for each of T steps; D is its
+# `out_features`.
 AUDIO_ENCODERS = {
-    "conv1d": "avrobust.models.conv1d:Conv1d",
+    "conv1d": "avrobust.models.encoders.conv1d:Conv1d",
+    "log_mel": "avrobust.models.encoders.log_mel:LogMelEncoder",
 }
 
 VISUAL_ENCODERS = {
-    "resnet18": "avrobust.models.resnet18:ResNet18",
+    "alexnet": "avrobust.models.encoders.alexnet:AlexNet",
+    "resnet18": "avrobust.models.encoders.resnet18:ResNet18",
+    "torchvision": "avrobust.models.encoders.torchvision:Torchvision",
+    "vgg11_bn": "avrobust.models.encoders.vgg11_bn:VGG11BN",
 }
 
-# How the features of the modalities become one. A fusion takes `features`, modality -> (N, D), and returns
-# (N, `out_features`). Its `modalities` say what it uses; a net has no encoder for anything else. One file each, so that
-# an edit of one makes the nets of that one anew.
+# How the features of the modalities become one. A fusion takes `features`, modality -> (N, D) or (N, T, D), and returns
+# (N, `out_features`), or (N, T, `out_features`) for a head that pools. Its `modalities` say what it uses; a net has no
+# encoder for anything else. One file each, so that an edit of one makes the nets of that one anew.
 FUSIONS = {
     "audio": "avrobust.models.fusions.audio_only:AudioOnly",
     "visual": "avrobust.models.fusions.visual_only:VisualOnly",
@@ -21,4 +27,10 @@ FUSIONS = {
     "gated_concat": "avrobust.models.fusions.gated_concat:GatedConcat",
     "attended_concat": "avrobust.models.fusions.attended_concat:AttendedConcat",
     "scaled_attended_concat": "avrobust.models.fusions.scaled_attended_concat:ScaledAttendedConcat",
+}
+
+# From fused features, (N, D) or (N, T, D), to logits.
+HEADS = {
+    "attention": "avrobust.models.heads.attention:Attention",
+    "linear": "avrobust.models.heads.linear:Linear",
 }

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 # The released code keeps squared distances in this range.
 DISTANCE_RANGE = 1e-12, 1e12
 
@@ -41,7 +43,8 @@ class PrototypeConformity(nn.Module):
         """Return (N,) from features (N, D) of every modality, logits (N, C), C > 1, and labels (N,) int64."""
         loss = F.cross_entropy(logits, labels, reduction="none")
         others = 1 - F.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        for name, feature in features.items():
+        for name in features:
+            feature = pooled(features[name])
             prox = (feature - self.prox_centres[name][labels]).square().sum(dim=1).clamp(*DISTANCE_RANGE)
             distances = (feature[:, None] - self.conprox_centres[name]).square().sum(dim=2).clamp(*DISTANCE_RANGE)
             conprox = (distances * others).sum(dim=1) / others.sum(dim=1)

@@ -1,6 +1,7 @@
 """What training minimises and an attack maximises: one number per clip."""
 
 OBJECTIVES = {
+    "binary_cross_entropy": "avrobust.objectives.binary_cross_entropy:BinaryCrossEntropy",
     "cross_entropy": "avrobust.objectives.cross_entropy:CrossEntropy",
     "min_similarity": "avrobust.objectives.min_similarity:MinSimilarity",
     "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",

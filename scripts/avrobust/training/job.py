@@ -50,7 +50,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
 # What shapes a training, of what a program is told; the number of threads decides the last bits of sums.
 SHAPING = (
     *("model_spec", "recipe", "start", "view", "seed", "precision", "threads", "code"),
-    *("memory", "kept_features", "imagenet_weights"),
+    *("memory", "kept_features", "weights"),
 )
 
 

@@ -1,4 +1,4 @@
-"""What a training starts from: fresh weights, ImageNet's, or those of a stage that went before."""
+"""What a training starts from: fresh weights, published ones, or those of a stage that went before."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from avrobust.data.shards import Shards
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
-from avrobust.models.weights import load_imagenet
+from avrobust.models.weights import load_weights
 from avrobust.program import UserError
 from avrobust.views.view import View
 
@@ -32,12 +32,12 @@ class MemoryRecipe:
     steps: Mapping[str, float]
 
 
-def fresh_model(spec: ModelSpec, classes: int, seed: int, imagenet_weights: Path | None) -> LateFusion:
-    """Return an untrained net of this seed; its frame encoder has ImageNet's weights where they are given."""
+def fresh_model(spec: ModelSpec, classes: int, seed: int, weights: Mapping[str, Path]) -> LateFusion:
+    """Return an untrained net of this seed. `weights`: modality -> published weights that its encoder starts from."""
     torch.manual_seed(seed)
     model = build(spec, classes)
-    if imagenet_weights and "visual" in model.modalities:
-        load_imagenet(model.encoders["visual"], imagenet_weights)
+    for modality, path in weights.items():
+        load_weights(model.encoders[modality], path)
     return model
 
 
@@ -54,7 +54,7 @@ def continued_model(
     torch.manual_seed(seed)
     if banks:
         columns = next(iter(banks.values())).shape[1]
-        spec = replace(spec, defence_options={**spec.defence_options, "columns": columns})
+        spec = replace(spec, defence=replace(spec.defence, options={**spec.defence.options, "columns": columns}))
     model = build(spec, len(start.classes))
     weights, own = start.model.state_dict(), model.state_dict()
     fits = {name for name in weights if name in own and own[name].shape == weights[name].shape}

@@ -30,12 +30,21 @@ class Train(Jobs):
         folder = f"{self.results}/models/{wildcards.dataset}/{wildcards.variant}"
         return [f"{folder}/search.json"] if self.variant(wildcards).search else []
 
-    def imagenet_weights(self, wildcards: Wildcards) -> list[str]:
-        """The weights that a frame encoder starts from; none where the scale or the net has no use for them."""
-        variant = self.variant(wildcards)
-        if not self.settings.scale["imagenet_weights"] or "visual" not in variant.net or variant.start:
-            return []
-        return [self.settings.config["imagenet_weights"] or "results/weights/resnet18_imagenet.pth"]
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The published weights that the encoders start from, in the order of `Variant.weights`."""
+        own = self.settings.config["weights"]
+        names = self.variant(wildcards).weights.values()
+        return [own.get(name) or f"results/weights/{name}.pth" for name in names]
+
+    @property
+    def weights_names(self) -> str:
+        """A regular expression for the published weights that can be downloaded."""
+        return one_of(self.settings.weights)
+
+    def weights_source(self, wildcards: Wildcards) -> list[str]:
+        """The address of published weights, and the first digits of their SHA-256."""
+        facts = self.settings.weights[wildcards.weights]
+        return [f"--url={facts['url']}", f"--sha256={facts['sha256']}"]
 
     @property
     def searched_variants(self) -> str:
@@ -88,8 +97,9 @@ class Train(Jobs):
         return canonical(self.settings.datasets[wildcards.dataset]["view"])
 
     def weights_options(self, wildcards: Wildcards) -> list[str]:
-        """The weights that the frame encoder starts from."""
-        return [f"--imagenet-weights={path}" for path in self.imagenet_weights(wildcards)]
+        """The published weights that the encoders start from."""
+        named = zip(self.variant(wildcards).weights, self.weights(wildcards), strict=True)
+        return [f"--weights={modality}={path}" for modality, path in named]
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a training in minutes: of what the scale says, the share of its work in the longest one's."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 
 class Concat(nn.Module):
     """[f_v; f_a], the visual feature first as in the released code (the paper prints [f_a; f_v])."""
@@ -16,4 +18,4 @@ class Concat(nn.Module):
         self.out_features = 2 * features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([features["visual"], features["audio"]], dim=-1)
+        return torch.cat([pooled(features["visual"]), pooled(features["audio"])], dim=-1)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 
 class FiLM(nn.Module):
     """alpha(f_a) * f_v + f_a, alpha one fully connected layer."""
@@ -16,4 +18,5 @@ class FiLM(nn.Module):
         self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        return self.alpha(features["audio"]) * features["visual"] + features["audio"]
+        audio, visual = pooled(features["audio"]), pooled(features["visual"])
+        return self.alpha(audio) * visual + audio

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 
 class GatedConcat(nn.Module):
     """[sigmoid(f_a) * f_v; sigmoid(f_v) * f_a]: appendix equations 1 and 2, concatenated."""
@@ -16,5 +18,5 @@ class GatedConcat(nn.Module):
         self.out_features = 2 * features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        audio, visual = features["audio"], features["visual"]
+        audio, visual = pooled(features["audio"]), pooled(features["visual"])
         return torch.cat([audio.sigmoid() * visual, visual.sigmoid() * audio], dim=-1)

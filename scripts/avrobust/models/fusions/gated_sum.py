@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 
 class GatedSum(nn.Module):
     """sigmoid(f_a) * f_v + sigmoid(f_v) * f_a: appendix equations 1 and 2, summed."""
@@ -15,5 +17,5 @@ class GatedSum(nn.Module):
         self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        audio, visual = features["audio"], features["visual"]
+        audio, visual = pooled(features["audio"]), pooled(features["visual"])
         return audio.sigmoid() * visual + visual.sigmoid() * audio

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from avrobust.models.pooling import pooled
+
 
 class Sum(nn.Module):
     """f_a + f_v."""
@@ -15,4 +17,4 @@ class Sum(nn.Module):
         self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        return features["audio"] + features["visual"]
+        return pooled(features["audio"]) + pooled(features["visual"])

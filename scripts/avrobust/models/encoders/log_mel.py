@@ -1,0 +1,42 @@
+"""A net on pictures that listens: zhang2025's sound branch (ICLR 2025, section 3), features for every step."""
+
+import torch
+from torch import Tensor, nn
+
+from avrobust.lazy import built
+from avrobust.models.log_mel import LogMel, averaging_matrix
+from avrobust.models.modes import evaluating
+from avrobust.models.registry import VISUAL_ENCODERS
+
+
+class LogMelEncoder(nn.Module):
+    """Convolutions on the log-mel picture of a sound, the last map averaged over the frequencies and to steps of time.
+
+    Input: (N, 1, L) waveform in [-1, 1]. Output: (N, T, D), T = L / `samples_per_step`, rounded, at least 1, so that a
+    part of the sound gives as many steps as it lasts; D is `projection`, or else the net's own.
+
+    `net`: `{name, options}` of a net on pictures (`avrobust.models.pictures`), which gets one channel. `front`: the
+    options of `avrobust.models.log_mel.LogMel`.
+
+    Raises:
+        ValueError: the net's map has no position for each step.
+    """
+
+    def __init__(self, net: dict, samples_per_step: int, front: dict, projection: int | None = None):
+        super().__init__()
+        self.front = LogMel(**front)
+        self.net = built(VISUAL_ENCODERS, {**net, "options": {**net.get("options", {}), "channels": 1}})
+        self.samples_per_step = samples_per_step
+        self.projection = nn.Identity() if projection is None else nn.Linear(self.net.out_features, projection)
+        self.out_features = projection or self.net.out_features
+        with torch.no_grad(), evaluating(self):
+            try:
+                self(torch.zeros(1, 1, samples_per_step))
+            except RuntimeError as error:
+                raise ValueError(f"{samples_per_step} samples, one step, give {net['name']} no map: {error}") from None
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        steps = max(1, round(waveform.shape[-1] / self.samples_per_step))
+        maps = self.net.feature_map(self.front(waveform)).mean(dim=2)
+        average = averaging_matrix(maps.shape[2], steps, maps.device).to(maps.dtype)
+        return self.projection((maps @ average).transpose(1, 2))

@@ -1,0 +1,18 @@
+"""Cross-entropy of a clip that may be of several classes."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from avrobust.models.task import TASKS
+
+
+class BinaryCrossEntropy(nn.Module):
+    """The mean over the classes of the binary cross-entropy of each, in nats."""
+
+    def __init__(self, dimensions: Mapping[str, int], classes: int):
+        super().__init__()
+
+    def forward(self, features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
+        """Return (N,) from logits (N, C) and labels (N, C) of 0 and 1."""
+        return TASKS["multiple"].loss(logits, labels)

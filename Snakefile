@@ -12,12 +12,12 @@ report: "workflow/report/workflow.rst"
 
 sys.path[:0] = [f"{workflow.basedir}/workflow", f"{workflow.basedir}/scripts"]
 
+from lib import index
 from lib.opening import opened
 
 plan = opened(workflow)
 # What the rules of each file ask.
-data, train, attack = plan.data, plan.train, plan.attack
-analysis, tables = plan.analysis, plan.tables
+data, train, attack, analysis, tables = plan.data, plan.train, plan.attack, plan.analysis, plan.tables
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.

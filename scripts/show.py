@@ -2,9 +2,10 @@
 
 import argparse
 import shutil
+from pathlib import Path
 
 from avrobust.program import run
-from avrobust.report.terminal import artefacts, compact, inventory
+from avrobust.report.terminal import compact, inventory, listed
 
 
 def main() -> None:
@@ -12,16 +13,12 @@ def main() -> None:
     parser.add_argument("--tables", default="paper_tables", metavar="FOLDER", help="where tables and figures are")
     arguments = parser.parse_args()
 
-    found = artefacts(arguments.tables)
+    rows = listed(arguments.tables)
     width = shutil.get_terminal_size().columns
-    tables = [
-        compact(path.read_text(encoding="utf-8"), width=width)
-        for paths in found.values()
-        for path in paths
-        if path.suffix == ".md"
-    ]
+    pages = [Path(arguments.tables, path) for row in rows for path in row["files"].split() if path.endswith(".md")]
+    tables = [compact(path.read_text(encoding="utf-8"), width=width) for path in pages if path.exists()]
     reading = "Below: tables as ours (published), in %, and ledgers; the files hold the intervals and the rest."
-    print("\n\n".join([inventory(found), *([reading] if tables else []), *tables]))
+    print("\n\n".join([inventory(arguments.tables, rows), *([reading] if tables else []), *tables]))
 
 
 if __name__ == "__main__":

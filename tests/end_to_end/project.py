@@ -146,11 +146,14 @@ class Project:
         return output
 
     def plan(self, *arguments: str) -> dict[str, str]:
-        """Return what a dry run of `all` would make: from each job's first output to its rule."""
+        """Return what a dry run of `all` would make: from a job's first output to its rule (of copies, `publish`)."""
         output = self.make("--dry-run", *arguments, "all")
         jobs = re.findall(r"^(?:local)?rule (\w+):\n(?:    .*\n)*?    output: ([^,\n]+)", output, re.MULTILINE)
         assert jobs or "Nothing to be done" in output, output
-        return {made.removeprefix("results/tiny/"): rule for rule, made in jobs}
+        return {
+            made.removeprefix("results/tiny/").removesuffix(" (update)"): re.sub("^publish_.*", "publish", rule)
+            for rule, made in jobs
+        }
 
     def _run(self, arguments: tuple[str, ...]) -> tuple[int, str]:
         process = self.start(*arguments)
@@ -193,8 +196,8 @@ class Project:
         path.write_text("".join(lines), encoding="utf-8")
 
     def published_bytes(self) -> dict[str, bytes]:
-        """Return what every file in paper_tables holds."""
-        files = (path for path in self.published.rglob("*") if path.is_file())
+        """Return what every file in paper_tables holds, but for the index, which says how the last run went."""
+        files = (path for path in self.published.rglob("*") if path.is_file() and path.name != "index.csv")
         return {path.relative_to(self.published).as_posix(): path.read_bytes() for path in files}
 
 

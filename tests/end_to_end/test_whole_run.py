@@ -29,6 +29,10 @@ def test_all_publishes_every_file_and_changes_nothing_in_it(finished):
     published = project.published_bytes()
     assert sorted(published) == sorted(PUBLISHED)
     assert {name: (project.results / "tables" / name).read_bytes() for name in PUBLISHED} == published
+    index = rows_of(project, "index.csv")
+    assert sorted(path for row in index for path in row["files"].split()) == sorted(PUBLISHED)
+    assert {(row["status"], row["why"], row["scale"]) for row in index} == {("done", "", "tiny")}
+    assert {row["artefact"]: row["n"] for row in index}["tian2021/table1"] == str(CLASSES * CLIPS["test"])
 
 
 @pytest.mark.parametrize("name", [f"{place}{name}.csv" for name in TABLES for place in ("", "tian2021/")])
@@ -178,7 +182,9 @@ def test_a_cell_made_again_has_the_same_bytes(finished, finished_copy):
     cell = "cells/music/concat/s1234/mim.parquet"
     (finished_copy.results / cell).unlink()
     output = finished_copy.make(f"results/tiny/{cell}", "all")
-    assert all(f"rule {rule}:" in output for rule in ("attack", "table", "sweep", "stack", "publish")), output
+    assert all(f"rule {rule}" in output for rule in ("attack:", "table:", "sweep:", "stack:", "publish_csv_md:")), (
+        output
+    )
     assert "rule train:" not in output
     assert (finished_copy.results / cell).read_bytes() == (finished.results / cell).read_bytes()
     assert finished_copy.published_bytes() == finished.published_bytes()
@@ -252,6 +258,25 @@ def test_a_search_takes_no_attack_that_has_a_batch_of_its_own(untouched):
 
 def test_a_failing_job_leaves_the_published_tables(finished, finished_copy):
     """A table that cannot be computed any more fails loudly; what was published stays as it was."""
-    finished_copy.edit_code("report/tables.py", "measure", "raise RuntimeError('broken on purpose')")
-    assert "RuntimeError: broken on purpose" in finished_copy.fail("all")
+    finished_copy.edit_code("report/table.py", "measure", "raise RuntimeError('broken on purpose')")
+    assert "RuntimeError: broken on purpose" in finished_copy.fail("--keep-going", "all")
     assert finished_copy.published_bytes() == finished.published_bytes()
+    said = {row["artefact"]: (row["status"], row["why"]) for row in rows_of(finished_copy, "index.csv")}
+    failed = ("failed", "table: RuntimeError: broken on purpose")
+    of_tables = {f"{paper}{name}" for name in TABLES for paper in ("", "tian2021/")}
+    assert said == {name: failed if name in of_tables else ("done", "") for name in said}
+    # What a run is not asked for keeps its line.
+    finished_copy.make("paper_tables/claims.csv", "--forcerun", "publish_csv")
+    assert said == {row["artefact"]: (row["status"], row["why"]) for row in rows_of(finished_copy, "index.csv")}
+
+
+def test_a_copy_that_fails_leaves_the_published_files(finished, finished_copy):
+    """Of two files one cannot be read: neither is replaced, and none is removed."""
+    made = finished_copy.results / "tables/tian2021/table2.md"
+    whole = made.read_bytes()
+    made.unlink()
+    made.mkdir()
+    assert "cp" in finished_copy.fail("paper_tables/tian2021/table2.csv", "--forcerun", "publish_csv_md")
+    assert finished_copy.published_bytes() == finished.published_bytes()
+    made.rmdir()
+    made.write_bytes(whole)

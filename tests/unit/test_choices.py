@@ -2,15 +2,14 @@
 
 import csv
 import io
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from artefacts import make
 
 from avrobust.program import UserError
-from avrobust.report.choices import COLUMNS, choices, csv_of_choices, markdown
+from avrobust.report.choices import COLUMNS, csv_of_choices, markdown
+from avrobust.spec.artefacts.choices import choices
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -108,17 +107,12 @@ def test_mistakes_are_named(change: dict, message: str) -> None:
 
 
 def test_the_program(tmp_path: Path) -> None:
-    def run(spec: dict, folder: Path) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(SCRIPTS / "choices.py"), "--spec", json.dumps(spec)]
-        command += ["--csv", str(folder / "choices.csv"), "--markdown", str(folder / "choices.md")]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    made = run(SPEC, tmp_path / "out")
+    made = make("choices", SPEC, tmp_path / "out/choices")
     assert made.returncode == 0, made.stderr
     assert "tian2021: 5 choices" in made.stderr
     assert (tmp_path / "out/choices.csv").read_text() == csv_of_choices(choices(SPEC))
     assert (tmp_path / "out/choices.md").read_text() == markdown(choices(SPEC))
-    failed = run({**SPEC, "chosen": {}}, tmp_path / "nothing")
+    failed = make("choices", {**SPEC, "chosen": {}}, tmp_path / "nothing/choices")
     assert failed.returncode == 1
     assert failed.stderr == "error: chosen: epsilon, training must be given\n"
     assert not (tmp_path / "nothing").exists()

@@ -2,14 +2,13 @@
 
 import csv
 import io
-import json
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from artefacts import make
 from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,9 +17,11 @@ from avrobust.metrics.bootstrap import TAIL, mean
 from avrobust.metrics.rows import Cells, read_cell
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.program import UserError
-from avrobust.report.claims import Judgement, claims, csv_of_claims, csv_of_tests, judge, markdown
-from avrobust.report.stacking import stack
-from avrobust.report.tables import layout, measure
+from avrobust.report.claims import Judgement, csv_of_claims, csv_of_tests, judge, markdown
+from avrobust.report.stack import stack
+from avrobust.report.table import measure
+from avrobust.spec.artefacts.claims import claims
+from avrobust.spec.artefacts.table import layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CLIPS = 100
@@ -480,14 +481,13 @@ def test_csv_and_markdown(cells: Cells) -> None:
 
 def test_the_program(tmp_path: Path) -> None:
     values = {("clean", 0, "iou"): [0.5] * 9 + [0.25]}
-    arguments = ["--spec", json.dumps(TWO), "--scale", "demo", "--cells", *map(str, cells_of(tmp_path / "cells"))]
-    arguments += ["--scores", str(write_score(tmp_path / "scores" / "a.parquet", values))]
-    names = {"--csv": "claims.csv", "--tests-csv": "claims_tests.csv", "--markdown": "claims.md"}
+    given = {
+        "cells": cells_of(tmp_path / "cells"),
+        "scores": [write_score(tmp_path / "scores" / "a.parquet", values)],
+    }
 
-    def run(folder: Path, *more: str) -> subprocess.CompletedProcess:
-        outputs = [part for option, name in names.items() for part in (option, str(folder / name))]
-        command = [sys.executable, str(SCRIPTS / "claims.py"), *arguments, *outputs, *more]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def run(folder: Path, **more: list[Path]) -> subprocess.CompletedProcess:
+        return make("claims", TWO, folder / "claims", **given | more)
 
     made = run(tmp_path / "out")
     assert made.returncode == 0, made.stderr
@@ -495,7 +495,7 @@ def test_the_program(tmp_path: Path) -> None:
     assert [row["effect"] for row in lines((tmp_path / "out/claims.csv").read_text())] == ["60.00", "0.4750"]
     assert len(lines((tmp_path / "out/claims_tests.csv").read_text())) == 2
     assert run(tmp_path / "again").returncode == 0
-    for name in names.values():
+    for name in ("claims.csv", "claims_tests.csv", "claims.md"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
     stacked = lines(stack(["tian2021", "li2022"], 2 * [tmp_path / "out/claims.csv"]))
@@ -503,7 +503,7 @@ def test_the_program(tmp_path: Path) -> None:
         (paper, name) for paper in ("tian2021", "li2022") for name in ("one", "two")
     ]
 
-    failed = run(tmp_path / "nothing", "--cells", str(tmp_path / "absent.parquet"))
+    failed = run(tmp_path / "nothing", cells=[tmp_path / "absent.parquet"])
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in failed.stderr

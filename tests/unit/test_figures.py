@@ -9,13 +9,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from artefacts import PROGRAM, arguments, make
 from cell_files import CLEAN, write_cell
 from PIL import Image
 
 from avrobust.metrics.rows import Cells, read_cell
 from avrobust.program import UserError
-from avrobust.report.sweep import figure, measure, tidy
+from avrobust.report.sweep import measure, tidy
 from avrobust.report.sweep_plot import COLOURS, draw
+from avrobust.spec.artefacts.sweep import layout as figure
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LABELS = [0, 0, 1, 1]
@@ -70,16 +72,6 @@ def cells(tmp_path: Path) -> Cells:
     return Cells(map(read_cell, write_cells(tmp_path)))
 
 
-def arguments(folder: Path, spec: dict = SPEC) -> list[str]:
-    outputs = [f"--{kind}={folder / f'figure.{kind}'}" for kind in ("csv", "svg", "png")]
-    return ["--spec", json.dumps(spec), "--scale", "demo", *outputs]
-
-
-def program(*given: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "figure.py"), *map(str, given)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_curves_start_clean_and_follow_the_budgets(cells: Cells) -> None:
     layout = figure(SPEC)
     audio, visual, majority = (measure(one, layout.epsilons, cells) for one in layout.panels[0].series)
@@ -111,7 +103,7 @@ def test_data_beside_the_figure(cells: Cells) -> None:
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     cells, folders = write_cells(tmp_path / "cells"), (tmp_path / "one", tmp_path / "two")
     for folder in folders:
-        made = program(*arguments(folder), "--cells", *cells)
+        made = make("sweep", SPEC, folder / "figure", cells=cells)
         assert made.returncode == 0, made.stderr
     for kind in ("csv", "svg", "png"):
         first, second = (folder / f"figure.{kind}" for folder in folders)
@@ -147,7 +139,7 @@ def drawn(folder: Path, variables: dict[str, object], settings: str = "") -> dic
     if settings:
         (folder / "matplotlibrc").write_text(settings, encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "MATPLOTLIB"))}
-    command = [sys.executable, SCRIPTS / "figure.py", *arguments(folder / "out"), "--cells", *cells]
+    command = [sys.executable, PROGRAM, *arguments("sweep", SPEC, folder / "out/figure", cells=cells)]
     made = subprocess.run(
         command, cwd=folder, env=own | {name: str(value) for name, value in variables.items()},
         capture_output=True, text=True, check=False,
@@ -215,7 +207,7 @@ def test_a_modality_that_was_not_attacked_is_an_error(tmp_path: Path) -> None:
         "epsilons": [0.006],
         "panels": [{"name": "b", "title": "", "series": [series("AV", "concat", "visual", "FGSM")]}],
     }
-    made = program(*arguments(tmp_path / "out", spec), "--cells", *write_cells(tmp_path / "cells"))
+    made = make("sweep", spec, tmp_path / "out/figure", cells=write_cells(tmp_path / "cells"))
     assert made.returncode == 1
     assert "error: " in made.stderr and "visual" in made.stderr
     assert not (tmp_path / "out").exists()

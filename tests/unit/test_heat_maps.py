@@ -4,14 +4,12 @@ import base64
 import csv
 import dataclasses
 import io
-import json
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from artefacts import make
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,15 +17,17 @@ from PIL import Image
 from avrobust.analysis.examples import MEASURES, Example, Examples, read_examples, write_examples
 from avrobust.files import write_text
 from avrobust.program import UserError
-from avrobust.report.heat_maps import find, layout, tidy
+from avrobust.report.heat_maps import find, tidy
 from avrobust.report.heat_maps_plot import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, overlay
 from avrobust.report.style import drawing
+from avrobust.spec.artefacts.heat_maps import layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SPEC = {
     "title": "Figure 4",
     "caption": "Where the net looks.",
     "epsilon": 0.006,
+    "read": {"variant": "attended_concat", "attack": "mim"},
     "rows": [
         {"dataset": "music", "class": "cello", "title": "playing cello"},
         {"dataset": "kinetics_sounds", "class": "blowing_nose"},
@@ -74,12 +74,6 @@ def write_all(folder: Path) -> list[Path]:
     for path, source in zip(paths, sources(), strict=True):
         write_examples(path, source)
     return paths
-
-
-def program(folder: Path, examples: list[Path], spec: dict = SPEC) -> subprocess.CompletedProcess:
-    outputs = [f"--{kind}={folder / f'figure.{kind}'}" for kind in ("csv", "svg", "png")]
-    command = [sys.executable, SCRIPTS / "heat_maps.py", "--spec", json.dumps(spec), "--scale", "demo", *outputs]
-    return subprocess.run([*command, "--examples", *examples], capture_output=True, text=True, check=False)
 
 
 def test_examples_survive_the_file(tmp_path):
@@ -136,7 +130,7 @@ def test_the_budget_of_the_layout_is_shown():
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    made = program(folder, write_all(folder / "examples"))
+    made = make("heat_maps", SPEC, folder / "figure", examples=write_all(folder / "examples"))
     assert made.returncode == 0, made.stderr
     assert "Figure 4: 2 of 3 rows have a clip" in made.stderr
     return folder

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from artefacts import make
 from hypothesis import given
 from hypothesis import strategies as st
 from nets import clips, narrow_spec
@@ -34,8 +35,9 @@ from avrobust.models.files import load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.report import localisation as localisation_table
-from avrobust.report.localisation import NO_BOX, layout, markdown, measure, tidy
+from avrobust.report.localisation import NO_BOX, markdown, measure, tidy
 from avrobust.spec import notation
+from avrobust.spec.artefacts.localisation import layout
 from avrobust.views.moment import Moment
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -608,8 +610,7 @@ def test_without_boxes_the_rows_say_so(tmp_path):
 
 def test_program_writes_table_and_text(tmp_path):
     scores = write_by_hand(tmp_path, BY_HAND)
-    outputs = ["--csv", tmp_path / "t.csv", "--markdown", tmp_path / "t.md", "--scale", "demo"]
-    done = program("localisation.py", "--spec", json.dumps(SPEC), "--scores", *scores, *outputs)
+    done = make("localisation", SPEC, tmp_path / "t", scores=scores)
     assert done.returncode == 0, done.stderr
     lines = list(csv.DictReader((tmp_path / "t.csv").open()))
     assert list(lines[0].values())[:8] == ["music", "attended_concat", "fgsm", "clean", "0", "recognised", "%", "87.50"]

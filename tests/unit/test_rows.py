@@ -12,8 +12,9 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.rows import SCHEMA, Cells, Condition, read_cell
+from avrobust.metrics.rows import SCHEMA, Cells, read_cell
 from avrobust.program import UserError
+from avrobust.spec.flat import Condition
 
 LABELS = [0, 1, 1, 2]
 PREDICTIONS = {CLEAN: [0, 1, 1, 0], ("audio", 0.006): [0, 0, 1, 0], ("audio", 0.012): [1, 0, 0, 0]}

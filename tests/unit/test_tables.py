@@ -3,22 +3,22 @@
 import csv
 import dataclasses
 import io
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from artefacts import make
 from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avrobust.metrics.rows import Cells, read_cell
 from avrobust.program import UserError
-from avrobust.report.stacking import merged_order, stack
-from avrobust.report.tables import Entry, Published, combination, layout, measure, read_published, rounded
-from avrobust.report.terminal import artefacts, compact, inventory
-from avrobust.report.text import markdown, tidy
+from avrobust.report.stack import merged_order, stack
+from avrobust.report.table import Entry, Published, markdown, measure, read_published, rounded, tidy
+from avrobust.report.terminal import compact, inventory, listed
+from avrobust.spec.artefacts.table import combination, layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LABELS = [0, 0, 0, 1]
@@ -235,7 +235,9 @@ def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
 
 def test_incomplete_conditions_are_named(cells: Cells) -> None:
     columns = [{"name": "X", "condition": {"modality": "clean", "norm": 2}}]
-    with pytest.raises(UserError, match=r"column 'X': needs dataset, variant, attack, modality, epsilon; got .*norm"):
+    with pytest.raises(
+        UserError, match=r"column 'X': unknown norm; known are dataset, variant, attack, modality, epsilon"
+    ):
         measure(layout({**SPEC, "columns": columns}), cells, {})
 
 
@@ -293,27 +295,29 @@ def test_programs_from_cells_to_terminal(tmp_path: Path) -> None:
         "dataset,attack,column,value,note\n"
         + "".join(f"{','.join(place)},{one.value or ''},{one.note}\n" for place, one in PUBLISHED.items())
     )
-    spec = ["--spec", json.dumps(SPEC), "--published", published, "--scale", "demo"]
-    outputs = ["--csv", tables / "paper/table9.csv", "--markdown", tables / "paper/table9.md"]
-    made = program("table.py", *spec, *outputs, "--cells", *write_cells(tmp_path / "cells"))
+    cells = write_cells(tmp_path / "cells")
+    made = make("table", SPEC, tables / "paper/table9", cells=cells, published=[published])
     assert made.returncode == 0, made.stderr
     assert "14 entries, 3 of 4 published values inside our interval" in made.stderr
 
     stacked = tables / "table9.csv"
-    stacking = ["--item", "table9", "--papers", "tian2021", "--tables", tables / "paper/table9.csv"]
-    assert program("stack.py", *stacking, "--output", stacked).returncode == 0
+    assert (
+        make("stack", {"papers": ["tian2021"]}, tables / "table9", tables=[tables / "paper/table9.csv"]).returncode == 0
+    )
     assert {row["paper"] for row in lines(stacked.read_text())} == {"tian2021"}
 
+    (tables / "index.csv").write_text(
+        "artefact,files,status,why\npaper/table9,paper/table9.csv paper/table9.md,done,\ntable9,table9.csv,done,\n"
+    )
     shown = program("show.py", "--tables", tables)
     assert shown.returncode == 0, shown.stderr
-    assert f"{tables}/paper/table9.{{csv,md}}\n{stacked}\n" in shown.stdout
+    assert f"{tables}/paper/table9{{.csv,.md}}\n{stacked}\n" in shown.stdout
     assert "MUSIC    FGSM    75.00 (75.00)" in shown.stdout
     assert "\x1b" not in shown.stdout
 
 
 def test_a_users_mistake_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
-    spec = ["--spec", json.dumps(SPEC), "--scale", "demo", "--csv", tmp_path / "t.csv"]
-    made = program("table.py", *spec, "--markdown", tmp_path / "t.md", "--cells", tmp_path / "absent.parquet")
+    made = make("table", SPEC, tmp_path / "t", cells=[tmp_path / "absent.parquet"])
     assert made.returncode == 1
     assert made.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in made.stderr
@@ -334,15 +338,13 @@ def test_terminal_tables_fit(width: int, rows: int) -> None:
     assert ("…" in shown[-1]) or (rows >= 9 and shown[-1].endswith("8.00 (2.00)"))
 
 
-def test_inventory_leaves_out_what_is_no_artefact(tmp_path: Path) -> None:
-    for name in (
-        "README.md",
-        "claims.csv",
-        "paper/table1.md",
-        "paper/table1.csv",
-        "paper/.part-1-table1.csv",
-        "reference/demo/table1.csv",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
-        (tmp_path / name).touch()
-    assert inventory(artefacts(tmp_path)) == f"{tmp_path}/claims.csv\n{tmp_path}/paper/table1.{{csv,md}}"
+def test_the_inventory_says_what_is_not_done_and_why(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text(
+        "artefact,files,status,why\nclaims,claims.csv,done,\npaper/table1,,failed,attack: no clips\n"
+        "paper/figure5,paper/figure5.csv paper/figure5_measures.csv,skipped,not asked for\n"
+    )
+    assert inventory(tmp_path, listed(tmp_path)).splitlines() == [
+        f"{tmp_path}/claims.csv",
+        f"{tmp_path}/paper/table1  failed: attack: no clips",
+        f"{tmp_path}/paper/figure5{{.csv,_measures.csv}}  skipped: not asked for",
+    ]

@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from artefacts import PROGRAM, arguments
 from nets import UNITS, clips, narrow_net, narrow_spec
 from PIL import Image
 from sklearn.metrics import silhouette_samples
 from tiny_store import VIEW, VIEWS
 
+import artefact
 import embed
-import tsne
 from avrobust.attacks.threat import bind
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
@@ -37,7 +38,9 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
 from avrobust.report import tsne_plot
-from avrobust.report.tsne import Embeddings, Panel, figure, measure, measures_csv, points_csv, project
+from avrobust.report.tsne import Embeddings, measure, measures_csv, points_csv, project
+from avrobust.spec.artefacts.tsne import Panel
+from avrobust.spec.artefacts.tsne import layout as figure
 from avrobust.spec.attacks import AttackSpec
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -102,11 +105,8 @@ def score_files(folder: Path) -> list[Path]:
 
 
 def drawing(folder: Path, out: Path, spec: dict) -> list[str]:
-    """The arguments of tsne.py."""
-    outputs = [f"--{kind}={out / f'figure.{kind}'}" for kind in ("csv", "svg", "png")]
-    outputs.append(f"--measures-csv={out / 'measures.csv'}")
-    inputs = ["--embeddings", *embeddings(folder), "--scores", *score_files(folder)]
-    return ["--spec", json.dumps(spec), "--scale", "demo", *map(str, inputs), *outputs]
+    """The arguments that draw the figure."""
+    return arguments("tsne", spec, out / "figure", embeddings=embeddings(folder), scores=score_files(folder))
 
 
 @pytest.fixture
@@ -288,8 +288,8 @@ def test_from_clips_to_a_picture(tmp_path: Path, call: Callable) -> None:
     assert shift.values[0, 0, :3] == pytest.approx(moved[:3] / spread)
     assert np.isnan(shift.values[0, 0, 6]), "alone in its class"
 
-    call(tsne.main, drawing(one, tmp_path / "figure", {**SPEC, "panels": PANELS[:1]}))
-    lines = table((tmp_path / "figure" / "measures.csv").read_text())
+    call(artefact.main, drawing(one, tmp_path / "figure", {**SPEC, "panels": PANELS[:1]}))
+    lines = table((tmp_path / "figure" / "figure_measures.csv").read_text())
     assert {line["measure"]: line["n"] for line in lines} == {"silhouette": "7", "ratio": "6", "shift": "6"}
 
 
@@ -442,11 +442,11 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     one, two = tmp_path / "one", tmp_path / "two"
     own = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
     for folder, said in ((one, {}), (two, {"OPENBLAS_CORETYPE": "Nehalem"})):
-        command = [sys.executable, str(SCRIPTS / "tsne.py"), *drawing(files, folder, SPEC)]
+        command = [sys.executable, str(PROGRAM), *drawing(files, folder, SPEC)]
         made = subprocess.run(command, env={**own, **said}, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stderr
     assert not has_common_instructions() or "OPENBLAS_CORETYPE=Nehalem of the environment is not taken" in made.stderr
-    for name in ("figure.csv", "figure.svg", "figure.png", "measures.csv"):
+    for name in ("figure.csv", "figure.svg", "figure.png", "figure_measures.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
     text = words(one / "figure.svg")
@@ -477,12 +477,12 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
 
 
 def test_a_clean_figure_has_one_row_and_no_stars(files: Path, tmp_path: Path, call: Callable) -> None:
-    call(tsne.main, drawing(files, tmp_path, CLEAN_SPEC))
+    call(artefact.main, drawing(files, tmp_path, CLEAN_SPEC))
     lines = table((tmp_path / "figure.csv").read_text())
     assert {(line["epsilon"], line["kind"]) for line in lines} == {("0", "audio"), ("0", "visual")}
     assert len(lines) == 2 * 2 * 22
     assert "attacked" not in words(tmp_path / "figure.svg")
-    assert {line["condition"] for line in table((tmp_path / "measures.csv").read_text())} == {"clean"}
+    assert {line["condition"] for line in table((tmp_path / "figure_measures.csv").read_text())} == {"clean"}
 
 
 def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
@@ -514,7 +514,7 @@ def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
 )
 def test_what_is_missing_is_named(files: Path, tmp_path: Path, call: Callable, change: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        call(tsne.main, drawing(files, tmp_path / "out", {**SPEC, **change}))
+        call(artefact.main, drawing(files, tmp_path / "out", {**SPEC, **change}))
     assert not (tmp_path / "out").exists()
 
 

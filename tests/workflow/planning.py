@@ -51,8 +51,8 @@ class Run:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The number of planned jobs of each rule."""
-        return dict(Counter(job.rule for job in self.jobs))
+        """The number of planned jobs of each rule; those that publish count as one, whatever files they copy."""
+        return dict(Counter(re.sub("^publish_.*", "publish", job.rule) for job in self.jobs))
 
     @property
     def errors(self) -> list[str]:
@@ -155,8 +155,11 @@ def codes(root: Path) -> dict[tuple[str, ...], str]:
         wildcards = SimpleNamespace(dataset=dataset, variant=variant, attack=name)
         digests["attack", dataset, variant, name] = attack(wildcards)
         digests["train", dataset, variant] = train(wildcards)
-    for program in ("render", "manifest", "pack", "availability", "table", "figure", "stack", "download", "claims"):
+    for program in ("render", "manifest", "pack", "availability", "download"):
         digests[program,] = made.train.code(f"{program}.py")(SimpleNamespace())
+    for name, artefact in made.tables.artefacts.items():
+        code = made.tables.code("artefact.py", "artefact")
+        digests["artefact", artefact.kind] = code(SimpleNamespace(artefact=name))
     return digests
 
 

@@ -46,14 +46,20 @@ TRAINING = {
     "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "training/schedule",
     "training/sgd", "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
-REPORT = {"files", "program", "csv_text", "report/spec"}
-MEASURED = REPORT | {"foreign", "metrics/bootstrap", "metrics/rows"}
-TABLE = MEASURED | {"report/tables", "report/text"}
-DRAWING = {"report/matplotlib_settings", "report/style"}
+ARTEFACT = {
+    "files", "lazy", "program", "csv_text", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
+    "spec/flat",
+}  # fmt: skip
+MEASURED = ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/rows", "spec/conditions"}
+DRAWING = {"report/style"}
 
 
 def attack_entries(fusion: str, attack: str, *encoders: str) -> list[str]:
     return [fusion, *encoders, CROSS_ENTROPY, MOMENT, f"avrobust.attacks.{attack}"]
+
+
+def kind(name: str, attribute: str) -> list[str]:
+    return [f"avrobust.spec.artefacts.{name}:{attribute}", f"avrobust.report.{name}:write"]
 
 
 CLOSURES = {
@@ -108,30 +114,48 @@ CLOSURES = {
          "processes", "program"},
     ),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "notice", "program"}),
-    "attrition": (
-        "attrition.py", [],
-        {"csv_text", "data/availability", "data/manifest", "files", "notice", "program", "report/attrition"},
-    ),
     "fetch": (
         "fetch.py", [],
         {"data/availability", "data/containers", "data/disk", "data/fetching", "data/ffmpeg", "data/journal",
          "data/local_files", "data/locations", "data/manifest", "data/rate", "data/refusals", "data/spans",
          "data/web_video", "files", "notice", "program"},
     ),
-    "table": ("table.py", [], TABLE | {"data/manifest"}),
-    "figure": ("figure.py", [], MEASURED | DRAWING | {"report/sweep", "report/sweep_plot"}),
+    "table": (
+        "artefact.py", kind("table", "TABLE"),
+        MEASURED | {"report/text", "report/table", "spec/artefacts/table", "data/manifest"},
+    ),
+    "sweep": (
+        "artefact.py", kind("sweep", "SWEEP"),
+        MEASURED | DRAWING | {"report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
+    ),
     "heat_maps": (
-        "heat_maps.py", [],
-        REPORT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot"},
+        "artefact.py", kind("heat_maps", "HEAT_MAPS"),
+        ARTEFACT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot",
+                              "spec/artefacts/heat_maps", "spec/conditions"},
     ),
-    "localisation": ("localisation.py", [], TABLE | {"metrics/scores", "report/localisation"}),
+    "localisation": (
+        "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
+        ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/scores", "report/localisation", "report/text",
+                    "spec/artefacts/localisation", "spec/conditions"},
+    ),
     "tsne": (
-        "tsne.py", [],
-        TABLE | DRAWING | {"metrics/scores", "openblas", "processor", "report/tsne", "report/tsne_plot"},
+        "artefact.py", kind("tsne", "TSNE"),
+        ARTEFACT | DRAWING | {"foreign", "metrics/bootstrap", "metrics/scores", "openblas", "processor", "report/text",
+                              "report/tsne", "report/tsne_plot", "spec/artefacts/tsne"},
     ),
-    "claims": ("claims.py", [], TABLE | {"metrics/scores", "report/claims"}),
-    "choices": ("choices.py", [], REPORT | {"report/choices"}),
-    "stack": ("stack.py", [], {"files", "program", "csv_text", "report/stacking"}),
+    "claims": (
+        "artefact.py", kind("claims", "CLAIMS"),
+        MEASURED | {"metrics/scores", "report/claims", "report/text", "spec/artefacts/claims", "spec/measures"},
+    ),
+    "choices": (
+        "artefact.py", kind("choices", "CHOICES"),
+        ARTEFACT | {"report/choices", "report/text", "spec/artefacts/choices"},
+    ),
+    "stack": ("artefact.py", kind("stack", "STACK"), ARTEFACT | {"report/stack", "spec/artefacts/stack"}),
+    "attrition": (
+        "artefact.py", kind("attrition", "ATTRITION"),
+        ARTEFACT | {"data/availability", "data/manifest", "notice", "report/attrition", "spec/artefacts/attrition"},
+    ),
     "download": ("download.py", [], {"data/download", "files", "program"}),
 }  # fmt: skip
 
@@ -144,14 +168,16 @@ def test_a_program_reaches_these_modules(program: str, entries: list[str], modul
 
 
 @pytest.mark.parametrize(
-    "program",
-    [
-        "table.py", "figure.py", "heat_maps.py", "localisation.py", "tsne.py", "claims.py", "choices.py", "stack.py",
-        "manifest.py", "availability.py", "attrition.py", "fetch.py", "archive.py", "download.py",
-    ],
-)  # fmt: skip
+    "program", ["artefact.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"]
+)
 def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
-    for path in closure(ROOT / "scripts", program):
+    scripts = ROOT / "scripts"
+    kinds = [
+        registered(scripts, part, table, name)
+        for part, table in (("spec", "KINDS"), ("report", "WRITERS"))
+        for name in registered_names(scripts, part, table)
+    ]
+    for path in closure(scripts, program, kinds if program == "artefact.py" else ()):
         assert "import torch" not in path.read_text(encoding="utf-8")
 
 
@@ -301,6 +327,8 @@ def test_an_operator_in_a_fusion_changes_the_nets_of_that_fusion_only(before: di
         ("objectives", ("OBJECTIVES",)),
         ("defences", ("DEFENCES",)),
         ("training", ("OPTIMISERS", "PREPARATIONS")),
+        ("spec", ("KINDS",)),
+        ("report", ("WRITERS",)),
     ],
 )
 def test_no_two_entries_share_a_file(part: str, tables: Sequence[str]) -> None:

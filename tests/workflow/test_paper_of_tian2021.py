@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 from planning import ROOT, plan, unedited
 
-from avrobust.report.claims import MEASURES, Claim, Comparison, Quantity, claims
+from avrobust.spec.artefacts.claims import Claim, Comparison, Quantity, claims
+from avrobust.spec.measures import MEASURES
 
 DATASETS = {"MUSIC": "music", "KS": "kinetics_sounds", "AVE": "ave", "AVE unseen": "ave"}
 ATTACKS = {
@@ -31,7 +32,7 @@ SMALL, LARGE = 0.006, 0.012
 @cache
 def spec(artefact: str) -> dict:
     """What the program gets at the paper's scale."""
-    return json.loads(plan(unedited(), scale="paper").tables.spec(SimpleNamespace(paper="tian2021", artefact=artefact)))
+    return json.loads(plan(unedited(), scale="paper").tables.spec(SimpleNamespace(artefact=f"tian2021/{artefact}")))
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -1,36 +1,26 @@
 """From the papers' artefacts and claims to what they need: every cell once, with all its conditions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import product
 
+from avrobust.lazy import load
+from avrobust.program import UserError
+from avrobust.spec.conditions import FREE
+from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES
+from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
 from lib.settings import Settings, place_of
 
 Key = tuple[str, str, str]
 Condition = tuple[str, float]
-Need = tuple[str, Key, Condition]
 
 # What an artefact can be computed from: one file per dataset, variant, seed and attack.
-FAMILIES = ("cells", "localisation", "embeddings")
-MODALITIES = ("audio", "visual", "both")
+FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 # What a scale may have values of its own for, in the place of the paper's.
 SCALE_PARTS = ("training", "memory", "sweep")
-# Conditions that every file holds.
-FREE = ("clean", "majority")
-# What a claim calls its measures, and the modalities under attack that each reads.
-MEASURES = {
-    "clean": ("clean",),
-    "X_A": ("audio",),
-    "X_V": ("visual",),
-    "X_AV": ("both",),
-    "Avg": MODALITIES,
-    "total": ("clean", *MODALITIES),
-    "visual_bias": ("audio", "visual"),
-}
 
 
 @dataclass(frozen=True)
@@ -90,9 +80,9 @@ def expand(settings: Settings) -> Grid:
     return grid
 
 
-def _add(grid: Grid, settings: Settings, paper: str, name: str, kind: str, spec: Mapping) -> None:
+def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
     facts = settings.papers[paper]
-    where = place_of(paper, name) if kind in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
+    where = place_of(paper, name) if kind_name in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
     if facts["epsilons"].get("by") == choices.DATASET:
         raise SettingsError(
             f"{place_of(paper, 'epsilons')} cannot go by dataset: a claim or a caption speaks of several"
@@ -100,43 +90,59 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind: str, spec:
     epsilons = choices.resolve(facts["epsilons"], settings.chosen[paper])
     _number(facts["search"]["epsilon"], epsilons, place_of(paper, "search"))
     spec = _with_epsilons(spec, epsilons, where)
-    sweep = settings.scale["sweep"] or facts["sweep"]
-    if kind == "sweep":
-        spec = {**spec, "epsilons": sweep}
-    if kind == "table":
-        _check_columns(spec["columns"], where)
-    needs = list(NEEDS[kind](spec, grid, where))
-    for _, key, _ in needs:
-        _check_key(key, facts, where)
-    for family, key, condition in needs:
-        if family != "cells" and facts["attacks"].get(key[2], {}).get("source") == "surrogate":
+    kind = load(KINDS, kind_name)
+    spec |= {fact: FACTS[fact](settings, paper) for fact in kind.facts if fact != "sources"}
+    try:
+        needs = list(kind.needs(kind.parse(spec)))
+    except UserError as error:
+        raise SettingsError(f"{where}: {error}") from None
+    keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
+    for need in needs:
+        key, condition = need.condition[:3], need.condition[3:]
+        where_of = f"{where}: {need.part}" if need.part else where
+        _check_key(key, facts, where_of)
+        family = _scored(grid, key, condition, where_of) if need.family == SCORES else need.family
+        if family != CELLS and facts["attacks"].get(key[2], {}).get("source") == "surrogate":
             raise SettingsError(f"{where}: {key[2]} takes its gradients of a surrogate, which only a cell can have")
+        keys[family].add(key)
         conditions = grid.conditions[family].setdefault(key, set())
         if condition[0] not in FREE:
             conditions.add(condition)
-    if kind == "heat_maps":
-        for row in spec["rows"]:
-            known = settings.datasets[row["dataset"]]
-            if known["class_names_from"] == "dataset" and row["class"] not in known["classes"]:
-                raise SettingsError(f"{where}: {row['class']!r} is no class of {row['dataset']}")
-            key = (row["dataset"], spec["read"]["variant"], spec["read"]["attack"])
-            grid.examples.setdefault(key, set()).add(row["class"])
-        spec = {part: value for part, value in spec.items() if part != "read"}
-    if kind in ("claims", "choices"):
-        spec = {**spec, "paper": paper, "citation": facts["citation"]}
-    if kind == "choices":
-        spec["chosen"] = {**settings.chosen[paper], **{name: settings.config[name] for name in COMMON_CHOICES}}
-        spec["scale"] = settings.scale_name
-        spec["set_by_scale"] = [part for part in SCALE_PARTS if settings.scale.get(part)]
-    elif kind not in ("sweep", "heat_maps"):
-        used = sorted({key[0] for _, key, _ in needs})
-        spec = {**spec, "citation": facts["citation"]}
-        if kind == "tsne":
-            spec["seed"] = settings.scale["seeds"][0]
-        spec["sources"] = {name: settings.datasets[name]["source"] for name in used if name in settings.datasets}
-    by_family = {family: tuple(sorted({key for of, key, _ in needs if of == family})) for family in FAMILIES}
-    manifests = {row["read"]["dataset"] for row in spec["rows"] if "clips" in row["read"]} if kind == "table" else set()
-    grid.artefacts[paper, name] = Artefact(paper, name, kind, spec, by_family, tuple(sorted(manifests)))
+        if need.example:
+            known = settings.datasets[key[0]]
+            if known["class_names_from"] == "dataset" and need.example not in known["classes"]:
+                raise SettingsError(f"{where}: {need.example!r} is no class of {key[0]}")
+            grid.examples.setdefault(key, set()).add(need.example)
+    if "sources" in kind.facts:
+        used = sorted({need.condition.dataset for need in needs})
+        spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
+    by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
+    manifests = tuple(sorted({need.condition.dataset for need in needs if need.unseen}))
+    grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
+
+
+def _scored(grid: Grid, key: Key, condition: Condition, where: str) -> str:
+    """Which of the artefacts' files have this score."""
+    for family in (LOCALISATION, EMBEDDINGS):
+        known = grid.conditions[family].get(key)
+        if known is not None and (condition[0] in FREE or condition in known):
+            return family
+    raise SettingsError(f"{where}: no artefact scores {'/'.join(key)}, {condition[0]} at epsilon {condition[1]:g}")
+
+
+# What a layout says beside what its author wrote.
+FACTS: Mapping[str, Callable[[Settings, str], object]] = {
+    "paper": lambda settings, paper: paper,
+    "citation": lambda settings, paper: settings.papers[paper]["citation"],
+    "epsilons": lambda settings, paper: settings.scale["sweep"] or settings.papers[paper]["sweep"],
+    "seed": lambda settings, paper: settings.scale["seeds"][0],
+    "chosen": lambda settings, paper: {
+        **settings.chosen[paper],
+        **{name: settings.config[name] for name in COMMON_CHOICES},
+    },
+    "scale": lambda settings, paper: settings.scale_name,
+    "set_by_scale": lambda settings, paper: [part for part in SCALE_PARTS if settings.scale.get(part)],
+}
 
 
 def _agree(one: Mapping, other: Mapping, what: str) -> None:
@@ -208,114 +214,6 @@ def _number(epsilon: str | float, epsilons: Mapping[str, float], where: str) -> 
     if epsilon not in epsilons:
         raise SettingsError(f"{where}: epsilon {epsilon!r} is none of {', '.join(epsilons)}")
     return epsilons[epsilon]
-
-
-# What each kind of artefact needs
-
-
-def _table_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for row in spec["rows"]:
-        for column in spec["columns"]:
-            against = [{**column["against"], **row.get("against", {})}] if "against" in column else []
-            for place in ({}, *against):
-                for condition in _conditions_of(column, spec["columns"]):
-                    read = {**row["read"], **place, **condition}
-                    key = (read["dataset"], read["variant"], read["attack"])
-                    yield "cells", key, (condition["modality"], condition.get("epsilon", 0.0))
-
-
-def _conditions_of(column: Mapping, columns: list[Mapping]) -> Iterator[Mapping]:
-    if "condition" in column:
-        yield column["condition"]
-    by_name = {other["name"]: other for other in columns}
-    for part in (*column.get("mean", ()), *column.get("sum", ())):
-        yield from _conditions_of(by_name[part], columns)
-
-
-def _sweep_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for panel in spec["panels"]:
-        for series in panel["series"]:
-            key = tuple(series["read"][part] for part in ("dataset", "variant", "attack"))
-            for epsilon in spec["epsilons"]:
-                yield "cells", key, (series["modality"], epsilon)
-
-
-def _heat_map_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for row in spec["rows"]:
-        for modality in MODALITIES:
-            key = (row["dataset"], spec["read"]["variant"], spec["read"]["attack"])
-            yield "localisation", key, (modality, spec["epsilon"])
-
-
-def _localisation_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for row, modality, epsilon in product(spec["rows"], MODALITIES, spec["epsilons"]):
-        yield "localisation", (row["dataset"], row["variant"], row["attack"]), (modality, epsilon)
-
-
-def _tsne_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for panel in spec["panels"]:
-        key = (panel["read"]["dataset"], panel["read"]["variant"], spec["attack"])
-        yield "embeddings", key, ("clean", 0.0)
-        for epsilon in spec["epsilons"]:
-            yield "embeddings", key, (spec["modality"], epsilon)
-
-
-def _claim_needs(spec: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    for claim in spec["claims"]:
-        places = product(claim.get("datasets", [None]), claim.get("attacks", [None]))
-        for dataset, attack in places:
-            for test in claim["tests"]:
-                for quantity in (test["higher"], test["lower"]):
-                    if isinstance(quantity, Mapping):
-                        read = {"dataset": dataset, "attack": attack, **quantity}
-                        yield from _quantity_needs(read, grid, f"{where}.{claim['name']}")
-
-
-def _quantity_needs(read: Mapping, grid: Grid, where: str) -> Iterator[Need]:
-    if missing := [part for part in ("dataset", "variant", "attack") if not read.get(part)]:
-        raise SettingsError(f"{where}: {', '.join(missing)} must be given, by the quantity or by its claim")
-    key = (read["dataset"], read["variant"], read["attack"])
-    if "of" in read:
-        if read["of"] not in MEASURES:
-            raise SettingsError(f"{where}: {read['of']!r} is no measure; there are {', '.join(MEASURES)}")
-        for modality in MEASURES[read["of"]]:
-            if modality not in FREE and "epsilon" not in read:
-                raise SettingsError(f"{where}: {read['of']} needs an epsilon")
-            yield "cells", key, (modality, read.get("epsilon", 0.0))
-        return
-    condition = (read["modality"], read.get("epsilon", 0.0))
-    for family in ("localisation", "embeddings"):
-        known = grid.conditions[family].get(key)
-        if known is not None and (condition[0] in FREE or condition in known):
-            yield family, key, condition
-            return
-    raise SettingsError(f"{where}: no artefact scores {'/'.join(key)}, {condition[0]} at epsilon {condition[1]:g}")
-
-
-def _no_needs(spec: Mapping, grid: Grid, where: str) -> Iterable[Need]:
-    return ()
-
-
-NEEDS = {
-    "table": _table_needs,
-    "sweep": _sweep_needs,
-    "heat_maps": _heat_map_needs,
-    "localisation": _localisation_needs,
-    "tsne": _tsne_needs,
-    "claims": _claim_needs,
-    "choices": _no_needs,
-}
-
-
-def _check_columns(columns: list[Mapping], where: str) -> None:
-    above: list[str] = []
-    for column in columns:
-        for part in (*column.get("mean", ()), *column.get("sum", ())):
-            if part not in above:
-                raise SettingsError(
-                    f"{where}: {part!r} is none of the columns above {column['name']}: {', '.join(above)}"
-                )
-        above.append(column["name"])
 
 
 def _check_key(key: Key, facts: Mapping, where: str) -> None:

@@ -28,7 +28,7 @@ class Plan:
         self.train = Train(settings, self.grid, self.data)
         self.attack = Attack(settings, self.grid, self.data)
         self.analysis = Analysis(settings, self.grid, self.data)
-        self.tables = Tables(settings, self.grid)
+        self.tables = Tables(settings, self.grid, self.data)
         self._check_shared()
         self._check_registered()
 

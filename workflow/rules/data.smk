@@ -205,25 +205,3 @@ rule availability:
     shell:
         "python scripts/availability.py --parts {input.reports:q} --manifest {input.manifest:q}"
         " --minimum-share {params.minimum_share} --output {output.availability:q} 2> {log:q}"
-
-
-rule attrition:
-    """Count by class and split how many clips of the papers' datasets are there, and what became of the others."""
-    input:
-        classes=data.paper_data("classes.txt"),
-        availability=data.paper_data("availability.csv"),
-    output:
-        table="results/{scale}/tables/availability.csv",
-    log:
-        "results/{scale}/logs/attrition.log",
-    benchmark:
-        "results/{scale}/benchmarks/attrition.tsv"
-    localrule: True
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        datasets=data.paper_datasets,
-        code=data.code("attrition.py"),
-    shell:
-        "python scripts/attrition.py --scale {wildcards.scale} --datasets {params.datasets:q}"
-        " --class-lists {input.classes:q} --availability {input.availability:q} --output {output.table:q} 2> {log:q}"

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,8 @@ from avrobust.files import remaking
 from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.bootstrap import Mean, mean
 from avrobust.program import UserError
+from avrobust.spec.conditions import MAJORITY
+from avrobust.spec.flat import Condition
 
 SCHEMA = pa.schema(
     [
@@ -25,22 +26,6 @@ SCHEMA = pa.schema(
     ]
 )
 IDENTITY = ("dataset", "variant", "seed", "attack")
-
-# A modality that no cell holds: always answering the label that is most frequent among the clips.
-MAJORITY = "majority"
-
-
-class Condition(NamedTuple):
-    """What one accuracy is measured under; `modality` is clean, audio, visual, both or `MAJORITY`."""
-
-    dataset: str
-    variant: str
-    attack: str
-    modality: str
-    epsilon: float = 0.0
-
-    def __str__(self) -> str:
-        return f"{self.dataset}/{self.variant}/{self.attack}, {self.modality} at epsilon {self.epsilon:g}"
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,4 @@
-"""Claims of a paper, tested: every claim is data, and cells and scores decide whether it holds.
-
-The claims are a JSON object:
-
-    paper, citation  key and name of the paper
-    sources          where the clips of each dataset come from, as in `avrobust.report.tables`
-    claims           [{"name": "audio_visual_better_clean", "section": "4.3", "sentence": "...", "note": "...",
-                       "datasets": ["music", "ave"], "attacks": ["fgsm"],
-                       "tests": [{"higher": Q, "lower": Q, "by": 0.0, "label": "..."}, ...]}, ...]
-
-Q is a number or what to read: {"dataset", "variant", "attack", "epsilon", "of": measure} takes percentages of cells,
-{"dataset", "variant", "attack", "epsilon", "modality", "score": name} the mean of a score. The measures are those of
-`MEASURES`. A test is read with each of the claim's `datasets` and `attacks`, the same on both sides, where Q does not
-say its own. A test stays on one dataset, and a claim has either percentages or scores.
+"""Claims of a paper, tested.
 
 What a verdict means. The effect of a test is higher - lower - by, in percentage points or in the score's own unit,
 paired by clip and by seed, with the 95 % interval of `avrobust.metrics.bootstrap`; for two accuracies of one seed that
@@ -34,39 +21,27 @@ as they stand: their intervals leave out that the others would be other clips to
 fewer than `FEWEST` clips tell nothing, and the test is undecided.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from avrobust.csv_text import write_csv_text
+from avrobust.files import write_text
 from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean
-from avrobust.metrics.rows import Cells, Condition
+from avrobust.metrics.rows import Cells, read_cell
 from avrobust.metrics.scores import Score, Scores, bounds
-from avrobust.program import UserError
-from avrobust.report.spec import record
-from avrobust.report.text import PUBLISHED_SOURCE, SOURCES, WARNING
+from avrobust.program import UserError, progress
+from avrobust.report.given import Given
+from avrobust.report.text import PUBLISHED_SOURCE, grid, warning
+from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
+from avrobust.spec.flat import Condition
 
-_THIRD = 1 / 3
-# Percentages by name: weights of the accuracies under each modality.
-MEASURES: Mapping[str, Mapping[str, float]] = {
-    "clean": {"clean": 1},
-    "X_A": {"audio": 1},
-    "X_V": {"visual": 1},
-    "X_AV": {"both": 1},
-    "Avg": {"audio": _THIRD, "visual": _THIRD, "both": _THIRD},
-    # Section 4.6 of Tian & Xu: their RI is the difference of two of these.
-    "total": {"clean": 1, "audio": _THIRD, "visual": _THIRD, "both": _THIRD},
-    # How much better a net does without its sound than without its frame.
-    "visual_bias": {"audio": 1, "visual": -1},
-}
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 # Of these trainings, on other clips.
 HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
 VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED)
 CLIPS, TRAININGS = "clips", "clips and trainings"
-POINTS, SCORE = "points", "score"
 _DECIMALS = {POINTS: 2, SCORE: 4}
 
 # Of a score without an end the extremes seen stand for it, so that an effect that all clips have is beyond doubt. By
@@ -75,83 +50,6 @@ FEWEST = 6
 
 # Sums of thirds are exact to here; what is nearer to 0 is 0.
 _PRECISION = 9
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """One side of a test, complete: a measure `of` cells, or the mean of a `score` under `modality`."""
-
-    dataset: str
-    variant: str
-    attack: str
-    epsilon: float = 0.0
-    of: str = ""
-    modality: str = ""
-    score: str = ""
-
-    @property
-    def unit(self) -> str:
-        """`points` or `score`."""
-        return POINTS if self.of else SCORE
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing is attacked, so that the epsilon does not matter."""
-        return "clean" in (self.of, self.modality)
-
-
-Side = Quantity | float
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """higher > lower + by; at least one side is read."""
-
-    higher: Side
-    lower: Side
-    by: float
-    label: str
-
-    @property
-    def read(self) -> list[Quantity]:
-        """The sides that are no numbers."""
-        return [side for side in (self.higher, self.lower) if isinstance(side, Quantity)]
-
-    @property
-    def dataset(self) -> str:
-        """The dataset of both sides."""
-        return self.read[0].dataset
-
-    @property
-    def unit(self) -> str:
-        """The unit of both sides."""
-        return self.read[0].unit
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim before it is tested."""
-
-    name: str
-    section: str
-    sentence: str
-    tests: Sequence[Comparison]
-    note: str = ""
-
-    @property
-    def unit(self) -> str:
-        """The unit of all tests."""
-        return self.tests[0].unit
-
-
-@dataclass(frozen=True)
-class Claims:
-    """All claims of a paper."""
-
-    paper: str
-    claims: Sequence[Claim]
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -198,103 +96,15 @@ class Judgement:
         return f"{self.holding} of {len(self.tests)}{' here' if here else ''}"
 
 
-@dataclass(frozen=True)
-class _Spec:
-    name: str
-    section: str
-    sentence: str
-    tests: Sequence[Mapping]
-    note: str = ""
-    datasets: Sequence[str] = ()
-    attacks: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class _TestSpec:
-    higher: object
-    lower: object
-    by: float = 0.0
-    label: str = ""
-
-
-def claims(spec: object) -> Claims:
-    """Check claims that came as JSON (see above) and expand their tests; a `UserError` names what is wrong."""
-    given = record(Claims, spec, "claims")
-    found: list[Claim] = []
-    for number, value in enumerate(given.claims, 1):
-        claim = record(_Spec, value, f"claim {number}")
-        where = f"claim {claim.name}"
-        if claim.name in [other.name for other in found]:
-            raise UserError(f"{where}: occurs twice")
-        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, where)))
-        if not tests:
-            raise UserError(f"{where}: has no tests")
-        labels = [test.label for test in tests]
-        if twice := sorted({label for label in labels if labels.count(label) > 1}):
-            raise UserError(f"{where}: two tests are called {twice[0]!r}; leave the label out, or name each its own")
-        if len({test.unit for test in tests}) > 1:
-            raise UserError(f"{where}: has percentages and scores, which have no common minimum; make it two claims")
-        found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note))
-    return Claims(given.paper, tuple(found), given.citation, given.sources)
-
-
-def _tests(claim: _Spec, value: object, where: str) -> Iterator[Comparison]:
-    test = record(_TestSpec, value, where)
-    for dataset, attack in product(claim.datasets or [None], claim.attacks or [None]):
-        place = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
-        yield _test(_side(test.higher, place, where), _side(test.lower, place, where), test, where)
-
-
-def _side(side: object, place: Mapping, where: str) -> Side:
-    if isinstance(side, Mapping):
-        return _quantity({**place, **side}, where)
-    if isinstance(side, int | float) and not isinstance(side, bool):
-        return float(side)
-    raise UserError(f"{where}: a test compares numbers and JSON objects, got {side!r}")
-
-
-def _quantity(value: Mapping, where: str) -> Quantity:
-    quantity = record(Quantity, value, where)
-    if bool(quantity.of) == bool(quantity.score):
-        raise UserError(f"{where}: needs either `of` or `score`, got {value}")
-    if quantity.of and quantity.of not in MEASURES:
-        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
-    if bool(quantity.score) != bool(quantity.modality):
-        raise UserError(f"{where}: a score, and nothing else, needs a modality; got {value}")
-    if quantity.clean:
-        return replace(quantity, epsilon=0.0)
-    if "epsilon" not in value:
-        raise UserError(f"{where}: epsilon must be given, for {value}")
-    if isinstance(quantity.epsilon, bool) or not isinstance(quantity.epsilon, int | float):
-        raise UserError(f"{where}: epsilon must be a number, got {quantity.epsilon!r}")
-    return quantity
-
-
-def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
-    test = Comparison(higher, lower, float(spec.by), "")
-    if not test.read:
-        raise UserError(f"{where}: a test of two numbers, {higher:g} and {lower:g}, reads nothing")
-    if len({(side.dataset, side.unit) for side in test.read}) > 1:
-        both = " and ".join(f"{_name(side, '')} on {side.dataset}" for side in test.read)
-        raise UserError(
-            f"{where}: {both} cannot be compared clip by clip; a test has one dataset and one kind of measure"
-        )
-    # The attack only names the file that clean clips are read from.
-    attacks = {side.attack for side in test.read if not side.clean}
-    attack = attacks.pop() if len(attacks) == 1 else ""
-    margin = f" {'+' if test.by > 0 else '-'} {abs(test.by):g}" if test.by else ""
-    said = spec.label or f"{_name(higher, attack)} > {_name(lower, attack)}{margin}"
-    return Comparison(higher, lower, test.by, f"{', '.join(filter(None, (test.dataset, attack)))}: {said}")
-
-
-def _name(side: Side, attack: str) -> str:
-    """What is read, for labels; the attack is left out where it is `attack`, which the reader knows already."""
-    if not isinstance(side, Quantity):
-        return f"{side:g}"
-    words = [side.variant, side.of or side.score, side.modality]
-    if not side.clean:
-        words += [f"at {side.epsilon:g}", "" if side.attack == attack else f"({side.attack})"]
-    return " ".join(filter(None, words))
+def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
+    """Write claims, their tests, and a page for readers; return a line for the log."""
+    cells = Cells(map(read_cell, progress(files.cells, label="reading", unit="cells")))
+    scores = Scores(progress(files.scores, label="reading", unit="score files"))
+    judgements = judge(given, cells, scores)
+    write_text(to[".csv"], csv_of_claims(given, judgements, files.scale))
+    write_text(to["_tests.csv"], csv_of_tests(given, judgements, files.scale))
+    write_text(to[".md"], markdown(given, judgements, files.scale))
+    return f"{given.paper}: {counted(judgements)}"
 
 
 def judge(given: Claims, cells: Cells, scores: Scores) -> list[Judgement]:
@@ -380,9 +190,7 @@ def _counted(test: Comparison, cells: Cells) -> Mean:
         if not isinstance(side, Quantity):
             offset += sign / 100 * side
             continue
-        for modality, weight in MEASURES[side.of].items():
-            epsilon = 0.0 if modality == "clean" else side.epsilon
-            condition = Condition(side.dataset, side.variant, side.attack, modality, epsilon)
+        for condition, weight in side.conditions.items():
             weights[condition] = weights.get(condition, 0.0) + sign * weight
     return cells.outcomes(list(weights)).combined(list(weights.values()), offset)
 
@@ -396,7 +204,7 @@ def _scored(test: Comparison, scores: Scores) -> Mean:
     higher, lower = (by_side.get(side, side) for side in (test.higher, test.lower))
     effects = np.asarray(higher - lower - test.by, np.float64)
     if np.isnan(effects).all():
-        raise UserError(f"no clip has a value of {' and '.join(_name(side, '') for side in test.read)}")
+        raise UserError(f"no clip has a value of {' and '.join(name_of(side, '') for side in test.read)}")
     (least, greatest), (lower_least, lower_greatest) = (
         bounds(side.score) if isinstance(side, Quantity) else (side, side) for side in (test.higher, test.lower)
     )
@@ -477,17 +285,18 @@ def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
         "what is said of other trainings too has three seeds or more behind it, and their spread in its interval.",
         "",
     ]
-    used = {given.sources.get(test.dataset, PUBLISHED_SOURCE) for one in judgements for test in one.claim.tests}
-    if others := sorted(used - {PUBLISHED_SOURCE}):
-        lines += [WARNING.format(sources=" and ".join(SOURCES[source] for source in others)), ""]
-    lines.append(_line(["section", "verdict", "speaks of", "claim", "effect", "weakest test", "tests that hold"]))
-    lines.append(_line(["---", "---", "---", "---", "---:", "---", "---:"]))
+    lines += warning(
+        given.sources.get(test.dataset, PUBLISHED_SOURCE) for one in judgements for test in one.claim.tests
+    )
+    rows = []
     for one in judgements:
         effect, low, high = _numbers(one.overall, one.claim.unit)
         weakest = "" if one.weakest is None else one.claim.tests[one.weakest].label
         shown = f"{effect} [{low}, {high}]" if effect else ""
         said = [one.claim.section, one.overall.verdict, one.overall.speaks_of, one.claim.sentence]
-        lines.append(_line([*said, shown, weakest, one.held]))
+        rows.append([*said, shown, weakest, one.held])
+    header = ["section", "verdict", "speaks of", "claim", "effect", "weakest test", "tests that hold"]
+    lines += grid(header, rows, numbers=("effect", "tests that hold"))
     notes = [(one.claim.name, _joined(one.claim.note, one.overall.reason)) for one in judgements]
     if notes := [f"- {name}: {note}" for name, note in notes if note]:
         lines += ["", "Notes:", "", *notes]
@@ -518,7 +327,3 @@ def _sources(given: Claims, claim: Claim) -> str:
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -1,43 +1,17 @@
-"""A figure of heat maps: where a net with attention looks for what sounds, one clip per row.
+"""A figure of heat maps: where a net with attention looks for what sounds, one clip per row."""
 
-The layout is a JSON object:
-
-    title, caption   text above and below the drawing
-    epsilon          strength of the attacks, the same in both modalities: 0.006
-    rows             [{"dataset": "music", "class": "cello", "title": "playing cello"}, ...]
-
-`title` is what the drawing calls the class; without it the class's own name stands there.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from avrobust.analysis.examples import MEASURES, Example, Examples
+from avrobust.analysis.examples import MEASURES, Example, Examples, read_examples
 from avrobust.csv_text import write_csv_text
+from avrobust.files import write_text
 from avrobust.program import UserError
-from avrobust.report.spec import record
+from avrobust.report.given import Given
+from avrobust.spec.artefacts.heat_maps import Layout, Row
 
 # Conditions in the order in which they are drawn.
 CONDITIONS = ("clean", "audio", "visual", "both")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of the layout; `label` is the class."""
-
-    dataset: str
-    label: str
-    title: str
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A figure of heat maps before its clips are found."""
-
-    title: str
-    epsilon: float
-    rows: Sequence[Row]
-    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,27 +27,15 @@ class Shown:
     places: Mapping[str, int]
 
 
-def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
-    figure = record(Layout, spec, "figure")
-    rows = []
-    for number, value in enumerate(figure.rows, 1):
-        where = f"row {number}"
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where}: must be a JSON object, got {value!r}")
-        if unknown := sorted({*value} - {"dataset", "class", "title"}):
-            raise UserError(f"{where}: unknown {', '.join(unknown)}; known are class, dataset, title")
-        if missing := [name for name in ("dataset", "class") if name not in value]:
-            raise UserError(f"{where}: {', '.join(missing)} must be given")
-        rows.append(Row(value["dataset"], value["class"], value.get("title") or readable(value["class"])))
-    if not rows:
-        raise UserError("figure: rows is empty; give at least one")
-    return Layout(figure.title, figure.epsilon, tuple(rows), figure.caption)
+def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Draw the figure and write what is said of each map; return a line for the log."""
+    shown = find(figure, map(read_examples, given.examples))
+    # Loading the drawing library takes longer than finding a mistake in what is given.
+    from avrobust.report.heat_maps_plot import draw
 
-
-def readable(name: str) -> str:
-    """Return a class or dataset name as words: playing_cello -> playing cello."""
-    return name.replace("_", " ")
+    draw(figure, shown, given.scale, svg=to[".svg"], png=to[".png"])
+    write_text(to[".csv"], tidy(shown, given.scale))
+    return f"{figure.title}: {sum(one.example is not None for one in shown)} of {len(shown)} rows have a clip"
 
 
 def find(figure: Layout, sources: Iterable[Examples]) -> list[Shown]:

@@ -16,8 +16,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
-from avrobust.report.heat_maps import Layout, Shown, readable
+from avrobust.report.heat_maps import Shown
 from avrobust.report.style import STYLE, WIDTH, drawing, save
+from avrobust.spec.artefacts.heat_maps import Layout, readable
 
 # Lengths are in inches, font sizes in points.
 LEFT, RIGHT, GAP = 0.40, 0.04, 0.06

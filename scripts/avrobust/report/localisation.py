@@ -1,27 +1,18 @@
-"""A table of how well nets with attention find what sounds, clean and attacked, beside what chance finds.
-
-The layout is a JSON object:
-
-    title, caption   text above the table
-    citation         the paper, for the reader
-    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
-    rows             [{"dataset": "music", "variant": "attended_concat", "attack": "fgsm"}, ...]
-    epsilons         strengths of the attacks: [0.006]
-
-The paper prints heat maps and no such numbers, so there are no published values beside them.
-"""
+"""How well nets with attention find what sounds, clean and attacked, beside what chance finds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from avrobust.csv_text import write_csv_text
+from avrobust.files import write_text
 from avrobust.metrics.bootstrap import mean
 from avrobust.metrics.scores import Score, Scores, bounds
-from avrobust.program import UserError
-from avrobust.report.spec import record
-from avrobust.report.text import INTERVALS, PUBLISHED_SOURCE, SOURCES, WARNING
+from avrobust.program import UserError, progress
+from avrobust.report.given import Given
+from avrobust.report.text import INTERVALS, grid, warning
+from avrobust.spec.artefacts.localisation import Layout, Row
+from avrobust.spec.conditions import UNDER_ATTACK
 
-ATTACKED = ("audio", "visual", "both")
 NO_BOX = "no box of what sounds is known"
 
 
@@ -73,27 +64,6 @@ READING = (
 
 
 @dataclass(frozen=True)
-class Row:
-    """One net under one attack."""
-
-    dataset: str
-    variant: str
-    attack: str
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The table before it is measured."""
-
-    title: str
-    caption: str
-    rows: Sequence[Row]
-    epsilons: Sequence[float]
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Entry:
     """One measured place: value, low and high as printed; None, with a note, where nothing could be measured."""
 
@@ -109,16 +79,12 @@ class Entry:
     note: str = ""
 
 
-def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
-    table = record(Layout, spec, "table")
-    rows = tuple(record(Row, value, f"row {number}") for number, value in enumerate(table.rows, 1))
-    for name, values in (("rows", rows), ("epsilons", table.epsilons)):
-        if not values:
-            raise UserError(f"table: {name} is empty; give at least one")
-    if len({*rows}) < len(rows):
-        raise UserError("table: two rows are the same; leave one out")
-    return Layout(table.title, table.caption, rows, tuple(table.epsilons), table.citation, table.sources)
+def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Write the table for programs and for readers; return a line for the log."""
+    entries = measure(table, Scores(progress(given.scores, label="reading", unit="files")))
+    write_text(to[".csv"], tidy(table, entries, given.scale))
+    write_text(to[".md"], markdown(table, entries, given.scale))
+    return f"{table.title}: {len(entries)} entries"
 
 
 def measure(table: Layout, scores: Scores) -> list[Entry]:
@@ -129,7 +95,7 @@ def measure(table: Layout, scores: Scores) -> list[Entry]:
     """
     entries = []
     for row in table.rows:
-        attacked = [(modality, epsilon) for epsilon in table.epsilons for modality in ATTACKED]
+        attacked = [(modality, epsilon) for epsilon in table.epsilons for modality in UNDER_ATTACK]
         everywhere = [("clean", 0.0), *attacked]
         of_row = [_entries(row, one, attacked if one.attacked_only else everywhere, scores) for one in MEASURES]
         of_row += [_entries(row, one, everywhere[:1], scores) for one in CHANCE]
@@ -213,12 +179,9 @@ def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
     text = [f"# {table.title}", "", table.caption, ""]
     text += [f"After {table.citation}. {READING}" if table.citation else READING, ""]
     text += [f"Scale `{scale}`. {_sizes(entries)}", ""]
-    others = {source for source in table.sources.values() if source != PUBLISHED_SOURCE}
-    if others:
-        text += [WARNING.format(sources=" and ".join(SOURCES[source] for source in sorted(others))), ""]
-    text.append(_line(["dataset", "variant", "attack", "condition", "ε", *headers]))
-    text.append(_line(["---"] * 5 + ["---:"] * len(headers)))
-    text += [_line([*keys, *(cells.get(header, "") for header in headers)]) for keys, cells in lines.items()]
+    text += warning(table.sources.values())
+    rows = ([*keys, *(cells.get(header, "") for header in headers)] for keys, cells in lines.items())
+    text += grid(["dataset", "variant", "attack", "condition", "ε", *headers], rows, headers)
     if unknown := list(dict.fromkeys(entry.row.dataset for entry in entries if entry.value is None)):
         text += ["", f"—: {NO_BOX} in {', '.join(unknown)}."]
     return "\n".join(text) + "\n"
@@ -243,7 +206,3 @@ def _sizes(entries: Iterable[Entry]) -> str:
         seeds = max(entry.seeds for entry in of_dataset)
         parts.append(f"{dataset}: n = {clips} clips, {boxes} with a box, {seeds} seed{'s' if seeds > 1 else ''}.")
     return " ".join(parts)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -1,60 +1,14 @@
-"""Accuracy over the strength of an attack: panels of series, each with its interval, as the layout asks.
-
-The layout is a JSON object:
-
-    title    text above the panels
-    epsilons the strengths on the x axis, as the paper counts them, above 0: [0.006, 0.012]
-    panels   [{"name": "a", "title": "(a) audio attacked", "series": [...]}, ...]
-    series   {"net": "AV", "attack": "FGSM", "modality": "audio",
-              "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}
-
-`net` and `attack` are what the legend says, `read` names the cells. A series of the modality audio, visual or
-both has a point at each of `epsilons`, and the clean accuracy at 0. A series of the modality clean or
-majority is a reference line: its `attack` is left out.
-"""
+"""Accuracy over the strength of an attack, each point with its interval."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avrobust.csv_text import write_csv_text
-from avrobust.metrics.rows import MAJORITY, Cells, Condition
-from avrobust.program import UserError
-from avrobust.report.spec import record
-
-REFERENCES = ("clean", MAJORITY)
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve or reference line of the layout."""
-
-    net: str
-    modality: str
-    read: Mapping[str, str]
-    attack: str = ""
-
-    @property
-    def name(self) -> str:
-        """What the data file calls it, after the paper's legend: FGSM-AV."""
-        return f"{self.attack or self.modality}-{self.net}"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel of the layout."""
-
-    name: str
-    title: str
-    series: Sequence[Series]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A sweep figure before it is measured."""
-
-    title: str
-    epsilons: Sequence[float]
-    panels: Sequence[Panel]
+from avrobust.files import write_text
+from avrobust.metrics.rows import Cells, read_cell
+from avrobust.program import progress
+from avrobust.report.given import Given
+from avrobust.spec.artefacts.sweep import Layout, Series
 
 
 @dataclass(frozen=True)
@@ -70,31 +24,21 @@ class Curve:
     seeds: int
 
 
-def figure(spec: object) -> Figure:
-    """Check a layout that came as JSON (see above); a `UserError` names the panel that is wrong."""
-    whole = record(Figure, spec, "figure")
-    panels = []
-    for number, value in enumerate(whole.panels, 1):
-        panel = record(Panel, value, f"panel {number}")
-        series = [record(Series, one, f"panel {panel.name}, series {i}") for i, one in enumerate(panel.series, 1)]
-        for one in series:
-            if {*one.read} != {"dataset", "variant", "attack"}:
-                raise UserError(f"panel {panel.name}, series {one.name}: read must name dataset, variant and attack")
-            if bool(one.attack) == (one.modality in REFERENCES):
-                raise UserError(
-                    f"panel {panel.name}, series {one.name}: a curve names its attack, a reference line "
-                    f"(modality {' or '.join(REFERENCES)}) does not"
-                )
-        panels.append(Panel(panel.name, panel.title, tuple(series)))
-    return Figure(whole.title, tuple(sorted(whole.epsilons)), tuple(panels))
+def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Draw the figure and write its points; return a line for the log."""
+    cells = Cells(map(read_cell, progress(given.cells, label="reading", unit="cells")))
+    panels = {panel.name: [measure(one, figure.epsilons, cells) for one in panel.series] for panel in figure.panels}
+    # Loading the drawing library takes longer than finding a mistake in the cells.
+    from avrobust.report.sweep_plot import draw
+
+    draw(figure, panels, given.scale, svg=to[".svg"], png=to[".png"])
+    write_text(to[".csv"], tidy(panels, given.scale))
+    return f"{figure.title}: {sum(map(len, panels.values()))} curves"
 
 
 def measure(series: Series, epsilons: Sequence[float], cells: Cells) -> Curve:
     """Accuracy and interval at 0 and at each of `epsilons`; `UserError` if a cell does not hold one of them."""
-    reference = series.modality in REFERENCES
-    conditions = [Condition(**series.read, modality=series.modality if reference else "clean")]
-    if not reference:
-        conditions += [Condition(**series.read, modality=series.modality, epsilon=epsilon) for epsilon in epsilons]
+    conditions = series.conditions(epsilons)
     outcomes = cells.outcomes(conditions)
     points = [outcomes.combined([100.0 * (one == point) for one in conditions]) for point in conditions]
     return Curve(

@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from avrobust.program import UserError
 from avrobust.report.style import drawing, save
-from avrobust.report.sweep import REFERENCES, Curve, Figure
+from avrobust.report.sweep import Curve
+from avrobust.spec.artefacts.sweep import REFERENCES, Layout
 
 # Okabe and Ito's palette, in an order that stays apart in grey.
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#D55E00")
@@ -25,7 +26,7 @@ UNIT = 1e-3
 DODGE = 0.07
 
 
-def draw(layout: Figure, panels: Mapping[str, Sequence[Curve]], scale: str, *, svg: str, png: str) -> None:
+def draw(layout: Layout, panels: Mapping[str, Sequence[Curve]], scale: str, *, svg: str, png: str) -> None:
     """Draw the curves, found by panel name, into the files `svg` and `png`.
 
     Raises `UserError` if there are more attacks or nets than can be told apart.

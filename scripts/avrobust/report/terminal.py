@@ -2,44 +2,36 @@
 
 import re
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from avrobust.csv_text import read_csv
 from avrobust.program import UserError
-
-KINDS = (".csv", ".md", ".svg", ".png")
 
 # Intervals are dropped where they do not fit: the file has them.
 _INTERVAL = re.compile(r"(?<=\d) \[[^\]]*\]")
 _MORE = "…"
 
 
-def artefacts(folder: str | Path) -> dict[str, list[Path]]:
-    """The files of each artefact below `folder`, found by the path without its ending, both sorted by name.
-
-    What lies in its folder `reference` was not made here and is left out.
-
-    Raises `UserError` if there is none.
-    """
-    folder = Path(folder)
-    found: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.relative_to(folder).parts[0] == "reference":
-            continue
-        if path.suffix in KINDS and path.stem != "README" and not path.name.startswith("."):
-            found.setdefault(str(path.relative_to(folder).with_suffix("")), []).append(path)
-    if not found:
+def listed(folder: str | Path) -> list[dict[str, str]]:
+    """The lines of the index in `folder`; raises `UserError` if there is none."""
+    index = Path(folder, "index.csv")
+    if not index.exists():
         raise UserError(f"{folder}: holds no table and no figure yet; make them with `snakemake`")
-    return found
+    return read_csv(index)[1]
 
 
-def inventory(found: dict[str, list[Path]]) -> str:
-    """One line per artefact, as a shell takes it: paper_tables/tian2021/table1.{csv,md}."""
+def inventory(folder: str | Path, rows: Iterable[Mapping[str, str]]) -> str:
+    """One line per artefact, as a shell takes it: paper_tables/tian2021/table1{.csv,.md}; and what is not done, why."""
     lines = []
-    for paths in found.values():
-        endings = [path.suffix[1:] for path in paths]
-        stem = str(paths[0].with_suffix(""))
-        lines.append(f"{stem}.{endings[0]}" if len(endings) == 1 else f"{stem}.{{{','.join(endings)}}}")
+    for row in rows:
+        stem, endings = (
+            f"{folder}/{row['artefact']}",
+            [path.removeprefix(row["artefact"]) for path in row["files"].split()],
+        )
+        said = "" if row["status"] == "done" else f"  {row['status']}: {row['why']}"
+        shown = endings[0] if len(endings) == 1 else f"{{{','.join(endings)}}}" if endings else ""
+        lines.append(f"{stem}{shown}{said}")
     return "\n".join(lines)
 
 

@@ -1,40 +1,26 @@
-"""Embeddings as pictures and as numbers: a joint t-SNE per panel, and how well the classes cluster.
-
-The layout is a JSON object:
-
-    title, caption   text of the figure
-    citation         the paper, for the reader
-    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
-    attack           the attack of the files that are read, also for clean points: "fgsm"
-    modality         what is attacked: audio, visual, or clean for nothing
-    epsilons         the strengths, one row of the picture each, as the paper counts them; [] where nothing is attacked
-    seed             the training seed whose embeddings are drawn; the measures are over all seeds
-    panels           [{"title": "w/o MinSim", "read": {"dataset": "music", "variant": "concat"}}, ...]
-
-A picture shows what t-SNE keeps, neighbours; sizes of clusters and distances between them mean little (Wattenberg et
-al., Distill 2016), and a t-SNE has no axes and no unit. What the paper reads off it, tight classes that lie apart, is
-therefore also measured, in the embedding itself: `avrobust.metrics.clusters`.
-"""
+"""A t-SNE figure: places of clips, and how well the classes cluster, clean and attacked."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+import avrobust.openblas  # noqa: F401  # isort: skip
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from avrobust.csv_text import write_csv_text
-from avrobust.files import remaking
+from avrobust.files import remaking, write_text
 from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.bootstrap import mean
 from avrobust.metrics.scores import Score, Scores, bounds
-from avrobust.program import UserError
-from avrobust.report.spec import record
+from avrobust.program import UserError, progress
+from avrobust.report.given import Given
+from avrobust.spec.artefacts.tsne import MODALITIES as EMBEDDINGS
+from avrobust.spec.artefacts.tsne import Layout, Panel
 
-EMBEDDINGS = ("audio", "visual")
 MEASURES = ("silhouette", "ratio", "shift")
 COLUMNS = ("clip_id", "label", "modality", "epsilon", *EMBEDDINGS)
 IDENTITY = ("dataset", "variant", "seed", "attack", "classes")
@@ -45,34 +31,6 @@ DRAWN = 11
 # Van der Maaten & Hinton (2008) recommend 5 to 50; it must stay below a third of the points.
 PERPLEXITY = 30
 RANDOM_STATE = 0
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One column of the picture."""
-
-    title: str
-    read: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A t-SNE figure before anything is projected."""
-
-    title: str
-    attack: str
-    modality: str
-    epsilons: Sequence[float]
-    seed: int
-    panels: Sequence[Panel]
-    caption: str = ""
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> Sequence[float]:
-        """The epsilon of each row of the picture: 0 where nothing is attacked."""
-        return self.epsilons or (0.0,)
 
 
 @dataclass(frozen=True)
@@ -128,22 +86,23 @@ class Measured:
     seeds: int
 
 
-def figure(spec: object) -> Figure:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
-    whole = record(Figure, spec, "figure")
-    if whole.modality not in ("clean", *EMBEDDINGS):
-        raise UserError(f"figure: modality must be clean, audio or visual, got {whole.modality!r}")
-    if bool(whole.epsilons) == (whole.modality == "clean"):
-        raise UserError(f"figure: modality {whole.modality} with epsilons {list(whole.epsilons)}; only clean has none")
-    panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
-    if not panels:
-        raise UserError("figure: panels must name at least one")
-    for number, panel in enumerate(panels, 1):
-        if {*panel.read} != {"dataset", "variant"}:
-            raise UserError(f"panel {number}: read must name dataset and variant, got {', '.join(panel.read)}")
-        if panel.title in [other.title for other in panels[: number - 1]]:
-            raise UserError(f"panel {number}: the title {panel.title!r} occurs twice; the data files name panels by it")
-    return replace(whole, epsilons=tuple(map(float, whole.epsilons)), panels=tuple(panels))
+def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Draw the figure, and write its points and its measures; return a line for the log."""
+    files, scores = Embeddings(given.embeddings), Scores(given.scores)
+    measured = [one for panel in figure.panels for one in measure(figure, panel, scores)]
+    embeddings = [first_classes(files.read(panel, figure.attack, figure.seed), DRAWN) for panel in figure.panels]
+    places = list(product(figure.rows, zip(figure.panels, embeddings, strict=True)))
+    projections = [
+        project(figure, panel, epsilon, embedding)
+        for epsilon, (panel, embedding) in progress(places, label="t-SNE", unit="panels")
+    ]
+    # Loading the drawing library takes longer than finding a mistake in what is given.
+    from avrobust.report.tsne_plot import draw
+
+    draw(figure, projections, measured, given.scale, svg=to[".svg"], png=to[".png"])
+    write_text(to[".csv"], points_csv(projections, given.scale))
+    write_text(to["_measures.csv"], measures_csv(figure, measured, given.scale))
+    return f"{figure.title}: {len(projections)} panels"
 
 
 class Embeddings:
@@ -219,7 +178,7 @@ def first_classes(embedding: Embedding, count: int) -> Embedding:
     )
 
 
-def project(layout: Figure, panel: Panel, epsilon: float, embedding: Embedding) -> Projection:
+def project(layout: Layout, panel: Panel, epsilon: float, embedding: Embedding) -> Projection:
     """Project all points of one panel together: clean audio and visual, and the attacked ones at `epsilon`.
 
     t-SNE as scikit-learn has it, from the first two principal components, on one thread and with a fixed seed: equal
@@ -273,7 +232,7 @@ def _turned(places: np.ndarray, audio: int) -> np.ndarray:
     return centred @ np.array([[x, -y], [y, x]])
 
 
-def measure(layout: Figure, panel: Panel, scores: Scores) -> list[Measured]:
+def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
     """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each epsilon.
 
     A clip without a value (see `avrobust.metrics.clusters`) in any of one measure's conditions or seeds is left out of
@@ -327,7 +286,7 @@ def points_csv(projections: Iterable[Projection], scale: str) -> str:
     )
 
 
-def measures_csv(layout: Figure, measured: Iterable[Measured], scale: str) -> str:
+def measures_csv(layout: Layout, measured: Iterable[Measured], scale: str) -> str:
     """The measures as CSV, one line each; `embedding` is whose features are measured, `condition` what is attacked."""
     header = ["panel", "variant", "embedding", "condition", "epsilon", "measure", "mean", "low", "high"]
     header += ["n", "seeds", "scale", "source"]

@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 
 from avrobust.program import UserError
 from avrobust.report.style import WIDTH, drawing, save
-from avrobust.report.text import PUBLISHED_SOURCE, SOURCES
-from avrobust.report.tsne import DRAWN, Figure, Measured, Projection
+from avrobust.report.text import PUBLISHED_SOURCE, others
+from avrobust.report.tsne import DRAWN, Measured, Projection
+from avrobust.spec.artefacts.tsne import Layout
 
 # Eleven equal steps of lightness, 27 to 88, for grey; hues chosen to be apart in CIELAB, also where the red, green or
 # blue cones are missing (Machado et al. 2009). In the order of the legend, neighbours differ most.
@@ -49,7 +50,7 @@ LOWEST, HIGHEST, MARGIN = 0.6, 1.0, 0.08
 
 
 def draw(
-    layout: Figure, projections: Sequence[Projection], measured: Sequence[Measured], scale: str, *, svg: str, png: str
+    layout: Layout, projections: Sequence[Projection], measured: Sequence[Measured], scale: str, *, svg: str, png: str
 ) -> None:
     """Draw the projections, row by row, into the files `svg` and `png`, with the silhouettes of `measured` below.
 
@@ -150,10 +151,9 @@ def _two_decimals(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _sizes(layout: Figure, measured: Sequence[Measured], scale: str) -> str:
+def _sizes(layout: Layout, measured: Sequence[Measured], scale: str) -> str:
     clips = ", ".join(map(str, sorted({one.clips for one in measured if one.measure == "silhouette"})))
     seeds = ", ".join(map(str, sorted({one.seeds for one in measured})))
-    sources = {layout.sources.get(panel.read["dataset"], PUBLISHED_SOURCE) for panel in layout.panels}
-    others = " and ".join(SOURCES[source] for source in sorted(sources - {PUBLISHED_SOURCE}))
+    elsewhere = others(layout.sources.get(panel.read["dataset"], PUBLISHED_SOURCE) for panel in layout.panels)
     line = f"scale {scale}, n = {clips}, seed drawn: {layout.seed}; silhouettes: mean over seeds: {seeds}"
-    return f"{line}; clips: {others}" if others else line
+    return f"{line}; clips: {elsewhere}" if elsewhere else line

@@ -10,6 +10,7 @@ ATTACKED: Mapping[str, tuple[str, ...]] = {
     "visual": ("visual",),
     "both": ("audio", "visual"),
 }
+UNDER_ATTACK = tuple(modality for modality, attacked in ATTACKED.items() if attacked)
 # A modality that no file holds: always answering the label that is most frequent among the clips.
 MAJORITY = "majority"
 # What is measured whatever is attacked.

@@ -1,116 +1,138 @@
 """What workflow/rules/tables.smk asks: the artefacts, what they are computed from, what is published."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 
-from lib.errors import SettingsError
-from lib.grid import Artefact
+from avrobust.lazy import load
+from avrobust.spec.kind import EMBEDDINGS, LOCALISATION, Kind
+from avrobust.spec.registry import KINDS
+from lib.grid import Artefact, Grid
+from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
-
-# What an artefact of each kind is published as, after its name.
-PUBLISHED = {
-    "table": (".csv", ".md"),
-    "localisation": (".csv", ".md"),
-    "choices": (".csv", ".md"),
-    "claims": (".csv", "_tests.csv", ".md"),
-    "sweep": (".csv", ".svg", ".png"),
-    "heat_maps": (".csv", ".svg", ".png"),
-    "tsne": (".csv", "_measures.csv", ".svg", ".png"),
-}
-# Kinds of which those of all papers stand below each other in one file.
-STACKED = ("table", "localisation", "claims", "choices")
+from lib.settings import Settings
 
 
 class Tables(Jobs):
     """Every table, figure and ledger, and its copy in paper_tables."""
 
-    def cells(self, wildcards: Wildcards) -> list[str]:
-        """The cells that an artefact is computed from, all seeds."""
-        return self._needed("cells", wildcards, ".parquet")
+    def __init__(self, settings: Settings, grid: Grid, data: Data):
+        super().__init__(settings, grid)
+        self.data = data
 
-    def localisation_scores(self, wildcards: Wildcards) -> list[str]:
-        """The localisation scores that an artefact is computed from, all seeds."""
-        return self._needed("localisation", wildcards, ".parquet")
+    @cached_property
+    def artefacts(self) -> Mapping[str, Artefact]:
+        """All artefacts by their place below paper_tables: those of papers, their stacks, the ledgers of no paper."""
+        made = {f"{paper}/{name}": artefact for (paper, name), artefact in self.grid.artefacts.items()}
+        papers: dict[str, list[str]] = {}
+        for (paper, name), artefact in self.grid.artefacts.items():
+            if self._kind(artefact.kind).stacked:
+                papers.setdefault(name, []).append(paper)
+        made |= {name: Artefact("", name, "stack", {"papers": of}, {}) for name, of in papers.items()}
+        counted = Artefact("", "availability", "attrition", {"datasets": self.data.paper_datasets}, {})
+        return {**made, "availability": counted}
 
-    def embeddings(self, wildcards: Wildcards) -> list[str]:
-        """The embeddings that an artefact is computed from, all seeds."""
-        return self._needed("embeddings", wildcards, ".parquet")
+    @property
+    def kinds(self) -> Mapping[str, Kind]:
+        """The kinds that occur, by name."""
+        return {name: self._kind(name) for name in KINDS if name in {one.kind for one in self.artefacts.values()}}
 
-    def embedding_scores(self, wildcards: Wildcards) -> list[str]:
-        """The scores of the embeddings that an artefact is computed from, all seeds."""
-        return self._needed("embeddings", wildcards, ".scores.parquet")
+    @property
+    def published(self) -> Mapping[str, tuple[str, ...]]:
+        """What is published, by its place below paper_tables, and as which files; ledgers of other rules included."""
+        own = {name: self._kind(artefact.kind).files for name, artefact in self.artefacts.items()}
+        return {**own, **({"precision": (".csv",)} if self._is_precision_checked else {})}
 
-    def scores(self, wildcards: Wildcards) -> list[str]:
-        """All scores that an artefact is computed from."""
-        return [*self.localisation_scores(wildcards), *self.embedding_scores(wildcards)]
+    @property
+    def shapes(self) -> Mapping[str, tuple[str, ...]]:
+        """The sets of files that something is published as, each by a name for a rule."""
+        return {"".join(files).replace(".", "_"): files for files in self.published.values()}
 
-    def examples(self, wildcards: Wildcards) -> list[str]:
-        """The clips that a heat map figure draws, of the first seed."""
-        return self._needed("localisation", wildcards, ".npz", self.settings.scale["seeds"][:1])
+    def artefacts_of(self, kind: str) -> str:
+        """A regular expression for the artefacts of a kind."""
+        return one_of(name for name, artefact in self.artefacts.items() if artefact.kind == kind)
 
-    def manifests(self, wildcards: Wildcards) -> list[str]:
-        """The manifests that a table reads to tell which test clips stand in the training split too."""
-        return [f"{self.results}/data/{name}/manifest.csv" for name in self.artefact(wildcards).manifests]
-
-    def published(self, wildcards: Wildcards) -> str:
-        """The printed values of a table."""
-        return f"workflow/papers/{wildcards.paper}/published/{wildcards.artefact}.csv"
-
-    def stacked(self, wildcards: Wildcards) -> list[str]:
-        """That table of every paper that has it."""
-        return [f"{self.results}/tables/{paper}/{wildcards.artefact}.csv" for paper in self.papers_with(wildcards)]
-
-    def papers_with(self, wildcards: Wildcards) -> list[str]:
-        """The papers that have an artefact of this name."""
-        return [paper for paper, name in self.grid.artefacts if name == wildcards.artefact]
+    def published_as(self, files: tuple[str, ...]) -> str:
+        """A regular expression for what is published as these files."""
+        return one_of(name for name, own in self.published.items() if own == files)
 
     def targets(self, papers: Iterable[str]) -> list[str]:
-        """All published files of these papers."""
-        wanted = set(papers)
-        files = []
-        for (paper, name), artefact in self.grid.artefacts.items():
-            if paper in wanted:
-                files += [f"paper_tables/{paper}/{name}{suffix}" for suffix in PUBLISHED[artefact.kind]]
-                files += [f"paper_tables/{name}.csv"] if artefact.kind in STACKED else []
-        if not files:
-            return []
-        ledgers = ["availability.csv", *(["precision.csv"] if self._is_precision_checked else [])]
-        return list(dict.fromkeys([*files, *(f"paper_tables/{name}" for name in ledgers)]))
+        """All published files of these papers, and the ledgers; nothing if there are no papers."""
+        wanted = {*papers}
+        of_papers = [name for name, one in self.artefacts.items() if one.paper in wanted]
+        stacks = [name for name, one in self.artefacts.items() if wanted.intersection(one.spec.get("papers", ()))]
+        ledgers = [name for name in self.published if "/" not in name and name not in self._stacks]
+        names = [*of_papers, *stacks, *ledgers] if of_papers else []
+        return [f"paper_tables/{name}{suffix}" for name in names for suffix in self.published[name]]
 
-    def artefacts_of(self, *kinds: str) -> str:
-        """A regular expression for the artefacts of these kinds."""
-        return one_of(artefact.name for artefact in self.grid.artefacts.values() if artefact.kind in kinds)
-
-    @property
-    def stacked_artefacts(self) -> str:
-        """A regular expression for the artefacts of which those of all papers stand in one file."""
-        return self.artefacts_of(*STACKED)
-
-    @property
-    def published_items(self) -> str:
-        """A regular expression for the files below paper_tables."""
-        return one_of(path.removeprefix("paper_tables/") for path in self.targets(self.settings.papers))
-
-    def manifest_datasets(self, wildcards: Wildcards) -> list[str]:
-        """The datasets of `manifests`, in the same order."""
-        return list(self.artefact(wildcards).manifests)
+    def artefact(self, wildcards: Wildcards) -> Artefact:
+        """The artefact that the wildcards name."""
+        return self.artefacts[wildcards.artefact]
 
     def spec(self, wildcards: Wildcards) -> str:
         """The layout of an artefact, as JSON."""
         return canonical(self.artefact(wildcards).spec)
 
-    def artefact(self, wildcards: Wildcards) -> Artefact:
-        """The artefact that the wildcards name; SettingsError if the paper has none of that name."""
-        key = (wildcards.paper, wildcards.artefact)
-        if key not in self.grid.artefacts:
-            raise SettingsError(f"{wildcards.paper} has no artefact {wildcards.artefact}")
-        return self.grid.artefacts[key]
+    def paper_of(self, wildcards: Wildcards) -> str:
+        """Under what an artefact stands in Snakemake's report."""
+        return self.artefact(wildcards).paper or "all papers"
 
-    def _needed(self, family: str, wildcards: Wildcards, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
+    def read(self, what: str) -> Callable[[Wildcards], list[str]]:
+        """The files of one sort that an artefact is made from; none if its kind does not read any."""
+        find = getattr(self, f"_{what}")
+
+        def files(wildcards: Wildcards) -> list[str]:
+            artefact = self.artefact(wildcards)
+            return find(artefact) if what in self._kind(artefact.kind).reads else []
+
+        return files
+
+    def _cells(self, artefact: Artefact) -> list[str]:
+        return self._needed("cells", artefact, ".parquet")
+
+    def _scores(self, artefact: Artefact) -> list[str]:
+        localised = self._needed(LOCALISATION, artefact, ".parquet")
+        return [*localised, *self._needed(EMBEDDINGS, artefact, ".scores.parquet")]
+
+    def _embeddings(self, artefact: Artefact) -> list[str]:
+        return self._needed(EMBEDDINGS, artefact, ".parquet")
+
+    def _examples(self, artefact: Artefact) -> list[str]:
+        return self._needed(LOCALISATION, artefact, ".npz", self.settings.scale["seeds"][:1])
+
+    def _published(self, artefact: Artefact) -> list[str]:
+        return [f"workflow/papers/{artefact.paper}/published/{artefact.name}.csv"]
+
+    def _manifests(self, artefact: Artefact) -> list[str]:
+        return [f"{self.results}/data/{name}/manifest.csv" for name in artefact.manifests]
+
+    def _classes(self, artefact: Artefact) -> list[str]:
+        return self.data.paper_data("classes.txt")
+
+    def _availability(self, artefact: Artefact) -> list[str]:
+        return self.data.paper_data("availability.csv")
+
+    def _tables(self, artefact: Artefact) -> list[str]:
+        return [f"{self.results}/tables/{paper}/{artefact.name}.csv" for paper in artefact.spec["papers"]]
+
+    def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [
             f"{self.results}/{family}/{dataset}/{variant}/s{seed}/{attack}{suffix}"
-            for dataset, variant, attack in self.artefact(wildcards).needs[family]
+            for dataset, variant, attack in artefact.needs[family]
             for seed in seeds or self.settings.scale["seeds"]
         ]
+
+    def _kind(self, name: str) -> Kind:
+        return load(KINDS, name)
+
+    def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
+        if part != "artefact":
+            return super()._entries(part, wildcards)
+        kind = self.artefact(wildcards).kind
+        return [self.registered("spec", "KINDS", kind), self.registered("report", "WRITERS", kind)]
+
+    @property
+    def _stacks(self) -> list[str]:
+        return [name for name, artefact in self.artefacts.items() if artefact.kind == "stack"]
 
     @property
     def _is_precision_checked(self) -> bool:

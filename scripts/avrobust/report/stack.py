@@ -1,10 +1,19 @@
 """The same item of several papers below each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avrobust.csv_text import read_csv, write_csv_text
+from avrobust.files import write_text
 from avrobust.program import UserError
+from avrobust.report.given import Given
+from avrobust.spec.artefacts.stack import Layout
+
+
+def write(layout: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Write the tables below each other; return a line for the log."""
+    write_text(to[".csv"], stack(layout.papers, given.tables))
+    return f"{', '.join(layout.papers)} in {to['.csv']}"
 
 
 def merged_order(headers: Sequence[Sequence[str]]) -> list[str]:

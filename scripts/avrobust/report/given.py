@@ -1,0 +1,27 @@
+"""What an artefact is made from: files by what they hold, and the scale at which they were made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Given:
+    """Paths; an artefact gets those that its kind reads.
+
+    cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
+    availability: of datasets, in the layout's order. tables: CSVs to stack, likewise.
+    """
+
+    scale: str
+    cells: Sequence[str] = ()
+    scores: Sequence[str] = ()
+    embeddings: Sequence[str] = ()
+    examples: Sequence[str] = ()
+    published: Sequence[str] = ()
+    manifests: Sequence[str] = ()
+    classes: Sequence[str] = ()
+    availability: Sequence[str] = ()
+    tables: Sequence[str] = ()
+
+
+READS = tuple(field.name for field in fields(Given) if field.name != "scale")

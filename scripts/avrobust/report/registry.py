@@ -1,0 +1,13 @@
+"""Who writes the artefacts of a kind."""
+
+WRITERS = {
+    "table": "avrobust.report.table:write",
+    "sweep": "avrobust.report.sweep:write",
+    "heat_maps": "avrobust.report.heat_maps:write",
+    "localisation": "avrobust.report.localisation:write",
+    "tsne": "avrobust.report.tsne:write",
+    "claims": "avrobust.report.claims:write",
+    "choices": "avrobust.report.choices:write",
+    "stack": "avrobust.report.stack:write",
+    "attrition": "avrobust.report.attrition:write",
+}

@@ -1,0 +1,233 @@
+"""Claims of a paper: every claim is data, and cells and scores decide whether it holds.
+
+The claims are a JSON object:
+
+    paper, citation  key and name of the paper
+    sources          where the clips of each dataset come from, as in `avrobust.report.tables`
+    claims           [{"name": "audio_visual_better_clean", "section": "4.3", "sentence": "...", "note": "...",
+                       "datasets": ["music", "ave"], "attacks": ["fgsm"],
+                       "tests": [{"higher": Q, "lower": Q, "by": 0.0, "label": "..."}, ...]}, ...]
+
+Q is a number or what to read: {"dataset", "variant", "attack", "epsilon", "of": measure} takes percentages of cells,
+{"dataset", "variant", "attack", "epsilon", "modality", "score": name} the mean of a score. The measures are those of
+`MEASURES`. A test is read with each of the claim's `datasets` and `attacks`, the same on both sides, where Q does not
+say its own. A test stays on one dataset, and a claim has either percentages or scores.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+from avrobust.program import UserError
+from avrobust.spec.flat import Condition, reading
+from avrobust.spec.kind import CELLS, SCORES, Kind, Need
+from avrobust.spec.measures import MEASURES
+from avrobust.spec.record import record
+
+POINTS, SCORE = "points", "score"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One side of a test, complete: a measure `of` cells, or the mean of a `score` under `modality`."""
+
+    dataset: str
+    variant: str
+    attack: str
+    epsilon: float = 0.0
+    of: str = ""
+    modality: str = ""
+    score: str = ""
+
+    @property
+    def unit(self) -> str:
+        """`points` or `score`."""
+        return POINTS if self.of else SCORE
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is attacked, so that the epsilon does not matter."""
+        return "clean" in (self.of, self.modality)
+
+    @property
+    def conditions(self) -> Mapping[Condition, float]:
+        """What is read, with its weight."""
+        place = {"dataset": self.dataset, "variant": self.variant, "attack": self.attack}
+        weights = MEASURES[self.of] if self.of else {self.modality: 1.0}
+        return {
+            reading({**place, "modality": modality, "epsilon": 0.0 if modality == "clean" else self.epsilon}): weight
+            for modality, weight in weights.items()
+        }
+
+
+Side = Quantity | float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """higher > lower + by; at least one side is read."""
+
+    higher: Side
+    lower: Side
+    by: float
+    label: str
+
+    @property
+    def read(self) -> list[Quantity]:
+        """The sides that are no numbers."""
+        return [side for side in (self.higher, self.lower) if isinstance(side, Quantity)]
+
+    @property
+    def dataset(self) -> str:
+        """The dataset of both sides."""
+        return self.read[0].dataset
+
+    @property
+    def unit(self) -> str:
+        """The unit of both sides."""
+        return self.read[0].unit
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim before it is tested."""
+
+    name: str
+    section: str
+    sentence: str
+    tests: Sequence[Comparison]
+    note: str = ""
+
+    @property
+    def unit(self) -> str:
+        """The unit of all tests."""
+        return self.tests[0].unit
+
+
+@dataclass(frozen=True)
+class Claims:
+    """All claims of a paper."""
+
+    paper: str
+    claims: Sequence[Claim]
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    name: str
+    section: str
+    sentence: str
+    tests: Sequence[Mapping]
+    note: str = ""
+    datasets: Sequence[str] = ()
+    attacks: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _TestSpec:
+    higher: object
+    lower: object
+    by: float = 0.0
+    label: str = ""
+
+
+def claims(spec: object) -> Claims:
+    """Check claims that came as JSON (see above) and expand their tests; a `UserError` names what is wrong."""
+    given = record(Claims, spec, "claims")
+    found: list[Claim] = []
+    for number, value in enumerate(given.claims, 1):
+        claim = record(_Spec, value, f"claim {number}")
+        where = f"claim {claim.name}"
+        if claim.name in [other.name for other in found]:
+            raise UserError(f"{where}: occurs twice")
+        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, where)))
+        if not tests:
+            raise UserError(f"{where}: has no tests")
+        labels = [test.label for test in tests]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise UserError(f"{where}: two tests are called {twice[0]!r}; leave the label out, or name each its own")
+        if len({test.unit for test in tests}) > 1:
+            raise UserError(f"{where}: has percentages and scores, which have no common minimum; make it two claims")
+        found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note))
+    return Claims(given.paper, tuple(found), given.citation, given.sources)
+
+
+def _tests(claim: _Spec, value: object, where: str) -> Iterator[Comparison]:
+    test = record(_TestSpec, value, where)
+    for dataset, attack in product(claim.datasets or [None], claim.attacks or [None]):
+        place = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
+        yield _test(_side(test.higher, place, where), _side(test.lower, place, where), test, where)
+
+
+def _side(side: object, place: Mapping, where: str) -> Side:
+    if isinstance(side, Mapping):
+        return _quantity({**place, **side}, where)
+    if isinstance(side, int | float) and not isinstance(side, bool):
+        return float(side)
+    raise UserError(f"{where}: a test compares numbers and JSON objects, got {side!r}")
+
+
+def _quantity(value: Mapping, where: str) -> Quantity:
+    quantity = record(Quantity, value, where)
+    if bool(quantity.of) == bool(quantity.score):
+        raise UserError(f"{where}: needs either `of` or `score`, got {value}")
+    if quantity.of and quantity.of not in MEASURES:
+        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
+    if bool(quantity.score) != bool(quantity.modality):
+        raise UserError(f"{where}: a score, and nothing else, needs a modality; got {value}")
+    if quantity.clean:
+        return replace(quantity, epsilon=0.0)
+    if "epsilon" not in value:
+        raise UserError(f"{where}: epsilon must be given, for {value}")
+    if isinstance(quantity.epsilon, bool) or not isinstance(quantity.epsilon, int | float):
+        raise UserError(f"{where}: epsilon must be a number, got {quantity.epsilon!r}")
+    return quantity
+
+
+def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
+    test = Comparison(higher, lower, float(spec.by), "")
+    if not test.read:
+        raise UserError(f"{where}: a test of two numbers, {higher:g} and {lower:g}, reads nothing")
+    if len({(side.dataset, side.unit) for side in test.read}) > 1:
+        both = " and ".join(f"{name_of(side, '')} on {side.dataset}" for side in test.read)
+        raise UserError(
+            f"{where}: {both} cannot be compared clip by clip; a test has one dataset and one kind of measure"
+        )
+    # The attack only names the file that clean clips are read from.
+    attacks = {side.attack for side in test.read if not side.clean}
+    attack = attacks.pop() if len(attacks) == 1 else ""
+    margin = f" {'+' if test.by > 0 else '-'} {abs(test.by):g}" if test.by else ""
+    said = spec.label or f"{name_of(higher, attack)} > {name_of(lower, attack)}{margin}"
+    return Comparison(higher, lower, test.by, f"{', '.join(filter(None, (test.dataset, attack)))}: {said}")
+
+
+def name_of(side: Side, attack: str) -> str:
+    """What is read, for labels; the attack is left out where it is `attack`, which the reader knows already."""
+    if not isinstance(side, Quantity):
+        return f"{side:g}"
+    words = [side.variant, side.of or side.score, side.modality]
+    if not side.clean:
+        words += [f"at {side.epsilon:g}", "" if side.attack == attack else f"({side.attack})"]
+    return " ".join(filter(None, words))
+
+
+def needs(given: Claims) -> Iterator[Need]:
+    """The cells of every percentage, and the scores of whichever artefact has them."""
+    for claim in given.claims:
+        for test in claim.tests:
+            for side in test.read:
+                family = CELLS if side.of else SCORES
+                yield from (Need(family, condition, part=f"claim {claim.name}") for condition in side.conditions)
+
+
+CLAIMS = Kind(
+    shown=(".csv",),
+    others=("_tests.csv", ".md"),
+    reads=("cells", "scores"),
+    parse=claims,
+    needs=needs,
+    facts=("paper", "citation", "sources"),
+    stacked=True,
+)

@@ -1,0 +1,25 @@
+"""The same table or ledger of several papers below each other.
+
+The layout is a JSON object: `papers`, their keys in the order of the tables.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avrobust.spec.kind import Kind
+from avrobust.spec.record import record
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Whose tables are stacked."""
+
+    papers: Sequence[str]
+
+
+def layout(spec: object) -> Layout:
+    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    return record(Layout, spec, "stack")
+
+
+STACK = Kind(shown=(".csv",), others=(), reads=("tables",), parse=layout)

@@ -1,0 +1,154 @@
+"""A table of a paper: its rows and columns are data.
+
+The layout is a JSON object:
+
+    title, caption   text above the table
+    citation         the paper, for the reader
+    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
+    keys             names of what identifies a row, in printed order: ["dataset", "attack"]
+    rows             [{"keys": {"dataset": "MUSIC", "attack": "FGSM"},
+                       "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}, ...]
+                     `printed_as` changes keys for the search of the published values only;
+                     `keys` are printed and matched with the published values, `read` names the cells; `clips: unseen`
+                     in it leaves out the test clips whose video stands in the training split too
+                     `against` adds to what the columns are read against
+    columns          [{"name": "X_A", "header": "✗A",
+                       "condition": {"modality": "audio", "epsilon": 0.012}}, ...]
+
+A column is one of: a `condition` (modality and epsilon; a variant, attack or dataset that it names takes the
+place of the row's; the modality `majority` is the share of the most frequent label), or the `mean` or the
+`sum` of columns above it. `against` subtracts the same quantity read elsewhere, paired by clip:
+{"name": "RI", "sum": ["AV_clean", "Avg"], "against": {"variant": "concat"}}.
+Rows and columns marked `ours_only` have no published value; all others must have one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from avrobust.program import UserError
+from avrobust.spec.flat import Condition, reading
+from avrobust.spec.kind import CELLS, Kind, Need
+from avrobust.spec.record import record
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the layout; `header` is what the wide table prints instead of `name`."""
+
+    name: str
+    header: str = ""
+    condition: Mapping | None = None
+    mean: Sequence[str] = ()
+    sum: Sequence[str] = ()
+    against: Mapping = field(default_factory=dict)
+    ours_only: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the layout."""
+
+    keys: Mapping[str, str]
+    read: Mapping[str, str]
+    against: Mapping[str, str] = field(default_factory=dict)
+    printed_as: Mapping[str, str] = field(default_factory=dict)
+    ours_only: bool = False
+
+    @property
+    def place(self) -> Mapping[str, str]:
+        """The dataset, variant and attack that it reads."""
+        return {part: value for part, value in self.read.items() if part != "clips"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table before it is measured."""
+
+    title: str
+    caption: str
+    keys: Sequence[str]
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def unseen(self) -> Sequence[str]:
+        """The datasets of which a row reads unseen clips, sorted."""
+        return sorted({row.read["dataset"] for row in self.rows if "clips" in row.read})
+
+
+def layout(spec: object) -> Layout:
+    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    table = record(Layout, spec, "table")
+    columns: list[Column] = []
+    for number, value in enumerate(table.columns, 1):
+        column = record(Column, value, f"column {number}")
+        where, above = f"column {column.name!r}", [column.name for column in columns]
+        if sum(map(bool, (column.condition, column.mean, column.sum))) != 1:
+            raise UserError(f"{where}: must have exactly one of condition, mean, sum")
+        if unknown := [name for name in (*column.mean, *column.sum) if name not in above]:
+            raise UserError(f"{where}: {', '.join(unknown)} is no column above it ({', '.join(above)})")
+        if column.name in above:
+            raise UserError(f"{where}: occurs twice")
+        columns.append(column)
+    rows = [record(Row, value, f"row {number}") for number, value in enumerate(table.rows, 1)]
+    for number, row in enumerate(rows, 1):
+        if row.keys in [other.keys for other in rows[: number - 1]]:
+            raise UserError(f"row {number}: {' '.join(row.keys.values())} occurs twice")
+        if missing := [name for name in ("dataset", "variant", "attack") if name not in row.read]:
+            raise UserError(f"row {number}: read must name the {', '.join(missing)}")
+        if {*row.keys} != {*table.keys}:
+            raise UserError(f"row {number}: keys must be {', '.join(table.keys)}, got {', '.join(row.keys)}")
+    return replace(table, keys=tuple(table.keys), columns=tuple(columns), rows=tuple(rows))
+
+
+def combination(
+    name: str, columns: Mapping[str, Column], read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
+) -> dict[Condition, float]:
+    """The column `name`, read at `read`, as weights of conditions; `against` adds to the column's own `against`.
+
+    Raises `UserError` if a condition is not complete or has an unknown part.
+    """
+    column = columns[name]
+    weights = _weights(column, columns, read)
+    if column.against:
+        for condition, weight in _weights(column, columns, {**read, **column.against, **against}).items():
+            weights[condition] = weights.get(condition, 0.0) - weight
+    return weights
+
+
+def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, str]) -> dict[Condition, float]:
+    if column.condition:
+        try:
+            return {reading({**read, **column.condition}): 1.0}
+        except ValueError as error:
+            raise UserError(f"column {column.name!r}: {error}") from None
+    weights: dict[Condition, float] = {}
+    names = column.mean or column.sum
+    for name in names:
+        for condition, weight in combination(name, columns, read).items():
+            share = weight / len(names) if column.mean else weight
+            weights[condition] = weights.get(condition, 0.0) + share
+    return weights
+
+
+def needs(table: Layout) -> Iterator[Need]:
+    """The cells of every entry; UserError if a condition is not complete."""
+    columns = {column.name: column for column in table.columns}
+    for row in table.rows:
+        for name in columns:
+            for condition in combination(name, columns, row.place, row.against):
+                yield Need(CELLS, condition, unseen="clips" in row.read)
+
+
+TABLE = Kind(
+    shown=(".csv",),
+    others=(".md",),
+    reads=("cells", "published", "manifests"),
+    parse=layout,
+    needs=needs,
+    facts=("citation", "sources"),
+    stacked=True,
+)

@@ -1,0 +1,92 @@
+"""Embeddings as pictures and as numbers: a joint t-SNE per panel, and how well the classes cluster.
+
+The layout is a JSON object:
+
+    title, caption   text of the figure
+    citation         the paper, for the reader
+    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
+    attack           the attack of the files that are read, also for clean points: "fgsm"
+    modality         what is attacked: audio, visual, or clean for nothing
+    epsilons         the strengths, one row of the picture each, as the paper counts them; [] where nothing is attacked
+    seed             the training seed whose embeddings are drawn; the measures are over all seeds
+    panels           [{"title": "w/o MinSim", "read": {"dataset": "music", "variant": "concat"}}, ...]
+
+A picture shows what t-SNE keeps, neighbours; sizes of clusters and distances between them mean little (Wattenberg et
+al., Distill 2016), and a t-SNE has no axes and no unit. What the paper reads off it, tight classes that lie apart, is
+therefore also measured, in the embedding itself: `avrobust.metrics.clusters`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from avrobust.program import UserError
+from avrobust.spec.flat import reading
+from avrobust.spec.kind import EMBEDDINGS, Kind, Need
+from avrobust.spec.record import record
+
+MODALITIES = ("audio", "visual")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of the picture."""
+
+    title: str
+    read: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A t-SNE figure before anything is projected."""
+
+    title: str
+    attack: str
+    modality: str
+    epsilons: Sequence[float]
+    panels: Sequence[Panel]
+    seed: int = 0
+    caption: str = ""
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> Sequence[float]:
+        """The epsilon of each row of the picture: 0 where nothing is attacked."""
+        return self.epsilons or (0.0,)
+
+
+def layout(spec: object) -> Layout:
+    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    whole = record(Layout, spec, "figure")
+    if whole.modality not in ("clean", *MODALITIES):
+        raise UserError(f"figure: modality must be clean, audio or visual, got {whole.modality!r}")
+    if bool(whole.epsilons) == (whole.modality == "clean"):
+        raise UserError(f"figure: modality {whole.modality} with epsilons {list(whole.epsilons)}; only clean has none")
+    panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
+    if not panels:
+        raise UserError("figure: panels must name at least one")
+    for number, panel in enumerate(panels, 1):
+        if {*panel.read} != {"dataset", "variant"}:
+            raise UserError(f"panel {number}: read must name dataset and variant, got {', '.join(panel.read)}")
+        if panel.title in [other.title for other in panels[: number - 1]]:
+            raise UserError(f"panel {number}: the title {panel.title!r} occurs twice; the data files name panels by it")
+    return replace(whole, epsilons=tuple(map(float, whole.epsilons)), panels=tuple(panels))
+
+
+def needs(figure: Layout) -> Iterator[Need]:
+    """The embeddings of every panel, clean and at each of the epsilons."""
+    for panel in figure.panels:
+        place = {**panel.read, "attack": figure.attack}
+        yield Need(EMBEDDINGS, reading({**place, "modality": "clean"}))
+        for epsilon in figure.epsilons:
+            yield Need(EMBEDDINGS, reading({**place, "modality": figure.modality, "epsilon": epsilon}))
+
+
+TSNE = Kind(
+    shown=("_measures.csv", ".svg"),
+    others=(".csv", ".png"),
+    reads=("embeddings", "scores"),
+    parse=layout,
+    needs=needs,
+    facts=("citation", "sources", "seed"),
+)

@@ -1,0 +1,55 @@
+"""What a kind of artefact is to the grid, and to the program that makes one."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from avrobust.spec.flat import Condition
+
+# What a need is of: rows of attacked clips, scores and clips to draw of a localisation net, embeddings, or whichever of
+# the latter two has the score.
+CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings", "scores"
+
+
+class Need(NamedTuple):
+    """One thing that an artefact reads: `family` is one of the four above.
+
+    `example`: the class of which a clip is kept to be drawn. `unseen`: it matters which clips' videos are trained on.
+    `part`: what of the layout needs it, for messages.
+    """
+
+    family: str
+    condition: Condition
+    example: str = ""
+    unseen: bool = False
+    part: str = ""
+
+
+def nothing(layout: object) -> Iterable[Need]:
+    """What an artefact needs that is computed from no clip."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of artefact; the module of its name in `avrobust.report` measures, draws and writes it.
+
+    What it is published as, after its name: `shown`, which a report of the whole shows, too, and `others`.
+    `reads`: inputs of the program, of `avrobust.report.given.READS`.
+    `parse`: from JSON to a layout, or a UserError that says what is wrong. `needs`: what a layout is computed from.
+    `facts`: what the layout says beside what its author wrote: citation, sources, seed, ...
+    `stacked`: whether those of all papers also stand below each other in one file.
+    """
+
+    shown: tuple[str, ...]
+    others: tuple[str, ...]
+    reads: tuple[str, ...]
+    parse: Callable[[Any], Any]
+    needs: Callable[[Any], Iterable[Need]] = nothing
+    facts: tuple[str, ...] = ()
+    stacked: bool = False
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What it is published as, after its name."""
+        return (*self.shown, *self.others)

@@ -1,0 +1,13 @@
+"""Kinds of artefacts by name."""
+
+KINDS = {
+    "table": "avrobust.spec.artefacts.table:TABLE",
+    "sweep": "avrobust.spec.artefacts.sweep:SWEEP",
+    "heat_maps": "avrobust.spec.artefacts.heat_maps:HEAT_MAPS",
+    "localisation": "avrobust.spec.artefacts.localisation:LOCALISATION_TABLE",
+    "tsne": "avrobust.spec.artefacts.tsne:TSNE",
+    "claims": "avrobust.spec.artefacts.claims:CLAIMS",
+    "choices": "avrobust.spec.artefacts.choices:CHOICES",
+    "stack": "avrobust.spec.artefacts.stack:STACK",
+    "attrition": "avrobust.spec.artefacts.attrition:ATTRITION",
+}

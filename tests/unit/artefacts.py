@@ -1,0 +1,24 @@
+"""The program that makes artefacts, as users run it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from avrobust.lazy import load
+from avrobust.spec.registry import KINDS
+
+PROGRAM = Path(__file__).parents[2] / "scripts/artefact.py"
+
+
+def arguments(kind: str, spec: object, stem: Path, **given: object) -> list[str]:
+    """Return the arguments that make `stem` with each suffix of the kind; `given`: lists of files by what they hold."""
+    reads = [str(word) for name, paths in given.items() for word in (f"--{name}", *paths)]
+    files = [f"{stem}{suffix}" for suffix in load(KINDS, kind).files]
+    return ["--kind", kind, "--spec", json.dumps(spec), "--scale", "demo", *reads, "--files", *files]
+
+
+def make(kind: str, spec: object, stem: Path, **given: object) -> subprocess.CompletedProcess:
+    """Run the program."""
+    command = [sys.executable, str(PROGRAM), *arguments(kind, spec, stem, **given)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -3,6 +3,10 @@
 The sound tells its own place sample by sample, the picture by a colour in each quarter and by the level of its middle.
 """
 
+import functools
+import math
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +20,7 @@ from avrobust.data.manifest import Clip
 from avrobust.data.media import Form
 from avrobust.data.store import Store
 from avrobust.models.encoders.resnet18 import ResNet18
+from avrobust.views.clip import ClipView
 from avrobust.views.moment import Moment
 
 FORM = Form(audio_rate=11_025, frame_rate=8, short_side=0, minimum_frames=49)
@@ -30,31 +35,42 @@ def level(frame: int | np.ndarray) -> int | np.ndarray:
     return 20 + frame * 4 // 5
 
 
-# Noise, of which no stretch is like another; one sample more or less gives other numbers altogether.
-SAMPLES = np.random.default_rng(0).integers(-20_000, 20_000, SECONDS * 11_025).astype("<i2")
+def noise(rate: int) -> np.ndarray:
+    """Samples of which no stretch is like another; one more or less gives other numbers altogether."""
+    return np.random.default_rng(0).integers(-20_000, 20_000, SECONDS * rate).astype("<i2")
+
+
+SAMPLES = noise(11_025)
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory) -> Store:
     """A clip of ten seconds, as a whole and as the span from second 1 on, for the test and for training."""
-    folder = tmp_path_factory.mktemp("net")
+    store, frames = pack(tmp_path_factory.mktemp("net"), FORM)
+    assert frames == [82, 74, 82]
+    return store
+
+
+def pack(folder: Path, form: Form) -> tuple[Store, list[int]]:
+    """Pack the clip and return its store, and how many frames each of its rows has."""
     pictures = np.repeat(np.repeat(QUARTERS, 32, 0), 40, 1)[None].repeat(SECONDS * RATE, 0).astype(np.uint8)
     pictures[:, 24:40, 24:56] = level(np.arange(SECONDS * RATE))[:, None, None, None]
     (folder / "pictures.raw").write_bytes(pictures.tobytes())
-    (folder / "sound.raw").write_bytes(SAMPLES.tobytes())
+    (folder / "sound.raw").write_bytes(noise(form.audio_rate).tobytes())
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "80x64", "-r", str(RATE), "-i", folder / "pictures.raw")
-    sound = ("-f", "s16le", "-ar", "11025", "-ac", "1", "-i", folder / "sound.raw")
+    sound = ("-f", "s16le", "-ar", str(form.audio_rate), "-ac", "1", "-i", folder / "sound.raw")
     codecs = ("-c:v", "libx264", "-qp", "4", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-threads", "1")
     ffmpeg(*raw, *sound, *codecs, "-c:a", "pcm_s16le", folder / "clip.mov")
     rows = [
         Clip(name, "clip", start, None if start is None else 10.0, ("a",), split, "local", "t", "clip.mov")
         for name, start, split in [("whole", None, "test"), ("part", 1.0, "test"), ("trained", None, "train")]
     ]
-    with store.writing(folder / "s.arrow", audio_rate=11_025, frame_rate=8, classes=("a",)) as shard:
+    rates = {"audio_rate": form.audio_rate, "frame_rate": form.frame_rate}
+    with store.writing(folder / "s.arrow", **rates, classes=("a",)) as shard:
         located = [(row, in_manifest(row)) for row in rows]
-        outcomes = list(packing.pack(located, ("a",), folder, FORM, "drop", 1, shard))
-    assert [(outcome.status, outcome.frames) for outcome in outcomes] == [("ok", 82), ("ok", 74), ("ok", 82)]
-    return Store([folder / "s.arrow"])
+        outcomes = list(packing.pack(located, ("a",), folder, form, "drop", 1, shard))
+    assert {outcome.status for outcome in outcomes} == {"ok"}
+    return Store([folder / "s.arrow"]), [outcome.frames for outcome in outcomes]
 
 
 def quarters(frame: np.ndarray) -> np.ndarray:
@@ -103,6 +119,51 @@ def test_training_reads_frame_and_sound_of_the_same_moment(packed):
         assert found != turned
         mirrored.add(turned)
     assert mirrored == {False, True}
+
+
+@pytest.fixture(scope="module")
+def at_16_000(tmp_path_factory) -> Store:
+    """The same clip at 16,000 samples and 16 frames a second."""
+    store, frames = pack(tmp_path_factory.mktemp("li2022"), Form(16_000, 16, short_side=48, minimum_frames=16))
+    assert frames == [162, 146, 162]
+    return store
+
+
+def shown_at(slot: int, rate: int) -> int:
+    """Frame of 25 a second that `-r rate` shows in a slot: the first one that begins 2.1 slots before it or later.
+
+    ffmpeg counts a frame of 0.64 slots as a whole one, and lets the next slot begin 1.1 before it ends; at the start
+    each frame has a slot.
+    """
+    return max(math.ceil((slot - 2.1) * RATE / rate), slot)
+
+
+def test_a_moment_of_a_clip_at_16_000_samples_and_16_frames_a_second(at_16_000):
+    """162 // 2 = 81: slot 80, and 80.5 / 16 s is sample 80,500."""
+    view = Moment(audio_samples=16_384, frame_size=48)
+    inputs = inputs_of(collate([EvaluationViews(at_16_000, [0], view, ("audio", "visual"))[0]]), "cpu")
+    sound = (inputs["audio"][0, 0].numpy() * 32_768).astype(int)
+    assert sound.tolist() == noise(16_000)[80_500 - 8_192 : 80_500 + 8_192].tolist()
+    # The middle of a picture of 80 x 64 made 60 x 48.
+    grey = inputs["visual"][0, :, 20:28, 20:28].mean() * 255
+    assert grey == pytest.approx(level(shown_at(80, 16)), abs=2)
+    assert view.margin(16_000, 16) == 8
+
+
+def test_the_whole_of_a_clip_at_16_000_samples_and_16_frames_a_second(at_16_000):
+    """Every sample, and of 162 frames those at (t + 1/2) / 20 of them: all within two slots of their moment."""
+    view = ClipView(seconds=10, frames=20, frame_size=48)
+    for kind in (EvaluationViews, functools.partial(TrainingViews, seed=1)):
+        views = kind(at_16_000, [0], view, ("audio", "visual"))
+        inputs = inputs_of(collate([views[0 if kind is EvaluationViews else (1, 0)]]), "cpu")
+        assert inputs["audio"].shape == (1, 1, 160_000) and inputs["visual"].shape == (1, 20, 3, 48, 48)
+        sound, wanted = inputs["audio"][0, 0].numpy(), noise(16_000) / np.float32(32_768)
+        gain = 1 if kind is EvaluationViews else float(np.abs(sound).max() / np.abs(wanted).max())
+        np.testing.assert_allclose(sound, gain * wanted, atol=1e-6)
+        slots = [int((part + 0.5) / 20 * 162) for part in range(20)]
+        grey = inputs["visual"][0, :, :, 22:26, 22:26].mean((1, 2, 3)) * 255
+        assert grey.tolist() == pytest.approx([level(shown_at(slot, 16)) for slot in slots], abs=2)
+        assert [shown_at(slot, 16) / RATE for slot in slots] == pytest.approx(np.arange(20) / 2 + 0.25, abs=0.14)
 
 
 def test_a_net_normalises_red_as_red(packed):

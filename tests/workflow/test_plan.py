@@ -201,6 +201,68 @@ def test_the_released_audio_is_picked_at_one_rate_that_is_taken_for_another() ->
     }  # fmt: skip
 
 
+def packed(made: Plan, dataset: str) -> dict[str, str]:
+    words = made.data.pack_options(job(dataset=dataset))
+    return dict(word.removeprefix("--").split("=") for word in words)
+
+
+def test_a_dataset_has_rates_and_a_view_of_its_own_where_its_file_says_so() -> None:
+    """Zhang et al.'s frames are 2 a second, Li et al.'s 16, both with sound at 16,000; Tian & Xu's are the scale's."""
+    for recipe in ("resampled", "released"):
+        made = plan(unedited(), scale="paper", audio_recipe=recipe, datasets={"audioset": {}})
+        for dataset, form in (
+            *((name, ("16000", "2", "128", "13")) for name in ("kinetics_sounds_721", "music_videos")),
+            *((name, ("16000", "16", "128", "16")) for name in ("kinetics_sounds_31", "audioset", "audioset_balanced")),
+            *((name, ("11000" if recipe == "released" else "11025", "8", "256", "49")) for name in ("music", "ave")),
+        ):
+            told = packed(made, dataset)
+            names = ("audio-rate", "frame-rate", "short-side", "minimum-frames")
+            assert tuple(told[name] for name in names) == form
+            assert ("picked-from" in told) == (form[0] == "11000")
+    views = {name: facts["view"] for name, facts in made.settings.datasets.items()}
+    ten = {"seconds": 10, "frames": 20, "frame_size": 112}
+    assert views["kinetics_sounds_721"] == {"name": "clip", "options": ten}
+    assert views["music_videos"] == {"name": "clip", "options": ten | {"random_stretch": True}}
+    assert views["music"] == {"name": "moment", "options": {"audio_samples": 65_535, "frame_size": 224}}
+    assert json.loads(made.train.view(job(dataset="music_videos"))) == views["music_videos"]
+
+
+def test_options_of_a_view_that_a_dataset_leaves_out_are_the_scales(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(file.read_text() + "view: {options: {frame_size: 48}}\nframe_rate: 4\n", encoding="utf-8")
+    made = plan(root)
+    assert json.loads(made.train.view(job(dataset="ave")))["options"] == {"audio_samples": 8191, "frame_size": 48}
+    assert (packed(made, "ave")["frame-rate"], packed(made, "music")["frame-rate"]) == ("4", "8")
+
+
+def test_a_view_of_features_reads_their_shards(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(file.read_text() + "view: {name: features, options: {extractor: log_mel}}\n", encoding="utf-8")
+    shards = plan(root).data.shards
+    assert shards(job(dataset="ave")) == ["results/demo/features/ave/log_mel/0000.arrow"]
+    assert shards(job(dataset="music")) == ["results/demo/data/music/shards/0000.arrow"]
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        ("{name: momnt}", "'momnt' is not in VIEWS of scripts/avrobust/views/registry.py: clip, features, moment"),
+        ("{options: {frames: 2}}", "view moment of ave: unknown option frames = 2; its options are audio_samples"),
+        ("{name: clip, options: {seconds: 3, frames: 4}}", "view clip of ave: the option frame_size must be given"),
+        ("{options: {frame_size: 31}}", "workflow/datasets/ave.yaml: view.options.frame_size: 31 must be at least 32"),
+        ("{size: 3}", "workflow/datasets/ave.yaml: view: unknown key size = 3; allowed are name, options"),
+    ],
+)
+def test_a_view_that_cannot_be_is_named_before_any_job_starts(tmp_path: Path, view: str, said: str) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(f"{file.read_text()}view: {view}\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        plan(root)
+
+
 def test_a_choice_of_attacking_leaves_training_alone() -> None:
     default = configuration(unedited())["tian2021"]
     attacking = {"epsilon": "printed", "epsilon_space": "pixel", "model_state": "latest", "ave_test_window": "half"}

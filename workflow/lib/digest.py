@@ -62,7 +62,10 @@ def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
     node = _definition(scripts, entry)
     if isinstance(node, ast.ClassDef):
         made = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
-        node = made[0] if made else None
+        if not made:  # a dataclass, or nothing to give
+            fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+            return {part.target.id: (ast.unparse(part.annotation), part.value is None) for part in fields}
+        node = made[0]
     if node is None:
         return {}
     given = node.args.args

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
+from lib import digest, options
 from lib.errors import SettingsError
 from lib.grid import Grid, expand
 from lib.jobs.analysis import Analysis
@@ -71,8 +72,10 @@ class Plan:
                         raise SettingsError(f"variant {name} on {dataset} is not the same in {first} and {paper}")
 
     def _check_registered(self) -> None:
-        for facts in self.settings.datasets.values():
-            self.data.registered("views", "VIEWS", facts["view"]["name"])
+        for dataset, facts in self.settings.datasets.items():
+            entry = self.data.registered("views", "VIEWS", facts["view"]["name"])
+            known = digest.options(self.data.scripts, entry)
+            options.check(facts["view"]["options"], known, f"view {facts['view']['name']} of {dataset}")
         schema = self.settings.root / "workflow/schemas/training.json"
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:

@@ -33,7 +33,7 @@ class FeatureWriter:
             raise ValueError(f"{clip_id}: features of {sorted(features)}, not {sorted(self._shapes)}")
         for name, shape in self._shapes.items():
             with np.errstate(over="ignore"):
-                values = np.ascontiguousarray(features[name], FEATURES)
+                values = np.asarray(features[name], FEATURES, order="C")
             if values.shape != shape or not np.isfinite(values).all():
                 raise ValueError(f"{clip_id}: {name} features of shape {values.shape}, not {shape}, or not finite")
             row |= {name: values.tobytes(), f"{name}_crc32": crc32(values)}

@@ -103,7 +103,8 @@ class Shards(ABC):
     Opening reads names and labels only; what clips hold stays in the files until asked for. It can be sent to other
     processes, which map the files anew. What is read is compared with its checksum.
 
-    `classes` are the names that labels are indices of.
+    `classes` are the names that labels are indices of. `kept` is for what a view makes of clips and needs again, under
+    keys of its own; it does not travel.
 
     Raises UserError if a file is missing, damaged, not a shard, of another form or classes, or holds a clip again.
     """
@@ -142,6 +143,10 @@ class Shards(ABC):
         self.facts = dict(first.facts)
         self.classes: tuple[str, ...] = self.facts["classes"]
         self._ends = np.cumsum([0, *batch_sizes])
+        self._begin()
+
+    def _begin(self) -> None:
+        self.kept: dict = {}
         self._shard = lru_cache(maxsize=OPEN_SHARDS)(partial(_batches, type(self)))
 
     @classmethod
@@ -153,11 +158,11 @@ class Shards(ABC):
         return len(self.clip_ids)
 
     def __getstate__(self) -> dict:
-        return {name: value for name, value in self.__dict__.items() if name != "_shard"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("kept", "_shard")}
 
     def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        self._shard = lru_cache(maxsize=OPEN_SHARDS)(partial(_batches, type(self)))
+        self._begin()
 
     def indices(self, split: str) -> np.ndarray:
         """Return the positions (n,) of a split's clips, ascending."""

@@ -45,9 +45,14 @@ def centre_crop(picture: np.ndarray, size: int) -> Crop:
     return Crop(size, size, round((width - size) / 2), round((height - size) / 2))
 
 
+def training_short_side(size: int) -> int:
+    """Return the shorter side of the picture that a training crop of `size` pixels is of."""
+    return int(TRAINING_RESIZE * size)
+
+
 def random_crop(picture: np.ndarray, size: int, random: np.random.Generator) -> Crop:
     """Return a crop from anywhere in a picture, (H, W, 3), mirrored half the time."""
-    short = int(TRAINING_RESIZE * size)
+    short = training_short_side(size)
     height, width = _scaled(picture, short)
     left = int(random.integers(0, width - size, endpoint=True))
     top = int(random.integers(0, height - size, endpoint=True))

@@ -7,11 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from avrobust.data.store import Store
-from avrobust.views.augmentation import INT16_SCALE, amplified, centre_crop, random_crop, random_gain
+from avrobust.views.augmentation import (
+    INT16_SCALE,
+    amplified,
+    centre_crop,
+    random_crop,
+    random_gain,
+    resize_short_side,
+    training_short_side,
+)
 from avrobust.views.view import Input, at_least, pixels, waveform
 
 # `ffmpeg -r` shows a clip in so many frames more than it lasts (avrobust.data.frame_rate).
 SURPLUS_FRAMES = 2
+
+# Pictures stay decoded where those of all clips take no more bytes: training shows the same ones in every epoch.
+KEPT_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class ClipView:
         if "audio" in modalities:
             seen["audio"] = self._sound(store, index, start)[None]
         if "visual" in modalities:
-            pictures = self._pictures(store, index, start)
+            pictures = self._pictures(store, index, start, self.frame_size)
             crop = centre_crop(pictures[0], self.frame_size)
             seen["visual"] = np.stack([crop.of(picture) for picture in pictures])
         return seen
@@ -64,7 +75,7 @@ class ClipView:
         if "audio" in modalities:
             seen["audio"] = amplified(self._sound(store, index, start), gain)[None]
         if "visual" in modalities:
-            pictures = self._pictures(store, index, start)
+            pictures = self._pictures(store, index, start, training_short_side(self.frame_size))
             crop = random_crop(pictures[0], self.frame_size, random)
             seen["visual"] = np.stack([crop.of(picture) for picture in pictures])
         return seen
@@ -80,14 +91,16 @@ class ClipView:
         once[: len(samples)] = samples[:length_once]
         return np.resize(once, length) * INT16_SCALE
 
-    def _pictures(self, store: Store, index: int, start: int) -> list[np.ndarray]:
-        """Return the pictures of the seconds from sample `start` on, uint8 (H, W, 3) each."""
+    def _pictures(self, store: Store, index: int, start: int, short: int) -> list[np.ndarray]:
+        """Return the pictures from sample `start` on, of which the shorter side is `short`: uint8 (H, W, 3) each."""
         count, duration = store.frame_count(index), lasts(store, index)
         centres = start + (np.arange(self.frames) + 0.5) / self.frames * self._length(store)
         places = (centres % duration / duration * count).astype(int)
-        # A clip whose frames are few is shown in each of them several times, but decoded once.
-        decoded = {place: store.pixels(index, place) for place in dict.fromkeys(places.tolist())}
-        return [decoded[place] for place in places.tolist()]
+        kept = store.kept if len(store) * count * 3 * short**2 <= KEPT_BYTES else {}
+        for place in places.tolist():
+            if (index, place, short) not in kept:
+                kept[index, place, short] = resize_short_side(store.pixels(index, place), short)
+        return [kept[index, place, short] for place in places.tolist()]
 
 
 def lasts(store: Store, index: int) -> int:

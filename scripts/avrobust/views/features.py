@@ -8,16 +8,28 @@ from pathlib import Path
 import numpy as np
 
 from avrobust.data.feature_store import FEATURES, FeatureStore
+from avrobust.program import UserError
 from avrobust.views.view import Input
 
 
 @dataclass(frozen=True)
 class Features:
-    """The arrays of feature shards (`avrobust.data.feature_store`), without bounds."""
+    """The arrays of feature shards (`avrobust.data.feature_store`) that `extractor` made, without bounds."""
+
+    extractor: str
 
     def opened(self, shards: Iterable[str | Path]) -> FeatureStore:
-        """Return the extracted features."""
-        return FeatureStore(shards)
+        """Return the extracted features.
+
+        Raises:
+            UserError: another extractor made them.
+        """
+        store = FeatureStore(shards)
+        if store.extractor != self.extractor:
+            raise UserError(
+                f"{store.paths[0]}: features of {store.extractor}, not of {self.extractor}; give the right ones"
+            )
+        return store
 
     def inputs(self, store: FeatureStore) -> dict[str, Input]:
         """Return the forms that the extractor gave them."""

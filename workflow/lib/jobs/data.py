@@ -78,12 +78,16 @@ class Data(Jobs):
         return [f"{self.results}/data/{name}/availability.csv" for name in self.settings.datasets]
 
     def shards(self, wildcards: Wildcards) -> list[str]:
-        """All shards of a dataset."""
-        return self._numbered(wildcards.dataset, "shards", "arrow")
+        """All shards that a net sees a dataset through: of packed clips, or of what an extractor made of them."""
+        dataset = wildcards.dataset
+        extractor = self.settings.datasets[dataset]["view"]["options"].get("extractor")
+        if extractor:
+            return self._numbered(f"features/{dataset}/{extractor}", dataset, "arrow")
+        return self._numbered(f"data/{dataset}/shards", dataset, "arrow")
 
     def shard_reports(self, wildcards: Wildcards) -> list[str]:
         """What became of the clips of each shard of a dataset."""
-        return self._numbered(wildcards.dataset, "shards", "csv")
+        return self._numbered(f"data/{wildcards.dataset}/shards", wildcards.dataset, "csv")
 
     def datasets_from(self, source: str) -> str:
         """A regular expression for the datasets that come from `source`."""
@@ -192,9 +196,8 @@ class Data(Jobs):
             )
         return render
 
-    def _numbered(self, dataset: str, folder: str, suffix: str) -> list[str]:
-        count = self._shards(dataset)
-        return [f"{self.results}/data/{dataset}/{folder}/{number:04d}.{suffix}" for number in range(count)]
+    def _numbered(self, folder: str, dataset: str, suffix: str) -> list[str]:
+        return [f"{self.results}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
 
     def _list_rows(self, path: str) -> int:
         if path not in self._rows:

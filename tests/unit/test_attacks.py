@@ -21,7 +21,7 @@ from avrobust.attacks.norms import NORMS
 from avrobust.attacks.registry import ATTACKS
 from avrobust.program import UserError
 
-TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm")
+TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm", "ni_fgsm")
 EVERY = tuple(ATTACKS)
 # Those whose gradients are taken at the iterate itself: on a linear net they are the same everywhere.
 STRAIGHT = tuple(name for name in EVERY if build_attack(name).points is None)
@@ -146,7 +146,7 @@ def test_the_way_of_an_attack_has_these_steps(name):
         torch.testing.assert_close(iterate, inputs["audio"] + 0.1 * moved * signs)
 
 
-@pytest.mark.parametrize("name", ["mim", "mi_fgsm", "mim_official"])
+@pytest.mark.parametrize("name", ["mim", "mi_fgsm", "ni_fgsm", "mim_official"])
 def test_the_momentum_neither_fades_nor_grows(name):
     """ "momentum_v * 1.0" in the released code: 1 - 0.95 > 0 > 0.9 - 0.95, and 0.5 - 0.55 < 0 < 1.2 * 0.5 - 0.55."""
     for first, second, sign in (([1.0, 0.0], [-0.95, 0.05], 1), ([0.5, 0.5], [-0.55, 0.45], -1)):
@@ -353,7 +353,7 @@ def test_the_attacks_of_tian2021_are_the_textbook_ones_to_the_bit(name, fusion):
         assert all(torch.equal(ours[key], theirs[key]) for key in inputs)
 
 
-@pytest.mark.parametrize("name", ["i_fgsm", "mi_fgsm"])
+@pytest.mark.parametrize("name", ["i_fgsm", "mi_fgsm", "ni_fgsm"])
 def test_in_one_step_it_is_fgsm(name):
     net, inputs, budgets = narrow_net(), clips(4), {key: UNITS[key].budget(0.01) for key in ("audio", "visual")}
     one = on(net, inputs, LABELS, budgets, build_attack(name, {"steps": 1}))

@@ -8,4 +8,5 @@ ATTACKS = {
     "mim_official": "avrobust.attacks.mim_official:mim_official",
     "i_fgsm": "avrobust.attacks.i_fgsm:i_fgsm",
     "mi_fgsm": "avrobust.attacks.mi_fgsm:mi_fgsm",
+    "ni_fgsm": "avrobust.attacks.ni_fgsm:ni_fgsm",
 }

@@ -1,0 +1,98 @@
+"""Every attack beyond those of Tian & Xu against its formula, written out in float64 on a net of two inputs.
+
+Where torchattacks 3.5.1 has the attack, the formula is that of its code, line by line.
+"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from nets import CROSS_ENTROPY, clips, narrow_net
+from torch import Tensor
+
+from avrobust.attacks.budget import Budget
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.context import Context
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.loss import Loss
+from avrobust.attacks.norms import LINF, Norm
+
+NET = narrow_net().double()
+INPUTS = {key: value.double() for key, value in clips(3).items()}
+LABELS = torch.tensor([0, 1, 2])
+CONTEXT = Context(["a", "b", "c"], seed=7, attack="mine")
+EPSILON = 0.03
+RANGES = {"audio": (-1, 1), "visual": (0, 1)}
+
+
+def budgets(epsilon: float = EPSILON, norm: Norm = LINF) -> dict[str, Budget]:
+    size = torch.tensor(epsilon, dtype=torch.float64)
+    return {key: Budget(size, *bounds, torch.zeros(()), norm) for key, bounds in RANGES.items()}
+
+
+def ours(name: str, objective=CROSS_ENTROPY, balls: dict | None = None, **options: object) -> dict[str, Tensor]:
+    loss = Loss(NET, objective, INPUTS, LABELS, CONTEXT)
+    return perturb(loss, balls or budgets(), build_attack(name, options))
+
+
+def gradients(inputs: dict, objective=F.cross_entropy, labels: Tensor = LABELS) -> dict[str, Tensor]:
+    leaves = {key: value.detach().requires_grad_() for key, value in inputs.items()}
+    loss = objective(NET(leaves), labels, reduction="none").sum()
+    return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+
+def mean(values: Tensor) -> Tensor:
+    """One number for each clip."""
+    return values.mean(dim=tuple(range(1, values.dim())), keepdim=True)
+
+
+def back(moved: dict) -> dict[str, Tensor]:
+    """What torchattacks does at the end of a step in l-infinity."""
+    made = {}
+    for key, value in moved.items():
+        delta = torch.clamp(value - INPUTS[key], min=-EPSILON, max=EPSILON)
+        made[key] = torch.clamp(INPUTS[key] + delta, *RANGES[key])
+    return made
+
+
+def assert_same(one: dict, other: dict) -> None:
+    for key in INPUTS:
+        torch.testing.assert_close(one[key], other[key], rtol=0, atol=1e-9)
+
+
+def momentum_attack(steps: int, decay: float, ahead: float) -> dict[str, Tensor]:
+    """torchattacks' MIFGSM, and with `ahead` = 1 its NIFGSM."""
+    alpha, adversarial = EPSILON / steps, dict(INPUTS)
+    momentum = {key: torch.zeros_like(value) for key, value in INPUTS.items()}
+    for _ in range(steps):
+        found = gradients({key: adversarial[key] + ahead * decay * alpha * momentum[key] for key in INPUTS})
+        momentum = {key: decay * momentum[key] + found[key] / mean(found[key].abs()) for key in INPUTS}
+        adversarial = back({key: adversarial[key] + alpha * momentum[key].sign() for key in INPUTS})
+    return adversarial
+
+
+def test_i_fgsm_and_pgd_are_those_of_torchattacks():
+    for name, steps, alpha in (("i_fgsm", 5, EPSILON / 5), ("pgd", 7, EPSILON / 4)):
+        adversarial = dict(INPUTS)
+        for _ in range(steps):
+            found = gradients(adversarial)
+            adversarial = back({key: adversarial[key] + alpha * found[key].sign() for key in INPUTS})
+        options = {"step_size": 0.25} if name == "pgd" else {}
+        assert_same(ours(name, steps=steps, **options), adversarial)
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_mi_fgsm_is_that_of_torchattacks(decay):
+    assert_same(ours("mi_fgsm", steps=5, decay=decay), momentum_attack(5, decay, ahead=0))
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_ni_fgsm_is_that_of_torchattacks(decay):
+    assert_same(ours("ni_fgsm", steps=5, decay=decay), momentum_attack(5, decay, ahead=1))
+
+
+def test_the_printed_norm_of_ni_fgsm_hardly_looks_ahead():
+    mi, ni, printed = ours("mi_fgsm"), ours("ni_fgsm"), ours("ni_fgsm", norm="l1")
+    differ = [
+        sum((one[key] - mi[key]).abs().gt(1e-9).double().mean().item() for key in INPUTS) / 2 for one in (ni, printed)
+    ]
+    assert differ[0] > 3 * differ[1]

@@ -3,6 +3,8 @@
 Where torchattacks 3.5.1 has the attack, the formula is that of its code, line by line.
 """
 
+import hashlib
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -96,3 +98,29 @@ def test_the_printed_norm_of_ni_fgsm_hardly_looks_ahead():
         sum((one[key] - mi[key]).abs().gt(1e-9).double().mean().item() for key in INPUTS) / 2 for one in (ni, printed)
     ]
     assert differ[0] > 3 * differ[1]
+
+
+def random_run(restart: int, steps: int) -> dict[str, Tensor]:
+    """torchattacks' PGD with `random_start`, from the points that our keys draw."""
+    adversarial = {}
+    for key, clean in INPUTS.items():
+        rows = []
+        for number, clip in enumerate(CONTEXT.clip_ids):
+            text = repr((7, "mine", restart, 0, clip, key)).encode()
+            generator = torch.Generator().manual_seed(int(hashlib.sha256(text).hexdigest()[:16], 16))
+            rows.append(clean[number] + EPSILON * (2 * torch.rand(clean.shape[1:], generator=generator) - 1).double())
+        adversarial[key] = torch.stack(rows).clamp(*RANGES[key])
+    for _ in range(steps):
+        found = gradients(adversarial)
+        adversarial = back({key: adversarial[key] + EPSILON / 4 * found[key].sign() for key in INPUTS})
+    return adversarial
+
+
+def test_pgd_random_is_that_of_torchattacks_and_keeps_the_worst_of_its_restarts():
+    runs = [random_run(restart, 2) for restart in range(3)]
+    assert_same(ours("pgd_random", steps=2), runs[0])
+    losses = torch.stack([F.cross_entropy(NET(run), LABELS, reduction="none") for run in runs])
+    worst = losses.argmax(dim=0).tolist()
+    assert len(set(worst)) > 1, "no clip tells the restarts apart"
+    kept = {key: torch.stack([runs[run][key][clip] for clip, run in enumerate(worst)]) for key in INPUTS}
+    assert_same(ours("pgd_random", steps=2, restarts=3), kept)

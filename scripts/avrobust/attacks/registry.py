@@ -9,4 +9,5 @@ ATTACKS = {
     "i_fgsm": "avrobust.attacks.i_fgsm:i_fgsm",
     "mi_fgsm": "avrobust.attacks.mi_fgsm:mi_fgsm",
     "ni_fgsm": "avrobust.attacks.ni_fgsm:ni_fgsm",
+    "pgd_random": "avrobust.attacks.pgd_random:pgd_random",
 }

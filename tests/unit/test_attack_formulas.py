@@ -17,6 +17,7 @@ from avrobust.attacks.context import Context
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.norms import LINF, Norm
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 
 NET = narrow_net().double()
 INPUTS = {key: value.double() for key, value in clips(3).items()}
@@ -114,6 +115,24 @@ def random_run(restart: int, steps: int) -> dict[str, Tensor]:
         found = gradients(adversarial)
         adversarial = back({key: adversarial[key] + EPSILON / 4 * found[key].sign() for key in INPUTS})
     return adversarial
+
+
+def test_an_attack_on_the_margin_is_pgd_of_carlinis_loss():
+    """torchattacks' CW: the largest of the other logits less that of the label, here ascended by PGD."""
+
+    def carlini(logits: Tensor, labels: Tensor, reduction: str) -> Tensor:
+        one_hot = torch.eye(logits.shape[1], dtype=torch.float64)[labels]
+        other = torch.max((1 - one_hot) * logits - 1e9 * one_hot, dim=1)[0]
+        return other - torch.max(one_hot * logits - 1e9 * (1 - one_hot), dim=1)[0]
+
+    adversarial = dict(INPUTS)
+    for _ in range(4):
+        found = gradients(adversarial, carlini)
+        adversarial = back({key: adversarial[key] + EPSILON / 8 * found[key].sign() for key in INPUTS})
+    made = ours("pgd", build_objective(ObjectiveSpec("margin"), {}, 5), steps=4)
+    assert_same(made, adversarial)
+    by_cross_entropy = ours("pgd", steps=4)
+    assert any((made[key] - by_cross_entropy[key]).abs().max() > EPSILON / 10 for key in INPUTS)
 
 
 def test_pgd_random_is_that_of_torchattacks_and_keeps_the_worst_of_its_restarts():

@@ -18,6 +18,8 @@ from avrobust.training.sgd import SGD
 OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
 }
+# They do not look at the features.
+OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin")
 # 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
 AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])
 COSINE = 63 / 65
@@ -65,6 +67,14 @@ def test_min_similarity_by_hand(weight, expected):
 def test_max_similarity_by_hand(weight):
     loss = objective("max_similarity", weight=weight)({"audio": AUDIO, "visual": VISUAL}, LOGITS, LABELS)
     assert loss.tolist() == pytest.approx([LOG_3 + weight * (1 - COSINE)])
+
+
+def test_the_margin_by_hand():
+    """The clip's own logit is 2: the best of the others is 5, 2 or -1, so 3, 0 and -3; no more than 1 if told so."""
+    logits = torch.tensor([[5.0, 2.0, 1.0], [2.0, 2.0, 2.0], [-1.0, 2.0, -4.0]])
+    labels = torch.tensor([1, 1, 1])
+    assert objective("margin")({}, logits, labels).tolist() == [3, 0, -3]
+    assert objective("margin", most=1.0)({}, logits, labels).tolist() == [1, 0, -3]
 
 
 def test_min_and_max_similarity_pull_apart():
@@ -160,7 +170,7 @@ def test_gradients_reach_the_logits_and_whatever_the_loss_looks_at(name):
     gradients = torch.autograd.grad(made(features, logits, labels).sum(), leaves, allow_unused=True)
     assert gradients[0].abs().sum() > 0
     for gradient in gradients[1:]:
-        assert (gradient is None) if name.endswith("cross_entropy") else gradient.abs().sum() > 0
+        assert (gradient is None) if name in OF_LOGITS else gradient.abs().sum() > 0
 
 
 def test_gradients_by_hand():

@@ -6,4 +6,5 @@ OBJECTIVES = {
     "min_similarity": "avrobust.objectives.min_similarity:MinSimilarity",
     "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",
     "prototype_conformity": "avrobust.objectives.prototype_conformity:PrototypeConformity",
+    "margin": "avrobust.objectives.margin:Margin",
 }

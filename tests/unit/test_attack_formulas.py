@@ -135,6 +135,18 @@ def test_an_attack_on_the_margin_is_pgd_of_carlinis_loss():
     assert any((made[key] - by_cross_entropy[key]).abs().max() > EPSILON / 10 for key in INPUTS)
 
 
+def test_a_targeted_attack_is_that_of_torchattacks():
+    """Its cost is -loss(outputs, target_labels) and every clip comes nearer to its target."""
+    target, adversarial = (LABELS + 2) % 5, dict(INPUTS)
+    for _ in range(4):
+        found = gradients(adversarial, lambda *given, **named: -F.cross_entropy(*given, **named), target)
+        adversarial = back({key: adversarial[key] + EPSILON / 8 * found[key].sign() for key in INPUTS})
+    objective = build_objective(ObjectiveSpec("targeted", {"shift": 2}), {}, 5)
+    assert_same(ours("pgd", objective, steps=4), adversarial)
+    before, after = (F.cross_entropy(NET(inputs), target, reduction="none") for inputs in (INPUTS, adversarial))
+    assert (after < before - 0.5).all()
+
+
 def test_pgd_random_is_that_of_torchattacks_and_keeps_the_worst_of_its_restarts():
     runs = [random_run(restart, 2) for restart in range(3)]
     assert_same(ours("pgd_random", steps=2), runs[0])

@@ -13,13 +13,14 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.objectives.similarity import audio_visual_similarity
+from avrobust.program import UserError
 from avrobust.training.sgd import SGD
 
 OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
 }
 # They do not look at the features.
-OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin")
+OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin", "targeted")
 # 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
 AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])
 COSINE = 63 / 65
@@ -75,6 +76,15 @@ def test_the_margin_by_hand():
     labels = torch.tensor([1, 1, 1])
     assert objective("margin")({}, logits, labels).tolist() == [3, 0, -3]
     assert objective("margin", most=1.0)({}, logits, labels).tolist() == [1, 0, -3]
+
+
+def test_the_target_is_another_class_by_hand():
+    """Of the last of three classes the next one is the first, the one before the second; odds 1 : 3 : 6."""
+    logits, labels = torch.tensor([[0.0, math.log(3), math.log(6)]]), torch.tensor([2])
+    for shift, share in ((1, 0.1), (-1, 0.3), (2, 0.3)):
+        assert objective("targeted", shift=shift)({}, logits, labels).item() == pytest.approx(math.log(share))
+    with pytest.raises(UserError, match="shift 3 leads from each of 3 classes to itself"):
+        objective("targeted", shift=3)
 
 
 def test_min_and_max_similarity_pull_apart():

@@ -7,4 +7,5 @@ OBJECTIVES = {
     "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",
     "prototype_conformity": "avrobust.objectives.prototype_conformity:PrototypeConformity",
     "margin": "avrobust.objectives.margin:Margin",
+    "targeted": "avrobust.objectives.targeted:Targeted",
 }

@@ -4,6 +4,7 @@ Where torchattacks 3.5.1 has the attack, the formula is that of its code, line b
 """
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -155,3 +156,28 @@ def test_pgd_random_is_that_of_torchattacks_and_keeps_the_worst_of_its_restarts(
     assert len(set(worst)) > 1, "no clip tells the restarts apart"
     kept = {key: torch.stack([runs[run][key][clip] for clip, run in enumerate(worst)]) for key in INPUTS}
     assert_same(ours("pgd_random", steps=2, restarts=3), kept)
+
+
+@pytest.mark.parametrize("attacked", [("audio", "visual"), ("audio",)])
+def test_the_gradient_of_pgd_shifted_is_the_mean_over_copies_that_are_shifted_back(attacked):
+    """A modality that is not attacked is shifted along with the other."""
+    adversarial = dict(INPUTS)
+    for step in range(2):
+        context = replace(CONTEXT, step=step)
+        summed = {key: torch.zeros_like(value) for key, value in INPUTS.items()}
+        for copy in range(3):
+            shares = 0.1 * (2 * context.uniform(f"shift {copy}") - 1)
+            places = {key: (shares * value.shape[-1]).round().int().tolist() for key, value in INPUTS.items()}
+            moved = {
+                key: torch.stack([one.roll(places[key][clip], -1) for clip, one in enumerate(adversarial[key])])
+                for key in INPUTS
+            }
+            assert len(set(places["audio"])) == 3
+            for key, found in gradients(moved).items():
+                summed[key] += torch.stack([one.roll(-places[key][clip], -1) for clip, one in enumerate(found)]) / 3
+        moved = {key: adversarial[key] + EPSILON / 8 * summed[key].sign() for key in attacked}
+        adversarial |= {key: value for key, value in back(adversarial | moved).items() if key in attacked}
+    balls = {key: ball for key, ball in budgets().items() if key in attacked}
+    made = ours("pgd_shifted", balls=balls, steps=2, copies=3, most=0.1)
+    assert_same(made, adversarial)
+    assert attacked == ("audio", "visual") or made["visual"] is INPUTS["visual"]

@@ -10,4 +10,5 @@ ATTACKS = {
     "mi_fgsm": "avrobust.attacks.mi_fgsm:mi_fgsm",
     "ni_fgsm": "avrobust.attacks.ni_fgsm:ni_fgsm",
     "pgd_random": "avrobust.attacks.pgd_random:pgd_random",
+    "pgd_shifted": "avrobust.attacks.pgd_shifted:pgd_shifted",
 }

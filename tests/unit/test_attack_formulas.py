@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import CROSS_ENTROPY, clips, narrow_net
+from nets import CROSS_ENTROPY, UNITS, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget
@@ -17,7 +17,7 @@ from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
-from avrobust.attacks.norms import LINF, Norm
+from avrobust.attacks.norms import L2, LINF, Norm
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 
 NET = narrow_net().double()
@@ -181,3 +181,60 @@ def test_the_gradient_of_pgd_shifted_is_the_mean_over_copies_that_are_shifted_ba
     made = ours("pgd_shifted", balls=balls, steps=2, copies=3, most=0.1)
     assert_same(made, adversarial)
     assert attacked == ("audio", "visual") or made["visual"] is INPUTS["visual"]
+
+
+def test_pgd_in_l2_is_that_of_torchattacks():
+    """Its PGDL2: unit gradients, back to the sphere, then to the range."""
+    epsilon, adversarial = 2.0, dict(INPUTS)
+    for _ in range(5):
+        found, moved = gradients(adversarial), {}
+        for key, clean in INPUTS.items():
+            shape = (-1, *[1] * (clean.dim() - 1))
+            norms = torch.norm(found[key].flatten(1), p=2, dim=1) + 1e-10
+            delta = adversarial[key] + epsilon / 4 * found[key] / norms.view(shape) - clean
+            factor = (epsilon / torch.norm(delta.flatten(1), p=2, dim=1)).clamp_max(1)
+            moved[key] = torch.clamp(clean + delta * factor.view(shape), *RANGES[key])
+        adversarial = moved
+    made = ours("pgd", balls=budgets(epsilon, L2(None)), steps=5, step_size=0.25)
+    assert_same(made, adversarial)
+    lengths = {key: (made[key] - INPUTS[key]).flatten(1).norm(dim=1) for key in INPUTS}
+    assert all((length > 0.5 * epsilon).all() for length in lengths.values())
+
+
+def test_momentum_in_l2_steps_along_the_unit_vector_of_the_momentum():
+    alpha, adversarial, momentum = 0.25, dict(INPUTS), dict.fromkeys(INPUTS, 0)
+    for _ in range(4):
+        found = gradients(adversarial)
+        for key in INPUTS:
+            momentum[key] = momentum[key] + found[key] / mean(found[key].abs())
+            unit = F.normalize(momentum[key].flatten(1), dim=1).view_as(momentum[key])
+            adversarial[key] = (adversarial[key] + alpha * unit).clamp(*RANGES[key])
+    assert_same(ours("mi_fgsm", balls=budgets(1.0, L2(None)), steps=4), adversarial)
+
+
+def test_on_a_linear_net_pgd_in_l2_ends_at_the_optimum():
+    """Of two classes the worst perturbation of the ball is epsilon * unit(w_other - w_true), one ball a modality."""
+    net = linear_net(6, 2)
+    inputs = {key: torch.rand(2, 6, generator=torch.Generator().manual_seed(0)).double() for key in INPUTS}
+    ball = Budget(torch.tensor(0.3).double(), -9.0, 9.0, torch.zeros(()), L2(None))
+    labels = torch.tensor([0, 1])
+    made = perturb(Loss(net, CROSS_ENTROPY, inputs, labels), dict.fromkeys(inputs, ball), build_attack("pgd"))
+    towards = net.classifier.weight.detach()[1 - labels] - net.classifier.weight.detach()[labels]
+    for key, part in (("visual", towards[:, :6]), ("audio", towards[:, 6:])):
+        torch.testing.assert_close(made[key] - inputs[key], 0.3 * F.normalize(part, dim=1))
+
+
+def test_a_sound_is_attacked_down_to_a_signal_to_noise_ratio():
+    """30 dB for the sound, l-infinity for the frame; the quieter clip has the smaller ball, the silent one none."""
+    inputs = {**INPUTS, "audio": INPUTS["audio"] * torch.tensor([1.0, 0.1, 0.0]).view(3, 1, 1)}
+    balls = {
+        "audio": UNITS["audio"].budget(norm="l2_clip", snr=30, clean=inputs["audio"]),
+        "visual": UNITS["visual"].budget(0.01),
+    }
+    made = perturb(Loss(NET, CROSS_ENTROPY, inputs, LABELS, CONTEXT), balls, build_attack("pgd"))
+    noise = (made["audio"] - inputs["audio"]).flatten(1).norm(dim=1)
+    signal = inputs["audio"].flatten(1).norm(dim=1)
+    ratio = 20 * (signal[:2] / noise[:2]).log10()
+    assert ratio.tolist() == pytest.approx([30, 30], abs=0.5) and (ratio > 30 - 1e-6).all()
+    assert torch.equal(made["audio"][2], inputs["audio"][2])
+    assert (balls["visual"].used(made["visual"] - inputs["visual"]) > 0.9).all()

@@ -277,6 +277,24 @@ def series(paper: dict) -> dict:
         (lambda paper: series(paper).update(attack="cw"), (ARTEFACTS, "figure3", "cw", "labels.attack")),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(update="cw"), ("cw", "fgsm, fgsm_official, i_fgsm")),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="hinge"), ("hinge", "cross_entropy")),
+        (
+            lambda paper: paper["attacks"]["mim_ce"].update(stesp=4),
+            ("attack mim_ce: mim", "unknown option stesp = 4", "steps, step_size, decay"),
+        ),
+        (lambda paper: paper["attacks"]["fgsm_ce"].update(decay=1.0), ("attack fgsm_ce: fgsm", "its options are none")),
+        (
+            lambda paper: paper["attacks"]["mim_ce"].update(decay="none"),
+            ("attack mim_ce: mim", "decay = 'none' is no float"),
+        ),
+        (lambda paper: paper["attacks"]["mim_ce"].update(steps=0), ("attacks.mim_ce.steps", "0")),
+        (
+            lambda paper: paper["attacks"]["fgsm_ce"].update(objective={"name": "targeted", "options": {"class": 1}}),
+            ("attack fgsm_ce: targeted", "unknown option class = 1", "its options are shift"),
+        ),
+        (
+            lambda paper: paper["attacks"]["fgsm_ce"].update(objective={"name": "prototype_conformity"}),
+            ("attack fgsm_ce: prototype_conformity", "the option prox_weight must be given"),
+        ),
         (lambda paper: paper["variants"]["maxsim"]["objective"].update(name="hinge"), ("hinge", "cross_entropy")),
         (lambda paper: paper["variants"]["exfmem"]["defence"].update(name="wall"), ("wall", "feature_memory")),
         (

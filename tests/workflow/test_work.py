@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-from planning import ROOT, plan, unedited
+from planning import ROOT, copy_project, plan, replace, unedited
 
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.registry import ATTACKS
+from avrobust.objectives.registry import OBJECTIVES
 from lib import work
-from lib.digest import attack_steps
+from lib.digest import attack_steps, options
 from lib.plan import Plan
 
 
@@ -90,6 +91,25 @@ def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
     assert attack_steps(ROOT / "scripts", ATTACKS[name]) == build_attack(name).steps
+
+
+def test_the_options_of_an_attack_and_of_an_objective_are_read_from_its_file() -> None:
+    scripts = ROOT / "scripts"
+    assert options(scripts, ATTACKS["mim"]) == {
+        "steps": ("int", False), "step_size": ("float", False), "decay": ("float", False)
+    }  # fmt: skip
+    assert options(scripts, ATTACKS["fgsm"]) == {}
+    read = options(scripts, OBJECTIVES["prototype_conformity"])
+    assert list(read) == ["dimensions", "classes", "prox_weight", "conprox_weight", "prox_rate", "conprox_rate"]
+    assert read["prox_rate"] == ("float", True)
+
+
+def test_fewer_steps_in_a_papers_file_are_less_work(paper: Plan, tmp_path) -> None:
+    root, job = copy_project(tmp_path), cell("kinetics_sounds", "mim_ce", "minsim_exfmem")
+    told = "update: mim, objective: cross_entropy"
+    replace(root / "workflow/papers/tian2021/attacks.yaml", told, f"{told}, steps: 5")
+    shorter = plan(root, scale="paper").attack.job_minutes("cells")(job, 1)
+    assert work.START < shorter < paper.attack.job_minutes("cells")(job, 1)
 
 
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:

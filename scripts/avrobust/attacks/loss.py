@@ -57,7 +57,7 @@ class Loss:
         self._first: dict[Callable | None, dict[str, Tensor]] = {}
         # How many points a pass holds: a GPU is filled, a CPU's memory is counted in clips at a time.
         together = labels.device.type == "cuda" and len(labels) % model.clips_together == 0
-        self._points_at_once = 2**10 if together else 1
+        self.points_at_once = 2**10 if together else 1
 
     def features(self, modality: str) -> Tensor:
         """Return the features of the clean clips, computed at the first call."""
@@ -108,11 +108,11 @@ class Loss:
         """
         waiting, summed = list(points or [HERE]), {}
         while waiting:
-            part = waiting[: self._points_at_once]
+            part = waiting[: self.points_at_once]
             if len(part) == 1:
                 made = self._pass(inputs, attacked, part, context)
             elif (got := unless_memory_lacks(lambda part=part: self._pass(inputs, attacked, part, context))) is None:
-                self._points_at_once = len(part) // 2
+                self.points_at_once = len(part) // 2
                 continue
             else:
                 (made,) = got

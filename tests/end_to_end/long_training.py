@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from project import Project
+from project import Project, undefended
 
 # Enough that it goes on for seconds after its first epoch, by which it is stopped in milliseconds.
 EPOCHS = 120
@@ -23,7 +23,7 @@ class LongTraining:
 
 def train_uninterrupted(project: Project) -> LongTraining:
     """Make the training of a finished project long, and do it in one go."""
-    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(epochs=EPOCHS))
+    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: undefended(scale).update(epochs=EPOCHS))
     project.make(MODEL)
     made = provenance(project)
     assert made["resumed_epochs"] == 0

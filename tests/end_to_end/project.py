@@ -46,10 +46,18 @@ CLAIMS = ("audio_visual_better_clean", "localisation_finds_sources")
 CLASSES = 4
 CLIPS = {"train": 4, "val": 1, "test": 2}
 JOBS = ("render", "pack", "train", "attack")
+TRAINING = {
+    "epochs": 2,
+    "milestones": [1],
+    "batch_size": 4,
+    "learning_rates": {"audio": 0.02, "visual": 0.02, "head": 0.02},
+}
+MEMORY = {"memory": {"columns": 8, "steps": {"audio": 1.0, "visual": 1.0}}}
 SCALE = {
     "seeds": [1234],
     "source": "render",
-    "render": {"seconds": 1.5, "width": 64, "height": 48, "seed": 1, "clips": {"music": CLIPS}},
+    "render": {"seconds": 1.5, "width": 64, "height": 48, "seed": 1},
+    "datasets": {"music": {"rendered": CLIPS}},
     "short_side": 48,
     "minimum_frames": 8,
     # Two shards. Like the nets they stay below 1 MB, up to which Snakemake compares contents and not only times.
@@ -58,23 +66,26 @@ SCALE = {
     "frame_rate": 8,
     "view": {"name": "moment", "options": {"audio_samples": 4097, "frame_size": 32}},
     "map_stride": 8,
-    "parts": {"conv1d": {"width": 0.0625}, "resnet18": {"width": 0.0625}},
-    "memory": {"columns": 8, "steps": {"audio": 1.0, "visual": 1.0}},
-    "pretrained": False,
-    "training": {
-        "epochs": 2,
-        "milestones": [1],
-        "batch_size": 4,
-        "learning_rates": {"audio": 0.02, "visual": 0.02, "head": 0.02},
+    "papers": {
+        "tian2021": {
+            "parts": {"conv1d": {"width": 0.0625}, "resnet18": {"width": 0.0625}},
+            "pretrained": False,
+            "training": {"undefended": TRAINING, "defence": TRAINING},
+            "search": {"training": {"epochs": 1}},
+            "sweep": [0.006, 0.012],
+            "variants": {
+                "exfmem": MEMORY,
+                "minsim_exfmem": MEMORY,
+                "localisation": {"visual": {"options": {"stride": 8}}},
+            },
+        },
     },
-    "search": {"epochs": 1},
     "precision": {
         "train": "float32",
         "attack": "bfloat16",
         "check": {"dataset": "music", "variant": "concat", "attack": "mim"},
     },
     "attack_batch_size": 8,
-    "sweep": [0.006, 0.012],
     "threads": {"render": 2, "pack": 2, "train": 1, "attack": 1},
     "memory_mb": dict.fromkeys(JOBS, 1000),
     "minutes": dict.fromkeys(JOBS, 10),
@@ -260,6 +271,11 @@ def _keep_few_rows(paper: dict) -> None:
         del candidates[2:]
     for panel in artefacts["figure3"]["panels"]:
         panel["series"] = [series for series in notation.rows(panel["series"]) if series["attack"] in ("fgsm", "mim")]
+
+
+def undefended(scale: dict) -> dict:
+    """Return what a scale says of the training that starts from scratch."""
+    return scale["papers"]["tian2021"]["training"]["undefended"]
 
 
 def keep_rows(paper: dict, table: str, wanted: Callable[[dict], bool]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from project import Project, keep_rows
+from project import Project, keep_rows, undefended
 from small_disk import make_room, small_disk
 
 from avrobust.data.store import Store
@@ -108,7 +108,7 @@ def test_a_full_disk_is_named_and_after_room_is_made_training_finishes(small: Pr
 
 def test_a_training_that_diverges_names_its_clips_and_saves_nothing(project: Project) -> None:
     rates = dict.fromkeys(("audio", "visual", "head"), 1e30)
-    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["training"].update(learning_rates=rates))
+    project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: undefended(scale).update(learning_rates=rates))
     output = project.fail(f"{NET}/model.pt")
     said = re.search(r"^\s*error: the loss became \S+ in epoch 1, batch 2, clips (.*); lower the", output, re.MULTILINE)
     assert said, output

@@ -100,7 +100,7 @@ def test_a_mistake_in_where_clips_come_from_shows_when_the_plan_is_made(tmp_path
     own = {"source": "local", "table": str(tmp_path / "nowhere.csv")}
     with pytest.raises(SettingsError, match=r"nowhere\.csv: no such file"):
         plan(unedited(), datasets={"music": own})
-    with pytest.raises(SettingsError, match=r"workflow/scales/paper\.yaml: render.*music"):
+    with pytest.raises(SettingsError, match=r"workflow/scales/paper\.yaml: `render`.*datasets\.music"):
         plan(unedited(), scale="paper", datasets={"music": {"source": "render"}})
 
 
@@ -335,11 +335,12 @@ def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> No
     first = root / "workflow/papers/tian2021/variants.yaml"
     second = root / "workflow/papers/second/variants.yaml"
     shutil.copytree(first.parent, second.parent)
-    papers = {"papers": ["tian2021", "second"]}
+    # At a scale that has sizes of its own for neither.
+    papers = {"papers": ["tian2021", "second"], "scale": "paper"}
     assert plan(root, **papers).tables.artefacts["table3"].spec == {"papers": ["tian2021", "second"]}
     second.write_text(first.read_text(encoding="utf-8").replace("epochs: 100", "epochs: 7"), encoding="utf-8")
     with pytest.raises(SettingsError, match="variant audio on music is not the same in tian2021 and second"):
-        plan(root, scale="paper", **papers)
+        plan(root, **papers)
     second.write_text(first.read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(SettingsError, match="is not the same"):
         plan(root, second={"model_state": "latest"}, **papers)
@@ -369,7 +370,7 @@ def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
     rows = {"dataset": "music", "variant": "concat", "attack": "theirs"}
     told |= {"artefacts": {"table2": told["artefacts"]["table2"] | {"rows": rows}}, "claims": []}
     write_paper(root, told, "second")
-    made = plan(root, papers=["tian2021", "second"], second={"epsilon": "printed"})
+    made = plan(root, papers=["tian2021", "second"], second={"epsilon": "printed"}, scale="paper")
     of_second = job(dataset="music", variant="concat", attack="theirs")
     assert json.loads(made.attack.spec(of_second)) == {"update": "pgd", "batch_size": 5}
 

@@ -17,7 +17,9 @@ VARIANT, OTHERS = "variant", "others"
 def alternatives(paper: Mapping) -> dict[str, list[str]]:
     """Return the choices that can be set, each with its alternatives, the default first."""
     return {
-        choice["name"]: [choice["default"], *choice["alternatives"]] for choice in paper["choices"] if "name" in choice
+        choice["name"]: [choice["default"], *choice.get("alternatives", [])]
+        for choice in paper["choices"]
+        if "name" in choice
     }
 
 

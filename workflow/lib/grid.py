@@ -19,8 +19,6 @@ Condition = tuple[str, float]
 FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
-# What a scale may have values of its own for, in the place of the paper's.
-SCALE_PARTS = ("training", "memory", "sweep")
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,14 @@ def _scored(grid: Grid, key: Key, condition: Condition, where: str) -> str:
 FACTS: Mapping[str, Callable[[Settings, str], object]] = {
     "paper": lambda settings, paper: paper,
     "citation": lambda settings, paper: settings.papers[paper]["citation"],
-    "epsilons": lambda settings, paper: settings.scale["sweep"] or settings.papers[paper]["sweep"],
+    "epsilons": lambda settings, paper: settings.papers[paper]["sweep"],
     "seed": lambda settings, paper: settings.scale["seeds"][0],
     "chosen": lambda settings, paper: {
         **settings.chosen[paper],
         **{name: settings.config[name] for name in COMMON_CHOICES},
     },
     "scale": lambda settings, paper: settings.scale_name,
-    "set_by_scale": lambda settings, paper: [part for part in SCALE_PARTS if settings.scale.get(part)],
+    "set_by_scale": lambda settings, paper: list(settings.scale.get("papers", {}).get(paper, {})),
 }
 
 

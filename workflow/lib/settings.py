@@ -14,6 +14,7 @@ from avrobust.spec import notation
 from lib import choices
 from lib.configuration import configuration
 from lib.errors import SettingsError
+from lib.overlay import overlaid
 from lib.yaml_files import read_yaml
 
 # What a scale says of every dataset whose file does not say it.
@@ -29,7 +30,7 @@ NEEDED = {
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search"),
-    "variants": ("variants", "training"),
+    "variants": ("variants", "training", "parts", "pretrained"),
     "attacks": ("epsilons", "sweep", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
@@ -74,19 +75,17 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     known["papers"] = paper_names(root)
     check(config, schemas / "config.json", "config.yaml", {name: {"type": "object"} for name in known["papers"]})
     known_name(config["scale"], known["scales"], "config.yaml: scale")
-    scale = read_yaml(root / f"workflow/scales/{config['scale']}.yaml")
-    check(scale, schemas / "scale.json", f"workflow/scales/{config['scale']}.yaml")
+    layers = _layers(root, config["scale"], known)
+    scale = _scale(root, layers)
     for name in config["datasets"]:
         known_name(name, known["datasets"], "config.yaml: datasets")
-    for name in scale.get("render", {}).get("clips", {}):
-        known_name(name, known["datasets"], f"workflow/scales/{config['scale']}.yaml: render.clips")
     weights = read_yaml(root / "workflow/weights.yaml")
     for name in config["weights"]:
         known_name(name, sorted(weights), "config.yaml: weights")
     papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], "config.yaml: papers")
-        papers[name] = _paper(root, name)
+        papers[name] = _paper(root, name, _of_layers(layers, "papers", name))
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
@@ -102,6 +101,9 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
         if ("classes" in facts) == ("class_index" in facts):
             raise SettingsError(f"workflow/datasets/{name}.yaml: either classes or class_index must be given")
+        for place, over in _of_layers(layers, "datasets", name):
+            facts = overlaid(facts, over)
+            check(facts, schemas / "dataset.json", place)
         if name in of_papers or name in config["datasets"] or _is_made(facts, scale):
             taken = chosen.get(of_papers.get(name), {})
             datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken)
@@ -173,14 +175,57 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     }
 
 
-def _paper(root: Path, name: str) -> dict:
-    """Return a paper from its files: rows, columns, tests and choices as they are meant, not in compact notation."""
+def _layers(root: Path, name: str, known: Mapping[str, list[str]]) -> list[tuple[str, dict]]:
+    """Return a scale and what it extends, each with its file; the one that extends none is the first."""
+    layers: list[tuple[str, dict]] = []
+    while True:
+        file = f"workflow/scales/{name}.yaml"
+        if file in (one for one, _ in layers):
+            raise SettingsError(f"{file}: extends itself, by {' and '.join(one for one, _ in layers)}")
+        told = read_yaml(root / file)
+        check(told, root / "workflow/schemas/scale.json", file, required=False)
+        for kind in ("papers", "datasets"):
+            for of in told.get(kind, {}):
+                known_name(of, known[kind], f"{file}: {kind}")
+        layers.insert(0, (file, told))
+        if "extends" not in told:
+            return layers
+        name = told["extends"]
+        known_name(name, known["scales"], f"{file}: extends")
+
+
+def _scale(root: Path, layers: list[tuple[str, dict]]) -> dict:
+    scale: dict = {}
+    for _, told in layers:
+        scale = overlaid(scale, told)
+    check(scale, root / "workflow/schemas/scale.json", layers[-1][0])
+    return scale
+
+
+def _of_layers(layers: list[tuple[str, dict]], kind: str, name: str) -> list[tuple[str, dict]]:
+    """Return what the layers of a scale say of a paper or a dataset, each with its place."""
+    return [(f"{file}: {kind}.{name}", told[kind][name]) for file, told in layers if name in told.get(kind, {})]
+
+
+def _paper(root: Path, name: str, layers: list[tuple[str, dict]]) -> dict:
+    """Return a paper from its files and what a scale says of it: as it is meant, not in compact notation."""
+    schemas = root / "workflow/schemas/paper"
     paper: dict = {}
     for file in PAPER_FILES:
-        path = f"workflow/papers/{name}/{file}.yaml"
-        told = read_yaml(root / path)
-        check(told, root / f"workflow/schemas/paper/{file}.json", path)
+        told = read_yaml(root / f"workflow/papers/{name}/{file}.yaml")
+        check(told, schemas / f"{file}.json", f"workflow/papers/{name}/{file}.yaml")
         paper |= told
+    for section in paper:
+        choices.check(paper, section, place_of(name, section))
+    for place, over in layers:
+        for section in over:
+            known_name(section, [one for sections in PAPER_FILES.values() for one in sections], place)
+        paper = overlaid(paper, over)
+        for file, sections in PAPER_FILES.items():
+            if held := {section: paper[section] for section in sections if section in over and section in paper}:
+                check(held, schemas / f"{file}.json", place, required=False)
+        for section in over:
+            choices.check(paper, section, f"{place}: {section}")
     twins, labels = paper.pop("twins", {}), paper.pop("labels")
     try:
         paper["artefacts"] = notation.artefacts(paper["artefacts"], labels)
@@ -188,8 +233,6 @@ def _paper(root: Path, name: str) -> dict:
         paper["choices"] = notation.choices(paper["choices"], name)
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
-    for section in paper:
-        choices.check(paper, section, place_of(name, section))
     return paper
 
 
@@ -226,13 +269,17 @@ def known_name(name: str, known: list[str], where: str) -> None:
         raise SettingsError(f"{where}: {name!r} is not known; allowed are {', '.join(known)}")
 
 
-def check(value: object, schema_path: Path, file: str, sections: Mapping = MappingProxyType({})) -> None:
+def check(
+    value: object, schema_path: Path, file: str, sections: Mapping = MappingProxyType({}), *, required: bool = True
+) -> None:
     """Check a value against a JSON schema; the first mistake becomes a SettingsError of one line.
 
-    `sections` are schemas of further keys of the top level.
+    `sections` are schemas of further keys of the top level; without `required` none of its keys must be there.
     """
     schema = json.loads(schema_path.read_text(encoding="utf-8"))
     schema["properties"] |= sections
+    if not required:
+        schema["required"] = []
     validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=FINITE)(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:

@@ -24,10 +24,11 @@ TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
 class Variant:
     """A variant with every choice taken and everything that depends on the dataset settled."""
 
-    paper: Mapping
-    scale: Mapping
     facts: Mapping
+    parts: Mapping
+    pretrained: bool
     training: Mapping
+    search_training: Mapping
     kept_features: int
 
     @property
@@ -44,17 +45,12 @@ class Variant:
     def net(self) -> dict:
         """What `avrobust.models.build.ModelSpec` takes: {name, options} of each part."""
         facts = {"head": "linear", **self.facts}
-        spec = {part: self._part(facts[part]) for part in NET if part in facts}
-        if spec.get("visual", {}).get("options", {}).get("pooling") == "none":
-            spec["visual"]["options"]["stride"] = self.scale["map_stride"]
-        if "defence" in spec:
-            spec["defence"]["options"] |= self._fewer_iterations(spec["defence"]["options"])
-        return spec
+        return {part: self._part(facts[part]) for part in NET if part in facts}
 
     def _part(self, given: str | Mapping) -> dict:
-        """Return {name, options} of a part; the scale's own options of all parts of that name, then those given."""
+        """Return {name, options} of a part; the paper's own options of all parts of that name, then those given."""
         given = {"name": given} if isinstance(given, str) else given
-        options = {**self.scale["parts"].get(given["name"], {}), **given.get("options", {})}
+        options = {**self.parts.get(given["name"], {}), **given.get("options", {})}
         if "net" in options:  # a part that holds another one
             options["net"] = self._part(options["net"])
         return {"name": given["name"], "options": options}
@@ -64,7 +60,7 @@ class Variant:
         """Modality -> name of the published weights that its encoder starts from, unless another variant gives them."""
         encoders = {part: self.facts[part] for part in ("audio", "visual") if isinstance(self.facts.get(part), Mapping)}
         named = {part: given["weights"] for part, given in encoders.items() if "weights" in given}
-        return named if self.scale["pretrained"] and not self.start else {}
+        return named if self.pretrained and not self.start else {}
 
     @property
     def objective(self) -> dict:
@@ -73,28 +69,20 @@ class Variant:
 
     @property
     def recipe(self) -> dict:
-        """What `avrobust.training.recipe.TrainingRecipe` takes; a scale's own sizes win over the paper's."""
-        continued = self.scale.get("continued", {}) if self.start else {}
-        prepared = {"prepare": self.facts["prepare"]} if "prepare" in self.facts else {}
-        return {**self.training, **self.scale.get("training", {}), **continued, **prepared}
+        """What `avrobust.training.recipe.TrainingRecipe` takes."""
+        return {**self.training, **({"prepare": self.facts["prepare"]} if "prepare" in self.facts else {})}
 
     @property
     def search_recipe(self) -> dict:
         """The recipe of each candidate of a search."""
-        return {**self.recipe, **self.scale.get("search", {})}
+        return {**self.recipe, **self.search_training}
 
     @property
     def memory(self) -> dict | None:
         """What `avrobust.training.start.MemoryRecipe` takes; None for a net without a memory."""
         if "memory" not in self.facts:
             return None
-        sizes = {name: size for name, size in self.scale.get("memory", {}).items() if name in self.facts["memory"]}
-        return {**self.facts["memory"], **sizes}
-
-    def _fewer_iterations(self, options: Mapping) -> dict:
-        """The scale's limit on a memory's sparse coding, where it is lower than the paper's."""
-        given, limit = options.get("iterations"), self.scale.get("memory", {}).get("iterations")
-        return {"iterations": min(given, limit)} if given and limit else {}
+        return {name: value for name, value in self.facts["memory"].items() if name != "kept"}
 
     @property
     def told(self) -> tuple:
@@ -120,10 +108,12 @@ def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> 
     paper, chosen = settings.papers[paper_name], settings.chosen[paper_name]
     facts = choices.resolve(paper["variants"][name], chosen, dataset)
     training = choices.resolve(paper["training"][facts.get("training", "undefended")], chosen, dataset)
-    # As many as the paper wants, whatever the scale takes of them: another size of a memory trains no net anew.
+    search = choices.resolve(paper["search"], chosen, dataset).get("training", {})
+    # More than a memory takes, so that another size of a memory trains no net anew.
     kept = [
-        other["memory"]["columns"]
+        other["memory"]["kept"]
         for other in (choices.resolve(value, chosen, dataset) for value in paper["variants"].values())
         if "memory" in other and other["start"] == name
     ]
-    return Variant(paper, settings.scale, facts, training, max(kept, default=0))
+    parts = choices.resolve(paper.get("parts", {}), chosen, dataset)
+    return Variant(facts, parts, paper.get("pretrained", True), training, search, max(kept, default=0))

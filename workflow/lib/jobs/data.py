@@ -147,9 +147,9 @@ class Data(Jobs):
 
     def render_options(self, wildcards: Wildcards) -> list[str]:
         """How many clips of which size are rendered."""
-        render = self._render(wildcards.dataset)
+        render = self.settings.scale["render"]
         sizes = [f"--{name}={render[name]}" for name in ("seconds", "width", "height", "seed")]
-        return [*sizes, f"--clips={canonical(render['clips'][wildcards.dataset])}"]
+        return [*sizes, f"--clips={canonical(self._rendered(wildcards.dataset))}"]
 
     def pack_options(self, wildcards: Wildcards) -> list[str]:
         """How clips are decoded and packed."""
@@ -179,7 +179,7 @@ class Data(Jobs):
         """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
-            return len(facts["classes"]) * self._render(dataset)["clips"][dataset][split]
+            return len(facts["classes"]) * self._rendered(dataset)[split]
         if facts["source"] == "lists" and "clips" not in facts:
             return self._list_rows(facts["lists"][split])
         return self.clips(dataset)
@@ -188,13 +188,15 @@ class Data(Jobs):
         """Into how many shards a dataset is cut."""
         return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
-    def _render(self, dataset: str) -> Mapping:
-        render = self.settings.scale.get("render")
-        if render is None or dataset not in render["clips"]:
+    def _rendered(self, dataset: str) -> Mapping[str, int]:
+        """Split -> clips of each class that are rendered."""
+        rendered = self.settings.datasets[dataset].get("rendered")
+        if rendered is None or "render" not in self.settings.scale:
             raise SettingsError(
-                f"workflow/scales/{self.settings.scale_name}.yaml: render.clips: nothing is said about {dataset}"
+                f"workflow/scales/{self.settings.scale_name}.yaml: `render`, and `rendered` under datasets.{dataset}, "
+                "must be given to render it"
             )
-        return render
+        return rendered
 
     def _numbered(self, folder: str, dataset: str, suffix: str) -> list[str]:
         return [f"{self.results}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
@@ -224,7 +226,7 @@ class Data(Jobs):
     def _count_clips(self, dataset: str) -> int:
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
-            return len(facts["classes"]) * sum(self._render(dataset)["clips"][dataset].values())
+            return len(facts["classes"]) * sum(self._rendered(dataset).values())
         if facts["source"] == "lists":
             splits = ("train", "val", "test")
             stated, lists = facts.get("clips"), facts["lists"].values()

@@ -1,0 +1,97 @@
+"""What a scale says of papers and datasets: laid over their files before those are checked, one scale over another."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from planning import configuration, copy_project, plan
+
+from lib.overlay import overlaid
+from lib.settings import SettingsError
+
+RATES = {"by": "rates", "code": {"audio": 1, "head": 2}, "paper": {"audio": 3, "head": 4}}
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "made"),
+    [
+        (1, 2, 2),
+        ([1, 2], [3], [3]),
+        ({"a": 1, "b": {"c": 1, "d": 2}}, {"b": {"d": 3, "e": 4}}, {"a": 1, "b": {"c": 1, "d": 3, "e": 4}}),
+        ({"a": 1}, {"b": {"c": 1}}, {"a": 1, "b": {"c": 1}}),
+        ({"a": {"b": 1}}, {"a": None}, {"a": None}),
+        # What goes by something: a value takes its place, a mapping is for all alternatives or for those it names.
+        ({"by": "rates", "code": 30, "paper": 100}, 7, 7),
+        (RATES, {"head": 5}, {"by": "rates", "code": {"audio": 1, "head": 5}, "paper": {"audio": 3, "head": 5}}),
+        (RATES, {"paper": {"head": 5}}, {**RATES, "paper": {"audio": 3, "head": 5}}),
+        ({"by": "dataset", "ave": RATES}, {"head": 5}, {"by": "dataset", "ave": overlaid(RATES, {"head": 5})}),
+        (RATES, {"by": "dataset", "ave": 1}, {"by": "dataset", "ave": 1}),
+        ({"by": "rates"}, {"a": 1}, {"a": 1}),
+    ],
+)
+def test_what_is_laid_over_another(base: object, over: object, made: object) -> None:
+    before = json.dumps([base, over])
+    assert overlaid(base, over) == made
+    assert json.dumps([base, over]) == before
+
+
+def scale(root: Path, name: str, **told: object) -> None:
+    (root / f"workflow/scales/{name}.yaml").write_text(yaml.safe_dump(told), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+def test_a_scale_may_extend_another_by_what_it_changes(root: Path) -> None:
+    scale(root, "mine", extends="demo", seeds=[1, 2], datasets={"music": {"rendered": {"train": 30}}})
+    training = {"defence": {"epochs": 3}, "undefended": {"music": {"epochs": 9}}}
+    scale(root, "ours", extends="mine", seeds=[7], papers={"tian2021": {"training": training}})
+    made = plan(root, scale="ours")
+    assert made.settings.scale["seeds"] == [7] and made.settings.scale["shard_size"] == 500
+    assert made.settings.datasets["music"]["rendered"] == {"train": 30, "val": 4, "test": 8}
+    epochs = {
+        (variant, dataset): json.loads(made.train.recipe(SimpleNamespace(dataset=dataset, variant=variant)))["epochs"]
+        for variant in ("concat", "exfmem")
+        for dataset in ("music", "ave")
+    }
+    # The demo's 16 and 7, where no later layer says otherwise.
+    assert epochs == {("concat", "music"): 9, ("concat", "ave"): 16, ("exfmem", "music"): 3, ("exfmem", "ave"): 3}
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"extends": "demi"}, "mine.yaml: extends: 'demi' is not known; allowed are demo, mine, ours, paper"),
+        ({"extends": "mine"}, "workflow/scales/mine.yaml: extends itself"),
+        ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),
+        ({"extends": "demo", "seeds": ["a"]}, "mine.yaml: seeds.0: 'a' must be of type integer"),
+        ({"extends": "demo", "papers": {"tian2012": {}}}, "mine.yaml: papers: 'tian2012' is not known"),
+        (
+            {"extends": "demo", "papers": {"tian2021": {"trainings": {}}}},
+            "mine.yaml: papers.tian2021: 'trainings' is not known; allowed are citation, datasets",
+        ),
+        (
+            {"extends": "demo", "papers": {"tian2021": {"variants": {"exfmem": {"memory": {"columns": 0}}}}}},
+            "mine.yaml: papers.tian2021: variants.exfmem.memory.columns: 0 must be at least 1",
+        ),
+        (
+            {"extends": "demo", "papers": {"tian2021": {"variants": {"film": {"colour": 0}}}}},
+            "mine.yaml: papers.tian2021: variants.film: unknown key colour = 0",
+        ),
+        (
+            {"extends": "demo", "datasets": {"ave": {"rendered": {"tests": 1}}}},
+            "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are test, train, val",
+        ),
+    ],
+)
+def test_a_mistake_in_a_scale_is_named_with_its_file(root: Path, told: dict, message: str) -> None:
+    scale(root, "mine", **told)
+    scale(root, "ours", extends="demo")
+    with pytest.raises(SettingsError) as error:
+        plan(root, scale="mine")
+    assert message in str(error.value)
+    assert configuration(root)["scale"] == "demo"

@@ -65,7 +65,6 @@ SCALE = {
     "audio_rate": 11025,
     "frame_rate": 8,
     "view": {"name": "moment", "options": {"audio_samples": 4097, "frame_size": 32}},
-    "map_stride": 8,
     "papers": {
         "tian2021": {
             "parts": {"conv1d": {"width": 0.0625}, "resnet18": {"width": 0.0625}},

@@ -49,7 +49,7 @@ def jobs(plan: Plan, paper: str) -> set[Job]:
             for family, program in PROGRAMS.items():
                 for dataset, variant, attack in artefact.needs[family]:
                     found |= {Job(program, dataset, f"{program}_{variant}_s{seed}_{attack}") for seed in seeds}
-                    surrogate = plan.grid.attacks.get(attack, {}).get("surrogate")
+                    surrogate = plan.attack.attack_facts(attack).get("surrogate")
                     nets |= {(dataset, name) for name in (variant, surrogate) if name}
     for dataset, variant in _with_starts(plan, nets):
         found |= {Job("train", dataset, f"train_{variant}_s{seed}") for seed in seeds}
@@ -109,7 +109,7 @@ def table(plan: Plan, wanted: Mapping[str, set[Job]], taken: Mapping[Job, float]
 
 def devices(results: Path) -> list[str]:
     """Return what the nets and attacks here were computed on."""
-    written = [*results.glob("models/*/*/s*/train.json"), *results.glob("cells/*/*/s*/*.json")]
+    written = [*results.glob("**/models/*/*/s*/train.json"), *results.glob("**/cells/*/*/s*/*.json")]
     return sorted({json.loads(path.read_text(encoding="utf-8"))["device"] for path in written})
 
 
@@ -119,13 +119,13 @@ def main() -> None:
         plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
     except SettingsError as error:
         sys.exit(f"error: {error}")
-    results = plan.settings.root / plan.train.results
     wanted = {paper: jobs(plan, paper) for paper in plan.settings.papers}
     everything = sorted(set().union(*wanted.values()), key=lambda job: (job.kind, job.dataset, job.name))
-    measured = {job: seconds(results / "benchmarks", job) for job in everything}
+    root = plan.settings.root
+    measured = {job: seconds(root / plan.train.place(job.dataset) / "benchmarks", job) for job in everything}
     taken = {job: took for job, took in measured.items() if took is not None}
     print("\n".join(table(plan, wanted, taken)), end="\n\n")
-    if seen := devices(results):
+    if seen := devices(root / plan.train.results):
         print(f"hours of one job at a time, on {', '.join(seen)}")
     for kind in KINDS:
         if any(job.kind == kind for job in everything) and not any(job.kind == kind for job in taken):

@@ -47,7 +47,7 @@ class Row:
 def row(plan: Plan, dataset: str) -> Row:
     """Return what is left to do for a dataset."""
     facts, clips = plan.settings.datasets[dataset], plan.data.clips(dataset)
-    statuses = _statuses(plan.settings.root / plan.data.results / "data" / dataset / "locations")
+    statuses = _statuses(plan.settings.root / plan.data.place(dataset) / "data" / dataset / "locations")
     here, final = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
     left = max(clips - here - final, 0)
     from_web = "youtube" in facts["sources"] and "archive" not in facts["sources"]

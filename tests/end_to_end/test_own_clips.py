@@ -68,7 +68,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     assert not own_clips.published.exists()
 
     own_clips.make(TABLE2)
-    came = read_table(own_clips, "results/tiny/data/music/availability.csv")
+    came = read_table(own_clips, "results/tiny/local/data/music/availability.csv")
     given = read_table(own_clips, OWN["table"])
     assert [(clip["clip_id"], clip["labels"], clip["split"]) for clip in came] == [
         (clip["clip_id"], clip["label"], clip["split"]) for clip in given
@@ -77,7 +77,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     assert [(clip["status"], clip["reason"]) for clip in came[:3]] == reasons
     assert {(clip["status"], clip["reason"]) for clip in came[3:]} == {("ok", "")}
     labels = sorted({clip["label"] for clip in given})
-    assert (own_clips.results / "data/music/classes.txt").read_text(encoding="utf-8").splitlines() == labels
+    assert (own_clips.results / "local/data/music/classes.txt").read_text(encoding="utf-8").splitlines() == labels
 
     places = ("paper", "fusion", "column", "published", "n", "seeds", "scale")
     rows = {tuple(row[name] for name in places) for row in read_table(own_clips, TABLE2)}
@@ -100,6 +100,21 @@ def test_an_unknown_label_is_named(own_clips):
     assert "T.csv, row 6: label 'theremin' is none of the classes" in line
     assert "Traceback" not in output
     assert not own_clips.published.exists()
+
+
+def test_own_clips_leave_the_others_alone(finished_copy):
+    """What was made of rendered clips stays when a dataset is taken from a folder, and is there when it is not."""
+    project = finished_copy
+    clips = read_table(project, "results/tiny/data/music/manifest.csv")
+    write_table(project, [(clip["clip_id"], clip["path"], clip["labels"], clip["split"]) for clip in clips])
+    media = {**OWN, "folder": "results/tiny/data/music/media"}
+    project.edit_yaml("config.yaml", lambda config: config.update(datasets={"music": media}))
+    planned = project.plan()
+    assert {made for made in planned if "/music/" in made} == {made for made in planned if made.startswith("local/")}
+    project.make("data")
+    assert len(read_table(project, "results/tiny/local/data/music/availability.csv")) == len(clips)
+    project.edit_yaml("config.yaml", lambda config: config.update(datasets={}))
+    assert project.plan() == {}
 
 
 def _one_net(paper: dict) -> None:

@@ -81,8 +81,8 @@ def test_the_files_are_named_that_have_changed_since_results_were_made(tmp_path:
     (root / "a.mp4").write_bytes(b"no video, which nobody looks at here")
     (root / "clips.csv").write_text("clip_id,path,label,split\n" + clips)
     own = "datasets={ave: {source: local, table: clips.csv, folder: ., classes: table}}"
-    run = ("--config", own, "--", "results/demo/data/ave/manifest.csv")
-    code, train = root / "results/demo/code.json", root / "results/demo/models/music/concat/s1/train.json"
+    run = ("--config", own, "--", "results/demo/local/data/ave/manifest.csv")
+    code, train = root / "results/demo/code.json", root / "results/demo/local/models/ave/concat/s1/train.json"
 
     def told() -> list[str]:
         planned = snakemake(root, "-n", *run)

@@ -42,7 +42,7 @@ class Plan:
     def wildcard_patterns(self) -> dict[str, str]:
         """A regular expression for each wildcard: registered names only."""
         return {
-            "scale": re.escape(self.settings.scale_name),
+            "scale": self._places(),
             "paper": one_of(self.settings.papers),
             "dataset": one_of(self.settings.datasets),
             "variant": one_of(self.grid.variants),
@@ -51,6 +51,20 @@ class Plan:
             "shard": r"\d{4}",
             "list": one_of(self.data.downloads),
         }
+
+    def _places(self) -> str:
+        """Return a pattern for the folder of a scale's results, and for those of datasets of another source.
+
+        What follows it, the kind of a result and its dataset, is looked at: each dataset has one of these folders.
+        """
+        elsewhere: dict[str, list[str]] = {}
+        for name in self.settings.datasets:
+            if (place := self.data.place(name)) != self.data.results:
+                elsewhere.setdefault(place.removeprefix("results/"), []).append(name)
+        scale = re.escape(self.settings.scale_name)
+        here = rf"{scale}(?!/\w+/({one_of(name for names in elsewhere.values() for name in names)})/)"
+        there = [rf"{re.escape(place)}(?=/\w+/({one_of(names)})/)" for place, names in elsewhere.items()]
+        return "|".join([here, *there]) if elsewhere else scale
 
     def _check_shared(self) -> None:
         """Raise SettingsError if two papers mean different trainings by one variant of one dataset."""

@@ -38,7 +38,8 @@ Made = tuple[str, Mapping]
 def made_with(results: Path) -> Iterator[Made]:
     """Yield (rule, provenance) of every result that has one; what is damaged says nothing."""
     for rule, pattern in PROVENANCE.items():
-        for path in results.glob(pattern):
+        # Datasets of another source than the scale's have a folder of its name.
+        for path in (*results.glob(pattern), *results.glob(f"*/{pattern}")):
             with suppress(OSError, ValueError):
                 provenance = json.loads(path.read_bytes())
                 if isinstance(provenance, Mapping):

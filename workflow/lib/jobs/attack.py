@@ -47,7 +47,7 @@ class Attack(Jobs):
         """The cell that shows what the attacks' precision changes, as made (`cells`) or in float32 (`precision`)."""
         check, seed = self.settings.scale["precision"]["check"], self.settings.scale["seeds"][0]
         place = f"{check['dataset']}/{check['variant']}/s{seed}/{check['attack']}"
-        return f"{self.results}/{family}/{place}.parquet"
+        return f"{self.place(check['dataset'])}/{family}/{place}.parquet"
 
     def surrogate_options(self, wildcards: Wildcards) -> list[str]:
         """The net whose adversarial clips are transferred."""

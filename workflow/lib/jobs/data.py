@@ -28,7 +28,7 @@ class Data(Jobs):
         """Where the clips of a dataset lie: rendered ones with the results, all others where the user says."""
         dataset = self.settings.datasets[wildcards.dataset]
         if dataset["source"] == "render":
-            return f"{self.results}/data/{wildcards.dataset}/media"
+            return f"{self.place(wildcards.dataset)}/data/{wildcards.dataset}/media"
         return dataset["folder"]
 
     def table(self, wildcards: Wildcards) -> str:
@@ -47,7 +47,8 @@ class Data(Jobs):
     def archive(self, wildcards: Wildcards) -> list[str]:
         """What was kept of the archive that a dataset may come from."""
         facts = self.settings.datasets[wildcards.dataset]
-        return [f"{self.results}/data/{wildcards.dataset}/archive.csv"] if "archive" in facts["sources"] else []
+        kept = f"{self.place(wildcards.dataset)}/data/{wildcards.dataset}/archive.csv"
+        return [kept] if "archive" in facts["sources"] else []
 
     def fetched_folder(self, wildcards: Wildcards) -> str:
         """Where the videos of a dataset that were brought here lie; datasets of the same videos share it."""
@@ -61,7 +62,7 @@ class Data(Jobs):
         """Where the clips of a shard are; nothing where the manifest says it."""
         if self.settings.datasets[wildcards.dataset]["source"] != "lists":
             return []
-        return [f"{self.results}/data/{wildcards.dataset}/locations/{wildcards.shard}.csv"]
+        return [f"{self.place(wildcards.dataset)}/data/{wildcards.dataset}/locations/{wildcards.shard}.csv"]
 
     @cached_property
     def paper_datasets(self) -> list[str]:
@@ -70,12 +71,12 @@ class Data(Jobs):
 
     def paper_data(self, name: str) -> list[str]:
         """The file of this name of every dataset of the papers, in the order of `paper_datasets`."""
-        return [f"{self.results}/data/{dataset}/{name}" for dataset in self.paper_datasets]
+        return [f"{self.place(dataset)}/data/{dataset}/{name}" for dataset in self.paper_datasets]
 
     @property
     def targets(self) -> list[str]:
         """All that `snakemake data` makes: every dataset, packed."""
-        return [f"{self.results}/data/{name}/availability.csv" for name in self.settings.datasets]
+        return [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
 
     def shards(self, wildcards: Wildcards) -> list[str]:
         """All shards that a net sees a dataset through: of packed clips, or of what an extractor made of them."""
@@ -199,7 +200,7 @@ class Data(Jobs):
         return rendered
 
     def _numbered(self, folder: str, dataset: str, suffix: str) -> list[str]:
-        return [f"{self.results}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
+        return [f"{self.place(dataset)}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
 
     def _list_rows(self, path: str) -> int:
         if path not in self._rows:

@@ -38,6 +38,14 @@ class Jobs:
         """The folder of this scale's results."""
         return f"results/{self.settings.scale_name}"
 
+    def place(self, dataset: str) -> str:
+        """The folder of all results of a dataset: one of its own where its clips come from another source.
+
+        So that clips of a user's are never taken for others, and switching back to these makes no net anew.
+        """
+        source = self.settings.datasets[dataset]["source"]
+        return self.results if source == self.settings.scale["source"] else f"{self.results}/{source}"
+
     def variant(self, wildcards: Wildcards) -> Variant:
         """The variant on the dataset that the wildcards name."""
         return self.variant_on(wildcards.variant, wildcards.dataset)
@@ -112,7 +120,7 @@ class Jobs:
 
     def model(self, dataset: str, variant: str, seed: str | int) -> str:
         """The file of a trained net."""
-        return f"{self.results}/models/{dataset}/{variant}/s{seed}/model.pt"
+        return f"{self.place(dataset)}/models/{dataset}/{variant}/s{seed}/model.pt"
 
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part == "variant":

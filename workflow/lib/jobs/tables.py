@@ -103,7 +103,7 @@ class Tables(Jobs):
         return [f"workflow/papers/{artefact.paper}/published/{artefact.name}.csv"]
 
     def _manifests(self, artefact: Artefact) -> list[str]:
-        return [f"{self.results}/data/{name}/manifest.csv" for name in artefact.manifests]
+        return [f"{self.place(name)}/data/{name}/manifest.csv" for name in artefact.manifests]
 
     def _classes(self, artefact: Artefact) -> list[str]:
         return self.data.paper_data("classes.txt")
@@ -116,7 +116,7 @@ class Tables(Jobs):
 
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [
-            f"{self.results}/{family}/{dataset}/{variant}/s{seed}/{attack}{suffix}"
+            f"{self.place(dataset)}/{family}/{dataset}/{variant}/s{seed}/{attack}{suffix}"
             for dataset, variant, attack in artefact.needs[family]
             for seed in seeds or self.settings.scale["seeds"]
         ]

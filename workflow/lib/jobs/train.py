@@ -27,7 +27,7 @@ class Train(Jobs):
 
     def found_options(self, wildcards: Wildcards) -> list[str]:
         """What a search has chosen for the variant's objective; none where nothing is searched."""
-        folder = f"{self.results}/models/{wildcards.dataset}/{wildcards.variant}"
+        folder = f"{self.place(wildcards.dataset)}/models/{wildcards.dataset}/{wildcards.variant}"
         return [f"{folder}/search.json"] if self.variant(wildcards).search else []
 
     def weights(self, wildcards: Wildcards) -> list[str]:

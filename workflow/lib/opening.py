@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lib import hangup, versions
+from lib import hangup, killed, versions
 from lib.configuration import check_once
 from lib.errors import SettingsError
 from lib.plan import Plan
@@ -27,6 +27,7 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     if workflow.is_main_process:
+        killed.put_back(root)
         results = root / plan.data.results
         conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)

@@ -253,6 +253,20 @@ def test_files_that_are_none(folder):
     }
 
 
+@pytest.mark.parametrize("name", ["whole.mkv", "whole.webm", "streamed.mkv"])
+def test_a_part_of_a_matroska_file_is_not_taken_for_all_of_it(folder, name):
+    codecs = ("-c:v", "libvpx", "-c:a", "libvorbis") if name.endswith("webm") else (*H264, "-c:a", "aac")
+    # Where it is streamed, the length of a file is not known when its beginning is written.
+    ffmpeg(*PICTURE, *SOUND, *codecs, *(("-live", "1") if "streamed" in name else ()), folder / name)
+    data = (folder / name).read_bytes()
+    assert media.read(folder / name, None, None, FORM).faults == ()
+    for kept in (len(data) // 2, len(data) - 1):
+        (folder / "cut").write_bytes(data[:kept])
+        assert ("file_ends_early" in media.read(folder / "cut", None, None, FORM).faults) == ("whole" in name)
+    (folder / "cut").write_bytes(data + b"more")
+    assert "file_ends_early" not in media.read(folder / "cut", None, None, FORM).faults
+
+
 BIDIRECTIONAL = ("-c:v", "libx264", "-preset", "medium", "-bf", "3", "-b_strategy", "0", "-pix_fmt", "yuv420p")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.format import Flags
@@ -49,6 +50,31 @@ class Reading:
     def streams(self) -> list[av.stream.Stream]:
         """The streams that there are."""
         return [stream for stream in (self.video, self.audio) if stream is not None]
+
+
+def ends_early(path: str | Path) -> bool:
+    """Whether a file of Matroska or WebM says that it goes on behind its end, as one that was not fetched whole does.
+
+    libav takes its end for that of the clip. Of other formats it says that they are damaged.
+    """
+    with Path(path).open("rb") as file:
+        if file.read(4) != b"\x1a\x45\xdf\xa3":
+            return False
+        file.seek(_matroska_size(file) or 0, 1)
+        if file.read(4) != b"\x18\x53\x80\x67":
+            return False
+        size = _matroska_size(file)
+        return size is not None and file.tell() + size > file.seek(0, 2)
+
+
+def _matroska_size(file: BinaryIO) -> int | None:
+    """Return the number of bytes that an element has, read from where it says so; None where that is left open."""
+    first = file.read(1) or b"\0"
+    # As many more bytes as there are zeros before the first one.
+    length = 8 - first[0].bit_length()
+    mask = (1 << 7 * (length + 1)) - 1
+    size = int.from_bytes(first + file.read(length)) & mask
+    return None if size == mask else size
 
 
 def opened(path: str | Path) -> av.container.InputContainer:

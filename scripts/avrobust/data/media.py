@@ -51,10 +51,10 @@ class Form:
 class Media:
     """A decoded clip: JPEG frames of one size (width, height), int16 mono samples (n,), codes of its faults.
 
-    The codes are `no_file`, `folder` (in place of a file), `empty_file`, `unreadable`, `no_video_stream`,
-    `no_video_decoder`, `no_audio_stream`, `no_audio_decoder`, `no_frames`, `no_samples`, `sound_ends_early` (before the
-    middle frame), `sound_begins_late` (after it), `sound_interrupted` (there), `corrupt_stream`, `clock_goes_back`,
-    `times_missing` and `too_short`, in this order, each at most once.
+    The codes are `no_file`, `folder` (in place of a file), `empty_file`, `file_ends_early` (of its own words),
+    `unreadable`, `no_video_stream`, `no_video_decoder`, `no_audio_stream`, `no_audio_decoder`, `no_frames`,
+    `no_samples`, `sound_ends_early` (before the middle frame), `sound_begins_late` (after it), `sound_interrupted`
+    (there), `corrupt_stream`, `clock_goes_back`, `times_missing` and `too_short`, in this order, each at most once.
     """
 
     frames: list[bytes]
@@ -143,7 +143,9 @@ def _file_fault(path: Path) -> str | None:
             return "folder"
         if not path.is_file():
             return "no_file"
-        return None if path.stat().st_size else "empty_file"
+        if not path.stat().st_size:
+            return "empty_file"
+        return "file_ends_early" if containers.ends_early(path) else None
     except OSError:
         return "unreadable"
 

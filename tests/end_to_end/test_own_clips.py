@@ -65,7 +65,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     for count in ("1 media empty_file", "1 media no_audio_stream", "1 pending no_file"):
         assert count in line
     assert "Traceback" not in output
-    assert not own_clips.published.exists()
+    assert own_clips.published_bytes() == {}
 
     own_clips.make(TABLE2)
     came = read_table(own_clips, "results/tiny/local/data/music/availability.csv")
@@ -99,7 +99,7 @@ def test_an_unknown_label_is_named(own_clips):
     (line,) = error_lines(output)
     assert "T.csv, row 6: label 'theremin' is none of the classes" in line
     assert "Traceback" not in output
-    assert not own_clips.published.exists()
+    assert own_clips.published_bytes() == {}
 
 
 def test_own_clips_leave_the_others_alone(finished_copy):

@@ -18,7 +18,6 @@ from avrobust.csv_text import write_csv_text
 from avrobust.evaluation.cell import evaluate
 from avrobust.evaluation.conditions import Condition
 from avrobust.files import write_json, write_text
-from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError, json_argument, run
@@ -110,7 +109,7 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     """Train one candidate and return its accuracy in per cent, clean and under each attack, on the split val."""
     given = job.given
     spec = ObjectiveSpec(given.objective["name"], {**given.objective.get("options", {}), **options})
-    _, model = continued_model(ModelSpec(**given.model_spec), job.start, given.seed, {}, {})
+    _, model = continued_model(job.spec, job.start, given.seed, {}, {})
     fitted = job.fit(model, spec, given.chosen.with_name(f"resume-{number}.pt"))
     # Candidates are judged as the victims of a cell are.
     model, objective = fitted.model.in_precision("float32"), fitted.objective

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from avrobust.files import write_json, write_text
-from avrobust.models.build import ModelSpec
 from avrobust.models.files import save_model
+from avrobust.models.task import TASKS
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import json_argument, named_path, natural, run
 from avrobust.provenance import Meter
@@ -50,7 +50,7 @@ def main() -> None:
     given = arguments()
     job = Job(given)
     meter = Meter(job.device)
-    spec, objective_spec = ModelSpec(**given.model_spec), _objective_spec(given)
+    spec, objective_spec = job.spec, _objective_spec(given)
     if job.start:
         memory = MemoryRecipe(**given.memory) if given.memory else None
         parts = (job.store, job.view, job.recipe.batch_size, given.seed, given.threads, job.device)
@@ -65,7 +65,7 @@ def main() -> None:
     states, features = (result["best"], result["latest"]), fitted.observer.state_dict()
     save_model(given.model, spec, objective_spec, job.classes, *states, features)
     write_text(given.history, history_csv(result["history"]))
-    best = result["history"][result["best_epoch"] - 1]
+    best, judged = result["history"][result["best_epoch"] - 1], f"validation_{TASKS[spec.task].metric_name}"
     made = meter.read()
     write_json(
         given.provenance,
@@ -83,14 +83,14 @@ def main() -> None:
             "clips": {"train": fitted.clips.training_count, "val": fitted.clips.validation_count},
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "best_epoch": result["best_epoch"],
-            "best_validation_accuracy": best["validation_accuracy"],
+            f"best_{judged}": best[judged],
             "resumed_epochs": result["resumed_epochs"],
             "waiting_seconds": round(result["waiting_seconds"], 3),
             **made,
         },
     )
     resume.unlink(missing_ok=True)
-    log.info("best epoch %d: %.2f %% of the validation clips", best["epoch"], best["validation_accuracy"])
+    log.info("best epoch %d: %s %.2f %%", best["epoch"], judged.replace("_", " "), best[judged])
     waited = 100 * result["waiting_seconds"] / made["seconds"]
     log.info("%.0f s, %.0f %% of it waiting for clips", made["seconds"], waited)
 

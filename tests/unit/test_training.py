@@ -8,19 +8,25 @@ from pathlib import Path
 import pytest
 import torch
 from nets import CROSS_ENTROPY, clips, linear_net, narrow_net, narrow_spec
-from torchmetrics.functional.classification import multiclass_accuracy
+from sklearn.metrics import average_precision_score
 
+from avrobust.attacks.budget import units
+from avrobust.attacks.build import build_attack
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.loss import Loss
 from avrobust.data.batches import Batch
 from avrobust.models.files import load_model, save_model
 from avrobust.models.late_fusion import LateFusion
-from avrobust.objectives.build import ObjectiveSpec
+from avrobust.models.task import TASKS, Task
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.clips import TrainingClips
 from avrobust.training.descent import Descent, parameter_groups
 from avrobust.training.kept_features import KeptFeatures
-from avrobust.training.loop import history_csv, top1_accuracy, train
+from avrobust.training.loop import answers, history_csv, train
+from avrobust.training.prepare.adversarial import Adversarial
 from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.recipe import TrainingRecipe
@@ -29,7 +35,7 @@ from avrobust.training.replicas import encode_in_replicas
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
 RECIPE = TrainingRecipe(epochs=4, milestones=(2,), batch_size=4, learning_rates=RATES)
-SETTING = Setting(CROSS_ENTROPY, CPU, seed=7)
+SETTING = Setting(CROSS_ENTROPY, CPU, seed=7, classes=5)
 PLAIN = Plain(SETTING)
 
 
@@ -76,11 +82,13 @@ def fit(
     kept: int = 0,
     prepare=PLAIN,
     batches: Batches | None = None,
+    task: Task = TASKS["single"],
 ) -> dict:
     batches = batches or Batches()
     made = TrainingClips(batches, batches, [batch(torch.arange(8))], 8, 8)
     observer = KeptFeatures(kept, recipe.epochs)
-    result = train(net or narrow_net(), made, recipe, objective, prepare, folder / "resume.pt", key, CPU, observer)
+    place = (folder / "resume.pt", key, CPU, observer)
+    result = train(net or narrow_net(), made, recipe, objective, prepare, task, *place)
     return {**result, "training_features": observer.state_dict()}
 
 
@@ -143,10 +151,10 @@ def test_rates_fall_after_the_milestone_and_training_learns(tmp_path):
 
 def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, monkeypatch):
     accuracies = iter([20.0, 60.0, 60.0, 40.0])
-    monkeypatch.setattr(loop, "top1_accuracy", lambda *given: next(accuracies))
+    task = TASKS["single"]._replace(metric=lambda *given: next(accuracies))
     states, save = [], torch.save
     monkeypatch.setattr(torch, "save", lambda state, path: (states.append(copy.deepcopy(state)), save(state, path)))
-    result = fit(tmp_path)
+    result = fit(tmp_path, task=task)
     assert result["best_epoch"] == 2
     assert same(states[1]["latest"], result["best"])
     assert same(states[3]["latest"], result["latest"])
@@ -167,6 +175,7 @@ GOES_ON = {
         PLAIN,
     ),
     "mixup": (RECIPE, Mixup(SETTING)),
+    "adversarial": (RECIPE, Adversarial(SETTING, {"update": "pgd_random", "steps": 2}, 0.02)),
 }  # fmt: skip
 
 
@@ -285,6 +294,30 @@ def test_a_step_of_accumulated_batches_is_that_of_one_batch_as_large(optimiser):
     assert not torch.allclose(ends[0], linear_net(6, 3).classifier.weight)
 
 
+# --- Preparations
+
+
+class Noted(Plain):
+    """The clips as they are; `seen` holds every epoch and its clips."""
+
+    def __init__(self, setting: Setting):
+        super().__init__(setting)
+        self.seen: list[tuple[int, list[str]]] = []
+
+    def __call__(self, model, batch, epoch):
+        assert model.training
+        self.seen.append((epoch, batch["clip_id"]))
+        return super().__call__(model, batch, epoch)
+
+
+def test_every_batch_is_prepared_in_its_epoch(tmp_path):
+    prepare, batches, expected = Noted(SETTING), Batches(), []
+    fit(tmp_path, prepare=prepare)
+    for batches.epoch in range(1, RECIPE.epochs + 1):
+        expected += [(batches.epoch, made["clip_id"]) for made in batches]
+    assert prepare.seen == expected
+
+
 # --- mixup
 
 
@@ -339,6 +372,11 @@ def test_shares_are_drawn_of_a_beta_distribution():
         assert shares.var().item() == pytest.approx(1 / (8 * alpha + 4), rel=0.2)
 
 
+def test_an_objective_that_needs_one_label_is_refused():
+    with pytest.raises(UserError, match="mixup: PrototypeConformity needs one label"):
+        Mixup(replace(SETTING, objective=conformity()))
+
+
 def test_the_loss_of_a_mixture_is_the_mixed_loss(tmp_path):
     """Cross-entropy is linear in the target; and a net learns by it."""
     logits, targets = torch.randn(8, 5), mixed(Mixup(SETTING), list(range(8)))[1]
@@ -347,6 +385,62 @@ def test_the_loss_of_a_mixture_is_the_mixed_loss(tmp_path):
     slow = {name: rate / 5 for name, rate in RATES.items()}
     history = fit(tmp_path, TrainingRecipe(12, 4, slow), prepare=Mixup(SETTING, alpha=0.2))["history"]
     assert history[-1]["loss"] < 0.7 * history[0]["loss"]
+
+
+# --- Adversarial training
+
+PGD = {"update": "pgd", "steps": 3}
+BUDGET = {"audio": 0.01, "visual": 0.05}
+
+
+def test_the_net_learns_from_what_the_attack_makes_of_it_in_evaluation_mode():
+    """The very clips that the attack's own calls give; statistics and modes as before; no parameter has a gradient."""
+    net, first = narrow_net().train(), batch(torch.arange(4))
+    net.encoders["visual"].eval()
+    before, modes = copy.deepcopy(net.state_dict()), [module.training for module in net.modules()]
+    inputs, targets = Adversarial(SETTING, PGD, BUDGET)(net, first, 1)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert [module.training for module in net.modules()] == modes
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+    clean, labels = PLAIN(net, first, 1)
+    budgets = {name: units("normalised")[name].budget(epsilon) for name, epsilon in BUDGET.items()}
+    expected = perturb(Loss(net.eval(), CROSS_ENTROPY, clean, labels), budgets, build_attack("pgd", {"steps": 3}))
+    assert torch.equal(targets, labels)
+    for name in ("audio", "visual"):
+        assert torch.equal(inputs[name], expected[name]) and not torch.equal(inputs[name], clean[name])
+        assert budgets[name].used(inputs[name] - clean[name]).max() <= 1 + 1e-5
+
+
+def test_only_the_modality_that_has_a_budget_is_attacked_and_the_spaces_differ():
+    net, first = narrow_net(), batch(torch.arange(4))
+    clean, _ = PLAIN(net, first, 1)
+    inputs, _ = Adversarial(SETTING, PGD, {"audio": 0.01})(net, first, 1)
+    assert torch.equal(inputs["visual"], clean["visual"]) and not torch.equal(inputs["audio"], clean["audio"])
+    pixels, _ = Adversarial(SETTING, PGD, {"visual": 0.05}, "pixel")(net, first, 1)
+    assert (pixels["visual"] - clean["visual"]).abs().max().item() == pytest.approx(3 / 8 * 0.05, abs=1e-6)
+
+
+def test_a_net_trained_on_them_withstands_more(tmp_path):
+    """After the same training, with and without: fewer clips fall to the same attack."""
+    slow, attack = {name: rate / 5 for name, rate in RATES.items()}, Adversarial(SETTING, PGD, BUDGET)
+    losses = {}
+    for name, prepare in (("plain", PLAIN), ("adversarial", attack)):
+        net = narrow_net()
+        fit(tmp_path / name, TrainingRecipe(15, 4, slow), net=net, prepare=prepare)
+        inputs, labels = attack(net.eval(), batch(torch.arange(8)), 1)
+        with torch.no_grad():
+            losses[name] = CROSS_ENTROPY({}, net(inputs), labels).mean().item()
+    assert losses["adversarial"] < 0.7 * losses["plain"]
+
+
+def test_what_no_training_can_use_is_refused():
+    for attack, budget, said in (
+        ({"update": "pgd", "batch_size": 4}, 0.1, "pgd attacks the net that is trained"),
+        (PGD, {"audio": {"norm": "linf"}}, "either epsilon or snr"),
+    ):
+        with pytest.raises(UserError, match=said):
+            Adversarial(SETTING, attack, budget)
 
 
 class Poisoned(Batches):
@@ -415,16 +509,38 @@ def test_a_damaged_model_is_named_with_what_to_do_in_one_line(model_file, damage
     assert "\n" not in str(said.value)
 
 
-def test_accuracy_by_hand():
-    net = narrow_net()
-    eight = batch(torch.arange(8))
-    with torch.no_grad():
-        predictions = net({"audio": eight["audio"], "visual": eight["visual"].float() / 255}).argmax(1)
-    eight["label"] = torch.where(torch.arange(8) < 3, predictions, (predictions + 1) % 5)
-    halves = [{name: value[part] for name, value in eight.items()} for part in (slice(0, 5), slice(5, 8))]
-    assert top1_accuracy(net, halves, CPU) == 37.5
-    reference = multiclass_accuracy(predictions, eight["label"], num_classes=5, average="micro")
-    assert reference.item() == pytest.approx(0.375)
+def test_the_epoch_is_chosen_by_the_answers_to_all_validation_clips_in_evaluation_mode():
+    net, whole = narrow_net(), batch(torch.arange(8))
+    expected = net({"audio": whole["audio"], "visual": whole["visual"].float() / 255}).detach()
+    halves = [{name: value[part] for name, value in whole.items()} for part in (slice(0, 5), slice(5, 8))]
+    logits, targets = answers(net.train(), halves, CPU)
+    torch.testing.assert_close(logits, expected)
+    assert torch.equal(targets, whole["label"]) and net.training
+
+
+def test_clips_of_several_classes_are_trained_on_and_judged_by_mean_average_precision(tmp_path):
+    """The score of the history is that of scikit-learn, of the net as it is after the last epoch."""
+
+    class Several(Batches):
+        def __iter__(self):
+            yield from map(several, super().__iter__())
+
+    def several(made: Batch) -> Batch:
+        classes = torch.arange(5)
+        return {**made, "label": ((made["label"][:, None] - classes) % 5 < 2).float()}
+
+    batches, net, objective = Several(), narrow_net(), build_objective(ObjectiveSpec("binary_cross_entropy"), {}, 5)
+    validation = several(batch(torch.arange(8)))
+    made = TrainingClips(batches, batches, [validation], 8, 8)
+    recipe = TrainingRecipe(12, 4, {name: rate / 2 for name, rate in RATES.items()})
+    place = (tmp_path / "resume.pt", "key", CPU)
+    result = train(net, made, recipe, objective, Mixup(SETTING, 0.1), TASKS["multiple"], *place)
+    history = result["history"]
+    net.load_state_dict(result["latest"]["model"])
+    logits, targets = answers(net, [validation], CPU)
+    score = 100 * average_precision_score(targets.numpy(), logits.numpy(), average="macro")
+    assert history[-1]["validation_mean_average_precision"] == pytest.approx(score)
+    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
 
 def test_history_as_csv():

@@ -324,7 +324,7 @@ def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store, caplog):
 def test_the_epoch_is_chosen_by_batches_of_whole_groups(store):
     """The validation clips, through a net of which two clips share a result; training keeps its own size."""
     for net, sizes in ((narrow_net(), [3, 1]), (net_with_memory(group=2), [2, 2])):
-        clips = training_clips(store, SMALL, net, TrainingRecipe(1, 3, {}), seed=0, threads=1)
+        clips = training_clips(store, SMALL, net, "single", TrainingRecipe(1, 3, {}), seed=0, threads=1)
         assert [len(batch["clip_id"]) for batch in clips.validation] == sizes
         assert [len(batch["clip_id"]) for batch in clips.loader] == [3]
 

@@ -277,11 +277,18 @@ def test_an_objective_changes_what_is_trained_and_attacked_with_it(
     assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] in variants}
 
 
-@pytest.mark.parametrize("part", ["prepare/mixup", "adam"])
-def test_how_one_variant_is_trained_changes_its_training_alone(root: Path, tmp_path_factory, part: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "trained"),
+    [("training/prepare/mixup", "film"), ("training/adam", "sum"), ("attacks/i_fgsm", "gated_sum")],
+)
+def test_how_one_variant_is_trained_changes_its_training_alone(
+    root: Path, tmp_path_factory, part: str, trained: str
+) -> None:
     """And no cell of its net by itself: those follow from the net that the training makes."""
     told = paper(root)
     told["variants"]["film"]["prepare"] = {"name": "mixup"}
+    options = {"attack": {"update": "i_fgsm"}, "budget": 0.1}
+    told["variants"]["gated_sum"]["prepare"] = {"name": "adversarial", "options": options}
     told["training"]["adam"] = {"by": "dataset"} | {
         name: {**told["training"]["undefended"]["music"], "optimiser": {"name": "adam"}} for name in told["datasets"]
     }
@@ -290,9 +297,8 @@ def test_how_one_variant_is_trained_changes_its_training_alone(root: Path, tmp_p
     for folder in (root, other):
         write_paper(folder, told)
     before = codes(other)
-    path = root / f"scripts/avrobust/training/{part}.py"
+    path = root / f"scripts/avrobust/{part}.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
-    trained = "film" if part == "prepare/mixup" else "sum"
     assert changed(before, codes(root)) == {key for key in before if key[0] == "train" and key[2] == trained}
 
 

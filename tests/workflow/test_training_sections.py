@@ -16,6 +16,15 @@ ADAM = {"name": "adam", "options": {"weight_decay": 0.01}}
 MIXUP = {"name": "mixup", "options": {"alpha": 0.2}}
 
 
+def mixup(alpha: object) -> dict:
+    return {"prepare": {"name": "mixup", "options": {"alpha": alpha}}}
+
+
+def crafted(attack: object, *budget: float) -> dict:
+    options = {"attack": attack, **dict(zip(("budget",), budget, strict=False))}
+    return {"prepare": {"name": "adversarial", "options": options}}
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Callable[[dict, dict], Path]:
     """A copy in which the trainings of music have further keys, and the variant film has."""
@@ -56,9 +65,17 @@ def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]
         ({"warm_up": -1}, {}, r"training of \w+ on music: warm_up: -1 must be at least 0"),
         ({"annealing": "sine"}, {}, r"training of \w+ on music: annealing: 'sine' is not allowed; allowed are none, "),
         ({"optimiser": {"name": "lion"}}, {}, r"'lion' is not in OPTIMISERS of .*training/registry.py: adam, sgd"),
+        (
+            {"optimiser": {"name": "adam", "options": {"momentum": 0.9}}}, {},
+            r"on music: optimiser: adam: unknown option momentum = 0.9; its options are beta1, beta2, ",
+        ),
+        ({}, mixup("much"), r"film on music: prepare: mixup: option alpha = 'much' is no float"),
+        ({}, crafted({"update": "pgd", "step": 3}, 0.1), r"film on music: prepare: pgd: unknown option step = 3"),
+        ({}, crafted("pgd", 0.1), r"film on music: prepare: an attack is {update: ...}, not 'pgd'"),
+        ({}, crafted({"update": "pgd"}), r"film on music: prepare: adversarial: the option budget must be given"),
         ({}, {"prepare": {"name": "cutout"}}, r"'cutout' is not in PREPARATIONS of .*training/registry.py: .*mixup"),
     ],
-)
+)  # fmt: skip
 def test_a_mistake_is_named_before_any_job(
     told: Callable[[dict, dict], Path], training: dict, variant: dict, said: str
 ) -> None:

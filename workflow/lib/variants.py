@@ -97,10 +97,9 @@ class Variant:
                 yield *NET["visual"], facts["options"]["net"]["name"]
         yield "objectives", "OBJECTIVES", self.objective["name"]
 
-    def registered_training(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (part, table, name) of every registry entry that only the training uses."""
-        for kind, name in TRAINED_BY.items():
-            yield *TRAINING[kind], self.recipe.get(kind, {"name": name})["name"]
+    def trained_by(self) -> dict[str, Mapping]:
+        """The registered parts of the training by their kind, each {name, options}."""
+        return {kind: self.recipe.get(kind, {"name": name}) for kind, name in TRAINED_BY.items()}
 
 
 def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> Variant:

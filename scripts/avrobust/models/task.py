@@ -17,6 +17,7 @@ class Task(NamedTuple):
         logits: probabilities in (0, 1) -> logits whose activation they are, scaled to a sum of 1 for one class.
         loss: (logits, targets) -> (N,), in nats.
         metric: (logits, targets) -> per cent; the epoch of which it is highest on the validation clips is kept.
+        metric_name: what the history of a training calls it.
 
     Targets are (N,) int64 for one class, (N, C) of 0 and 1 for any number of them.
     """
@@ -25,6 +26,7 @@ class Task(NamedTuple):
     logits: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor, Tensor], Tensor]
     metric: Callable[[Tensor, Tensor], float]
+    metric_name: str
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -60,8 +62,13 @@ TASKS = {
         logits=torch.log,
         loss=partial(F.cross_entropy, reduction="none"),
         metric=top1_accuracy,
+        metric_name="accuracy",
     ),
     "multiple": Task(
-        activation=torch.sigmoid, logits=torch.logit, loss=binary_cross_entropy, metric=mean_average_precision
+        activation=torch.sigmoid,
+        logits=torch.logit,
+        loss=binary_cross_entropy,
+        metric=mean_average_precision,
+        metric_name="mean_average_precision",
     ),
 }

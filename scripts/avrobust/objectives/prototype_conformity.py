@@ -23,6 +23,8 @@ class PrototypeConformity(nn.Module):
     gradient steps of its own rate (`prox_rate`, `conprox_rate`), which the weights do not scale.
     """
 
+    needs_one_label = True
+
     def __init__(
         self,
         dimensions: Mapping[str, int],

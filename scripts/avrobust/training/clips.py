@@ -31,9 +31,9 @@ class TrainingClips:
 
 
 def training_clips(
-    store: Shards, view: View, model: LateFusion, recipe: TrainingRecipe, seed: int, threads: int
+    store: Shards, view: View, model: LateFusion, task: str, recipe: TrainingRecipe, seed: int, threads: int
 ) -> TrainingClips:
-    """Return the batches of the splits train and val for `model`.
+    """Return the batches of the splits train and val for `model`, with the targets of `task` (`avrobust.models.task`).
 
     Raises:
         UserError: too few clips for one batch, or none to choose the epoch by.
@@ -47,9 +47,9 @@ def training_clips(
         )
     if not len(validation_indices):
         raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
-    training = TrainingViews(store, train_indices, view, model.modalities, seed)
+    training = TrainingViews(store, train_indices, view, model.modalities, seed, task=task)
     batches = ShuffledBatches(len(training), batch_size, seed, recipe.epoch_batches)
-    validation = EvaluationViews(store, validation_indices, view, model.modalities)
+    validation = EvaluationViews(store, validation_indices, view, model.modalities, task)
     return TrainingClips(
         training_loader(training, batches, epochs, threads),
         batches,

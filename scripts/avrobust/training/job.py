@@ -12,8 +12,10 @@ from torch import nn
 from avrobust.data.classes import check_classes
 from avrobust.data.manifest import read_classes
 from avrobust.lazy import built
+from avrobust.models.build import ModelSpec
 from avrobust.models.files import Trained, load_model
 from avrobust.models.late_fusion import PRECISIONS, LateFusion
+from avrobust.models.task import TASKS
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, positive
 from avrobust.runtime import DEVICES, prepare
@@ -74,6 +76,7 @@ class Job:
 
     def __init__(self, given: argparse.Namespace):
         self.given, self.recipe = given, recipe_of(given.recipe)
+        self.spec = ModelSpec(**given.model_spec)
         self.device = prepare(given.device, given.threads)
         self.view, self.classes = build_view(given.view), read_classes(given.class_list)
         self.store = self.view.opened(given.shards)
@@ -95,8 +98,10 @@ class Job:
         given, recipe = self.given, self.recipe
         model = model.to(self.device).in_precision(given.precision)
         objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
-        preparation = built(PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed))
-        clips = training_clips(self.store, self.view, model, recipe, given.seed, given.threads)
+        preparation = built(
+            PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed, len(self.classes))
+        )
+        clips = training_clips(self.store, self.view, model, self.spec.task, recipe, given.seed, given.threads)
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(
             "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",
@@ -104,7 +109,8 @@ class Job:
             *(sum(parameter.numel() for parameter in model.parameters()), self.device),
         )
         key = self._key(objective_spec)
-        result = train(model, clips, recipe, objective, preparation, resume, key, self.device, observer)
+        task = TASKS[self.spec.task]
+        result = train(model, clips, recipe, objective, preparation, task, resume, key, self.device, observer)
         return Fitted(model, objective, clips, observer, result)
 
     def _key(self, objective_spec: ObjectiveSpec) -> str:

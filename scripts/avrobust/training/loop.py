@@ -16,6 +16,7 @@ from avrobust.data.batches import Batch, inputs_of
 from avrobust.models.files import read_tensors, why_no_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
+from avrobust.models.task import Task
 from avrobust.program import Terminated, UserError, progress
 from avrobust.provenance import Waited
 from avrobust.training.clips import TrainingClips
@@ -39,6 +40,7 @@ def train(
     recipe: TrainingRecipe,
     objective: nn.Module,
     prepare: Prepare,
+    task: Task,
     resume: Path,
     key: str,
     device: torch.device,
@@ -46,7 +48,8 @@ def train(
 ) -> dict:
     """Train `model`, and `objective` where it has parameters, and return their states and history.
 
-    `prepare` makes of each batch what the net is trained on; `observer` sees the features of each.
+    `prepare` makes of each batch what the net is trained on; `observer` sees the features of each. `task` says by what
+    the best epoch is chosen.
     After every epoch all that the rest depends on is written to `resume`; a later call with the same `key`
     (a digest of everything that shapes the result) goes on from there and ends with the same bits.
 
@@ -64,6 +67,7 @@ def train(
     state = _load_resume(resume, key)
     for name, latest in state.get("latest", {}).items():
         parts[name].load_state_dict(latest)
+    judged = f"validation_{task.metric_name}"
     history: list[dict] = state.get("history", [])
     best, best_epoch = state.get("best"), state.get("best_epoch", 0)
     resumed_epochs = len(history)
@@ -74,11 +78,9 @@ def train(
         for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
             clips.batches.epoch = epoch
             loss = train_epoch(model, loader, descent, objective, prepare, epoch, recipe, observer)
-            accuracy = top1_accuracy(model, clips.validation, device)
-            history.append(
-                {"epoch": epoch, "rate_factor": descent.factor, "loss": loss, "validation_accuracy": accuracy}
-            )
-            if best is None or accuracy > history[best_epoch - 1]["validation_accuracy"]:
+            score = task.metric(*answers(model, clips.validation, device))
+            history.append({"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score})
+            if best is None or score > history[best_epoch - 1][judged]:
                 best, best_epoch = _states(model, objective), epoch
             latest = {name: part.state_dict() for name, part in parts.items()}
             write_tensors(
@@ -146,14 +148,11 @@ def train_epoch(
     return values.mean().item()
 
 
-def top1_accuracy(model: LateFusion, batches: Iterable[Batch], device: torch.device) -> float:
-    """Return the percentage of clips whose largest logit is their label's."""
-    correct: list[Tensor] = []
+def answers(model: LateFusion, batches: Iterable[Batch], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the logits (N, classes) of all clips and their targets, both on the CPU."""
     with evaluating(model), torch.inference_mode():
-        for batch in batches:
-            logits = model(inputs_of(batch, device))
-            correct.append((logits.argmax(dim=1).cpu() == batch["label"]).double())
-    return 100 * torch.cat(correct).mean().item()
+        made = [(model(inputs_of(batch, device)).cpu(), batch["label"]) for batch in batches]
+    return tuple(map(torch.cat, zip(*made, strict=True)))
 
 
 def history_csv(history: list[dict]) -> str:

@@ -8,4 +8,5 @@ OPTIMISERS = {
 PREPARATIONS = {
     "plain": "avrobust.training.prepare.plain:Plain",
     "mixup": "avrobust.training.prepare.mixup:Mixup",
+    "adversarial": "avrobust.training.prepare.adversarial:Adversarial",
 }

@@ -13,7 +13,7 @@ from lib import choices, digest, options
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.settings import Settings
-from lib.variants import Variant, variant_of
+from lib.variants import TRAINING, Variant, variant_of
 
 Wildcards = Mapping
 NOTHING = "(?!)"
@@ -21,8 +21,8 @@ NOTHING = "(?!)"
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
 
-# What an objective is told of the net, beside its options.
-OF_NET = ("dimensions", "classes")
+# What an objective is told of the net, and what a program tells an optimiser and a preparation, beside their options.
+TOLD = ("dimensions", "classes", "groups", "setting")
 
 
 class Jobs:
@@ -141,21 +141,38 @@ class Jobs:
         return [self.registered(*place) for place in self.variant_on(name, dataset).registered()]
 
     def training_entries(self, name: str, dataset: str) -> list[str]:
-        """The registry entries that only the training of a variant uses."""
-        return [self.registered(*place) for place in self.variant_on(name, dataset).registered_training()]
+        """The registry entries that only the training of a variant uses; SettingsError if an option of it is wrong."""
+        entries = []
+        for kind, part in self.variant_on(name, dataset).trained_by().items():
+            where = f"training of {name} on {dataset}: {kind}"
+            entries.append(self._checked(*TRAINING[kind], part["name"], part.get("options", {}), where))
+            if "attack" in part.get("options", {}):
+                entries += self._described_entries(part["options"]["attack"], where)
+        return entries
 
     def attack_entries(self, name: str, dataset: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
         attack = self.attack_facts(name)
-        spec = AttackSpec.of({part: value for part, value in attack.items() if part != "surrogate"})
-        entries = [self.registered("attacks", "ATTACKS", spec.update)]
-        options.check(spec.options, digest.options(self.scripts, entries[0]), f"attack {name}: {spec.update}")
-        if spec.objective_name not in (None, TRAINING_OBJECTIVE):
-            entries.append(self.registered("objectives", "OBJECTIVES", spec.objective_name))
-            known = digest.options(self.scripts, entries[1])
-            known = {option: facts for option, facts in known.items() if option not in OF_NET}
-            options.check(spec.objective_options, known, f"attack {name}: {spec.objective_name}")
+        described = {part: value for part, value in attack.items() if part != "surrogate"}
+        entries = self._described_entries(described, f"attack {name}")
         return entries + (self.variant_entries(attack["surrogate"], dataset) if "surrogate" in attack else [])
+
+    def _described_entries(self, described: Mapping, where: str) -> list[str]:
+        if not isinstance(described, Mapping) or "update" not in described:
+            raise SettingsError(f"{where}: an attack is {{update: ...}}, not {described!r}")
+        spec = AttackSpec.of(described)
+        entries = [self._checked("attacks", "ATTACKS", spec.update, spec.options, where)]
+        if spec.objective_name not in (None, TRAINING_OBJECTIVE):
+            place = ("objectives", "OBJECTIVES", spec.objective_name)
+            entries.append(self._checked(*place, spec.objective_options, where))
+        return entries
+
+    def _checked(self, part: str, table: str, name: str, given: Mapping, where: str) -> str:
+        """The entry of this name, `given` its options; SettingsError if it is not there or an option is wrong."""
+        entry = self.registered(part, table, name)
+        known = digest.options(self.scripts, entry)
+        options.check(given, {option: kind for option, kind in known.items() if option not in TOLD}, f"{where}: {name}")
+        return entry
 
     def registered(self, part: str, table: str, name: str) -> str:
         """The entry of this name in `table` of a registry; SettingsError if it is not there."""

@@ -7,6 +7,7 @@ from torch import Tensor
 from avrobust.data.batches import Batch
 from avrobust.keyed import generator
 from avrobust.models.late_fusion import LateFusion
+from avrobust.program import UserError
 from avrobust.training.prepare.plain import Plain, Setting
 
 
@@ -19,6 +20,8 @@ class Mixup(Plain):
 
     def __init__(self, setting: Setting, alpha: float = 1.0):
         super().__init__(setting)
+        if getattr(setting.objective, "needs_one_label", False):
+            raise UserError(f"mixup: {type(setting.objective).__name__} needs one label a clip")
         self.alpha = alpha
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
@@ -33,5 +36,5 @@ class Mixup(Plain):
             share = shares.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
             return share * x + (1 - share) * x[partner]
 
-        targets = F.one_hot(labels, model.classifier.out_features).to(next(iter(inputs.values())).dtype)
-        return {name: mixed(x) for name, x in inputs.items()}, mixed(targets)
+        targets = labels if labels.dim() > 1 else F.one_hot(labels, self.setting.classes)
+        return {name: mixed(x) for name, x in inputs.items()}, mixed(targets.float())

@@ -11,11 +11,12 @@ from avrobust.models.late_fusion import LateFusion
 
 @dataclass(frozen=True)
 class Setting:
-    """What every preparation is given beside its options: what is minimised, where, and the key of all draws."""
+    """What every preparation is given beside its options: what is minimised, where, the key of all draws, classes."""
 
     objective: nn.Module
     device: torch.device
     seed: int
+    classes: int
 
 
 class Plain:
@@ -25,5 +26,5 @@ class Plain:
         self.setting = setting
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Return modality -> (N, ...) and the targets (N,), both on the device."""
+        """Return modality -> (N, ...) and the targets, (N,) or (N, classes), both on the device."""
         return inputs_of(batch, self.setting.device), batch["label"].to(self.setting.device)

@@ -1,0 +1,54 @@
+"""Adversarial training (Madry et al., ICLR 2018): the net learns from what an attack makes of each batch."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from avrobust.attacks.budget import units
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.loss import Loss
+from avrobust.attacks.threat import bind
+from avrobust.data.batches import Batch
+from avrobust.models.files import Trained
+from avrobust.models.late_fusion import LateFusion
+from avrobust.models.modes import evaluating
+from avrobust.program import UserError
+from avrobust.spec import budgets
+from avrobust.spec.attacks import AttackSpec
+from avrobust.training.prepare.plain import Plain, Setting
+
+
+class Adversarial(Plain):
+    """The clips after an attack on the net as it is, and their labels.
+
+    The net is attacked in evaluation mode, by its running batch statistics, which stay as they are, and is then trained
+    on the result alone. What is drawn at random depends on seed, epoch and clip.
+
+    `attack`: as in a paper's file, `{update: pgd, steps: 10}`. `budget`: as in `avrobust.spec.budgets`, in units of
+    `epsilon_space` (`avrobust.attacks.budget.units`).
+    """
+
+    def __init__(self, setting: Setting, attack: Mapping, budget: object, epsilon_space: str = "normalised"):
+        super().__init__(setting)
+        self.attack = AttackSpec.of(attack)
+        if self.attack.source == "surrogate" or self.attack.batch_size is not None:
+            raise UserError(f"adversarial: {self.attack.update} attacks the net that is trained, batch by batch")
+        try:
+            self.budget = budgets.named({"budget": budget})["budget"]
+        except ValueError as error:
+            raise UserError(f"adversarial: {error}") from None
+        self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space).items()}
+
+    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Return modality -> (N, ...) after the attack and the targets as they are."""
+        inputs, labels = super().__call__(model, batch, epoch)
+        given = {
+            name: self.units[name].budget(**part, clean=inputs[name])
+            for name, part in self.budget.items()
+            if name in inputs
+        }
+        with evaluating(model):
+            attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})
+            threat = bind(self.attack, attacked, name=f"training, epoch {epoch}", seed=self.setting.seed)
+            loss = Loss(threat.model, threat.objective, inputs, labels, threat.context(batch["clip_id"]))
+            return perturb(loss, given, threat.attack), labels

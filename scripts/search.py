@@ -21,7 +21,6 @@ from avrobust.files import write_json, write_text
 from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError, json_argument, run
-from avrobust.provenance import Meter
 from avrobust.spec.attacks import AttackSpec
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import NotFinite
@@ -57,7 +56,6 @@ def main() -> None:
             f"--attack-spec: {spec.update} mixes the clips of its batch, here one of training; give another"
         )
     job = Job(given)
-    meter = Meter(job.device)
 
     rows = []
     for number, options in enumerate(given.candidates, 1):
@@ -97,7 +95,7 @@ def main() -> None:
             "seed": given.seed,
             "precision": given.precision,
             "code": given.code,
-            **meter.read(),
+            **job.meter.read(),
         },
     )
     for path in given.chosen.parent.glob("resume-*.pt"):

@@ -15,7 +15,6 @@ from avrobust.models.files import save_model
 from avrobust.models.task import TASKS
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import json_argument, named_path, natural, run
-from avrobust.provenance import Meter
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import history_csv
 from avrobust.training.start import MemoryRecipe, continued_model, fresh_model, memory_banks
@@ -49,7 +48,6 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     job = Job(given)
-    meter = Meter(job.device)
     spec, objective_spec = job.spec, _objective_spec(given)
     if job.start:
         memory = MemoryRecipe(**given.memory) if given.memory else None
@@ -66,7 +64,7 @@ def main() -> None:
     save_model(given.model, spec, objective_spec, job.classes, *states, features)
     write_text(given.history, history_csv(result["history"]))
     best, judged = result["history"][result["best_epoch"] - 1], f"validation_{TASKS[spec.task].metric_name}"
-    made = meter.read()
+    made = job.meter.read()
     write_json(
         given.provenance,
         {

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -19,8 +20,10 @@ from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, TrainingViews, collate, inputs_of
 from avrobust.data.store import Store
 from avrobust.models.files import Trained, load_model
+from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.training import loop
+from avrobust.training.job import Job
 
 CPU = torch.device("cpu")
 NARROW = {"options": {"width": 0.125}}
@@ -225,6 +228,29 @@ def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, monk
     anew = exchanged or threads > 1
     assert json.loads((killed / "train.json").read_text())["resumed_epochs"] == (0 if anew else 1)
     assert (killed / "model.pt").read_bytes() == (whole / "model.pt").read_bytes()
+
+
+def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkeypatch):
+    """But where it writes: the same training elsewhere has the same key."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    shard = write_shard(tmp_path / "0.arrow")
+
+    def key(*more: str, out: str = "out", weight: float = 1.0) -> str:
+        files = [f"--{flag}={tmp_path / out / flag}" for flag in ("model", "history", "provenance")]
+        told = shared(tmp_path, shard, 3, RATES, NET, {"name": "cross_entropy"}, 2)
+        monkeypatch.setattr(sys, "argv", ["train.py", *told, *files, *more])
+        return Job(train.arguments()).key(ObjectiveSpec("max_similarity", {"weight": weight}))
+
+    others = [
+        f"--recipe={json.dumps(recipe(4))}", f"--model-spec={json.dumps({**NET, 'fusion': 'sum'})}", "--seed=3",
+        "--threads=2", "--code=other", "--precision=bfloat16", "--kept-features=3", "--weights=visual=some.pth",
+        f"--view={json.dumps({**VIEW, 'options': {**VIEW['options'], 'frame_size': 24}})}",
+    ]  # fmt: skip
+    keys = {key(), *map(key, others), key(weight=2.0)}
+    assert len(keys) == len(others) + 2
+    assert key("--device=cuda_or_cpu", out="elsewhere") == key()
+    os.utime(shard, (1, 1))
+    assert key() not in keys
 
 
 # --- Which seed

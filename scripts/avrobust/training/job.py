@@ -18,6 +18,7 @@ from avrobust.models.late_fusion import PRECISIONS, LateFusion
 from avrobust.models.task import TASKS
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, positive
+from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
 from avrobust.training.clips import TrainingClips, training_clips
 from avrobust.training.kept_features import KeptFeatures
@@ -49,11 +50,8 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-# What shapes a training, of what a program is told; the number of threads decides the last bits of sums.
-SHAPING = (
-    *("model_spec", "recipe", "start", "view", "seed", "precision", "threads", "code"),
-    *("memory", "kept_features", "weights"),
-)
+# What a program is told that shapes no training: where it writes, and by what word a device is asked for.
+UNSHAPING = ("model", "history", "provenance", "chosen", "candidates_csv", "device")
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class Fitted:
 
 
 class Job:
-    """The clips, the device and the net to start from, of a program's arguments.
+    """The clips, the device and the net to start from, of a program's arguments; `meter` runs from now on.
 
     Raises:
         UserError: a file is missing or damaged; clips or net are of other classes; the recipe has an unknown key.
@@ -78,6 +76,7 @@ class Job:
         self.given, self.recipe = given, recipe_of(given.recipe)
         self.spec = ModelSpec(**given.model_spec)
         self.device = prepare(given.device, given.threads)
+        self.meter = Meter(self.device)
         self.view, self.classes = build_view(given.view), read_classes(given.class_list)
         self.store = self.view.opened(given.shards)
         if self.store.classes != self.classes:
@@ -108,16 +107,18 @@ class Job:
             *(clips.training_count, clips.validation_count),
             *(sum(parameter.numel() for parameter in model.parameters()), self.device),
         )
-        key = self._key(objective_spec)
+        key = self.key(objective_spec)
         task = TASKS[self.spec.task]
         result = train(model, clips, recipe, objective, preparation, task, resume, key, self.device, observer)
         return Fitted(model, objective, clips, observer, result)
 
-    def _key(self, objective_spec: ObjectiveSpec) -> str:
-        """Return a digest of all that shapes a training: plain values, and the files that it reads by size and time."""
-        given = vars(self.given)
-        shaping = {name: given[name] for name in SHAPING if name in given}
-        shaping |= {"objective": vars(objective_spec), "classes": self.classes, "device": self.device.type}
-        files = [*self.given.shards, *([self.given.start] if self.given.start else [])]
-        shaping["files"] = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+    def key(self, objective_spec: ObjectiveSpec) -> str:
+        """Return a digest of all that shapes a training: what the program is told, and the files of clips and of nets.
+
+        Files count by name, size and time. The number of threads decides the last bits of sums.
+        """
+        told = {name: value for name, value in vars(self.given).items() if name not in UNSHAPING}
+        files = [*told.pop("shards"), *filter(None, [told["start"]])]
+        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        shaping = [told, vars(objective_spec), self.classes, self.device.type, stats]
         return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()

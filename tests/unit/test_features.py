@@ -15,7 +15,7 @@ from test_store import clip, flipped
 from test_store import write as write_clips
 
 from avrobust.data.batches import EvaluationViews, TrainingViews, collate, inputs_of
-from avrobust.data.feature_store import FeatureStore, writing
+from avrobust.data.feature_store import ClipFeatures, FeatureStore, writing
 from avrobust.data.store import Store
 from avrobust.program import UserError
 from avrobust.views.features import Features
@@ -33,7 +33,7 @@ def write(path: Path, numbers: range, extractor: str = "log_mel", shapes: dict =
     with writing(path, extractor=extractor, shapes=shapes, classes=CLASSES) as shard:
         for number in numbers:
             features = {name: made(number)[name] for name in shapes}
-            shard.add(f"clip{number}", ("train", "test")[number % 2], (number % 3,), features)
+            shard.add(ClipFeatures(f"clip{number}", ("train", "test")[number % 2], (number % 3,), features))
     return path
 
 
@@ -63,7 +63,7 @@ def test_any_shape(tmp_path_factory: pytest.TempPathFactory, shape: list[int], c
     path = tmp_path_factory.mktemp("features") / "0.arrow"
     with writing(path, extractor="x", shapes={"visual": shape}, classes=CLASSES) as shard:
         for number, value in enumerate(values):
-            shard.add(str(number), "train", (0,), {"visual": value})
+            shard.add(ClipFeatures(str(number), "train", (0,), {"visual": value}))
     store = FeatureStore([path])
     assert [store.features(i, "visual").tolist() for i in range(count)] == [value.tolist() for value in values]
 
@@ -158,8 +158,8 @@ def test_features_that_cannot_be_stored_are_refused_and_leave_nothing(tmp_path: 
         pytest.raises(ValueError, match="clip1: "),
         writing(tmp_path / "0.arrow", extractor="x", shapes=SHAPES, classes=CLASSES) as shard,
     ):
-        shard.add("clip0", "train", (0,), made(0))
-        shard.add("clip1", "train", (0,), features)
+        shard.add(ClipFeatures("clip0", "train", (0,), made(0)))
+        shard.add(ClipFeatures("clip1", "train", (0,), features))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -168,12 +168,12 @@ def test_memory_does_not_grow_with_the_clips(tmp_path: Path) -> None:
     program = """
 import resource, sys
 import numpy as np
-from avrobust.data.feature_store import FeatureStore, writing
+from avrobust.data.feature_store import ClipFeatures, FeatureStore, writing
 count, path = int(sys.argv[1]), sys.argv[2]
 values = np.zeros((400, 51))
 with writing(path, extractor="x", shapes={"audio": values.shape}, classes=["a"]) as shard:
     for number in range(count):
-        shard.add(str(number), "train", (0,), {"audio": values})
+        shard.add(ClipFeatures(str(number), "train", (0,), {"audio": values}))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
     peaks = [

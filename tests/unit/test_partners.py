@@ -70,6 +70,8 @@ def test_a_batch_carries_the_partners_as_they_are_by_themselves(store: Store) ->
         alone = plain[4, store.clip_ids.index(clip_id)]
         assert np.array_equal(partner["audio"][place], alone["audio"])
         assert np.array_equal(partner["visual"][place], alone["visual"])
+    part = TrainingViews(store, indices[5:], VIEWS, MODALITIES, seed=1, partnered=True)
+    assert [part[4, position]["partner_clip_id"] for position in range(4)] == partner["clip_id"][5:]
     alone = collate([plain[4, position] for position in range(len(plain))])
     assert all(torch.equal(batch[name], alone[name]) for name in (*MODALITIES, "label"))
     assert partners_of(alone) == {} and paired.bytes_per_item == 2 * plain.bytes_per_item

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from avrobust.data.partners import partners
 from avrobust.data.shards import Shards
 from avrobust.program import UserError
-from avrobust.views.view import View, bytes_per_clip
+from avrobust.views.view import View
 
 # Worker processes are worth starting when reading alone would take longer than they take to start, in seconds.
 WORKERS_START = 10.0
@@ -34,7 +34,7 @@ Batch = dict[str, Tensor | list[str]]
 class _Views(Dataset):
     """What `view` shows of each of `indices`, with its target: a label (single), or float32 0 and 1 (multiple).
 
-    `partnered`: with another clip of the same `indices` beside each (`avrobust.data.partners`).
+    `partnered`: with another clip of its split beside each (`avrobust.data.partners`), whatever part `indices` are.
     """
 
     def __init__(
@@ -51,7 +51,11 @@ class _Views(Dataset):
         self.store, self.indices, self.view, self.modalities = store, indices, view, tuple(modalities)
         self.task, self.partners = task, None
         if partnered:
-            self.partners = partners(*([of[index] for index in indices] for of in (store.clip_ids, store.labels)))
+            self.partners = {}
+            for split in {store.splits[index] for index in indices}:
+                whole = store.indices(split).tolist()
+                found = partners(*([of[index] for index in whole] for of in (store.clip_ids, store.labels)))
+                self.partners |= {index: whole[other] for index, other in zip(whole, found, strict=True)}
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -59,13 +63,15 @@ class _Views(Dataset):
     @property
     def bytes_per_item(self) -> int:
         """How much memory a clip, and its partner, take in a batch."""
-        clips = 1 if self.partners is None else 2
-        return clips * bytes_per_clip(self.view, self.store, self.modalities)
+        forms = self.view.inputs(self.store)
+        clip = sum(forms[name].bytes for name in self.modalities)
+        return clip if self.partners is None else 2 * clip
 
     def _item(self, position: int, shown: Callable[[int], dict]) -> dict:
-        item = self._told(self.indices[position], shown)
+        index = int(self.indices[position])
+        item = self._told(index, shown)
         if self.partners is not None:
-            other = self._told(self.indices[self.partners[position]], shown)
+            other = self._told(self.partners[index], shown)
             item |= {PARTNER + name: value for name, value in other.items()}
         return item
 

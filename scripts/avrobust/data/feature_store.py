@@ -2,55 +2,54 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 
 from avrobust.data import shards
-from avrobust.data.shards import IDENTITY, ROW_CHECKSUM, Form, RowWriter, Shards, classes_fact, classes_of
+from avrobust.data.shards import IDENTITY, ROW_CHECKSUM, Form, Shards, ShardWriter, classes_fact, classes_of
 
 FEATURES = np.dtype(np.float16)
 
 
-class FeatureWriter:
-    """Appends clips to a shard; see `writing`."""
+class ClipFeatures(NamedTuple):
+    """One row: labels as class indices, and modality -> array."""
 
-    def __init__(self, rows: RowWriter, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self._rows, self._shapes = rows, shapes
-
-    def add(self, clip_id: str, split: str, labels: Sequence[int], features: Mapping[str, np.ndarray]) -> None:
-        """Append a clip: modality -> array of the shard's shape, rounded to float16.
-
-        Raises:
-            ValueError: an array is missing, of another shape or not finite as float16.
-        """
-        row = {"clip_id": clip_id, "split": split, "labels": labels}
-        if features.keys() != self._shapes.keys():
-            raise ValueError(f"{clip_id}: features of {sorted(features)}, not {sorted(self._shapes)}")
-        for name, shape in self._shapes.items():
-            with np.errstate(over="ignore"):
-                values = np.asarray(features[name], FEATURES, order="C")
-            if values.shape != shape or not np.isfinite(values).all():
-                raise ValueError(f"{clip_id}: {name} features of shape {values.shape}, not {shape}, or not finite")
-            row |= {name: values.tobytes(), f"{name}_crc32": crc32(values)}
-        self._rows.add(row, sum(len(row[name]) for name in self._shapes))
+    clip_id: str
+    split: str
+    labels: Sequence[int]
+    features: Mapping[str, np.ndarray]
 
 
-@contextmanager
 def writing(
-    path: str | Path, *, extractor: str, shapes: Mapping[str, tuple[int, ...]], classes: Sequence[str]
-) -> Iterator[FeatureWriter]:
-    """Yield a FeatureWriter for a new shard, which appears at `path` only if the block succeeds.
+    path: str | Path, *, extractor: str, shapes: Mapping[str, Sequence[int]], classes: Sequence[str]
+) -> AbstractContextManager[ShardWriter]:
+    """Return a ShardWriter of ClipFeatures for a `with` block; the shard appears at `path` only if that succeeds.
 
-    `extractor` names what made the features, `shapes` has modality -> shape of one clip's.
+    `extractor` names what made the features, `shapes` has modality -> shape of one clip's. They are rounded to float16.
+    A ValueError names a clip of which one is missing, of another shape or not finite as float16.
     """
     facts = {"extractor": extractor, "shapes": json.dumps(shapes)} | classes_fact(classes)
-    with shards.writing(path, FeatureStore.form(facts)) as rows:
-        yield FeatureWriter(rows, {name: tuple(shape) for name, shape in shapes.items()})
+    return shards.writing(path, FeatureStore.form(facts), partial(_row, shapes))
+
+
+def _row(shapes: Mapping[str, Sequence[int]], clip: ClipFeatures) -> tuple[dict, int]:
+    row = {name: getattr(clip, name) for name in ("clip_id", "split", "labels")}
+    if clip.features.keys() != shapes.keys():
+        raise ValueError(f"{clip.clip_id}: features of {sorted(clip.features)}, not {sorted(shapes)}")
+    for name, shape in shapes.items():
+        with np.errstate(over="ignore"):
+            values = np.asarray(clip.features[name], FEATURES, order="C")
+        if values.shape != tuple(shape) or not np.isfinite(values).all():
+            raise ValueError(f"{clip.clip_id}: {name} features of shape {values.shape}, not {shape}, or not finite")
+        row |= {name: values.tobytes(), f"{name}_crc32": crc32(values)}
+    return row, sum(len(row[name]) for name in shapes)
 
 
 class FeatureStore(Shards):
@@ -82,10 +81,9 @@ class FeatureStore(Shards):
         Raises UserError if they are damaged.
         """
         batch, row = self._place(i)
-        column, shape = batch[modality], self.shapes[modality]
+        shape = self.shapes[modality]
         count = math.prod(shape)
-        place = FEATURES.itemsize * count * (column.offset + row)
-        values = np.frombuffer(column.buffers()[1], FEATURES, count, place)
+        values = np.frombuffer(batch[modality].buffers()[1], FEATURES, count, FEATURES.itemsize * count * row)
         if crc32(values) != batch[f"{modality}_crc32"][row].as_py():
             raise self._damaged(i, f"{modality} features")
         return values.reshape(shape)

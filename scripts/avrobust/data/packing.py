@@ -10,7 +10,8 @@ from avrobust.data.availability import Outcome
 from avrobust.data.locations import Location
 from avrobust.data.manifest import Clip
 from avrobust.data.media import Form, Media
-from avrobust.data.store import PackedClip, ShardWriter
+from avrobust.data.shards import ShardWriter
+from avrobust.data.store import PackedClip
 from avrobust.processes import in_order
 
 # What becomes of a clip that is not ok: left out, or packed as blank frames and silence with its labels,

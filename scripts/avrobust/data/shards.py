@@ -5,7 +5,7 @@ What a clip holds is up to `avrobust.data.store` (sound and frames) and `avrobus
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -38,6 +38,9 @@ IDENTITY = [
 ]
 ROW_CHECKSUM = pa.field("row_crc32", pa.uint32(), nullable=False)
 
+# What a clip is in its shard: column -> value, without the row's checksum, and about how many bytes it takes.
+RowOf = Callable[[object], tuple[Mapping, int]]
+
 
 class Form(NamedTuple):
     """What a shard's rows hold.
@@ -52,16 +55,17 @@ class Form(NamedTuple):
     facts: Mapping[str, object]
 
 
-class RowWriter:
-    """Appends rows to a shard; see `writing`."""
+class ShardWriter:
+    """Appends clips to a shard; see `writing`."""
 
-    def __init__(self, sink: pa.RecordBatchFileWriter, form: Form) -> None:
-        self._sink, self._form = sink, form
+    def __init__(self, sink: pa.RecordBatchFileWriter, form: Form, row_of: RowOf) -> None:
+        self._sink, self._form, self._row_of = sink, form, row_of
         self._waiting: list[Mapping] = []
         self._bytes = 0
 
-    def add(self, row: Mapping, size: int) -> None:
-        """Append a clip: column -> value, without the row's checksum; it takes about `size` bytes."""
+    def add(self, clip: object) -> None:
+        """Append one clip."""
+        row, size = self._row_of(clip)
         self._waiting.append(row)
         self._bytes += size
         if len(self._waiting) >= BATCH_CLIPS or self._bytes >= BATCH_BYTES:
@@ -82,8 +86,8 @@ class RowWriter:
 
 
 @contextmanager
-def writing(path: str | Path, form: Form) -> Iterator[RowWriter]:
-    """Yield a RowWriter for a new shard, which appears at `path` only if the block succeeds.
+def writing(path: str | Path, form: Form, row_of: RowOf) -> Iterator[ShardWriter]:
+    """Yield a ShardWriter for a new shard, which appears at `path` only if the block succeeds.
 
     A shard without clips is valid.
     """
@@ -92,7 +96,7 @@ def writing(path: str | Path, form: Form) -> Iterator[RowWriter]:
         pa.OSFile(str(temporary), "wb") as file,
         pa.ipc.new_file(file, form.schema) as sink,
     ):
-        writer = RowWriter(sink, form)
+        writer = ShardWriter(sink, form, row_of)
         yield writer
         writer.flush()
 

@@ -1,7 +1,7 @@
 """Packed clips: sound and frames, in shards."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from zlib import crc32
@@ -11,7 +11,7 @@ import pyarrow as pa
 import simplejpeg
 
 from avrobust.data import shards
-from avrobust.data.shards import IDENTITY, ROW_CHECKSUM, Form, RowWriter, Shards, classes_fact, classes_of
+from avrobust.data.shards import IDENTITY, ROW_CHECKSUM, Form, Shards, ShardWriter, classes_fact, classes_of
 
 # Checked when a shard is opened: a clip's values, and how much sound and how many frames it has. These themselves are
 # checked when they are read.
@@ -51,29 +51,21 @@ class PackedClip:
     height: int
 
 
-class ShardWriter:
-    """Appends clips to a shard; see `writing`."""
+def writing(
+    path: str | Path, *, audio_rate: int, frame_rate: int, classes: Sequence[str]
+) -> AbstractContextManager[ShardWriter]:
+    """Return a ShardWriter of PackedClip for a `with` block; the shard appears at `path` only if that succeeds.
 
-    def __init__(self, rows: RowWriter) -> None:
-        self._rows = rows
-
-    def add(self, clip: PackedClip) -> None:
-        """Append one clip."""
-        row = {field.name: getattr(clip, field.name) for field in fields(clip)}
-        row["audio_crc32"], row["frame_crc32"] = crc32(clip.audio), list(map(crc32, clip.frames))
-        self._rows.add(row, clip.audio.nbytes + sum(map(len, clip.frames)))
-
-
-@contextmanager
-def writing(path: str | Path, *, audio_rate: int, frame_rate: int, classes: Sequence[str]) -> Iterator[ShardWriter]:
-    """Yield a ShardWriter for a new shard, which appears at `path` only if the block succeeds.
-
-    The rates are samples and frames per second; `classes` what the labels are indices of. A shard without clips is
-    valid.
+    The rates are samples and frames per second; `classes` what the labels are indices of.
     """
     rates = {"audio_rate": str(audio_rate), "frame_rate": str(frame_rate)}
-    with shards.writing(path, Store.form(rates | classes_fact(classes))) as rows:
-        yield ShardWriter(rows)
+    return shards.writing(path, Store.form(rates | classes_fact(classes)), _row)
+
+
+def _row(clip: PackedClip) -> tuple[dict, int]:
+    row = {field.name: getattr(clip, field.name) for field in fields(clip)}
+    row |= {"audio_crc32": crc32(clip.audio), "frame_crc32": list(map(crc32, clip.frames))}
+    return row, clip.audio.nbytes + sum(map(len, clip.frames))
 
 
 class Store(Shards):

@@ -14,12 +14,10 @@ INT16_SCALE = np.float32(1 / 32768)
 
 def resize_short_side(picture: np.ndarray, size: int) -> np.ndarray:
     """Return a picture, uint8 (H, W, 3), with its shorter side `size` pixels long, bicubic, the aspect ratio kept."""
-    height, width = picture.shape[:2]
-    short = min(width, height)
-    if short == size:
+    height, width = _scaled(picture, size)
+    if (height, width) == picture.shape[:2]:
         return picture
-    resized = Image.fromarray(picture).resize((size * width // short, size * height // short), Image.Resampling.BICUBIC)
-    return np.asarray(resized)
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,9 @@ def centre_crop(picture: np.ndarray, size: int) -> Crop:
     return Crop(size, size, round((width - size) / 2), round((height - size) / 2))
 
 
-def training_short_side(size: int) -> int:
-    """Return the shorter side of the picture that a training crop of `size` pixels is of."""
-    return int(TRAINING_RESIZE * size)
-
-
 def random_crop(picture: np.ndarray, size: int, random: np.random.Generator) -> Crop:
     """Return a crop from anywhere in a picture, (H, W, 3), mirrored half the time."""
-    short = training_short_side(size)
+    short = int(TRAINING_RESIZE * size)
     height, width = _scaled(picture, short)
     left = int(random.integers(0, width - size, endpoint=True))
     top = int(random.integers(0, height - size, endpoint=True))

@@ -9,12 +9,12 @@ import numpy as np
 from avrobust.data.store import Store
 from avrobust.views.augmentation import (
     INT16_SCALE,
+    TRAINING_RESIZE,
     amplified,
     centre_crop,
     random_crop,
     random_gain,
     resize_short_side,
-    training_short_side,
 )
 from avrobust.views.view import Input, at_least, pixels, waveform
 
@@ -75,7 +75,7 @@ class ClipView:
         if "audio" in modalities:
             seen["audio"] = amplified(self._sound(store, index, start), gain)[None]
         if "visual" in modalities:
-            pictures = self._pictures(store, index, start, training_short_side(self.frame_size))
+            pictures = self._pictures(store, index, start, int(TRAINING_RESIZE * self.frame_size))
             crop = random_crop(pictures[0], self.frame_size, random)
             seen["visual"] = np.stack([crop.of(picture) for picture in pictures])
         return seen

@@ -29,6 +29,11 @@ class Input:
     low: float
     high: float
 
+    @property
+    def bytes(self) -> int:
+        """How much memory it takes."""
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
 
 def waveform(*shape: int) -> Input:
     """Return the form of sound: float32 in [-1, 1]."""
@@ -67,12 +72,6 @@ def build_view(spec: Mapping) -> View:
     if not {"name"} <= spec.keys() <= {"name", "options"}:
         raise UserError(f"--view: {dict(spec)} is not of the form {{name: ..., options: ...}}")
     return built(VIEWS, spec)
-
-
-def bytes_per_clip(view: View, store: Shards, modalities: Iterable[str]) -> int:
-    """Return how much memory a clip takes in a batch."""
-    inputs = view.inputs(store)
-    return sum(math.prod(inputs[name].shape) * np.dtype(inputs[name].dtype).itemsize for name in modalities)
 
 
 def at_least(view: str, **options: tuple[float, float]) -> None:

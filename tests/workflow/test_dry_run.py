@@ -48,12 +48,12 @@ def test_a_plan_is_made_and_nothing_else(runs: Mapping[str, Run], name: str) -> 
 
 # Counted by hand from the paper's tables. Shards of 500 clips: 374, 405 and 420 rendered ones. Trained on each dataset:
 # concat, both unimodal nets, five defences, two controls, the localisation net; on MUSIC four more fusions. Attacked:
-# see CELLS in test_grid.py. Published, one job each: nine tables and ledgers, these stacked, nine figures, how many
+# see CELLS in test_grid.py. Published, one job each: nine tables and ledgers, these stacked, eleven figures, how many
 # clips are there.
 DEMO = {
     "render": 3, "pack": 1 + 1 + 1, "availability": 3, "train": 3 * 11 + 4, "search": 3, "attack": 114,
     "localise": 3 * 2, "embed": 2, "table": 6, "sweep": 3, "heat_maps": 3, "localisation": 1, "tsne": 3, "claims": 1,
-    "choices": 1, "stack": 9, "attrition": 1, "publish": 9 + 9 + 9 + 1, "all": 1,
+    "diagram": 1, "listing": 1, "choices": 1, "stack": 9, "attrition": 1, "publish": 9 + 9 + 11 + 1, "all": 1,
 }  # fmt: skip
 # Lists instead of rendering, two datasets from archives, ImageNet's weights, three seeds.
 PAPER = {name: count for name, count in DEMO.items() if name != "render"} | {

@@ -145,8 +145,9 @@ def test_captions_and_columns_follow_the_strengths(epsilon: str, small: float, l
 def test_an_artefact_names_its_cells() -> None:
     artefacts = grid().artefacts
     assert {name for _, name in artefacts} == {
-        "table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "figure1", "figure3", "figure4", "figure5",
-        "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "claims", "choices",
+        "table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "figure1", "figure2", "figure3", "figure4",
+        "figure5", "figureA1", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "claims",
+        "choices",
     }  # fmt: skip
     assert set(artefacts["tian2021", "table2"].needs["cells"]) == {
         ("music", variant, "fgsm")

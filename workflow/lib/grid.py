@@ -11,6 +11,7 @@ from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
 from lib.settings import Settings, place_of
+from lib.variants import variant_of
 
 Key = tuple[str, str, str]
 Condition = tuple[str, float]
@@ -89,7 +90,9 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     _number(facts["search"]["epsilon"], epsilons, place_of(paper, "search"))
     spec = _with_epsilons(spec, epsilons, where)
     kind = load(KINDS, kind_name)
-    spec |= {fact: FACTS[fact](settings, paper) for fact in kind.facts if fact != "sources"}
+    if "net" in kind.facts:
+        _check_key((spec["read"]["dataset"], spec["read"]["variant"], ""), facts, where)
+    spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact != "sources"}
     try:
         needs = list(kind.needs(kind.parse(spec)))
     except UserError as error:
@@ -129,17 +132,27 @@ def _scored(grid: Grid, key: Key, condition: Condition, where: str) -> str:
 
 
 # What a layout says beside what its author wrote.
-FACTS: Mapping[str, Callable[[Settings, str], object]] = {
-    "paper": lambda settings, paper: paper,
-    "citation": lambda settings, paper: settings.papers[paper]["citation"],
-    "epsilons": lambda settings, paper: settings.papers[paper]["sweep"],
-    "seed": lambda settings, paper: settings.scale["seeds"][0],
-    "chosen": lambda settings, paper: {
+FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
+    "paper": lambda settings, paper, spec: paper,
+    "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
+    "epsilons": lambda settings, paper, spec: settings.papers[paper]["sweep"],
+    "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
+    "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],
         **{name: settings.config[name] for name in COMMON_CHOICES},
     },
-    "scale": lambda settings, paper: settings.scale_name,
-    "set_by_scale": lambda settings, paper: list(settings.scale.get("papers", {}).get(paper, {})),
+    "scale": lambda settings, paper, spec: settings.scale_name,
+    "set_by_scale": lambda settings, paper, spec: list(settings.scale.get("papers", {}).get(paper, {})),
+    # Of a diagram, which names a net on a dataset.
+    "net": lambda settings, paper, spec: (
+        variant_of(settings, paper, spec["read"]["variant"], spec["read"]["dataset"]).net
+    ),
+    "view": lambda settings, paper, spec: settings.datasets[spec["read"]["dataset"]]["view"],
+    "rates": lambda settings, paper, spec: {
+        rate: settings.datasets[spec["read"]["dataset"]][rate] for rate in ("audio_rate", "frame_rate")
+    },
+    "classes": lambda settings, paper, spec: len(settings.datasets[spec["read"]["dataset"]]["classes"]),
+    "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 
 

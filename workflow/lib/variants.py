@@ -91,11 +91,15 @@ class Variant:
 
     def registered(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the net and its objective use."""
+        yield from self.registered_parts()
+        yield "objectives", "OBJECTIVES", self.objective["name"]
+
+    def registered_parts(self) -> Iterator[tuple[str, str, str]]:
+        """Yield (part, table, name) of every registry entry that the net is built of."""
         for part, facts in self.net.items():
             yield *NET[part], facts["name"]
             if "net" in facts["options"]:
                 yield *NET["visual"], facts["options"]["net"]["name"]
-        yield "objectives", "OBJECTIVES", self.objective["name"]
 
     def trained_by(self) -> dict[str, Mapping]:
         """The registered parts of the training by their kind, each {name, options}."""

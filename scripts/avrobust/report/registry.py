@@ -6,6 +6,8 @@ WRITERS = {
     "heat_maps": "avrobust.report.heat_maps:write",
     "localisation": "avrobust.report.localisation:write",
     "tsne": "avrobust.report.tsne:write",
+    "diagram": "avrobust.report.diagram:write",
+    "listing": "avrobust.report.listing:write",
     "claims": "avrobust.report.claims:write",
     "choices": "avrobust.report.choices:write",
     "stack": "avrobust.report.stack:write",

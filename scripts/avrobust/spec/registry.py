@@ -6,6 +6,8 @@ KINDS = {
     "heat_maps": "avrobust.spec.artefacts.heat_maps:HEAT_MAPS",
     "localisation": "avrobust.spec.artefacts.localisation:LOCALISATION_TABLE",
     "tsne": "avrobust.spec.artefacts.tsne:TSNE",
+    "diagram": "avrobust.spec.artefacts.diagram:DIAGRAM",
+    "listing": "avrobust.spec.artefacts.listing:LISTING",
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",
     "stack": "avrobust.spec.artefacts.stack:STACK",

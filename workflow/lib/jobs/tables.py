@@ -127,8 +127,13 @@ class Tables(Jobs):
     def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part != "artefact":
             return super()._entries(part, wildcards)
-        kind = self.artefact(wildcards).kind
-        return [self.registered("spec", "KINDS", kind), self.registered("report", "WRITERS", kind)]
+        kind, read = self.artefact(wildcards).kind, self.artefact(wildcards).spec.get("read")
+        own = [self.registered("spec", "KINDS", kind), self.registered("report", "WRITERS", kind)]
+        if "net" not in self._kind(kind).facts:
+            return own
+        view = self.registered("views", "VIEWS", self.settings.datasets[read["dataset"]]["view"]["name"])
+        net = self.variant_on(read["variant"], read["dataset"]).registered_parts()
+        return [*own, view, *(self.registered(*place) for place in net)]
 
     @property
     def _stacks(self) -> list[str]:

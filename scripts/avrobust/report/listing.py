@@ -1,0 +1,122 @@
+"""An encoder layer by layer, from the net that the code builds, beside the listing that the paper prints."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from avrobust.csv_text import write_csv_text
+from avrobust.files import write_text
+from avrobust.program import UserError
+from avrobust.report.given import Given
+from avrobust.report.net_parts import Layer, Shape, encoder_of, full_width, layers, shapes_of_inputs
+from avrobust.spec.artefacts.listing import Layout
+
+# On pictures a pixel high these are what their partners are on sequences.
+SEQUENCES = {nn.Conv2d: nn.Conv1d, nn.BatchNorm2d: nn.BatchNorm1d, nn.MaxPool2d: nn.MaxPool1d}
+# What code says without a name, and what changes no number.
+UNNAMED = ("in_channels", "out_channels", "num_features")
+UNSEEN = ("device", "dtype", "inplace")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A layer: as built at full width and as printed, in the same words; its shape and parameters there and here.
+
+    `built` is empty for a layer that is printed only; `printed` for one that is built only.
+    """
+
+    built: str
+    printed: str
+    output: Shape = ()
+    parameters: int = 0
+    own_output: Shape = ()
+    own_parameters: int = 0
+
+    @property
+    def as_printed(self) -> bool:
+        """Whether the layer is the printed one."""
+        return self.built == self.printed
+
+
+def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Draw the listing, and write it; return a line for the log."""
+    lines = measure(figure, printed_layers(given.published[0]))
+    # Loading the drawing library takes longer than finding a mistake in what is given.
+    from avrobust.report.listing_plot import draw
+
+    draw(figure, lines, given.scale, svg=to[".svg"], png=to[".png"])
+    write_text(to[".csv"], listing_csv(lines, given.scale))
+    return f"{figure.title}: {sum(line.as_printed for line in lines)} of {len(lines)} layers as printed"
+
+
+def measure(figure: Layout, printed: Sequence[str]) -> list[Line]:
+    """Return the layers of the encoder at full width on the paper's length, each beside the printed and our own."""
+    (channels, samples) = shapes_of_inputs(figure.view, figure.rates)[figure.part]
+    full, own = (
+        layers(encoder_of(net, figure.part, figure.classes), torch.zeros(1, channels, length))
+        for net, length in ((full_width(figure.net), figure.samples), (figure.net, samples))
+    )
+    lines = []
+    for layer, here, text in zip_longest(full, own, printed):
+        if layer is None:
+            lines.append(Line("", text))
+            continue
+        shapes = _flat(layer.output), layer.parameters, _flat(here.output), here.parameters
+        lines.append(Line(in_words(layer), text or "", *shapes))
+    return lines
+
+
+def in_words(layer: Layer) -> str:
+    """Return a layer as PyTorch code has it, defaults left out; one on pictures a pixel high as that on sequences."""
+    kind = SEQUENCES.get(type(layer.module), type(layer.module))
+    words = []
+    for name, option in signature(kind).parameters.items():
+        value = getattr(layer.module, name, option.default)
+        value = value is not None if name == "bias" else _along(value, 0 if name == "padding" else 1)
+        if name in UNNAMED:
+            words.append(f"{value}")
+        elif name not in UNSEEN and value != option.default:
+            words.append(f"{name}={value}")
+    return f"nn.{kind.__name__}({', '.join(words)})"
+
+
+def _along(value: object, idle: int) -> object:
+    """Return the second of a pair of sizes, if the first is `idle`: does nothing to pictures a pixel high."""
+    return value[1] if isinstance(value, tuple) and len(value) == 2 and value[0] == idle else value
+
+
+def _flat(shape: Shape) -> Shape:
+    return tuple(size for number, size in enumerate(shape) if number != 1 or size != 1)
+
+
+def printed_layers(path: str) -> list[str]:
+    """Return the column `layer` of a CSV; a `UserError` if there is none."""
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            return [row["layer"] for row in csv.DictReader(file)]
+    except (OSError, KeyError) as error:
+        raise UserError(f"{path}: no listing ({error}); write down what the paper prints, a column `layer`") from None
+
+
+def listing_csv(lines: Sequence[Line], scale: str) -> str:
+    """The listing as CSV; shapes as 64x32768, channels first."""
+
+    def text(shape: Shape) -> str:
+        return "x".join(map(str, shape))
+
+    header = ["number", "printed", "built", "as_printed", "output", "parameters"]
+    header += [f"{name}_at_this_scale" for name in ("output", "parameters")] + ["scale"]
+    rows = (
+        [
+            *(number, line.printed, line.built, "yes" if line.as_printed else "no", text(line.output), line.parameters),
+            *(text(line.own_output), line.own_parameters, scale),
+        ]
+        for number, line in enumerate(lines, 1)
+    )
+    return write_csv_text(header, rows)

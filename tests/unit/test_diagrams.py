@@ -1,0 +1,147 @@
+"""Diagrams and listings: shapes and parameters by hand, the printed listing, drawings equal byte for byte."""
+
+import csv
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from artefacts import make
+from PIL import Image
+from torch import nn
+
+from avrobust.program import UserError
+from avrobust.report.listing import in_words, measure, printed_layers
+from avrobust.report.net_parts import Layer, full_width, parts, shapes_of_inputs
+from avrobust.spec.artefacts import diagram, listing
+
+PRINTED = Path(__file__).parents[2] / "workflow/papers/tian2021/published/figureA1.csv"
+NARROW = {"options": {"width": 0.125}}
+NET = {
+    "fusion": {"name": "concat"}, "audio": {"name": "conv1d", **NARROW},
+    "visual": {"name": "resnet18", "options": {"width": 0.125, "pooling": "average"}},
+}  # fmt: skip
+SPEC = {
+    "title": "Figure 2. The net",
+    "read": {"dataset": "music", "variant": "concat"},
+    "net": NET,
+    "view": {"name": "moment", "options": {"audio_samples": 8191, "frame_size": 64}},
+    "rates": {"audio_rate": 11025, "frame_rate": 8},
+    "classes": 11,
+}
+LISTING = {**SPEC, "title": "Listing", "samples": 65_535, "caption": "A listing."}
+CHANNELS = (1, 64, 64, 128, 128, 256, 256, 512, 512)
+INPUTS = {"audio": (1, 8191), "visual": (3, 64, 64)}
+
+
+def parameters(*channels: int) -> int:
+    """Of convolutions of width 3 with a bias, each with a normalisation."""
+    return sum(3 * before * after + after + 2 * after for before, after in pairwise(channels))
+
+
+def test_parts_by_hand():
+    """Eight convolutions halve 8,191 samples, four pools too; ResNet-18 halves 64 pixels five times."""
+    sound, frame, fusion, head = parts(NET, 11, INPUTS)
+    assert (sound.role, sound.name, sound.inputs, sound.output) == ("audio encoder", "conv1d", [(1, 8191)], (64,))
+    lengths = (4096, 2048, 512, 256, 64, 32, 8, 4)
+    channels = [count // 8 for count in CHANNELS[1:]]
+    assert sound.maps == [(count, 1, length) for count, length in zip(channels, lengths, strict=True)]
+    assert sound.parameters == parameters(1, *channels)
+    assert frame.maps == [(8, 32, 32), (8, 16, 16), (16, 8, 8), (32, 4, 4), (64, 2, 2)]
+    assert (fusion.inputs, fusion.output, fusion.parameters) == ([(64,), (64,)], (128,), 0)
+    assert (head.output, head.parameters, head.activation) == ((11,), 128 * 11 + 11, "softmax")
+    wide = parts(full_width(NET), 11, INPUTS)
+    assert [one.parameters for one in wide] == [1_566_528, 11_176_512, 0, 1024 * 11 + 11]
+
+
+def test_a_net_of_steps_with_a_defence():
+    front = {"sample_rate": 8000, "n_fft": 256, "window": 256, "hop": 64, "mels": 32}
+    inner = {"name": "vgg11_bn", "options": {"width": 0.125, "stride": 8}}
+    net = {
+        "fusion": {"name": "audio"}, "head": {"name": "attention"}, "task": "multiple",
+        "audio": {
+            "name": "log_mel", "options": {"net": inner, "samples_per_step": 8000, "front": front, "projection": 24},
+        },
+        "defence": {"name": "feature_memory", "options": {"mixing": 0.5}},
+    }  # fmt: skip
+    sound, defence, fusion, head = parts(net, 5, {"audio": (1, 24_000)})
+    assert (sound.output, sound.maps[0], sound.maps[-1]) == ((3, 24), (8, 32, 376), (64, 2, 47))
+    assert (defence.role, defence.name, defence.output) == ("audio defence", "feature_memory", (3, 24))
+    assert (fusion.output, head.output, head.activation) == ((3, 24), (5,), "sigmoid")
+    assert "width" not in full_width(net)["audio"]["options"]["net"]["options"]
+
+
+def test_inputs_are_those_of_the_view():
+    assert shapes_of_inputs(SPEC["view"], SPEC["rates"]) == INPUTS
+    clip = {"name": "clip", "options": {"frames": 5, "seconds": 2, "frame_size": 40}}
+    assert shapes_of_inputs(clip, SPEC["rates"]) == {"audio": (1, 22_050), "visual": (5, 3, 40, 40)}
+
+
+def test_the_audio_net_is_the_printed_one_layer_by_layer():
+    lines = measure(listing.layout(LISTING), printed_layers(str(PRINTED)))
+    assert len(lines) == 28 and all(line.as_printed for line in lines)
+    assert sum(line.parameters for line in lines) == parameters(*CHANNELS) == 1_566_528
+    assert sum(line.own_parameters for line in lines) == parameters(1, *(count // 8 for count in CHANNELS[1:]))
+    assert (lines[0].output, lines[-1].output, lines[-1].own_output) == ((64, 32_768), (512, 16), (64, 2))
+
+
+def test_what_is_not_as_printed_is_marked():
+    printed = printed_layers(str(PRINTED))
+    printed[3] = printed[3].replace("stride=2", "stride=1")
+    lines = measure(listing.layout(LISTING), [*printed, "nn.Dropout()"])
+    differing = [(number, line.built, line.printed) for number, line in enumerate(lines) if not line.as_printed]
+    ours = "nn.Conv1d(64, 64, kernel_size=3, stride=2, padding=1)"
+    assert differing == [(3, ours, ours.replace("stride=2", "stride=1")), (28, "", "nn.Dropout()")]
+    assert [line.printed for line in measure(listing.layout(LISTING), printed[:27])][-1] == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (nn.Conv2d(1, 2, (1, 3), bias=False), "nn.Conv1d(1, 2, kernel_size=3, bias=False)"),
+        (nn.Conv2d(1, 2, 3, padding=1), "nn.Conv1d(1, 2, kernel_size=(3, 3), padding=(1, 1))"),
+        (nn.Conv2d(2, 2, (1, 3), dilation=(1, 2), groups=2), "nn.Conv1d(2, 2, kernel_size=3, dilation=2, groups=2)"),
+        (nn.Conv2d(1, 2, (1, 3), padding=(1, 1)), "nn.Conv1d(1, 2, kernel_size=3, padding=(1, 1))"),
+        (nn.BatchNorm2d(3, momentum=0.5), "nn.BatchNorm1d(3, momentum=0.5)"),
+        (nn.MaxPool2d((1, 2), (1, 2), ceil_mode=True), "nn.MaxPool1d(kernel_size=2, stride=2, ceil_mode=True)"),
+        (nn.ReLU(inplace=True), "nn.ReLU()"),
+        (nn.Dropout(0.2), "nn.Dropout(p=0.2)"),
+    ],
+)
+def test_layers_in_words_hide_nothing_that_counts(module, words):
+    assert in_words(Layer(module, (1,))) == words
+
+
+@pytest.mark.parametrize(("kind", "spec"), [("diagram", SPEC), ("listing", LISTING)])
+def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path, kind, spec):
+    given = {"published": [PRINTED]} if kind == "listing" else {}
+    for name in ("one", "two"):
+        done = make(kind, spec, tmp_path / name, **given)
+        assert done.returncode == 0, done.stderr
+    for suffix in (".svg", ".csv", ".png"):
+        assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+    texts = " ".join(ElementTree.parse(tmp_path / "one.svg").getroot().itertext())
+    with (tmp_path / "one.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert Image.open(tmp_path / "one.png").width == 1440
+    if kind == "diagram":
+        assert [row["part"] for row in rows] == ["audio encoder", "visual encoder", "fusion", "head"]
+        assert rows[1]["maps"] == "8x32x32 8x16x16 16x8x8 32x4x4 64x2x2"
+        for text in ("1×8,191", "3×64×64", "1,566,528 at full width", "softmax", "1,419", "Scale: demo"):
+            assert text in texts
+    else:
+        assert {row["as_printed"] for row in rows} == {"yes"} and len(rows) == 28
+        assert rows[27]["output"] == "512x16" and texts.count("✓") == 28
+        assert "28 of 28 layers as printed. 1,566,528 parameters at full width" in texts
+
+
+def test_a_listing_without_its_printed_one_and_mistakes_of_a_layout_are_said(tmp_path):
+    (tmp_path / "other.csv").write_text("name\nx\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no listing"):
+        printed_layers(str(tmp_path / "other.csv"))
+    with pytest.raises(UserError, match="no listing"):
+        printed_layers(str(tmp_path / "none.csv"))
+    with pytest.raises(UserError, match="read must name dataset and variant, got variant"):
+        diagram.layout({**SPEC, "read": {"variant": "concat"}})
+    with pytest.raises(UserError, match="part must be audio, got 'visual'"):
+        listing.layout({**LISTING, "part": "visual"})

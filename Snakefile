@@ -16,8 +16,8 @@ from lib import index
 from lib.opening import opened
 
 plan = opened(workflow)
-# What the rules of each file ask.
-data, train, attack, analysis, tables = plan.data, plan.train, plan.attack, plan.analysis, plan.tables
+data, train, attack = plan.data, plan.train, plan.attack
+analysis, tables = plan.analysis, plan.tables
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.

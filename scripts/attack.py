@@ -1,84 +1,159 @@
-"""Make one cell: attack one trained variant under every modality and budget that an artefact needs."""
+"""Make a bundle of cells: attack nets under every modality and budget, and ask every victim that an artefact needs."""
 
 import argparse
 import logging
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.classes import check_classes
-from avrobust.evaluation.arguments import attacking_parser, opened
-from avrobust.evaluation.cell import evaluate
+from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
+from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
+from avrobust.evaluation.ensemble import as_surrogate
+from avrobust.evaluation.finished import Finished, resume_key
+from avrobust.evaluation.rows import IDENTITY, in_order
 from avrobust.files import replacing, write_json
-from avrobust.models.files import load_model
 from avrobust.models.late_fusion import PRECISIONS
-from avrobust.program import progress, run
+from avrobust.program import Terminated, UserError, json_argument, progress, run
+from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 
 log = logging.getLogger("attack")
 
 
+@dataclass(frozen=True)
+class CellSpec:
+    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions, `nets` those of an ensemble."""
+
+    surrogate: str
+    attack: str
+    spec: Mapping
+    victims: Mapping[str, Sequence]
+    nets: Sequence[str] = field(default=())
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The nets that the gradients are taken of."""
+        return self.nets or [self.surrogate]
+
+
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
-    parser = attacking_parser(__doc__)
-    parser.add_argument("--surrogate", type=Path, help="model whose adversarial clips are transferred to --model")
+    parser = attacking_parser(__doc__, IDENTITY)
+    parser.add_argument(
+        "--cells",
+        type=json_argument,
+        required=True,
+        help='JSON: [{"surrogate": "concat", "attack": "fgsm", "spec": {"update": "fgsm"}, '
+        '"victims": {"concat": [["audio", "large"], ["both", "small"]]}}, ...]',
+    )
+    parser.add_argument("--nets", nargs="+", required=True, metavar="NAME=FILE", help="every surrogate and victim")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="of the encoders where gradients are taken; the victim answers in float32",
+        help="of the encoders where gradients are taken, unless an attack says it; victims answer in float32",
     )
-    parser.add_argument("--cell", type=Path, required=True)
+    parser.add_argument("--rows", type=Path, required=True, help="parquet: a row per clip, victim and condition")
     return parser.parse_args()
 
 
 def main() -> None:
     """Run the program."""
     given = arguments()
-    job = opened(given)
-    model = job.victim.model
-    surrogate = load_model(given.surrogate, given.model_state, job.device) if given.surrogate else None
-    if surrogate:
-        check_classes(given.surrogate, surrogate.classes, given.shards[0].parent, job.store.classes)
-        surrogate = job.folded(surrogate)
-    victim, surrogate = (
-        net and net._replace(model=net.model.in_precision(given.precision)) for net in (job.victim, surrogate)
-    )
-    drawn = {"name": given.key["attack"], "seed": int(given.key["seed"])}
-    threat = bind(job.spec, victim, surrogate, **drawn)
-    white_box = None if job.spec.source == "victim" else bind(replace(job.spec, source="victim"), victim, **drawn)
-    log.info("%d clips, %d conditions, on %s", len(job.views), len(job.conditions), job.device)
-    batches = job.batches(threat, given.batch_size, given.threads)
-    rows, sanity = evaluate(
-        model,
-        progress(batches, label=given.key["attack"], unit="batches", total=len(batches)),
-        threat,
-        units(given.epsilon_space),
-        job.conditions,
-        job.device,
-        white_box,
-    )
-    rows = rows.replace_schema_metadata({name: str(value) for name, value in given.key.items()})
-    with replacing(given.cell) as temporary:
+    paths = {name: Path(path) for name, _, path in (word.partition("=") for word in given.nets)}
+    specs = [CellSpec(**cell) for cell in given.cells]
+    job = opened(given, paths)
+    cells = [_cell(spec, job, given) for spec in specs]
+    log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
+    shaping = [given.cells, job.budgets.named, given.epsilon_space, given.model_state, given.split, given.code]
+    shaping += [given.precision, given.view, given.batch_size, given.threads, job.device.type]
+    finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
+    parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
+    try:
+        # Cells whose attack needs another number of clips at a time read the clips for themselves.
+        sizes = dict.fromkeys(cell.threat.batch_size for cell in cells)
+        for group, size in enumerate(sizes):
+            numbers = [number for number, cell in enumerate(cells) if cell.threat.batch_size == size]
+            known = finished.parts(group)
+            resumed += sum(part.clips for part in known)
+            for part in [
+                *known,
+                *_rest(given, job, [cells[number] for number in numbers], size, group, known, finished),
+            ]:
+                parts.append(part.rows)
+                for number, count in zip(numbers, part.without_gradient, strict=True):
+                    counts[number] += count
+    except Terminated as ended:
+        ended.kept = "the batches that were finished are kept; the same command goes on after them"
+        raise
+    rows = in_order(parts).replace_schema_metadata({name: str(value) for name, value in given.key.items()})
+    with replacing(given.rows) as temporary:
         pq.write_table(rows, temporary, write_page_checksum=True)
-    for flag in sanity.flags():
-        log.warning("sanity check: %s", flag)
     made = job.meter.read()
     write_json(
         given.provenance,
         {
             **job.written_down(given),
-            "surrogate": str(given.surrogate or ""),
-            "precision": given.precision,
-            "steps": threat.attack.steps,
-            "step_size": threat.attack.step_length,
-            "sanity": {**vars(sanity), "flags": sanity.flags()},
-            "attacked_clips_per_second": round(len(job.views) * len(job.conditions) / made["seconds"], 2),
+            "cells": [_written_down(*one, counts[number]) for number, one in enumerate(zip(specs, cells, strict=True))],
+            "resumed_clips": resumed,
+            "rows_per_second": round(len(rows) / made["seconds"], 2),
             **made,
         },
     )
+    finished.remove()
+
+
+def _cell(spec: CellSpec, job: Opened, given: argparse.Namespace) -> Cell:
+    if missing := [name for name in (*spec.sources, *spec.victims) if name not in job.nets]:
+        raise UserError(f"--nets: no {', '.join(dict.fromkeys(missing))}, which {spec.surrogate}/{spec.attack} needs")
+    attack = AttackSpec.of(spec.spec)
+    if len(spec.sources) > 1 and attack.objective in (None, TRAINING_OBJECTIVE):
+        raise UserError(
+            f"{spec.surrogate}/{spec.attack}: several nets have no training loss of their own; name another"
+        )
+    nets = [job.nets[name] for name in spec.sources]
+    surrogate = as_surrogate(
+        [net._replace(model=net.model.in_precision(attack.precision or given.precision)) for net in nets]
+    )
+    conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
+    victims = {name: job.nets[name].model for name in spec.victims}
+    threat = bind(attack, surrogate, spec.attack, int(given.key["seed"]))
+    return Cell(spec.surrogate, spec.attack, threat, victims, conditions)
+
+
+def _rest(
+    given: argparse.Namespace,
+    job: Opened,
+    cells: Sequence[Cell],
+    size: int | None,
+    group: int,
+    known: Sequence[Part],
+    finished: Finished,
+) -> Iterator[Part]:
+    """Yield the parts of these cells that are not finished, and keep each."""
+    start = sum(part.clips for part in known)
+    if start == len(job.views):
+        return
+    batches = job.batches(clips_together(cells), given.batch_size, given.threads, size, start)
+    shown = progress(batches, label="attacking", unit="batches", total=len(batches))
+    for number, part in enumerate(evaluate(cells, shown, job.budgets, job.device, start), len(known)):
+        start += part.clips
+        finished.add(group, number, part)
+        yield part
+
+
+def _written_down(spec: CellSpec, cell: Cell, without_gradient: int) -> dict:
+    attack = cell.threat.attack
+    return {
+        **vars(spec),
+        "precision": cell.threat.model.precision,
+        "steps": attack.steps,
+        "step_size": attack.step_length,
+        "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
+        "clips_without_gradient": without_gradient,
+    }
 
 
 if __name__ == "__main__":

@@ -5,20 +5,21 @@ import logging
 from pathlib import Path
 
 from avrobust.analysis.examples import Chosen, Examples, write_examples
-from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.evaluation.arguments import attacking_parser, opened
-from avrobust.evaluation.attention import CLEAN, localise, view_boxes
+from avrobust.evaluation.arguments import conditions_of, one_net_parser, opened
+from avrobust.evaluation.attention import localise, view_boxes
 from avrobust.files import write_json
 from avrobust.metrics.scores import write_scores
 from avrobust.program import UserError, progress, run
+from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import CLEAN
 
 log = logging.getLogger("localise")
 
 
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
-    parser = attacking_parser(__doc__)
+    parser = one_net_parser(__doc__)
     parser.add_argument(
         "--example-classes", nargs="*", default=[], metavar="CLASS", help="classes of which one clip is kept whole"
     )
@@ -30,21 +31,22 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
-    job = opened(given)
-    if not hasattr(job.victim.model.fusion, "attention"):
+    job = opened(given, {"net": given.model})
+    net = job.nets["net"]
+    if not hasattr(net.model.fusion, "attention"):
         raise UserError(f"{given.model}: the net has no attention to look at; give one with fusion attended_concat")
-    conditions = list(dict.fromkeys([CLEAN, *job.conditions]))
+    conditions = list(dict.fromkeys([CLEAN, *conditions_of(given.conditions, job.budgets.named)]))
     log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
     boxes = view_boxes(job.views)
-    threat = bind(job.spec, job.victim, name=given.key["attack"], seed=int(given.key["seed"]))
-    batches = job.batches(threat, given.batch_size, given.threads)
+    threat = bind(AttackSpec.of(given.attack_spec), net, given.key["attack"], int(given.key["seed"]))
+    batches = job.batches(threat.clips_together(net.model), given.batch_size, given.threads, threat.batch_size)
     chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))
     columns = localise(
-        job.victim,
+        net,
         threat,
         progress(batches, label="localise", unit="batches", total=len(batches)),
         boxes,
-        units(given.epsilon_space),
+        job.budgets,
         conditions,
         job.device,
         chosen,
@@ -54,15 +56,17 @@ def main() -> None:
     if without := sorted({*chosen.classes} - {example.label for example in examples}):
         log.warning("no clip to show of %s in split %s", ", ".join(without), given.split)
     identity = {name: str(given.key[name]) for name in ("dataset", "variant", "attack")}
-    modalities, epsilons = zip(*((condition.modality, condition.epsilon) for condition in conditions), strict=True)
+    modalities, budgets, _ = zip(*conditions, strict=True)
     write_examples(
         given.examples,
-        Examples(**identity, seed=int(given.key["seed"]), modalities=modalities, epsilons=epsilons, examples=examples),
+        Examples(**identity, seed=int(given.key["seed"]), modalities=modalities, budgets=budgets, examples=examples),
     )
     write_json(
         given.provenance,
         {
             **job.written_down(given),
+            "conditions": conditions,
+            "attack_spec": given.attack_spec,
             "clips_with_box": sum(box is not None for box in boxes.values()),
             "examples": {example.label: example.clip_id for example in examples},
             **job.meter.read(),

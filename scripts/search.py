@@ -11,17 +11,20 @@ import json
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+
 from avrobust.attacks.budget import units
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import bind
 from avrobust.csv_text import write_csv_text
-from avrobust.evaluation.cell import evaluate
-from avrobust.evaluation.conditions import Condition
+from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.files import write_json, write_text
 from avrobust.models.files import Trained
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError, json_argument, run
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import Condition
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import NotFinite
 from avrobust.training.start import continued_model
@@ -36,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser = training_parser(__doc__)
     parser.add_argument("--candidates", type=json_argument, required=True, help="JSON list of options to try")
     parser.add_argument("--attack-spec", type=json_argument, required=True, help="JSON of an AttackSpec")
-    parser.add_argument("--epsilon", type=float, required=True)
+    parser.add_argument("--budget", type=json_argument, required=True, help="JSON: modality -> norm, epsilon, range")
     parser.add_argument("--epsilon-space", choices=("normalised", "pixel"), default="normalised")
     parser.add_argument("--model-state", choices=("best", "latest"), default="best")
     parser.add_argument("--chosen", type=Path, required=True, help="JSON to write")
@@ -88,7 +91,7 @@ def main() -> None:
         given.provenance,
         {
             "attack": given.attack_spec,
-            "epsilon": given.epsilon,
+            "budget": given.budget,
             "epsilon_space": given.epsilon_space,
             "model_state": given.model_state,
             "recipe": given.recipe,
@@ -115,9 +118,17 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     model.load_state_dict(state["model"])
     objective.load_state_dict(state["objective"])
     trained = Trained(model.eval(), objective.eval(), job.classes, {})
-    conditions = [Condition(name, given.epsilon) for name in ATTACKED]
-    threat = bind(AttackSpec.of(given.attack_spec), trained, seed=given.seed)
-    rows, _ = evaluate(model, fitted.clips.validation, threat, units(given.epsilon_space), conditions, job.device)
+    conditions = [Condition(name, "judged") for name in ATTACKED]
+    scales = {name: unit.to(job.device) for name, unit in units(given.epsilon_space).items()}
+    cell = Cell(
+        "net",
+        "judge",
+        bind(AttackSpec.of(given.attack_spec), trained, seed=given.seed),
+        {"net": model},
+        {"net": conditions},
+    )
+    parts = evaluate([cell], fitted.clips.validation, Budgets({"judged": given.budget}, scales), job.device)
+    rows = pa.concat_tables(part.rows for part in parts)
     modality, label, prediction = (rows[name].to_numpy() for name in ("modality", "label", "prediction"))
     return {name: 100 * float((label == prediction)[modality == name].mean()) for name in ("clean", *ATTACKED)}
 

@@ -21,13 +21,14 @@ from types import SimpleNamespace
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from lib.errors import SettingsError
+from lib.grid import FLOAT32, Key
 from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("train", "search", "attack", "localise", "embed")
 # What the programs of the grid's families are called.
-PROGRAMS = {"cells": "attack", "localisation": "localise", "embeddings": "embed"}
+PROGRAMS = {"localisation": "localise", "embeddings": "embed"}
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,19 @@ def jobs(plan: Plan, paper: str) -> set[Job]:
     seeds = plan.settings.scale["seeds"]
     found: set[Job] = set()
     nets: set[tuple[str, str]] = set()
+    cells: set[Key] = set()
     for (of, _), artefact in plan.grid.artefacts.items():
         if of == paper:
             for family, program in PROGRAMS.items():
                 for dataset, variant, attack in artefact.needs[family]:
                     found |= {Job(program, dataset, f"{program}_{variant}_s{seed}_{attack}") for seed in seeds}
-                    surrogate = plan.attack.attack_facts(attack).get("surrogate")
-                    nets |= {(dataset, name) for name in (variant, surrogate) if name}
+                    nets.add((dataset, variant))
+            cells |= set(artefact.needs["cells"])
+    for (dataset, bundle), keys in plan.attack.bundles.items():
+        # The one that is made in float32 too is beside a cell that an artefact needs.
+        if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
+            found |= {Job("attack", dataset, f"attack_{bundle}_s{seed}") for seed in seeds}
+            nets |= {(dataset, name) for key in keys for name in (key[1], *plan.attack.cells[key])}
     for dataset, variant in _with_starts(plan, nets):
         found |= {Job("train", dataset, f"train_{variant}_s{seed}") for seed in seeds}
         if plan.train.variant(SimpleNamespace(dataset=dataset, variant=variant)).search:
@@ -109,7 +116,7 @@ def table(plan: Plan, wanted: Mapping[str, set[Job]], taken: Mapping[Job, float]
 
 def devices(results: Path) -> list[str]:
     """Return what the nets and attacks here were computed on."""
-    written = [*results.glob("**/models/*/*/s*/train.json"), *results.glob("**/cells/*/*/s*/*.json")]
+    written = [*results.glob("**/models/*/*/s*/train.json"), *results.glob("**/cells/*/s*/*.json")]
     return sorted({json.loads(path.read_text(encoding="utf-8"))["device"] for path in written})
 
 

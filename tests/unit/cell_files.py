@@ -6,47 +6,46 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-CLEAN = ("clean", 0.0)
+from avrobust.evaluation.rows import SCHEMA
+
+CLEAN = ("clean", "")
+# What the names of budgets stand for in these tests.
+EPSILONS = {"": 0.0, "small": 0.006, "large": 0.012, "sweep/1": 0.006, "sweep/2": 0.012, "strong": 0.02}
 
 
 def write_cell(
     folder: Path,
     identity: str,
     labels: Sequence[int],
-    predictions: Mapping[tuple[str, float], Sequence[int]],
+    predictions: Mapping[tuple, Sequence[int]],
     *,
     order: Sequence[int] | None = None,
+    surrogate: str = "",
 ) -> Path:
-    """Write the cell `identity` (dataset/variant/seed/attack): predictions by (modality, epsilon).
+    """Write the cell `identity` (dataset/victim/seed/attack): predictions by (modality, budget).
 
-    `order` rearranges the rows of the file.
+    `order` rearranges the rows of the file; `surrogate` is the victim where nothing is said.
     """
-    dataset, variant, seed, attack = identity.split("/")
+    dataset, victim, seed, attack = identity.split("/")
     rows = [
         {
             "clip_id": f"clip{number}",
             "label": label,
-            "modality": modality,
-            "epsilon": epsilon,
+            "surrogate": surrogate or victim,
+            "victim": victim,
+            "attack": attack,
+            **dict(zip(("modality", "budget", "steps"), condition, strict=False)),
             "prediction": prediction,
             "loss": 0.5,
+            "epsilon_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
+            "epsilon_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
         }
-        for (modality, epsilon), answers in predictions.items()
+        for condition, answers in predictions.items()
         for number, (label, prediction) in enumerate(zip(labels, answers, strict=True))
     ]
-    schema = pa.schema(
-        [
-            ("clip_id", pa.string()),
-            ("label", pa.int16()),
-            ("modality", pa.string()),
-            ("epsilon", pa.float64()),
-            ("prediction", pa.int16()),
-            ("loss", pa.float32()),
-        ],
-        metadata={"dataset": dataset, "variant": variant, "seed": seed, "attack": attack},
-    )
+    schema = SCHEMA.with_metadata({"dataset": dataset, "seed": seed})
     table = pa.Table.from_pylist([rows[place] for place in order or range(len(rows))], schema=schema)
-    path = folder / dataset / variant / f"s{seed}" / f"{attack}.parquet"
+    path = folder / dataset / f"s{seed}" / f"{surrogate}{victim}.{attack}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, write_page_checksum=True)
     return path

@@ -1,15 +1,25 @@
 """Small nets and units that the tests share."""
 
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.threat import Threat
+from avrobust.data.batches import Batch
+from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.cell import Cell, evaluate
+from avrobust.evaluation.rows import in_order
 from avrobust.lazy import load
 from avrobust.models import registry
 from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.fusions.concat import Concat
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
+from avrobust.spec.budgets import named
+from avrobust.spec.conditions import Condition
 
 FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
 
@@ -67,3 +77,22 @@ def clips(count: int, seed: int = 0, samples: int = 4096, size: int = 32) -> dic
         "audio": (torch.randn(count, 1, samples, generator=generator) * 0.6).clamp(-1, 1),
         "visual": (torch.rand(count, 3, size, size, generator=generator) * 1.4 - 0.2).clamp(0, 1),
     }
+
+
+def budgets(**told: object) -> Budgets:
+    """Budgets as a paper's file tells them, in the shared units."""
+    return Budgets(named(told), UNITS)
+
+
+def attacked_rows(
+    threat: Threat,
+    batches: Iterable[Batch],
+    conditions: Sequence[Condition],
+    given: Budgets,
+    victim: LateFusion | None = None,
+) -> tuple[pa.Table, int]:
+    """Return the rows of one victim, the threat's own net where none is given, and how many clips have no gradient."""
+    net = victim if victim is not None else threat.model
+    cell = Cell("surrogate", "attack", threat, {"victim": net}, {"victim": conditions})
+    parts = list(evaluate([cell], batches, given, torch.device("cpu")))
+    return in_order([part.rows for part in parts]), sum(part.without_gradient[0] for part in parts)

@@ -1,7 +1,11 @@
-"""scripts/attack.py on a tiny store: whose answers, under what, and what is written down."""
+"""scripts/attack.py on a tiny store: whose answers, under what, what is written down, and going on after a kill."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,17 +17,23 @@ from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 import attack
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.batches import EvaluationViews, collate
 from avrobust.data.store import Store
-from avrobust.evaluation.cell import evaluate
-from avrobust.evaluation.conditions import Condition
+from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.cell import Cell, evaluate
+from avrobust.evaluation.rows import in_order
 from avrobust.models.files import Trained, save_model
 from avrobust.objectives.build import ObjectiveSpec
+from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.budgets import named
+from avrobust.spec.conditions import Condition
 
 CPU = torch.device("cpu")
-CONDITIONS = [["audio", 0.012], ["visual", 0.006], ["both", 0.012]]
-KEY = {"dataset": "music", "variant": "concat", "seed": "3", "attack": "mim"}
+BUDGETS = named({"small": 0.006, "large": 0.012})
+CONDITIONS = [["audio", "large"], ["visual", "small"], ["both", "large"]]
+KEY = {"dataset": "music", "seed": "3"}
+SCRIPT = Path(attack.__file__)
 
 
 def net(seed: int) -> Trained:
@@ -32,29 +42,45 @@ def net(seed: int) -> Trained:
 
 def saved(path: Path, best: int, latest: int) -> Path:
     """Write a model whose best and latest weights are those of `net` with these seeds."""
-    spec = narrow_spec()
     states = [{"model": net(seed).model.state_dict(), "objective": {}} for seed in (best, latest)]
-    save_model(path, spec, ObjectiveSpec("cross_entropy"), CLASSES, *states, {})
+    save_model(path, narrow_spec(), ObjectiveSpec("cross_entropy"), CLASSES, *states, {})
     return path
+
+
+def cell(name: str, victims: dict, **spec: object) -> dict:
+    return {"surrogate": name, "attack": "mim", "spec": {"update": "mim", **spec}, "victims": victims}
+
+
+OWN = cell("one", {"one": CONDITIONS})
+
+
+def words(folder: Path, cells: list[dict], *extra: str) -> list[str]:
+    """The program's arguments; the best weights of `one` have seed 1 and its latest seed 2, of `two` 3 and 4."""
+    if not (folder / "0.arrow").exists():
+        write_shard(folder / "0.arrow")
+        saved(folder / "one.pt", 1, 2), saved(folder / "two.pt", 3, 4)
+    given = {"cells": cells, "budgets": BUDGETS, "key": KEY, "view": VIEW}
+    plain = {"shards": folder / "0.arrow", "batch-size": 4, "device": "cpu", "code": "abc"}
+    plain |= {"rows": folder / "bundle.parquet", "provenance": folder / "bundle.json"}
+    return [
+        *(f"--{name}={json.dumps(value)}" for name, value in given.items()),
+        *(f"--{name}={value}" for name, value in plain.items()),
+        *("--nets", f"one={folder / 'one.pt'}", f"two={folder / 'two.pt'}"),
+        *extra,
+    ]
 
 
 @pytest.fixture
 def attacked(tmp_path, monkeypatch):
-    """Call attack.py on the model whose best weights have seed 1 and whose latest have seed 2."""
-    shard = write_shard(tmp_path / "0.arrow")
-    model = saved(tmp_path / "model.pt", 1, 2)
+    """Call attack.py; return its rows and its provenance."""
 
-    def run(spec: dict, *extra: str) -> tuple[dict, dict]:
-        given_json = {"attack-spec": spec, "conditions": CONDITIONS, "key": KEY, "view": VIEW}
-        plain = {"model": model, "shards": shard, "batch-size": 4, "device": "cpu", "code": "abc"}
-        plain |= {"cell": tmp_path / "cell.parquet", "provenance": tmp_path / "cell.json"}
-        arguments = [f"--{name}={json.dumps(value)}" for name, value in given_json.items()]
-        arguments += [f"--{name}={value}" for name, value in plain.items()]
-        monkeypatch.setattr(sys, "argv", ["attack.py", *arguments, *extra])
+    def run(cells: list[dict], *extra: str) -> tuple[dict, dict]:
+        monkeypatch.setattr(sys, "argv", ["attack.py", *words(tmp_path, cells, *extra)])
         attack.main()
-        table = pq.read_table(tmp_path / "cell.parquet")
+        table = pq.read_table(tmp_path / "bundle.parquet")
         assert {key.decode(): value.decode() for key, value in table.schema.metadata.items()} == KEY
-        return table.to_pydict(), json.loads((tmp_path / "cell.json").read_text())
+        assert not (tmp_path / "bundle.finished").exists()
+        return table.to_pydict(), json.loads((tmp_path / "bundle.json").read_text())
 
     return run
 
@@ -64,25 +90,21 @@ def expected(shard: Path, victim: int, surrogate: int | None = None, epsilon_spa
     store = Store([shard])
     views = EvaluationViews(store, store.indices("test"), VIEWS, ("audio", "visual"))
     batch = collate([views[position] for position in range(len(views))])
-    of_attack = AttackSpec("mim", source="victim" if surrogate is None else "surrogate")
-    threat = bind(of_attack, net(victim), None if surrogate is None else net(surrogate))
-    conditions = [Condition(*one) for one in CONDITIONS]
-    rows, _ = evaluate(net(victim).model, [batch], threat, units(epsilon_space), conditions, CPU)
-    assert inputs_of(batch, CPU)["audio"].shape == (CLIPS["test"], 1, VIEWS.audio_samples)
-    return rows.to_pydict()
+    threat = bind(AttackSpec("mim"), net(victim if surrogate is None else surrogate))
+    asked = [Condition(*one) for one in CONDITIONS]
+    made = Cell("one", "mim", threat, {"one": net(victim).model}, {"one": asked})
+    return in_order(
+        [part.rows for part in evaluate([made], [batch], Budgets(BUDGETS, units(epsilon_space)), CPU)]
+    ).to_pydict()
 
 
 def assert_alike(found: dict, wanted: dict) -> None:
     """The same clips under the same conditions, with losses that differ by rounding only."""
     by_row = [
-        {
-            (clip, modality, epsilon): (loss, cosine)
-            for clip, modality, epsilon, loss, cosine in zip(*columns, strict=True)
-        }
-        for columns in (
-            [rows[name] for name in ("clip_id", "modality", "epsilon", "loss", "cosine")] for rows in (found, wanted)
-        )
-    ]
+        dict(zip(zip(*(rows[name] for name in ("clip_id", "modality", "budget")), strict=True),
+                 zip(rows["loss"], rows["cosine"], strict=True), strict=True))
+        for rows in (found, wanted)
+    ]  # fmt: skip
     assert by_row[0].keys() == by_row[1].keys() and len(by_row[0]) == CLIPS["test"] * (1 + len(CONDITIONS))
     for key, values in by_row[1].items():
         assert by_row[0][key] == pytest.approx(values, rel=5e-3, abs=5e-3), key
@@ -90,30 +112,136 @@ def assert_alike(found: dict, wanted: dict) -> None:
 
 @pytest.mark.parametrize(("state", "seed"), [("best", 1), ("latest", 2)])
 def test_the_rows_are_the_answers_of_the_wanted_weights(tmp_path, attacked, state, seed):
-    rows, said = attacked({"update": "mim"}, f"--model-state={state}")
+    rows, said = attacked([OWN], f"--model-state={state}")
     assert_alike(rows, expected(tmp_path / "0.arrow", seed))
     assert said["model_state"] == state
 
 
 def test_a_transfer_attacks_the_surrogate_and_scores_the_victim(tmp_path, attacked):
-    surrogate = saved(tmp_path / "surrogate.pt", 3, 4)
-    rows, said = attacked({"update": "mim", "source": "surrogate"}, f"--surrogate={surrogate}")
+    rows, said = attacked([cell("two", {"one": CONDITIONS})])
+    assert set(rows["surrogate"]) == {"two"} and set(rows["victim"]) == {"one"}
     assert_alike(rows, expected(tmp_path / "0.arrow", 1, surrogate=3))
-    assert said["surrogate"] == str(surrogate)
+    assert said["cells"][0]["victims"] == {"one": CONDITIONS}
 
 
 def test_epsilon_counts_in_what_is_asked_for(tmp_path, attacked):
-    rows, said = attacked({"update": "mim"}, "--epsilon-space=pixel")
+    rows, said = attacked([OWN], "--epsilon-space=pixel")
     assert_alike(rows, expected(tmp_path / "0.arrow", 1, epsilon_space="pixel"))
     assert said["epsilon_space"] == "pixel"
 
 
 def test_what_was_run_is_written_down(attacked):
-    _, said = attacked({"update": "mim"})
-    asked = {**KEY, "conditions": CONDITIONS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
-    asked |= {"steps": 10, "step_size": 1 / 8, "surrogate": "", "precision": "float32"}
+    _, said = attacked([OWN])
+    asked = {**KEY, "budgets": BUDGETS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
     assert {key: said[key] for key in asked} == asked
-    spec = {"update": "mim", "objective": None, "source": "victim", "batch_size": None, "options": {}}
-    assert said["attack_spec"] == spec
-    attacks = CLIPS["test"] * len(CONDITIONS)
-    assert said["attacked_clips_per_second"] == pytest.approx(attacks / said["seconds"], rel=0.05)
+    facts = {**OWN, "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0, "nets": []}
+    assert said["cells"] == [{**facts, "keeps": {"ball": True, "range": True}}]
+    assert said["resumed_clips"] == 0
+
+
+def test_an_attack_may_take_its_gradients_in_another_precision_than_the_job(attacked):
+    twin = {**cell("one", {"one": CONDITIONS}, precision="float32"), "attack": "mim_float32"}
+    rows, said = attacked([OWN, twin], "--precision=bfloat16")
+    assert [one["precision"] for one in said["cells"]] == ["bfloat16", "float32"]
+    by_attack = {name: [loss for loss, of in zip(rows["loss"], rows["attack"], strict=True) if of == name]
+                 for name in ("mim", "mim_float32")}  # fmt: skip
+    assert by_attack["mim"] != by_attack["mim_float32"] and len(by_attack["mim"]) == len(by_attack["mim_float32"])
+
+
+def test_an_attack_that_mixes_its_batch_has_it_whole_beside_others(tmp_path, attacked):
+    """Both read the clips for themselves: what comes of each is what comes of it alone."""
+    official = {"surrogate": "one", "attack": "o", "spec": {"update": "mim_official", "batch_size": 3}}
+    official |= {"victims": {"one": CONDITIONS[:1]}}
+    attacked([official])
+    alone = pq.read_table(tmp_path / "bundle.parquet")
+    attacked([OWN])
+    own = pq.read_table(tmp_path / "bundle.parquet")
+    attacked([OWN, official])
+    together = pq.read_table(tmp_path / "bundle.parquet").to_pandas()
+    for name, one in (("o", alone), ("mim", own)):
+        assert together[together.attack == name].reset_index(drop=True).equals(one.to_pandas())
+
+
+def test_a_budget_of_a_job_comes_out_of_its_file(tmp_path, attacked):
+    """It names the file; without it, or with something else in it, one line says so."""
+    made = tmp_path / "nearest.json"
+    made.write_text(json.dumps({"audio": 0.012, "visual": {"norm": "linf", "epsilon": 0.006}}))
+    given = json.dumps({**BUDGETS, "calibrated": {"from": "nearest"}})
+    asked = [cell("one", {"one": [["audio", "calibrated"], ["audio", "large"], ["visual", "calibrated"]]})]
+    rows, said = attacked(asked, f"--budgets={given}", f"--budget-files={made}")
+    found = {key: set() for key in (("audio", "calibrated"), ("audio", "large"), ("visual", "calibrated"))}
+    for modality, budget, loss, audio, visual in zip(
+        *(rows[name] for name in ("modality", "budget", "loss", "epsilon_audio", "epsilon_visual")), strict=True
+    ):
+        if budget:
+            found[modality, budget].add((loss, audio, visual))
+    assert found["audio", "calibrated"] == found["audio", "large"]
+    assert {one[1:] for one in found["visual", "calibrated"]} == {(0.0, 0.006)}
+    assert said["budgets"]["calibrated"]["audio"] == {"norm": "linf", "epsilon": 0.012}
+    with pytest.raises(UserError, match=r"budget calibrated: no nearest\.json among the files given; add it"):
+        attacked(asked, f"--budgets={given}")
+    for wrong in ("{", '{"audio": "much"}', '{"from": "nearest"}'):
+        made.write_text(wrong)
+        with pytest.raises(UserError, match=r"nearest\.json: .*budget"):
+            attacked(asked, f"--budgets={given}", f"--budget-files={made}")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([cell("three", {"one": CONDITIONS})], "--nets: no three, which three/mim needs"),
+        ([cell("one", {"one": [["touch", "small"]]})], "unknown modality 'touch'"),
+        ([cell("one", {"one": [["audio", "much"]]})], "budget 'much' is none of small, large"),
+        ([{**cell("both", {"one": CONDITIONS}), "nets": ["one", "two"]}], "several nets have no training loss"),
+    ],
+)
+def test_what_cannot_be_attacked_is_named(attacked, cells, message):
+    with pytest.raises(UserError, match=message):
+        attacked(cells)
+
+
+def test_several_nets_are_one_surrogate(attacked):
+    together = {**cell("both", {"one": CONDITIONS}, objective="cross_entropy"), "nets": ["one", "two"]}
+    rows, said = attacked([together])
+    assert set(rows["surrogate"]) == {"both"} and said["cells"][0]["nets"] == ["one", "two"]
+
+
+def test_killed_it_goes_on_after_the_batches_that_are_finished(tmp_path):
+    """SIGKILL once a batch is kept; the same command then makes the bytes of a run that nobody killed."""
+    command = [sys.executable, str(SCRIPT), *words(tmp_path, [OWN])]
+    subprocess.run(command, check=True, capture_output=True)
+    whole = (tmp_path / "bundle.parquet").read_bytes()
+    (tmp_path / "bundle.parquet").unlink()
+    kept = tmp_path / "bundle.finished" / "0-00000.parquet"
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not kept.exists() and run.poll() is None:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL and kept.exists() and not (tmp_path / "bundle.parquet").exists()
+    first = pq.read_table(kept)
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert (tmp_path / "bundle.parquet").read_bytes() == whole
+    assert not kept.parent.exists(), again.stderr
+    assert json.loads((tmp_path / "bundle.json").read_text())["resumed_clips"] >= len(set(first["clip_id"].to_pylist()))
+
+
+def test_what_another_command_left_is_not_taken(tmp_path, attacked, monkeypatch):
+    """Another code, a damaged file: all is made anew, with the same bytes."""
+    rows, _ = attacked([OWN])
+    kept = []
+    monkeypatch.setattr(attack.Finished, "remove", lambda self: kept.append(self.folder))
+    _, said = attacked_left(tmp_path, monkeypatch, [OWN])
+    assert said["resumed_clips"] == 0
+    _, said = attacked_left(tmp_path, monkeypatch, [OWN])
+    assert said["resumed_clips"] == CLIPS["test"]
+    _, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other")
+    assert said["resumed_clips"] == 0
+    os.truncate(kept[-1] / "0-00001.parquet", 100)
+    again, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other")
+    assert said["resumed_clips"] == 4 and again == rows
+
+
+def attacked_left(folder: Path, monkeypatch, cells: list[dict], *extra: str) -> tuple[dict, dict]:
+    monkeypatch.setattr(sys, "argv", ["attack.py", *words(folder, cells, *extra)])
+    attack.main()
+    return pq.read_table(folder / "bundle.parquet").to_pydict(), json.loads((folder / "bundle.json").read_text())

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avrobust.metrics.bootstrap import TAIL, mean
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.program import UserError
 from avrobust.report.claims import Judgement, csv_of_claims, csv_of_tests, judge, markdown
@@ -25,7 +25,8 @@ from avrobust.spec.artefacts.table import layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CLIPS = 100
-AUDIO, VISUAL, BOTH = ("audio", 0.006), ("visual", 0.006), ("both", 0.006)
+AUDIO, VISUAL, BOTH = ("audio", "small"), ("visual", "small"), ("both", "small")
+STRENGTHS = {"small": "0.006", "large": "0.012"}
 
 
 def right(*parts: range) -> list[int]:
@@ -47,7 +48,7 @@ ANSWERS = {
 }
 
 
-def cells_of(folder: Path, answers: Mapping[str, Mapping] = ANSWERS, dataset: str = "music") -> list[Path]:
+def cell_paths(folder: Path, answers: Mapping[str, Mapping] = ANSWERS, dataset: str = "music") -> list[Path]:
     return [
         write_cell(folder, f"{dataset}/{variant}/0/fgsm", [0] * CLIPS, predictions)
         for variant, predictions in answers.items()
@@ -56,7 +57,7 @@ def cells_of(folder: Path, answers: Mapping[str, Mapping] = ANSWERS, dataset: st
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Cells:
-    return Cells(map(read_cell, cells_of(tmp_path)))
+    return cells_of(cell_paths(tmp_path))
 
 
 def claim(*tests: Mapping, **more: object) -> dict:
@@ -64,26 +65,27 @@ def claim(*tests: Mapping, **more: object) -> dict:
 
 
 def spec(*given: Mapping) -> dict:
-    return {"paper": "tian2021", "citation": "Hand et al", "claims": list(given), "sources": {"music": "lists"}}
+    said = {"paper": "tian2021", "citation": "Hand et al", "sources": {"music": "lists"}, "strengths": STRENGTHS}
+    return {**said, "claims": list(given)}
 
 
 def read(variant: str, of: str, **more: object) -> dict:
-    return {"dataset": "music", "variant": variant, "attack": "fgsm", "epsilon": 0.006, "of": of, **more}
+    return {"dataset": "music", "variant": variant, "attack": "fgsm", "budget": "small", "of": of, **more}
 
 
 def score(variant: str, name: str, modality: str = "clean", **more: object) -> dict:
-    place = {"dataset": "music", "variant": variant, "attack": "fgsm", "epsilon": 0.006, "modality": modality}
+    place = {"dataset": "music", "variant": variant, "attack": "fgsm", "budget": "small", "modality": modality}
     return {**place, "score": name, **more}
 
 
-def write_score(path: Path, values: Mapping[tuple[str, float, str], Sequence[float]], variant: str = "a") -> Path:
-    """Values by (modality, epsilon, measure), clip by clip."""
+def write_score(path: Path, values: Mapping[tuple[str, str, str], Sequence[float]], variant: str = "a") -> Path:
+    """Values by (modality, budget, measure), clip by clip."""
     rows = [
-        (f"clip{number}", 0, modality, epsilon, measure, value)
-        for (modality, epsilon, measure), of_clips in values.items()
+        (f"clip{number}", 0, modality, budget, measure, value)
+        for (modality, budget, measure), of_clips in values.items()
         for number, value in enumerate(of_clips)
     ]
-    names = ("clip_id", "label", "modality", "epsilon", "measure", "value")
+    names = ("clip_id", "label", "modality", "budget", "measure", "value")
     identity = {"dataset": "music", "variant": variant, "seed": 0, "attack": "fgsm"}
     write_scores(path, identity, dict(zip(names, zip(*rows, strict=True), strict=True)))
     return path
@@ -120,8 +122,8 @@ def test_measures_worked_by_hand(cells: Cells) -> None:
 def test_one_clip_decides_nothing(tmp_path: Path, better: int, worse: int) -> None:
     """40 of 88 against 41 of 88, all other clips alike: a chance of one in two, whichever way."""
     answers = [[int(number >= known) for number in range(88)] for known in (better, worse)]
-    cells = Cells(
-        read_cell(write_cell(tmp_path, f"music/{variant}/0/fgsm", [0] * 88, {CLEAN: of_variant}))
+    cells = cells_of(
+        write_cell(tmp_path, f"music/{variant}/0/fgsm", [0] * 88, {CLEAN: of_variant})
         for variant, of_variant in zip(("concat", "minsim"), answers, strict=True)
     )
     one = judged(cells, {"higher": read("concat", "clean"), "lower": read("minsim", "clean")}).overall
@@ -134,7 +136,7 @@ def test_one_clip_decides_nothing(tmp_path: Path, better: int, worse: int) -> No
 def test_six_clips_that_all_differ_one_way_decide(tmp_path: Path, differing: int, found: str) -> None:
     """McNemar's exact test: 1 in 2 ** 5 is more than 2.5 %, 1 in 2 ** 6 is less."""
     answers = {"concat": {CLEAN: right(range(50 + differing))}, "minsim": {CLEAN: right(range(50))}}
-    cells = Cells(map(read_cell, cells_of(tmp_path, answers)))
+    cells = cells_of(cell_paths(tmp_path, answers))
     forward = judged(cells, {"higher": read("concat", "clean"), "lower": read("minsim", "clean")}).overall
     backward = judged(cells, {"higher": read("minsim", "clean"), "lower": read("concat", "clean")}).overall
     assert (forward.verdict, forward.p_holds) == (found, pytest.approx(0.5**differing))
@@ -179,7 +181,7 @@ def test_nothing_recognised_may_still_be_something(cells: Cells) -> None:
 
 
 def test_everything_recognised_may_miss_something(tmp_path: Path) -> None:
-    cells = Cells(map(read_cell, cells_of(tmp_path, {"concat": {CLEAN: right(range(CLIPS))}})))
+    cells = cells_of(cell_paths(tmp_path, {"concat": {CLEAN: right(range(CLIPS))}}))
     one = judged(cells, {"higher": read("concat", "clean"), "lower": 98}).overall
     assert (one.effect, one.low, one.high, one.verdict) == (2, pytest.approx(-1.62, abs=0.01), 2, "undecided")
     one = judged(cells, {"higher": 98, "lower": read("concat", "clean")}).overall
@@ -190,8 +192,8 @@ def test_pairing_matters(tmp_path: Path) -> None:
     """The same two accuracies, 50 and 58 %: on nested clips the difference is sure, on others it is not."""
     base = {CLEAN: right(range(50))}
     nested, apart = {CLEAN: right(range(58))}, {CLEAN: right(range(42, 100))}
-    paths = cells_of(tmp_path, {"concat": base, "maxsim": nested, "minsim": apart})
-    both = Cells(map(read_cell, paths))
+    paths = cell_paths(tmp_path, {"concat": base, "maxsim": nested, "minsim": apart})
+    both = cells_of(paths)
 
     def against(variant: str) -> Judgement:
         return judged(both, {"higher": read(variant, "clean"), "lower": read("concat", "clean")})
@@ -203,8 +205,7 @@ def test_pairing_matters(tmp_path: Path) -> None:
 def test_an_improvement_is_that_of_the_tables(cells: Cells) -> None:
     names = {"AV_clean": "clean", "X_A": "audio", "X_V": "visual", "X_AV": "both"}
     columns = [
-        {"name": name, "condition": {"modality": modality, "epsilon": 0.0 if modality == "clean" else 0.006}}
-        for name, modality in names.items()
+        {"name": name, "condition": {"modality": modality, "budget": "small"}} for name, modality in names.items()
     ]
     columns += [
         {"name": "Avg", "mean": ["X_A", "X_V", "X_AV"]},
@@ -238,7 +239,7 @@ def test_a_claim_is_as_strong_as_its_weakest_test(cells: Cells) -> None:
 def test_a_failing_test_is_corrected_for_their_number(tmp_path: Path, number: int, found: str) -> None:
     """7 of 7 clips differ the wrong way: 1 in 128, 0.78 %. Thrice that is less than 2.5 %, four times is not."""
     answers = {"concat": {CLEAN: right(range(50))}, "minsim": {CLEAN: right(range(57)), AUDIO: right()}}
-    cells = Cells(map(read_cell, cells_of(tmp_path, answers)))
+    cells = cells_of(cell_paths(tmp_path, answers))
     wrong = {"higher": read("concat", "clean"), "lower": read("minsim", "clean")}
     others = [{"higher": read("concat", "clean"), "lower": number} for number in (20, 21, 22)]
     of_claim = judged(cells, wrong, *others[: number - 1])
@@ -272,7 +273,7 @@ def test_corrections_step_down(cells: Cells) -> None:
 def test_a_verdict_says_what_it_speaks_of(tmp_path: Path, known: list[int], found: tuple[str, str]) -> None:
     for seed, number in enumerate(known):
         write_cell(tmp_path, f"music/concat/{seed}/fgsm", [0] * CLIPS, {CLEAN: right(range(number))})
-    cells = Cells(map(read_cell, sorted(tmp_path.rglob("*.parquet"))))
+    cells = cells_of(sorted(tmp_path.rglob("*.parquet")))
     one = judged(cells, {"higher": read("concat", "clean"), "lower": 50}).overall
     assert (one.verdict, one.speaks_of) == found
     assert (one.effect, one.seeds) == (pytest.approx(sum(known) / len(known) - 50), len(known))
@@ -284,7 +285,7 @@ def test_a_verdict_says_what_it_speaks_of(tmp_path: Path, known: list[int], foun
 
 def test_tests_are_read_with_every_dataset_and_attack() -> None:
     clean, attacked = {"variant": "visual", "attack": "fgsm", "of": "clean"}, {"variant": "concat", "of": "X_A"}
-    test = {"higher": clean, "lower": {**attacked, "epsilon": 0.012}}
+    test = {"higher": clean, "lower": {**attacked, "budget": "large"}}
     (one,) = claims(spec(claim(test, datasets=["music", "ave"], attacks=["fgsm", "mim"]))).claims
     assert [test.label for test in one.tests] == [
         f"{dataset}, {attack}: visual clean > concat X_A at 0.012"
@@ -292,7 +293,7 @@ def test_tests_are_read_with_every_dataset_and_attack() -> None:
         for attack in ("fgsm", "mim")
     ]
     assert {test.higher.attack for test in one.tests} == {"fgsm"}
-    assert {test.higher.epsilon for test in one.tests} == {0}
+    assert {test.higher.budget for test in one.tests} == {""}
     # What differs by neither is one test.
     fixed = {"higher": read("concat", "clean"), "lower": read("concat", "X_A"), "by": 5, "label": "drop"}
     (one,) = claims(spec(claim(fixed, attacks=["fgsm", "mim"]))).claims
@@ -306,7 +307,7 @@ def test_tests_are_read_with_every_dataset_and_attack() -> None:
 
 def test_scores_are_tested_as_they_are(tmp_path: Path) -> None:
     clean, attacked = [0.75] * 30 + [0.25] * 10, [0.5] * 30 + [0.25] * 10
-    path = write_score(tmp_path / "a.parquet", {("clean", 0, "iou"): clean, ("audio", 0.006, "iou"): attacked})
+    path = write_score(tmp_path / "a.parquet", {("clean", "", "iou"): clean, ("audio", "small", "iou"): attacked})
     one = judged(Cells([]), {"higher": score("a", "iou"), "lower": score("a", "iou", "audio")}, scores=[path])
     assert (one.overall.verdict, one.overall.effect, one.overall.clips) == ("holds here", 0.1875, 40)
     assert one.claim.tests[0].label == "music, fgsm: a iou clean > a iou audio at 0.006"
@@ -317,12 +318,12 @@ def test_scores_are_tested_as_they_are(tmp_path: Path) -> None:
 def test_scores_that_are_not_there_leave_a_test_undecided(tmp_path: Path) -> None:
     nan = float("nan")
     values = {
-        ("clean", 0, "pointing"): [nan] * 40,
-        ("clean", 0, "iou"): [1.0] * 20 + [nan] * 20,
-        ("clean", 0, "rare"): [1.0] + [nan] * 39,
-        ("clean", 0, "five"): [1.0] * 5 + [nan] * 35,
-        ("clean", 0, "six"): [1.0] * 6 + [nan] * 34,
-        ("audio", 0.006, "iou"): [0.5] * 40,
+        ("clean", "", "pointing"): [nan] * 40,
+        ("clean", "", "iou"): [1.0] * 20 + [nan] * 20,
+        ("clean", "", "rare"): [1.0] + [nan] * 39,
+        ("clean", "", "five"): [1.0] * 5 + [nan] * 35,
+        ("clean", "", "six"): [1.0] * 6 + [nan] * 34,
+        ("audio", "small", "iou"): [0.5] * 40,
     }
     path = write_score(tmp_path / "a.parquet", values)
 
@@ -358,8 +359,8 @@ def test_a_missing_cell_is_the_users_mistake(cells: Cells) -> None:
     missing = {"higher": read("concat", "clean"), "lower": read("pcl", "clean")}
     with pytest.raises(UserError, match=r"claim one: no cell of music/pcl/fgsm among those given .*add its file"):
         judged(cells, missing)
-    strength = {"higher": read("concat", "clean"), "lower": read("concat", "X_A", epsilon=0.5)}
-    with pytest.raises(UserError, match=r"claim one: .* audio at epsilon 0.5 was not measured .*add the budget"):
+    strength = {"higher": read("concat", "clean"), "lower": read("concat", "X_A", budget="half")}
+    with pytest.raises(UserError, match=r"claim one: .* audio at half was not measured .*add the budget"):
         judged(cells, strength)
 
 
@@ -377,10 +378,9 @@ CLEAN_OF_CONCAT, X_A = read("concat", "clean"), read("concat", "X_A")
         (spec(claim({"higher": {**X_A, "of": "X_B"}, "lower": 0})), "'X_B' is none of clean, X_A"),
         (spec(claim({"higher": {**X_A, "score": "iou"}, "lower": 0})), "either `of` or `score`"),
         (spec(claim({"higher": {**X_A, "modality": "audio"}, "lower": 0})), "a score, and nothing else, needs"),
-        (spec(claim({"higher": {**X_A, "epsilon": "small"}, "lower": 0})), "epsilon must be a number, got 'small'"),
         (
             spec(claim({"higher": {name: X_A[name] for name in ("dataset", "variant", "attack", "of")}, "lower": 0})),
-            "epsilon must be given",
+            "budget must be given",
         ),
         (spec(claim({"higher": {"variant": "concat", "of": "clean"}, "lower": 0})), "attack, dataset must be given"),
         (
@@ -413,7 +413,7 @@ def test_a_claim_holds_only_if_all_its_tests_do(
     folder = tmp_path_factory.mktemp("cells")
     columns = [[int(one) for one in column] for column in zip(*answers, strict=True)]
     predictions = dict(zip((CLEAN, AUDIO, VISUAL), columns, strict=True))
-    cells = Cells([read_cell(write_cell(folder, "music/concat/0/fgsm", [0] * len(answers), predictions))])
+    cells = cells_of([write_cell(folder, "music/concat/0/fgsm", [0] * len(answers), predictions)])
     pairs = (("clean", "X_A"), ("X_A", "X_V"), ("clean", "X_V"))
     one = judged(cells, *({"higher": read("concat", a), "lower": read("concat", b)} for a, b in pairs))
     verdicts = {result.verdict for result in one.tests}
@@ -480,9 +480,9 @@ def test_csv_and_markdown(cells: Cells) -> None:
 
 
 def test_the_program(tmp_path: Path) -> None:
-    values = {("clean", 0, "iou"): [0.5] * 9 + [0.25]}
+    values = {("clean", "", "iou"): [0.5] * 9 + [0.25]}
     given = {
-        "cells": cells_of(tmp_path / "cells"),
+        "cells": cell_paths(tmp_path / "cells"),
         "scores": [write_score(tmp_path / "scores" / "a.parquet", values)],
     }
 
@@ -516,13 +516,13 @@ def test_yes_and_no_scores_that_are_all_alike_may_be_otherwise(tmp_path: Path) -
         "clip_id": ["a", "b", "c"] * 2,
         "label": [0] * 6,
         "modality": ["clean"] * 3 + ["audio"] * 3,
-        "epsilon": [0.0] * 3 + [0.006] * 3,
+        "budget": [""] * 3 + ["small"] * 3,
         "measure": ["pointing"] * 6,
         "value": [1.0] * 3 + [0.0] * 3,
     }
     path = tmp_path / "scores.parquet"
     write_scores(path, {"dataset": "music", "variant": "concat", "seed": 1, "attack": "fgsm"}, columns)
     where = {"dataset": "music", "variant": "concat", "attack": "fgsm", "score": "pointing"}
-    test = {"higher": {**where, "modality": "clean"}, "lower": {**where, "modality": "audio", "epsilon": 0.006}}
+    test = {"higher": {**where, "modality": "clean"}, "lower": {**where, "modality": "audio", "budget": "small"}}
     one = judged(Cells([]), test, scores=[path]).overall
     assert (one.verdict, one.effect, one.p_holds) == ("undecided", 1, pytest.approx(0.125))

@@ -73,9 +73,10 @@ def run(program: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path, **gi
     program.main()
 
 
+BUDGET = {"audio": {"norm": "linf", "epsilon": 0.012}}
 ATTACKED = {
-    "attack-spec": {"update": "fgsm"}, "conditions": [["audio", 0.012]], "batch-size": 2,
-    "key": {"dataset": "music", "variant": "concat", "seed": "1", "attack": "fgsm"},
+    "attack-spec": {"update": "fgsm"}, "conditions": [["audio", "large"]], "batch-size": 2,
+    "budgets": {"large": BUDGET}, "key": {"dataset": "music", "variant": "concat", "seed": "1", "attack": "fgsm"},
 }  # fmt: skip
 TRAINED = {"model-spec": asdict(SPEC), "objective": {"name": "cross_entropy"}, "recipe": {}, "seed": 1}
 RECIPE = {
@@ -83,20 +84,30 @@ RECIPE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("program", [attack, localise, embed])
+@pytest.mark.parametrize("program", [localise, embed])
 def test_a_net_is_not_attacked_on_clips_of_other_classes(program: ModuleType, folder: Path, monkeypatch) -> None:
-    out = {"attack": ["cell"], "localise": ["scores", "examples"], "embed": ["embeddings", "scores"]}[program.__name__]
+    out = {"localise": ["scores", "examples"], "embed": ["embeddings", "scores"]}[program.__name__]
     given = ATTACKED | dict.fromkeys(out, folder / "out") | {"model": folder / "reversed.pt"}
     with pytest.raises(UserError, match=r"reversed\.pt was trained for other classes"):
         run(program, monkeypatch, folder, **given)
     assert not list(folder.glob("out*"))
 
 
-def test_a_surrogate_of_other_classes_is_refused(folder: Path, monkeypatch) -> None:
-    spec = {"update": "fgsm", "source": "surrogate"}
-    nets = {"model": folder / "ours.pt", "surrogate": folder / "reversed.pt"}
+@pytest.mark.parametrize("wrong", ["a", "b"])
+def test_neither_surrogate_nor_victim_is_of_other_classes(wrong: str, folder: Path, monkeypatch) -> None:
+    nets = [f"{name}={folder / ('reversed.pt' if name == wrong else 'ours.pt')}" for name in "ab"]
+    cell = {"surrogate": "a", "attack": "fgsm", "spec": {"update": "fgsm"}}
+    told = {"cells": [{**cell, "victims": {"b": [["audio", "large"]]}}], "rows": folder / "out"}
+    given = {name: ATTACKED[name] for name in ("batch-size", "budgets", "key")}
+    words = [
+        f"--{name}={json.dumps(one) if isinstance(one, dict | list) else one}" for name, one in (given | told).items()
+    ]
+    monkeypatch.setattr(
+        sys, "argv", ["attack.py", *words, f"--shards={folder / '0.arrow'}", f"--view={json.dumps(VIEW)}"]
+    )
+    sys.argv += ["--device=cpu", f"--provenance={folder / 'out.json'}", "--nets", *nets]
     with pytest.raises(UserError, match=r"reversed\.pt was trained for other classes"):
-        run(attack, monkeypatch, folder, **ATTACKED | {"attack-spec": spec, "cell": folder / "out"} | nets)
+        attack.main()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +125,7 @@ def test_a_second_stage_of_other_classes_is_refused(
     given = TRAINED | {"recipe": RECIPE, "start": folder / f"{start}.pt", "class-list": folder / f"{listed}.txt"}
     given |= dict.fromkeys(files, folder / "out")
     if program is search:
-        given |= {"candidates": [{}], "attack-spec": {"update": "fgsm"}, "epsilon": 0.006}
+        given |= {"candidates": [{}], "attack-spec": {"update": "fgsm"}, "budget": BUDGET}
     with pytest.raises(UserError, match=message):
         run(program, monkeypatch, folder, **given)
     assert not list(folder.glob("out*"))

@@ -13,7 +13,7 @@ from artefacts import PROGRAM, arguments, make
 from cell_files import CLEAN, write_cell
 from PIL import Image
 
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.sweep import measure, tidy
 from avrobust.report.sweep_plot import COLOURS, draw
@@ -24,11 +24,10 @@ LABELS = [0, 0, 1, 1]
 RIGHT = {0: [1, 1, 0, 0], 1: [0, 1, 0, 0], 2: [0, 0, 0, 0], 3: [0, 0, 1, 0], 4: [0, 0, 1, 1]}
 PREDICTIONS = {
     CLEAN: RIGHT[4],
-    ("audio", 0.006): RIGHT[3],
-    ("audio", 0.012): RIGHT[1],
-    ("both", 0.0): RIGHT[4],
-    ("both", 0.006): RIGHT[0],
-    ("both", 0.012): RIGHT[0],
+    ("audio", "small"): RIGHT[3],
+    ("audio", "large"): RIGHT[1],
+    ("both", "small"): RIGHT[0],
+    ("both", "large"): RIGHT[0],
 }
 
 
@@ -39,7 +38,7 @@ def series(net: str, variant: str, modality: str, attack: str = "") -> dict:
 
 SPEC = {
     "title": "Sweep",
-    "epsilons": [0.006, 0.012],
+    "budgets": ["large", "small"],
     "panels": [
         {
             "name": "a",
@@ -69,24 +68,24 @@ def write_cells(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Cells:
-    return Cells(map(read_cell, write_cells(tmp_path)))
+    return cells_of(write_cells(tmp_path))
 
 
 def test_curves_start_clean_and_follow_the_budgets(cells: Cells) -> None:
     layout = figure(SPEC)
-    audio, visual, majority = (measure(one, layout.epsilons, cells) for one in layout.panels[0].series)
+    audio, visual, majority = (measure(one, layout.budgets, cells) for one in layout.panels[0].series)
     assert (audio.epsilons, audio.accuracy) == ([0.0, 0.006, 0.012], [100.0, 75.0, 25.0])
     assert (audio.low[0], audio.high[0]) == pytest.approx((100 * 0.025**0.25, 100.0)), "4 of 4 clips"
     assert audio.low[1] <= 75.0 <= audio.high[1]
     assert (visual.epsilons, visual.accuracy) == ([0.0], [100.0])
     assert (majority.epsilons, majority.accuracy) == ([0.0], [50.0])
-    both = measure(layout.panels[1].series[0], [0.006], cells)
+    both = measure(layout.panels[1].series[0], ["small"], cells)
     assert (both.epsilons, both.accuracy) == ([0.0, 0.006], [100.0, 0.0])
 
 
 def test_data_beside_the_figure(cells: Cells) -> None:
     panels = {
-        panel.name: [measure(one, [0.006, 0.012], cells) for one in panel.series] for panel in figure(SPEC).panels
+        panel.name: [measure(one, ["small", "large"], cells) for one in panel.series] for panel in figure(SPEC).panels
     }
     rows = list(csv.reader(tidy(panels, "demo").splitlines()))
     assert rows[0] == ["panel", "series", "epsilon", "accuracy", "low", "high", "n", "seeds", "scale"]
@@ -198,13 +197,13 @@ def test_another_font_of_our_fonts_name_is_not_taken(plain: dict[str, bytes], tm
 def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
     panel = {"name": "a", "title": "", "series": [series("AV", "concat", "audio", "FGSM") | change]}
     with pytest.raises(UserError, match=message):
-        figure({"title": "", "epsilons": [0.006], "panels": [panel]})
+        figure({"title": "", "budgets": ["small"], "panels": [panel]})
 
 
 def test_a_modality_that_was_not_attacked_is_an_error(tmp_path: Path) -> None:
     spec = {
         "title": "",
-        "epsilons": [0.006],
+        "budgets": ["small"],
         "panels": [{"name": "b", "title": "", "series": [series("AV", "concat", "visual", "FGSM")]}],
     }
     made = make("sweep", spec, tmp_path / "out/figure", cells=write_cells(tmp_path / "cells"))
@@ -215,8 +214,8 @@ def test_a_modality_that_was_not_attacked_is_an_error(tmp_path: Path) -> None:
 
 def test_too_many_nets_are_an_error(cells: Cells, tmp_path: Path) -> None:
     many = [series(f"net {number}", "concat", "audio", "FGSM") for number in range(5)]
-    layout = figure({"title": "Many", "epsilons": [0.006], "panels": [{"name": "a", "title": "", "series": many}]})
-    curves = {"a": [measure(one, layout.epsilons, cells) for one in layout.panels[0].series]}
+    layout = figure({"title": "Many", "budgets": ["small"], "panels": [{"name": "a", "title": "", "series": many}]})
+    curves = {"a": [measure(one, layout.budgets, cells) for one in layout.panels[0].series]}
     with pytest.raises(UserError, match="Many: 5 nets"):
         draw(layout, curves, "demo", svg=str(tmp_path / "f.svg"), png=str(tmp_path / "f.png"))
     assert not (tmp_path / "f.svg").exists()

@@ -18,7 +18,7 @@ from torch import Tensor
 from avrobust.analysis.examples import read_examples
 from avrobust.data.store import Store
 from avrobust.foreign import kind
-from avrobust.metrics.rows import read_cell
+from avrobust.metrics.rows import read_cells
 from avrobust.metrics.scores import Scores
 from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
@@ -75,7 +75,7 @@ FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
 READERS: dict[str, Callable[[Path], object]] = {
     "model": lambda path: load_model(path, "best", CPU),
     "weights": lambda path: load_weights(ResNet18(0.125), path),
-    "cell": read_cell,
+    "cell": read_cells,
     "scores": lambda path: Scores([path]),
     "embeddings": lambda path: Embeddings([path]),
     "examples": read_examples,

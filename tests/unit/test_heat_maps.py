@@ -26,7 +26,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 SPEC = {
     "title": "Figure 4",
     "caption": "Where the net looks.",
-    "epsilon": 0.006,
+    "budget": "small",
+    "strengths": {"small": "0.006"},
     "read": {"variant": "attended_concat", "attack": "mim"},
     "rows": [
         {"dataset": "music", "class": "cello", "title": "playing cello"},
@@ -37,7 +38,7 @@ SPEC = {
 
 
 def example(label: str, clip_id: str, answers: tuple[str, ...], box: tuple | None, seed: int = 0) -> Example:
-    """Under five conditions: clean; audio, visual, both at 0.006; both at 0.012."""
+    """Under five conditions: clean; audio, visual, both at small; both at large."""
     generator = np.random.default_rng(seed)
     measures = {name: generator.uniform(size=5).round(2) for name in MEASURES}
     measures["peak_shift"][0] = measures["correlation"][0] = np.nan
@@ -60,7 +61,7 @@ def sources() -> list[Examples]:
         "seed": 1234,
         "attack": "fgsm",
         "modalities": ("clean", "audio", "visual", "both", "both"),
-        "epsilons": (0.0, 0.006, 0.006, 0.006, 0.012),
+        "budgets": ("", "small", "small", "small", "large"),
     }
     cello = example("cello", "cello_0007", ("cello", "flute", "cello", "tuba", "erhu"), (0.1, 0.2, 0.6, 1.0))
     nose = example("blowing_nose", "xYz", ("blowing_nose",) * 3 + ("tap_dancing", "bowling"), None, seed=1)
@@ -79,7 +80,7 @@ def write_all(folder: Path) -> list[Path]:
 def test_examples_survive_the_file(tmp_path):
     for path, source in zip(write_all(tmp_path), sources(), strict=True):
         found = read_examples(path)
-        for name in ("dataset", "variant", "seed", "attack", "modalities", "epsilons"):
+        for name in ("dataset", "variant", "seed", "attack", "modalities", "budgets"):
             assert getattr(found, name) == getattr(source, name)
         for one, other in zip(found.examples, source.examples, strict=True):
             assert (one.clip_id, one.label, one.predictions) == (other.clip_id, other.label, other.predictions)
@@ -99,7 +100,7 @@ def test_a_file_without_examples_is_whole(tmp_path):
 
 def test_data_beside_the_figure():
     figure = layout(SPEC)
-    rows = list(csv.DictReader(tidy(find(figure, sources()), "demo").splitlines()))
+    rows = list(csv.DictReader(tidy(figure, find(figure, sources()), "demo").splitlines()))
     head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,mass,peak_shift,correlation,scale,note"
     assert ",".join(rows[0]) == head
     assert len(rows) == 4 + 4 + 1
@@ -120,10 +121,10 @@ def test_data_beside_the_figure():
 
 
 def test_the_budget_of_the_layout_is_shown():
-    twice = {**SPEC, "epsilon": 0.012, "rows": SPEC["rows"][:1]}
-    with pytest.raises(UserError, match=r"audio at epsilon 0\.012 is not among their conditions .*both 0\.012"):
+    twice = {**SPEC, "budget": "large", "rows": SPEC["rows"][:1]}
+    with pytest.raises(UserError, match=r"audio at large is not among their conditions .*both at large"):
         find(layout(twice), sources())
-    (shown,) = find(layout({**twice, "epsilon": 0.006}), sources())
+    (shown,) = find(layout({**twice, "budget": "small"}), sources())
     assert shown.places == {"clean": 0, "audio": 1, "visual": 2, "both": 3}
 
 
@@ -195,7 +196,7 @@ def test_equal_examples_give_equal_bytes_in_any_order(drawn, tmp_path):
     figure = layout(SPEC)
     shown = find(figure, map(read_examples, write_all(tmp_path)[::-1]))
     draw(figure, shown, "demo", svg=tmp_path / "figure.svg", png=tmp_path / "figure.png")
-    write_text(tmp_path / "figure.csv", tidy(shown, "demo"))
+    write_text(tmp_path / "figure.csv", tidy(figure, shown, "demo"))
     for kind in ("csv", "svg", "png"):
         assert (tmp_path / f"figure.{kind}").read_bytes() == (drawn / f"figure.{kind}").read_bytes()
 

@@ -321,7 +321,8 @@ def test_classes_that_are_not_asked_for_are_not_kept():
 # --- The program
 
 CLASSES = ["cello", "tuba", "flute"]
-CONDITIONS = [["audio", 0.05], ["visual", 0.05], ["both", 0.05]]
+CONDITIONS = [["audio", "small"], ["visual", "small"], ["both", "small"]]
+BUDGETS = {"small": {name: {"norm": "linf", "epsilon": 0.05} for name in ("audio", "visual")}}
 KEY = {"dataset": "music", "variant": "attended_concat", "seed": 3, "attack": "fgsm"}
 
 
@@ -351,7 +352,13 @@ def write_data(path: Path) -> Path:
 
 
 def arguments(folder: Path, model: Path, shard: Path, batch: int = 3) -> list[str]:
-    given_json = {"attack-spec": {"update": "fgsm"}, "conditions": CONDITIONS, "key": KEY, "view": VIEW}
+    given_json = {
+        "attack-spec": {"update": "fgsm"},
+        "conditions": CONDITIONS,
+        "key": KEY,
+        "view": VIEW,
+        "budgets": BUDGETS,
+    }
     sizes = {"batch-size": batch, "device": "cpu"}
     files = {"model": model, "shards": shard} | {name: folder / file for name, file in OUTPUTS.items()}
     plain = [f"--{name}={value}" for name, value in (sizes | files).items()]
@@ -465,7 +472,7 @@ def test_examples_hold_what_the_net_saw(made):
     found = read_examples(made / "examples.npz")
     assert (found.dataset, found.variant, found.seed, found.attack) == ("music", "attended_concat", 3, "fgsm")
     assert found.modalities == ("clean", "audio", "visual", "both")
-    assert found.epsilons == (0, 0.05, 0.05, 0.05)
+    assert found.budgets == ("", "small", "small", "small")
     assert [one.label for one in found.examples] == ["tuba", "cello"]
     rows = pq.read_table(made / "scores.parquet").to_pandas().set_index(["measure", "modality", "clip_id"]).value
     opened = Store([made / "0.arrow"])
@@ -532,7 +539,8 @@ SPEC = {
     "title": "Localisation",
     "caption": "By hand.",
     "rows": [ROW],
-    "epsilons": [0.006],
+    "budgets": ["small"],
+    "strengths": {"small": "0.006"},
     "sources": {"music": "render"},
 }
 # measure -> condition -> seed -> values of the clips
@@ -554,14 +562,14 @@ BY_HAND = {
 def write_by_hand(folder: Path, measures: dict, dataset: str = "music") -> list[Path]:
     paths = []
     for seed in (0, 1):
-        columns = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+        columns = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
         for name, conditions in measures.items():
             for condition, values in conditions.items():
                 # What is by hand for `both` is so for each modality.
                 for modality in ("audio", "visual", "both") if condition == "both" else ("clean",):
                     for number, value in enumerate(values[seed]):
-                        epsilon = 0.0 if modality == "clean" else 0.006
-                        for key, entry in zip(columns, (f"c{number}", 0, modality, epsilon, name, value), strict=True):
+                        budget = "" if modality == "clean" else "small"
+                        for key, entry in zip(columns, (f"c{number}", 0, modality, budget, name, value), strict=True):
                             columns[key].append(entry)
         paths.append(folder / f"{dataset}{seed}.parquet")
         write_scores(paths[-1], {**ROW, "dataset": dataset, "seed": seed}, columns)
@@ -570,7 +578,7 @@ def write_by_hand(folder: Path, measures: dict, dataset: str = "music") -> list[
 
 def test_table_by_hand(tmp_path):
     entries = measure(layout(SPEC), Scores(write_by_hand(tmp_path, BY_HAND)))
-    values = {(entry.modality, entry.measure.name): entry.value for entry in entries}
+    values = {(entry.condition.modality, entry.measure.name): entry.value for entry in entries}
     assert {name: values["clean", name] for name in BY_HAND if ("clean", name) in values} == {
         "recognised": 87.5,
         "pointing": 75,
@@ -588,7 +596,9 @@ def test_table_by_hand(tmp_path):
     for modality in ("audio", "visual", "both"):
         assert {name: values[modality, name] for name in attacked} == attacked
     assert len(entries) == 7 + 2 + 3 * 9
-    nothing = next(entry for entry in entries if (entry.modality, entry.measure.name) == ("both", "recognised"))
+    nothing = next(
+        entry for entry in entries if (entry.condition.modality, entry.measure.name) == ("both", "recognised")
+    )
     assert (nothing.low, nothing.high) == (0, 60.24), "0 of 4 clips: (1 - p) ** 4 is 2.5 % there"
     assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
     assert {(entry.clips, entry.seeds) for entry in entries if not entry.measure.needs_box} == {(4, 2)}
@@ -657,5 +667,5 @@ def test_missing_scores_are_an_error(tmp_path):
     found = Scores(write_by_hand(tmp_path, BY_HAND))
     with pytest.raises(UserError, match=r"no scores of ave/attended_concat/fgsm"):
         measure(layout({**SPEC, "rows": [{**ROW, "dataset": "ave"}]}), found)
-    with pytest.raises(UserError, match=r"audio at 0\.5 was not measured"):
-        measure(layout({**SPEC, "epsilons": [0.5]}), found)
+    with pytest.raises(UserError, match=r"audio at half was not measured"):
+        measure(layout({**SPEC, "budgets": ["half"]}), found)

@@ -6,20 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, UNITS, clips, narrow_spec, net_with_memory
+from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_spec, net_with_memory
 
 from avrobust.analysis.examples import Chosen
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.attention import localise
-from avrobust.evaluation.cell import evaluate
-from avrobust.evaluation.conditions import Condition
 from avrobust.evaluation.embedding import embed
 from avrobust.evaluation.memory import within_memory
 from avrobust.models.build import build
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
+from avrobust.spec.conditions import Condition
 
 HERE = Path(__file__).parent
 
@@ -119,21 +118,22 @@ def looking_net() -> LateFusion:
     return build(narrow_spec("attended_concat", pooling="none"), 5).eval()
 
 
-CONDITIONS, CPU = [Condition("both", 0.01)], torch.device("cpu")
+CONDITIONS, CPU = [Condition("both", "small")], torch.device("cpu")
+BUDGETS = budgets(small=0.01)
 
 
 def in_a_cell(threat: Threat) -> object:
-    return evaluate(threat.model, of_threes(), threat, UNITS, CONDITIONS, CPU)
+    return attacked_rows(threat, of_threes(), CONDITIONS, BUDGETS)
 
 
 def in_embeddings(threat: Threat) -> object:
-    return embed(threat.model, threat, of_threes(), UNITS, CONDITIONS, CPU)
+    return embed(threat.model, threat, of_threes(), BUDGETS, CONDITIONS, CPU)
 
 
 def in_localisation(threat: Threat) -> object:
     trained = Trained(threat.model, CROSS_ENTROPY, ["a", "b", "c", "d", "e"], {})
     boxes = dict.fromkeys(map(str, range(6)))
-    return localise(trained, threat, of_threes(), boxes, UNITS, CONDITIONS, CPU, Chosen(()))
+    return localise(trained, threat, of_threes(), boxes, BUDGETS, CONDITIONS, CPU, Chosen(()))
 
 
 @pytest.mark.parametrize(
@@ -163,12 +163,11 @@ def test_whatever_attacks_knows_the_groups_of_its_threat(name, net, work):
 PROGRAM = """
 import logging, resource, sys
 from pathlib import Path
-from nets import CROSS_ENTROPY, UNITS, clips, narrow_net, net_with_memory
+from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_net, net_with_memory
 import torch
 from avrobust.attacks.fgsm import fgsm
 from avrobust.attacks.threat import Threat
-from avrobust.evaluation.cell import evaluate
-from avrobust.evaluation.conditions import Condition
+from avrobust.spec.conditions import Condition
 
 def memory(name):
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -184,14 +183,13 @@ batch = {
     "label": torch.arange(count) % 5, "clip_id": [f"{k:02d}" for k in range(count)],
 }
 few = {name: value[:1] for name, value in batch.items()}
-cell = lambda batch: evaluate(
-    net, [batch], Threat(fgsm(), net, CROSS_ENTROPY), UNITS, [Condition("visual", 0.05)], torch.device("cpu")
-)
+threat, given = Threat(fgsm(), net, CROSS_ENTROPY), budgets(small=0.05)
+cell = lambda batch: attacked_rows(threat, [batch], [Condition("visual", "small")], given)
 cell(few)
 before = memory("VmSize")
 if len(sys.argv) > 3:
     resource.setrlimit(resource.RLIMIT_AS, (before + int(sys.argv[3]),) * 2)
-rows, sanity = cell(batch)
+rows, _ = cell(batch)
 for row in rows.to_pylist():
     print(row["clip_id"], row["modality"], row["prediction"], row["loss"])
 print(memory("VmPeak") - before)

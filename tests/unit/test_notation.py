@@ -78,12 +78,12 @@ def test_a_table_has_keys_of_labels_and_reads_names() -> None:
     ("text", "column"),
     [
         ("clean", {"condition": {"modality": "clean"}}),
-        ("audio@large", {"condition": {"modality": "audio", "epsilon": "large"}}),
-        ("both@0.02", {"condition": {"modality": "both", "epsilon": 0.02}}),
-        ("both@sweep/2", {"condition": {"modality": "both", "epsilon": "sweep/2"}}),
+        ("audio@large", {"condition": {"modality": "audio", "budget": "large"}}),
+        ("both@strong", {"condition": {"modality": "both", "budget": "strong"}}),
+        ("both@sweep/2", {"condition": {"modality": "both", "budget": "sweep/2"}}),
         ("visual/clean", {"condition": {"modality": "clean", "variant": "visual"}}),
         ("visual/fgsm/audio@large", {
-            "condition": {"modality": "audio", "epsilon": "large", "variant": "visual", "attack": "fgsm"},
+            "condition": {"modality": "audio", "budget": "large", "variant": "visual", "attack": "fgsm"},
         }),
         ("majority*", {"condition": {"modality": "majority"}, "ours_only": True}),
         ("mean(a b)", {"mean": ["a", "b"]}),
@@ -99,7 +99,7 @@ def test_columns_stand_in_their_order_with_their_headers() -> None:
     told = [{"clean": "clean", "X_A": "audio@large"}, {"Avg": "mean(clean X_A)"}]
     assert spec(columns=told)["columns"] == [
         {"name": "clean", "condition": {"modality": "clean"}},
-        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "epsilon": "large"}},
+        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "budget": "large"}},
         {"name": "Avg", "mean": ["clean", "X_A"]},
     ]
 
@@ -109,10 +109,12 @@ def test_curves_that_an_attack_moves_have_its_name() -> None:
         {"net": "AV", "variant": "concat", "attack": ["fgsm", "pgd"], "modality": "audio"},
         {"net": "V", "variant": "visual", "attack": "fgsm", "modality": "clean"},
     ]
-    told = {"kind": "sweep", "title": "T", "dataset": "ave", "panels": [{"name": "a", "title": "A", "series": series}]}
+    told = {"kind": "sweep", "title": "T", "dataset": "ave", "budgets": ["sweep"]}
+    told["panels"] = [{"name": "a", "title": "A", "series": series}]
     read = {"dataset": "ave", "variant": "concat", "attack": "fgsm"}
     assert artefacts({"figure3": told}, LABELS)["figure3"]["spec"] == {
         "title": "T",
+        "budgets": ["sweep"],
         "panels": [
             {
                 "name": "a",
@@ -131,17 +133,17 @@ def test_tests_of_claims_are_comparisons() -> None:
     assert comparisons("concat.clean > audio.X_A@small - 5") == [
         {
             "higher": {"variant": "concat", "of": "clean"},
-            "lower": {"variant": "audio", "of": "X_A", "epsilon": "small"},
+            "lower": {"variant": "audio", "of": "X_A", "budget": "small"},
             "by": -5,
         }
     ]
-    assert comparisons(["ave:RsV+dm5/pgd.Avg@0.006 > 0.5", "a.x[audio]@small > b.x[clean] + 1.5"]) == [
+    assert comparisons(["ave:RsV+dm5/pgd.Avg@readme/1 > 0.5", "a.x[audio]@small > b.x[clean] + 1.5"]) == [
         {
-            "higher": {"dataset": "ave", "variant": "RsV+dm5", "attack": "pgd", "of": "Avg", "epsilon": 0.006},
+            "higher": {"dataset": "ave", "variant": "RsV+dm5", "attack": "pgd", "of": "Avg", "budget": "readme/1"},
             "lower": 0.5,
         },
         {
-            "higher": {"variant": "a", "score": "x", "modality": "audio", "epsilon": "small"},
+            "higher": {"variant": "a", "score": "x", "modality": "audio", "budget": "small"},
             "lower": {"variant": "b", "score": "x", "modality": "clean"},
             "by": 1.5,
         },
@@ -195,10 +197,10 @@ def test_choices_are_numbered_and_set_by_their_names() -> None:
     [
         ({"keys": ["speed"]}, "artefacts.table9: 'speed' is none of labels: dataset, net, attack, column"),
         ({"rows": {**TABLE["rows"], "variant": "film"}}, "'film' is none of labels.net: concat, sum"),
-        ({"rows": [TABLE["rows"], {"dataset": "ave"}]}, "row 2: variant, attack must be given"),
+        ({"rows": [TABLE["rows"], {"dataset": "ave"}]}, "row 2: surrogate, victim, attack must be given"),
         ({"columns": {"Z": "sound@small"}}, "column Z: 'sound' is none of clean, majority, audio, visual, both"),
-        ({"columns": {"Z": "audio"}}, "column Z: audio needs a strength"),
-        ({"columns": {"Z": "clean@small"}}, "column Z: clean has no strength"),
+        ({"columns": {"Z": "audio"}}, "column Z: audio needs a budget"),
+        ({"columns": {"Z": "clean@small"}}, "column Z: clean has no budget"),
         ({"columns": {"Z": "a/b/c/clean"}}, "column Z: 'a/b/c/clean' is neither"),
         ({"columns": {"Z": "mean(a"}}, r"column Z: 'mean\(a' is neither"),
     ],

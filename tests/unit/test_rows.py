@@ -12,13 +12,23 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.rows import SCHEMA, Cells, read_cell
+from avrobust.metrics.rows import Cell, Cells, read_cells
 from avrobust.program import UserError
-from avrobust.spec.flat import Condition
+from avrobust.spec.conditions import Condition, Reading
 
 LABELS = [0, 1, 1, 2]
-PREDICTIONS = {CLEAN: [0, 1, 1, 0], ("audio", 0.006): [0, 0, 1, 0], ("audio", 0.012): [1, 0, 0, 0]}
-CLEAN_CONDITION = Condition("music", "concat", "fgsm", "clean")
+PREDICTIONS = {CLEAN: [0, 1, 1, 0], ("audio", "small"): [0, 0, 1, 0], ("audio", "large"): [1, 0, 0, 0]}
+READING = Reading("music", "concat", "concat", "fgsm", Condition("clean"))
+
+
+def read_cell(path: Path) -> Cell:
+    """Return the one cell of a file."""
+    (cell,) = read_cells(path)
+    return cell
+
+
+def predictions(cell: Cell) -> dict:
+    return {condition[:2]: answers.predictions.tolist() for condition, answers in cell.answers.items()}
 
 
 def cells(folder: Path, *identities: str, labels: list[int] = LABELS) -> Cells:
@@ -27,29 +37,52 @@ def cells(folder: Path, *identities: str, labels: list[int] = LABELS) -> Cells:
 
 def test_reads_what_was_written(tmp_path: Path) -> None:
     cell = read_cell(write_cell(tmp_path, "music/concat/3/fgsm", LABELS, PREDICTIONS))
-    assert (cell.dataset, cell.variant, cell.seed, cell.attack) == ("music", "concat", 3, "fgsm")
-    assert cell.clips.tolist() == ["clip0", "clip1", "clip2", "clip3"]
-    assert cell.labels.tolist() == LABELS
-    assert {key: value.tolist() for key, value in cell.predictions.items()} == PREDICTIONS
+    names = (cell.dataset, cell.surrogate, cell.victim, cell.seed, cell.attack)
+    assert names == ("music", "concat", "concat", 3, "fgsm")
+    assert predictions(cell) == PREDICTIONS
+    for answers in cell.answers.values():
+        assert answers.clips.tolist() == ["clip0", "clip1", "clip2", "clip3"]
+        assert answers.labels.tolist() == LABELS
+    assert cell.answers[Condition("audio", "large")].epsilons["audio"].tolist() == [0.012] * 4
 
 
 def test_outcomes_are_conditions_by_seeds_by_clips(tmp_path: Path) -> None:
     held = cells(tmp_path, "music/concat/1/fgsm", "music/concat/0/fgsm")
-    outcomes = held.outcomes([CLEAN_CONDITION, CLEAN_CONDITION._replace(modality="audio", epsilon=0.012)])
+    outcomes = held.outcomes([READING, READING._replace(condition=Condition("audio", "large"))])
     assert outcomes.seeds == (0, 1)
     assert outcomes.clips == 4
     assert outcomes.correct.tolist() == [[[True, True, True, False]] * 2, [[False] * 4] * 2]
 
 
 def test_majority_is_the_share_of_the_most_frequent_label(tmp_path: Path) -> None:
-    outcomes = cells(tmp_path, "music/concat/0/fgsm").outcomes([CLEAN_CONDITION._replace(modality="majority")])
+    outcomes = cells(tmp_path, "music/concat/0/fgsm").outcomes([READING._replace(condition=Condition("majority"))])
     assert outcomes.correct.tolist() == [[[False, True, True, False]]]
 
 
-def test_a_computed_budget_is_found(tmp_path: Path) -> None:
-    path = write_cell(tmp_path, "music/concat/0/fgsm", LABELS, {CLEAN: LABELS, ("audio", 0.1 + 0.2): LABELS})
-    condition = CLEAN_CONDITION._replace(modality="audio", epsilon=0.3)
-    assert Cells([read_cell(path)]).outcomes([condition]).correct.all()
+def test_a_file_holds_many_cells_and_other_numbers_of_steps(tmp_path: Path) -> None:
+    steps = {CLEAN: LABELS, ("both", "small"): [0, 0, 0, 0], ("both", "small", 20): LABELS}
+    paths = [write_cell(tmp_path, "music/concat/0/fgsm", LABELS, PREDICTIONS)]
+    paths += [write_cell(tmp_path, "music/exfmem/0/fgsm", LABELS, steps, surrogate="concat")]
+    whole = tmp_path / "bundle.parquet"
+    pq.write_table(pa.concat_tables(pq.read_table(path) for path in paths), whole)
+    held = Cells(read_cells(whole))
+    transferred = READING._replace(victim="exfmem", condition=Condition("both", "small"))
+    longer = transferred._replace(condition=Condition("both", "small", 20))
+    assert held.outcomes([transferred, longer]).correct.sum(axis=2).tolist() == [[1], [4]]
+    assert held.outcomes([READING]).correct.sum() == 3
+    with pytest.raises(UserError, match=r"no cell of music/exfmem/fgsm among those given .*music/concat/exfmem/fgsm"):
+        held.outcomes([transferred._replace(surrogate="exfmem")])
+
+
+def test_where_a_point_lies_the_rows_say(tmp_path: Path) -> None:
+    path = write_cell(tmp_path, "music/concat/0/fgsm", LABELS, {CLEAN: LABELS, ("both", "sweep/2"): LABELS})
+    point = READING._replace(condition=Condition("both", "sweep/2"))
+    assert [Cells(read_cells(path)).epsilon(one) for one in (READING, point)] == [0.0, 0.012]
+    table = pq.read_table(path)
+    other = pa.array([0.012] * 4 + [0.1, 0.012, 0.012, 0.012])
+    pq.write_table(table.set_column(table.column_names.index("epsilon_visual"), "epsilon_visual", other), path)
+    with pytest.raises(UserError, match=r"both at sweep/2 has no single epsilon, but 0.012 to 0.1"):
+        Cells(read_cells(path)).epsilon(point)
 
 
 @settings(deadline=None, max_examples=20)
@@ -58,9 +91,10 @@ def test_order_of_rows_changes_nothing(order: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = read_cell(write_cell(Path(folder), "music/concat/0/fgsm", LABELS, PREDICTIONS))
         mixed = read_cell(write_cell(Path(folder), "music/concat/0/fgsm", LABELS, PREDICTIONS, order=order))
-    assert np.array_equal(plain.clips, mixed.clips)
-    assert np.array_equal(plain.labels, mixed.labels)
-    assert all(np.array_equal(plain.predictions[key], mixed.predictions[key]) for key in PREDICTIONS)
+    assert predictions(plain) == predictions(mixed) == PREDICTIONS
+    for condition, answers in plain.answers.items():
+        assert np.array_equal(answers.clips, mixed.answers[condition].clips)
+        assert np.array_equal(answers.labels, mixed.answers[condition].labels)
 
 
 def test_dictionary_encoded_text_is_read(tmp_path: Path) -> None:
@@ -69,13 +103,12 @@ def test_dictionary_encoded_text_is_read(tmp_path: Path) -> None:
     for name in ("clip_id", "modality"):
         table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
     pq.write_table(table, path)
-    assert {key: value.tolist() for key, value in read_cell(path).predictions.items()} == PREDICTIONS
+    assert predictions(read_cell(path)) == PREDICTIONS
 
 
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        (range(11), "other clips or labels"),
         ([0, 0, 1, 2, 3], "twice"),
         ([], "no rows"),
     ],
@@ -99,7 +132,9 @@ def test_a_flipped_bit_among_the_values_is_noticed(tmp_path: Path) -> None:
     """Every byte of every page: what a clip was taken for, and whatever else a cell holds."""
     path = write_cell(tmp_path, "music/concat/0/fgsm", LABELS, PREDICTIONS)
     whole = path.read_bytes()
-    columns = [pq.read_metadata(path).row_group(0).column(number) for number in range(len(SCHEMA.names))]
+    columns = [
+        pq.read_metadata(path).row_group(0).column(number) for number in range(pq.read_metadata(path).num_columns)
+    ]
     for column in columns:
         for where in range(column.dictionary_page_offset, column.dictionary_page_offset + column.total_compressed_size):
             path.write_bytes(whole[:where] + bytes([whole[where] ^ 1]) + whole[where + 1 :])
@@ -108,8 +143,8 @@ def test_a_flipped_bit_among_the_values_is_noticed(tmp_path: Path) -> None:
             except UserError as error:
                 assert f"`rm {path}`" in str(error)
             else:
-                assert {key: value.tolist() for key, value in cell.predictions.items()} == PREDICTIONS
-                assert cell.labels.tolist() == LABELS
+                assert predictions(cell) == PREDICTIONS
+                assert all(answers.labels.tolist() == LABELS for answers in cell.answers.values())
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -120,7 +155,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_cell(text)
     with pytest.raises(UserError, match="cannot be read as parquet"):
         read_cell(tmp_path / "absent.parquet")
-    with pytest.raises(UserError, match="no attack, dataset, epsilon, label"):
+    with pytest.raises(UserError, match="no attack, budget, dataset, epsilon_audio"):
         read_cell(foreign)
 
 
@@ -128,14 +163,14 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
     held = cells(tmp_path, "music/concat/0/fgsm", "music/minsim/1/fgsm", "music/sum/0/fgsm")
     other = read_cell(write_cell(tmp_path, "ave/concat/0/fgsm", [0], {CLEAN: [0]}))
     with pytest.raises(UserError, match=r"seeds \[1\], but .* has \[0\]"):
-        held.outcomes([CLEAN_CONDITION, CLEAN_CONDITION._replace(variant="minsim")])
+        held.outcomes([READING, READING._replace(surrogate="minsim", victim="minsim")])
     with pytest.raises(UserError, match="no cell of music/film/fgsm among those given"):
-        held.outcomes([CLEAN_CONDITION._replace(variant="film")])
-    with pytest.raises(UserError, match=r"holds audio 0.006, audio 0.012, clean 0"):
-        held.outcomes([CLEAN_CONDITION._replace(modality="visual", epsilon=0.006)])
+        held.outcomes([READING._replace(surrogate="film", victim="film")])
+    with pytest.raises(UserError, match=r"holds audio at large, audio at small, clean"):
+        held.outcomes([READING._replace(condition=Condition("visual", "small"))])
     with pytest.raises(UserError, match="other clips"):
-        Cells([read_cell(tmp_path / "music/concat/s0/fgsm.parquet"), other]).outcomes(
-            [CLEAN_CONDITION, CLEAN_CONDITION._replace(dataset="ave")]
+        Cells([read_cell(tmp_path / "music/s0/concat.fgsm.parquet"), other]).outcomes(
+            [READING, READING._replace(dataset="ave")]
         )
-    with pytest.raises(UserError, match="music/concat/s0/fgsm is given twice"):
+    with pytest.raises(UserError, match="music/concat/fgsm, seed 0 is given twice"):
         cells(tmp_path, "music/concat/0/fgsm", "music/concat/0/fgsm")

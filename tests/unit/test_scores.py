@@ -9,13 +9,14 @@ import pytest
 from avrobust.metrics.scores import Score, Scores, bounds, write_scores
 from avrobust.program import UserError
 from avrobust.report import localisation, tsne
+from avrobust.spec.conditions import CLEAN
 
 IDENTITY = {"dataset": "music", "variant": "localisation", "seed": 1, "attack": "fgsm"}
-POINTING = Score("music", "localisation", "fgsm", "clean", "pointing")
+POINTING = Score("music", "localisation", "fgsm", CLEAN, "pointing")
 
 
 def of_three(path: Path, values: list[float]) -> Scores:
-    columns = {"clip_id": ["a", "b", "c"], "label": [0, 1, 1], "modality": ["clean"] * 3, "epsilon": [0.0] * 3}
+    columns = {"clip_id": ["a", "b", "c"], "label": [0, 1, 1], "modality": ["clean"] * 3, "budget": [""] * 3}
     write_scores(path, IDENTITY, {**columns, "measure": ["pointing"] * 3, "value": values})
     return Scores([path])
 

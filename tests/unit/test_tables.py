@@ -13,7 +13,7 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.stack import merged_order, stack
 from avrobust.report.table import Entry, Published, markdown, measure, read_published, rounded, tidy
@@ -22,7 +22,7 @@ from avrobust.spec.artefacts.table import combination, layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LABELS = [0, 0, 0, 1]
-AUDIO, VISUAL, BOTH = ("audio", 0.012), ("visual", 0.012), ("both", 0.006)
+AUDIO, VISUAL, BOTH = ("audio", "large"), ("visual", "large"), ("both", "small")
 READ = {"dataset": "music", "variant": "concat", "attack": "fgsm"}
 SPEC = {
     "title": "Table 9",
@@ -32,9 +32,9 @@ SPEC = {
     "keys": ["dataset", "attack"],
     "columns": [
         {"name": "AV_clean", "header": "✓AV", "condition": {"modality": "clean"}},
-        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "epsilon": 0.012}},
-        {"name": "X_V", "header": "✗V", "condition": {"modality": "visual", "epsilon": 0.012}},
-        {"name": "X_AV", "header": "✗AV", "condition": {"modality": "both", "epsilon": 0.006}},
+        {"name": "X_A", "header": "✗A", "condition": {"modality": "audio", "budget": "large"}},
+        {"name": "X_V", "header": "✗V", "condition": {"modality": "visual", "budget": "large"}},
+        {"name": "X_AV", "header": "✗AV", "condition": {"modality": "both", "budget": "small"}},
         {"name": "Avg", "header": "Avg.", "mean": ["X_A", "X_V", "X_AV"]},
         {"name": "RI", "sum": ["AV_clean", "Avg"], "against": {"variant": "sum"}, "ours_only": True},
         {"name": "majority_class", "condition": {"modality": "majority"}, "ours_only": True},
@@ -73,7 +73,7 @@ def write_cells(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def cells(tmp_path: Path) -> Cells:
-    return Cells(map(read_cell, write_cells(tmp_path)))
+    return cells_of(write_cells(tmp_path))
 
 
 def lines(text: str) -> list[dict[str, str]]:
@@ -101,9 +101,9 @@ def test_values_worked_by_hand(cells: Cells) -> None:
 
 def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None:
     answers = {CLEAN: [0] * 60 + [1] * 40}
-    cell = read_cell(write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers))
+    cells = cells_of([write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers)])
     spec = {**SPEC, "columns": SPEC["columns"][:1], "rows": SPEC["rows"][:1]}
-    (entry,) = measure(layout(spec), Cells([cell]), {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")})
+    (entry,) = measure(layout(spec), cells, {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")})
     # Clopper & Pearson's interval of 60 of 100.
     assert (entry.low, entry.high) == (49.72, 69.67)
     assert entry.inside is False
@@ -179,16 +179,16 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
 def test_order_of_cells_and_rows_changes_no_byte(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
     table = layout(SPEC)
     paths = write_cells(tmp_path_factory.mktemp("cells"))
-    plain = measure(table, Cells(map(read_cell, paths)), PUBLISHED)
-    mixed = measure(table, Cells(read_cell(paths[place]) for place in order), PUBLISHED)
+    plain = measure(table, cells_of(paths), PUBLISHED)
+    mixed = measure(table, cells_of(paths[place] for place in order), PUBLISHED)
     assert tidy(table, plain, "demo") == tidy(table, mixed, "demo")
 
 
 def test_a_column_is_a_weighted_sum_of_conditions() -> None:
     columns = {column.name: column for column in layout(SPEC).columns}
     weights = {
-        (condition.variant, condition.modality): weight
-        for condition, weight in combination("RI", columns, READ).items()
+        (reading.victim, reading.condition.modality): weight
+        for reading, weight in combination("RI", columns, READ).items()
     }
     third = pytest.approx(1 / 3)
     assert weights == {("concat", "clean"): 1, ("sum", "clean"): -1} | {
@@ -224,7 +224,7 @@ def test_rounding_has_no_negative_zero() -> None:
             "row 1: keys must be dataset, attack, got fusion",
         ),
         ({"rows": [SPEC["rows"][0]] * 2}, "row 2: MUSIC FGSM occurs twice"),
-        ({"rows": [{"keys": {}, "read": {"dataset": "music"}}]}, "row 1: read must name the variant, attack"),
+        ({"rows": [{"keys": {}, "read": {"dataset": "music"}}]}, "row 1: read must name the surrogate, victim, attack"),
         ({"rows": ["MUSIC"]}, "row 1: must be a JSON object, got 'MUSIC'"),
     ],
 )
@@ -235,9 +235,7 @@ def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
 
 def test_incomplete_conditions_are_named(cells: Cells) -> None:
     columns = [{"name": "X", "condition": {"modality": "clean", "norm": 2}}]
-    with pytest.raises(
-        UserError, match=r"column 'X': unknown norm; known are dataset, variant, attack, modality, epsilon"
-    ):
+    with pytest.raises(UserError, match=r"column 'X': unknown norm"):
         measure(layout({**SPEC, "columns": columns}), cells, {})
 
 

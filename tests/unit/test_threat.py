@@ -40,27 +40,13 @@ def with_memory() -> Trained:
     return start._replace(model=model.eval())
 
 
-def test_an_attack_maximises_what_its_victim_was_trained_with_unless_told_otherwise():
+def test_an_attack_maximises_what_its_surrogate_was_trained_with_unless_told_otherwise():
     victim = trained()
     own, alone = bind(AttackSpec("pgd"), victim), bind(AttackSpec("pgd", objective="cross_entropy"), victim)
     assert own.attack == alone.attack == build_attack("pgd")
     assert own.model is alone.model is victim.model
     assert own.objective is victim.objective
     assert isinstance(alone.objective, CrossEntropy)
-
-
-def test_a_transfer_takes_net_and_objective_of_the_surrogate():
-    victim, surrogate = trained(), trained(1)._replace(objective=CROSS_ENTROPY)
-    threat = bind(AttackSpec("fgsm", source="surrogate"), victim, surrogate)
-    assert threat.model is surrogate.model and threat.objective is CROSS_ENTROPY
-
-
-@pytest.mark.parametrize(
-    ("source", "surrogate"), [("surrogate", False), ("victim", True), ("undefended", True), ("other", False)]
-)
-def test_a_source_that_does_not_fit_is_refused(source, surrogate):
-    with pytest.raises(ValueError, match=source):
-        bind(AttackSpec("fgsm", source=source), trained(), trained(1) if surrogate else None)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +77,7 @@ def test_batches_may_be_cut_where_no_clip_depends_on_another():
 
 def test_past_the_memory_is_the_same_net_without_it():
     victim, inputs = with_memory(), clips(2)
-    bare = bind(AttackSpec("fgsm", source="undefended"), victim).model
+    bare = bind(AttackSpec("fgsm", without_defences=True), victim).model
     assert bare.encoders["audio"] is victim.model.encoders["audio"]
     assert bare.classifier is victim.model.classifier
     assert not bare.training

@@ -29,6 +29,7 @@ CPU = torch.device("cpu")
 NARROW = {"options": {"width": 0.125}}
 NET = {"fusion": "concat", "audio": {"name": "conv1d", **NARROW}, "visual": {"name": "resnet18", **NARROW}}
 MEMORY = {"mixing": 0.5, "penalty": 0.1, "iterations": 3, "tolerance": 0.0, "training_group": 4, "evaluation_group": 4}
+BUDGET = {name: {"norm": "linf", "epsilon": 0.005} for name in ("audio", "visual")}
 RATES = {"audio": 0.02, "visual": 0.02, "head": 0.02}
 STILL, SLOW = dict.fromkeys(RATES, 0.0), dict.fromkeys(RATES, 5e-4)
 
@@ -285,7 +286,7 @@ def searched(tmp_path, monkeypatch):
         arguments = shared(folder, shard, 2, SLOW, NET, {"name": "max_similarity"}, 2)
         arguments += [f"--{flag}={folder / file}" for flag, file in files.items()]
         arguments += [f"--{flag}={json.dumps(value)}" for flag, value in given_json.items()]
-        arguments += [f"--start={start / 'model.pt'}", "--epsilon=0.005"]
+        arguments += [f"--start={start / 'model.pt'}", f"--budget={json.dumps(BUDGET)}"]
         monkeypatch.setattr(sys, "argv", ["search.py", *arguments])
         search.main()
         return folder
@@ -303,7 +304,7 @@ def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(t
         assert scores[1.0] > scores[100.0], "these candidates show nothing"
         assert json.loads((folder / "search.json").read_text())["chosen"] == {"weight": 1.0}
         said = json.loads((folder / "provenance.json").read_text())
-        asked = {"attack": {"update": "fgsm"}, "epsilon": 0.005, "seed": 2, "recipe": recipe(2, SLOW)}
+        asked = {"attack": {"update": "fgsm"}, "budget": BUDGET, "seed": 2, "recipe": recipe(2, SLOW)}
         assert {key: said[key] for key in asked} == asked
         assert not list(folder.glob("resume-*.pt")), "what a killed search goes on from"
         for row in rows:

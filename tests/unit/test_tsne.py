@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from artefacts import PROGRAM, arguments
-from nets import UNITS, clips, narrow_net, narrow_spec
+from nets import budgets, clips, narrow_net, narrow_spec
 from PIL import Image
 from sklearn.metrics import silhouette_samples
 from tiny_store import VIEW, VIEWS
@@ -29,7 +29,6 @@ from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip
 from avrobust.evaluation import embedding
-from avrobust.evaluation.conditions import Condition
 from avrobust.metrics.clusters import distances
 from avrobust.metrics.scores import Score, Scores, write_scores
 from avrobust.models.build import build
@@ -42,6 +41,7 @@ from avrobust.report.tsne import Embeddings, measure, measures_csv, points_csv, 
 from avrobust.spec.artefacts.tsne import Panel
 from avrobust.spec.artefacts.tsne import layout as figure
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import CLEAN, Condition
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CPU = torch.device("cpu")
@@ -57,11 +57,12 @@ SPEC = {
     "sources": {"music": "render"},
     "attack": "fgsm",
     "modality": "audio",
-    "epsilons": [0.006, 0.02],
+    "budgets": ["small", "strong"],
+    "strengths": {"small": "0.006", "strong": "0.02"},
     "seed": 1,
     "panels": PANELS,
 }
-CLEAN_SPEC = {**SPEC, "modality": "clean", "epsilons": []}
+CLEAN_SPEC = {**SPEC, "modality": "clean", "budgets": []}
 
 
 def synthetic(seed: int, spread: float) -> tuple[list[str], np.ndarray, dict]:
@@ -71,9 +72,9 @@ def synthetic(seed: int, spread: float) -> tuple[list[str], np.ndarray, dict]:
     centres = 3 * random.normal(size=(2, 11, 8))
     audio, visual = (centre[labels] + spread * random.normal(size=(22, 8)) for centre in centres)
     towards = centres[0][labels - 1] - centres[0][labels]
-    points = {embedding.CLEAN: {"audio": audio, "visual": visual}}
-    for epsilon in (0.006, 0.02):
-        points[Condition("audio", epsilon)] = {"audio": audio + 40 * epsilon * towards, "visual": visual}
+    points = {CLEAN: {"audio": audio, "visual": visual}}
+    for budget, epsilon in (("small", 0.006), ("strong", 0.02)):
+        points[Condition("audio", budget)] = {"audio": audio + 40 * epsilon * towards, "visual": visual}
     points = {key: {name: array.astype(np.float32) for name, array in of.items()} for key, of in points.items()}
     return [f"clip{number:02d}" for number in range(22)], labels, points
 
@@ -145,45 +146,45 @@ def trained(net) -> Trained:
 
 def test_embeddings_are_the_encoders_and_only_what_is_attacked_moves() -> None:
     net = narrow_net()
-    conditions = [Condition("audio", 0.05), Condition("visual", 0.05), Condition("both", 0.05)]
+    conditions = [Condition(modality, "small") for modality in ("audio", "visual", "both")]
     threat = bind(AttackSpec("fgsm"), trained(net))
-    clip_ids, labels, points = embedding.embed(net, threat, batches(4), UNITS, conditions, CPU)
+    clip_ids, labels, points = embedding.embed(net, threat, batches(4), budgets(small=0.05), conditions, CPU)
     (whole,) = batches(6)
     assert clip_ids == whole["clip_id"] and labels.tolist() == whole["label"].tolist()
     with torch.no_grad():
         audio, visual = net.encode("audio", whole["audio"]), net.encode("visual", whole["visual"].float() / 255)
-    assert points[embedding.CLEAN]["audio"] == pytest.approx(audio.numpy(), rel=1e-4, abs=1e-5)
-    assert points[embedding.CLEAN]["visual"] == pytest.approx(visual.numpy(), rel=1e-4, abs=1e-5)
+    assert points[CLEAN]["audio"] == pytest.approx(audio.numpy(), rel=1e-4, abs=1e-5)
+    assert points[CLEAN]["visual"] == pytest.approx(visual.numpy(), rel=1e-4, abs=1e-5)
     for condition, moved in zip(conditions, [{"audio"}, {"visual"}, {"audio", "visual"}], strict=True):
         for name in ("audio", "visual"):
-            same = (points[condition][name] == points[embedding.CLEAN][name]).all(axis=1)
+            same = (points[condition][name] == points[CLEAN][name]).all(axis=1)
             assert not same.any() if name in moved else same.all()
 
 
 def test_scores_of_unmoved_features_are_the_clean_ones() -> None:
     clip_ids, labels, points = synthetic(0, 1.0)
     columns = embedding.scores(clip_ids, labels, points)
-    keys = zip(columns["measure"], columns["modality"], columns["epsilon"], columns["clip_id"], strict=True)
+    keys = zip(columns["measure"], columns["modality"], columns["budget"], columns["clip_id"], strict=True)
     values = dict(zip(keys, columns["value"], strict=True))
     assert len(values) == len(columns["value"]) == 22 * (3 * 4 + 2 * 2), "no shift of clean clips"
-    for name, features in points[embedding.CLEAN].items():
+    for name, features in points[CLEAN].items():
         expected = silhouette_samples(features.astype(np.float64), labels)
-        clean = [values[f"silhouette_{name}", "clean", 0.0, clip] for clip in clip_ids]
+        clean = [values[f"silhouette_{name}", "clean", "", clip] for clip in clip_ids]
         assert clean == pytest.approx(expected, abs=1e-12)
     for clip in clip_ids:
         for measure_name in ("silhouette_visual", "ratio_visual"):
-            assert values[measure_name, "audio", 0.02, clip] == values[measure_name, "clean", 0.0, clip]
-        assert values["shift_visual", "audio", 0.02, clip] == 0
-        assert values["shift_audio", "audio", 0.02, clip] > values["shift_audio", "audio", 0.006, clip] > 0
+            assert values[measure_name, "audio", "strong", clip] == values[measure_name, "clean", "", clip]
+        assert values["shift_visual", "audio", "strong", clip] == 0
+        assert values["shift_audio", "audio", "strong", clip] > values["shift_audio", "audio", "small", clip] > 0
 
 
 def test_scores_of_attacked_clips_are_of_where_they_are_now() -> None:
     """Each attacked clip among the clean ones: its mean distance to its class, over that to all others."""
     clip_ids, labels, points = synthetic(0, 1.0)
     columns = embedding.scores(clip_ids, labels, points)
-    keys = zip(columns["measure"], columns["modality"], columns["epsilon"], columns["clip_id"], strict=True)
+    keys = zip(columns["measure"], columns["modality"], columns["budget"], columns["clip_id"], strict=True)
     values = dict(zip(keys, columns["value"], strict=True))
-    clean = points[embedding.CLEAN]["audio"].astype(np.float64)
+    clean = points[CLEAN]["audio"].astype(np.float64)
     for condition, of in points.items():
         moved = of["audio"].astype(np.float64)
         for number, clip in enumerate(clip_ids):
@@ -191,13 +192,13 @@ def test_scores_of_attacked_clips_are_of_where_they_are_now() -> None:
             own = (labels == labels[number]) & (np.arange(22) != number)
             within, between = away[own].mean(), away[labels != labels[number]].mean()
             nearest = min(away[labels == other].mean() for other in set(labels.tolist()) - {int(labels[number])})
-            place = condition.modality, condition.epsilon, clip
+            place = condition.modality, condition.budget, clip
             assert values["ratio_audio", *place] == pytest.approx(within / between)
             assert values["silhouette_audio", *place] == pytest.approx((nearest - within) / max(nearest, within))
-        if condition != embedding.CLEAN:
+        if condition != CLEAN:
             ratios = [
                 [values["ratio_audio", *place, clip] for clip in clip_ids]
-                for place in (("clean", 0.0), (condition.modality, condition.epsilon))
+                for place in (("clean", ""), (condition.modality, condition.budget))
             ]
             assert np.mean(ratios[1]) > np.mean(ratios[0]), "pulled out of their class"
 
@@ -207,7 +208,7 @@ def test_a_net_that_diverged_is_an_error() -> None:
     threat = bind(AttackSpec("fgsm"), trained(narrow_net()))
     torch.nn.init.constant_(next(net.encoders["audio"].parameters()), torch.nan)
     with pytest.raises(UserError, match="audio feature is not finite"):
-        embedding.embed(net, threat, batches(6), UNITS, [], CPU)
+        embedding.embed(net, threat, batches(6), budgets(), [], CPU)
 
 
 def shard(path: Path, labels: list[int]) -> Path:
@@ -251,7 +252,11 @@ def embedding_of(folder: Path, model: Path, labels: list[int], **change: object)
     """The arguments of embed.py."""
     given = {
         "attack-spec": {"update": "fgsm"},
-        "conditions": [["audio", 0.006], ["audio", 0.02]],
+        "conditions": [["audio", "small"], ["audio", "strong"]],
+        "budgets": {
+            "small": {"audio": {"norm": "linf", "epsilon": 0.006}},
+            "strong": {"audio": {"norm": "linf", "epsilon": 0.02}},
+        },
         "key": {"dataset": "music", "variant": "concat", "seed": 1, "attack": "fgsm"},
         **change,
     }
@@ -275,15 +280,17 @@ def test_from_clips_to_a_picture(tmp_path: Path, call: Callable) -> None:
     for name in ("a.embeddings.parquet", "a.scores.parquet"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
     made = json.loads((one / "a.json").read_text())
-    assert made["clips"] == 7 and made["attack_spec"]["source"] == "victim"
+    assert made["clips"] == 7 and made["attack_spec"] == {"update": "fgsm"}
     assert [made["dataset"], made["variant"], made["seed"], made["attack"]] == ["music", "concat", 1, "fgsm"]
 
     embedding = Embeddings(embeddings(one)).read(Panel("", PANELS[0]["read"]), "fgsm", 1)
     assert embedding.clips == [f"clip{number}" for number in range(7)]
     assert embedding.classes == [CLASSES[label] for label in (0, 1, 2, 0, 1, 2, 3)]
-    clean, attacked = (embedding.points[key] for key in (("clean", 0.0, "audio"), ("audio", 0.02, "audio")))
+    clean, attacked = (embedding.points[key] for key in ((CLEAN, "audio"), (Condition("audio", "strong"), "audio")))
     moved = np.diagonal(distances(attacked, clean))
-    shift = Scores(score_files(one)).values([Score("music", "concat", "fgsm", "audio", "shift_audio", 0.02)])
+    shift = Scores(score_files(one)).values(
+        [Score("music", "concat", "fgsm", Condition("audio", "strong"), "shift_audio")]
+    )
     spread = np.diagonal(distances(clean[[3, 4, 5]], clean[[0, 1, 2]]))
     assert shift.values[0, 0, :3] == pytest.approx(moved[:3] / spread)
     assert np.isnan(shift.values[0, 0, 6]), "alone in its class"
@@ -307,7 +314,7 @@ def test_embeddings_are_those_of_the_weights_that_are_asked_for(tmp_path: Path, 
     for name in net.modalities:
         with torch.no_grad():
             expected = net.encode(name, inputs[name]).numpy()
-        assert found.points["clean", 0.0, name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+        assert found.points[CLEAN, name] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -334,8 +341,8 @@ def test_mistakes_are_named_before_anything_is_written(
     ("change", "message"),
     [
         ({"modality": "both"}, "modality must be clean, audio or visual, got 'both'"),
-        ({"epsilons": []}, r"modality audio with epsilons \[\]; only clean has none"),
-        ({"modality": "clean"}, r"modality clean with epsilons \[0.006, 0.02\]"),
+        ({"budgets": []}, r"modality audio with budgets \[\]; only clean has none"),
+        ({"modality": "clean"}, r"modality clean with budgets \['small', 'strong'\]"),
         ({"panels": []}, "must name at least one"),
         ({"panels": [{"title": "", "read": {"dataset": "music"}}]}, "panel 1: read must name dataset and variant"),
         ({"panels": [PANELS[0], PANELS[0]]}, "panel 2: the title 'w/o MinSim' occurs twice"),
@@ -350,7 +357,7 @@ def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
 def test_a_projection_keeps_neighbours_and_lies_flat(files: Path) -> None:
     layout = figure(SPEC)
     embedding = Embeddings(embeddings(files)).read(layout.panels[1], "fgsm", 1)
-    made = project(layout, layout.panels[1], 0.006, embedding)
+    made = project(layout, layout.panels[1], "small", embedding)
     assert [kind.name for kind in made.kinds] == ["audio", "visual", "attacked audio"]
     assert [kind.places.shape for kind in made.kinds] == [(22, 2)] * 3
     audio, visual, _ = (kind.places for kind in made.kinds)
@@ -372,28 +379,26 @@ def test_equal_embeddings_cannot_be_projected(files: Path) -> None:
     for points in equal.points.values():
         points[:] = 1
     with pytest.raises(UserError, match="w/o MinSim': all 44 embeddings are equal"):
-        project(layout, layout.panels[0], 0.0, equal)
+        project(layout, layout.panels[0], "", equal)
 
 
 def test_measures_are_means_over_clips_and_seeds(files: Path) -> None:
     layout = figure(SPEC)
     measured = measure(layout, layout.panels[0], Scores(score_files(files)))
-    assert [(one.embedding, one.condition, one.epsilon, one.measure) for one in measured] == [
-        ("audio", "clean", 0.0, "silhouette"),
-        ("audio", "audio", 0.006, "silhouette"),
-        ("audio", "audio", 0.02, "silhouette"),
-        ("visual", "clean", 0.0, "silhouette"),
-        ("audio", "clean", 0.0, "ratio"),
-        ("audio", "audio", 0.006, "ratio"),
-        ("audio", "audio", 0.02, "ratio"),
-        ("visual", "clean", 0.0, "ratio"),
-        ("audio", "audio", 0.006, "shift"),
-        ("audio", "audio", 0.02, "shift"),
+    assert [(one.embedding, *one.condition[:2], one.measure) for one in measured] == [
+        ("audio", "clean", "", "silhouette"),
+        ("audio", "audio", "small", "silhouette"),
+        ("audio", "audio", "strong", "silhouette"),
+        ("visual", "clean", "", "silhouette"),
+        ("audio", "clean", "", "ratio"),
+        ("audio", "audio", "small", "ratio"),
+        ("audio", "audio", "strong", "ratio"),
+        ("visual", "clean", "", "ratio"),
+        ("audio", "audio", "small", "shift"),
+        ("audio", "audio", "strong", "shift"),
     ]
     by_seed = [synthetic(seed, 1.0) for seed in (1, 2)]
-    silhouettes = [
-        silhouette_samples(points[embedding.CLEAN]["visual"], labels).mean() for _, labels, points in by_seed
-    ]
+    silhouettes = [silhouette_samples(points[CLEAN]["visual"], labels).mean() for _, labels, points in by_seed]
     assert measured[3].mean == pytest.approx(np.mean(silhouettes), abs=1e-6)
     assert all(one.low < one.mean < one.high and (one.clips, one.seeds) == (22, 2) for one in measured)
 
@@ -491,7 +496,7 @@ def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
         layout, layout.panels[0], 0.0, Embeddings(embeddings(files)).read(layout.panels[0], "fgsm", layout.seed)
     )
     x, y = made.kinds[1].places[4]
-    line = table(points_csv([made], "demo"))[22 + 4]
+    line = table(points_csv(layout, [made], "demo"))[22 + 4]
     assert line == {
         "panel": "w/o MinSim",
         "epsilon": "0",
@@ -509,7 +514,7 @@ def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
     [
         ({"seed": 7}, "no embeddings of music/concat/fgsm/7 among those given"),
         ({"attack": "pgd"}, "no scores of music/concat/pgd among those given"),
-        ({"modality": "visual"}, "silhouette_visual of music/concat/fgsm, visual at 0.006 was not measured"),
+        ({"modality": "visual"}, "silhouette_visual of music/concat/fgsm, visual at small was not measured"),
     ],
 )
 def test_what_is_missing_is_named(files: Path, tmp_path: Path, call: Callable, change: dict, message: str) -> None:
@@ -519,10 +524,10 @@ def test_what_is_missing_is_named(files: Path, tmp_path: Path, call: Callable, c
 
 
 def test_a_strength_that_was_not_embedded_is_an_error(files: Path) -> None:
-    layout = figure({**SPEC, "epsilons": [0.1]})
+    layout = figure({**SPEC, "budgets": ["much"]})
     embedding = Embeddings(embeddings(files)).read(layout.panels[0], "fgsm", 1)
-    with pytest.raises(UserError, match=r"music/concat hold no audio at 0\.1"):
-        project(layout, layout.panels[0], 0.1, embedding)
+    with pytest.raises(UserError, match=r"music/concat hold no audio at much"):
+        project(layout, layout.panels[0], "much", embedding)
 
 
 def test_files_that_hold_no_embeddings_are_named(files: Path, tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
     "attacks/budget", "attacks/build", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
-    "attacks/threat", "evaluation/conditions", "evaluation/memory", "evaluation/start", "imagenet", "lack_of_memory",
-    "spec/attacks",
+    "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "evaluation/start", "imagenet",
+    "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
-SEARCHING = ATTACKING | {"evaluation/cell"}
-RUNNING = SEARCHING | {"evaluation/arguments", "models/folding"}
+SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "evaluation/rows"}
+RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/ensemble", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "training/schedule",
@@ -48,9 +48,9 @@ TRAINING = {
 }  # fmt: skip
 ARTEFACT = {
     "files", "lazy", "program", "csv_text", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
-    "spec/flat",
+    "spec/conditions",
 }  # fmt: skip
-MEASURED = ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/rows", "spec/conditions"}
+MEASURED = ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/rows", "evaluation/rows"}
 DRAWING = {"report/style"}
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -133,21 +133,27 @@ CLOSURES = {
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
         ARTEFACT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot",
-                              "spec/artefacts/heat_maps", "spec/conditions"},
+                              "spec/artefacts/heat_maps", "spec/budgets"},
     ),
     "localisation": (
         "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
         ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/scores", "report/localisation", "report/text",
-                    "spec/artefacts/localisation", "spec/conditions"},
+                    "spec/artefacts/localisation", "spec/budgets"},
     ),
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
         ARTEFACT | DRAWING | {"foreign", "metrics/bootstrap", "metrics/scores", "openblas", "processor", "report/text",
-                              "report/tsne", "report/tsne_plot", "spec/artefacts/tsne"},
+                              "report/tsne", "report/tsne_plot", "spec/artefacts/tsne", "spec/budgets"},
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
-        MEASURED | {"metrics/scores", "report/claims", "report/text", "spec/artefacts/claims", "spec/measures"},
+        MEASURED | {"metrics/scores", "report/claims", "report/text", "spec/artefacts/claims", "spec/measures",
+                    "spec/budgets"},
+    ),
+    "checks": (
+        "checks.py", [],
+        {"csv_text", "files", "foreign", "program", "metrics/bootstrap", "metrics/rows", "evaluation/checks",
+         "evaluation/rows", "spec/conditions"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),
@@ -170,7 +176,7 @@ def test_a_program_reaches_these_modules(program: str, entries: list[str], modul
 
 
 @pytest.mark.parametrize(
-    "program", ["artefact.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"]
+    "program", ["artefact.py", "checks.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"]
 )
 def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
     scripts = ROOT / "scripts"
@@ -198,6 +204,8 @@ def of_attack(digests: Mapping[tuple[str, ...], str], attack: str) -> set[tuple[
     return {key for key in digests if key[0] == "attack" and key[3] == attack}
 
 
+# Nets with a memory answer to what FGSM makes with the undefended one.
+TRANSFERRED = {("attack", dataset, "concat", "fgsm") for dataset in ("music", "kinetics_sounds", "ave")}
 # Table 2 attacks the net with FiLM on MUSIC by FGSM, and nothing else does.
 FILM = {("attack", "music", "film", "fgsm"), ("train", "music", "film")}
 
@@ -262,7 +270,7 @@ def test_another_meaning_of_a_registered_name_changes_what_uses_it(before: dict,
 def test_the_memory_changes_the_variants_that_have_one(before: dict, root: Path) -> None:
     replace(root / "scripts/avrobust/defences/ista.py", "import torch\n", "import torch\n\nMORE = 1\n")
     with_memory = {key for key in of_nets(before) if key[2] in ("exfmem", "minsim_exfmem")}
-    assert changed(before, codes(root)) == with_memory
+    assert changed(before, codes(root)) == with_memory | TRANSFERRED
 
 
 @pytest.mark.parametrize(
@@ -278,7 +286,8 @@ def test_an_objective_changes_what_is_trained_and_attacked_with_it(
 ) -> None:
     path = root / f"scripts/avrobust/objectives/{objective}.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
-    assert changed(before, codes(root)) == {key for key in of_nets(before) if key[2] in variants}
+    of_its_nets = {key for key in of_nets(before) if key[2] in variants}
+    assert changed(before, codes(root)) == of_its_nets | (TRANSFERRED if "minsim_exfmem" in variants else set())
 
 
 @pytest.mark.parametrize(
@@ -306,16 +315,16 @@ def test_how_one_variant_is_trained_changes_its_training_alone(
     assert changed(before, codes(root)) == {key for key in before if key[0] == "train" and key[2] == trained}
 
 
-def test_what_only_the_surrogate_is_made_of_changes_the_transfers_from_it(before: dict, root: Path) -> None:
-    """Cross-entropy: what most nets are trained with, what some attacks maximise, and what the surrogate has."""
+def test_an_objective_that_some_attacks_maximise_changes_them_and_the_nets_that_it_trains(
+    before: dict, root: Path
+) -> None:
+    """Cross-entropy, which most nets are trained with."""
     path = root / "scripts/avrobust/objectives/cross_entropy.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
     others = {"pcl", "maxsim", "minsim", "minsim_continued", "minsim_exfmem"}
     trained_with = {key for key in of_nets(before) if key[2] not in others}
     attacked_with = of_attack(before, "fgsm_ce") | of_attack(before, "mim_ce")
-    transfers = of_attack(before, "fgsm_transfer")
-    assert {key[2] for key in transfers} == {"exfmem", "minsim_exfmem"}
-    assert changed(before, codes(root)) == trained_with | attacked_with | transfers
+    assert changed(before, codes(root)) == trained_with | attacked_with
 
 
 def test_another_fusion_by_a_name_changes_that_variant(before: dict, root: Path) -> None:

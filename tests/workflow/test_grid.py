@@ -9,7 +9,7 @@ import pytest
 from planning import configuration, copy_project, paper, plan, unedited, write_paper
 
 from avrobust.spec.measures import MEASURES
-from lib.grid import Grid, expand
+from lib.grid import Grid, Key, expand
 from lib.settings import Settings, SettingsError, load_settings
 
 PAPER = "workflow/papers/tian2021/"
@@ -26,7 +26,8 @@ DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
 # Table 1: concat on two datasets under five attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1:
 # concat on AVE under four attacks. Sweeps: both unimodal nets under the three textbook attacks. Table 3 and appendix
 # table 2: five defences under FGSM, by cross-entropy alone where they were trained with something else, past the memory
-# and by transfer where there is one. Appendix table 3: six nets under both kinds of MIM, three by cross-entropy too.
+# where there is one, which answers to what FGSM makes with concat, too. Appendix table 3: six nets under both kinds of
+# MIM, three by cross-entropy too.
 CELLS = {
     *(("music", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("kinetics_sounds", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
@@ -39,7 +40,7 @@ CELLS = {
         (dataset, variant, attack)
         for dataset in DATASETS
         for variant in ("exfmem", "minsim_exfmem")
-        for attack in ("fgsm_bypass", "fgsm_transfer")
+        for attack in ("fgsm_bypass",)
     ),
     *((dataset, variant, "mim_official") for dataset in DATASETS for variant in ("audio", "visual")),
     *(
@@ -60,6 +61,21 @@ def grid(scale: str = "demo", epsilon: str = "corrected") -> Grid:
     return expand(settings(scale=scale, tian2021=choices))
 
 
+def by_value(made: Grid, conditions: Iterable) -> set[tuple[str, float]]:
+    """Conditions by what their budgets are worth; each is the same in both modalities here."""
+    found = set()
+    for modality, budget, steps in conditions:
+        audio, visual = made.budgets[budget].values()
+        assert audio == visual and audio["norm"] == "linf" and steps is None
+        found.add((modality, audio["epsilon"]))
+    return found
+
+
+def cells_of(made: Grid) -> dict[Key, set[tuple[str, float]]]:
+    """The conditions of each cell whose victim is its surrogate, by value."""
+    return {key: by_value(made, victims[key[1]]) for key, victims in made.cells.items()}
+
+
 def over(modalities: Iterable[str], *epsilons: float) -> set[tuple[str, float]]:
     return {(modality, epsilon) for modality in modalities for epsilon in epsilons}
 
@@ -69,18 +85,21 @@ def table1(large: float, small: float) -> set[tuple[str, float]]:
 
 
 EVERY = ("audio", "visual", "both")
-BY_DATASET = {"by": "dataset", **{dataset: {"small": 0.1, "large": 0.2} for dataset in DATASETS}}
+BY_DATASET = {"by": "dataset", **dict.fromkeys(DATASETS, 0.1)}
 
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
-    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 12 + 12 + 6 + 27 == 114
-    assert grid(scale).cells.keys() == CELLS
+    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 12 + 6 + 6 + 27 == 108
+    # Gradients are in bfloat16 at the paper scale: one cell is made in float32 as well.
+    twins = {("music", "concat", "pgd_float32")} if scale == "paper" else set()
+    assert grid(scale).cells.keys() == CELLS | twins
 
 
 @pytest.mark.parametrize(("scale", "sweep"), [("demo", DEMO_SWEEP), ("paper", PAPER_SWEEP)])
 def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tuple[float, ...]) -> None:
-    cells = grid(scale).cells
+    made = grid(scale)
+    cells = cells_of(made)
     # Both sweeps hold 0.006 and 0.012, so that the tables add nothing to what the figure needs.
     for dataset in DATASETS:
         for attack in TEXTBOOK:
@@ -88,7 +107,8 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
         for variant in DEFENCES:
             assert cells[dataset, variant, "fgsm"] == over(EVERY, 0.006)
         for variant in ("exfmem", "minsim_exfmem"):
-            assert cells[dataset, variant, "fgsm_transfer"] == over(EVERY, 0.006)
+            assert by_value(made, made.cells[dataset, "concat", "fgsm"][variant]) == over(EVERY, 0.006)
+        assert made.cells[dataset, "concat", "fgsm"].keys() == {"concat", "exfmem", "minsim_exfmem"}
     # Table 1 attacks one modality with twice the strength of both; appendix table 3 does not.
     for dataset in ("music", "kinetics_sounds"):
         assert cells[dataset, "concat", "fgsm_official"] == table1(0.012, 0.006)
@@ -103,10 +123,11 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
 
 def test_localisation_and_embeddings_have_the_conditions_that_figures_tables_and_claims_read() -> None:
     made = grid()
-    assert made.conditions["localisation"] == {
+    found = {family: {key: by_value(made, of) for key, of in keys.items()} for family, keys in made.conditions.items()}
+    assert found["localisation"] == {
         (dataset, "localisation", attack): over(EVERY, 0.006) for dataset in DATASETS for attack in ("fgsm", "mim")
     }
-    assert made.conditions["embeddings"] == {
+    assert found["embeddings"] == {
         ("music", variant, "fgsm"): over(("audio", "visual"), 0.006, 0.02) for variant in ("concat", "minsim")
     }
     assert made.examples == {
@@ -120,13 +141,13 @@ def test_localisation_and_embeddings_have_the_conditions_that_figures_tables_and
 
 def test_the_printed_strengths_are_ten_times_the_corrected_ones_in_tables_only() -> None:
     made = grid(epsilon="printed")
-    cells = made.cells
+    cells = cells_of(made)
     assert cells["music", "sum", "fgsm"] == over(EVERY, 0.06)
     assert cells["kinetics_sounds", "concat", "fgsm_official"] == table1(0.12, 0.06)
     assert cells["ave", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP, 0.06)
     assert cells["music", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP) | table1(0.12, 0.06)
     assert cells["music", "concat", "fgsm"] == over(EVERY, *DEMO_SWEEP, 0.06) | table1(0.12, 0.06)
-    assert made.conditions["localisation"]["ave", "localisation", "mim"] == over(EVERY, 0.06)
+    assert by_value(made, made.conditions["localisation"]["ave", "localisation", "mim"]) == over(EVERY, 0.06)
 
 
 @pytest.mark.parametrize(("epsilon", "small", "large"), [("corrected", 0.006, 0.012), ("printed", 0.06, 0.12)])
@@ -136,10 +157,13 @@ def test_captions_and_columns_follow_the_strengths(epsilon: str, small: float, l
     assert specs["table2"]["caption"].startswith(f"Epsilon {small} throughout.")
     assert f"epsilon {small} throughout" in specs["tableA1"]["caption"]
     conditions = {column["name"]: column.get("condition") for column in specs["table1"]["columns"]}
-    assert conditions["X_A"] == {"modality": "audio", "epsilon": large}
-    assert conditions["X_AV"] == {"modality": "both", "epsilon": small}
+    assert conditions["X_A"] == {"modality": "audio", "budget": "large"}
+    assert conditions["X_AV"] == {"modality": "both", "budget": "small"}
     assert conditions["Avg"] is None
-    assert specs["figure3"]["epsilons"] == list(DEMO_SWEEP)
+    assert specs["figure3"]["budgets"] == ["sweep/1", "sweep/2"]
+    assert specs["figureA5"]["strengths"] == {"small": f"{small:g}", "strong": "0.02"}
+    assert specs["claims"]["strengths"]["readme/2"] == "0.012"
+    assert "strengths" not in specs["table1"]
 
 
 def test_an_artefact_names_its_cells() -> None:
@@ -166,12 +190,14 @@ def test_an_artefact_names_its_cells() -> None:
             assert len(set(keys)) == len(keys)
 
 
-def test_claims_cost_no_cell_and_no_condition() -> None:
+def test_claims_cost_no_cell_and_no_attack() -> None:
+    """Some name strengths of their own, which are worth what those of the tables and figures are."""
     for scale in ("demo", "paper"):
         with_claims = settings(scale=scale)
         assert len(with_claims.papers["tian2021"]["claims"]) >= 14
         without = {**with_claims.papers["tian2021"], "claims": []}
-        assert expand(with_claims).conditions == expand(replace(with_claims, papers={"tian2021": without})).conditions
+        one, other = expand(with_claims), expand(replace(with_claims, papers={"tian2021": without}))
+        assert cells_of(one) == cells_of(other) and one.conditions == other.conditions
 
 
 @pytest.mark.parametrize(
@@ -188,7 +214,7 @@ def test_claims_cost_no_cell_and_no_condition() -> None:
 )
 def test_a_claim_asks_for_every_condition_of_its_measure(measure: str, modalities: tuple[str, ...]) -> None:
     """Where no artefact does. Avg is the mean over attacks on the sound, the frame and both (section 4.6)."""
-    read = {"of": measure, "epsilon": 0.5} if modalities else {"of": measure}
+    read = {"of": measure, "budget": "strong"} if modalities else {"of": measure}
     test = {"higher": {"variant": "sum", **read}, "lower": 1.0}
     claim = {"name": "alone", "datasets": ["ave"], "attacks": ["pgd"], "tests": [test]} | {
         "section": "",
@@ -196,7 +222,8 @@ def test_a_claim_asks_for_every_condition_of_its_measure(measure: str, modalitie
     }
     made = settings()
     paper = {**made.papers["tian2021"], "artefacts": {}, "claims": [claim]}
-    assert expand(replace(made, papers={"tian2021": paper})).cells == {("ave", "sum", "pgd"): over(modalities, 0.5)}
+    found = expand(replace(made, papers={"tian2021": paper}))
+    assert cells_of(found) == {("ave", "sum", "pgd"): over(modalities, 0.02)}
     assert set(MEASURES) == {"clean", "X_A", "X_V", "X_AV", "Avg", "total", "visual_bias"}
 
 
@@ -236,6 +263,10 @@ def column(name: str, text: str) -> Callable[[dict], object]:
 
 def batch(paper: dict) -> dict:
     return paper["training"]["defence"]["ave"]["batch_size"]
+
+
+def small(paper: dict) -> dict:
+    return paper["budgets"]["small"]
 
 
 def mixed(paper: dict) -> dict:
@@ -324,9 +355,12 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: layout(paper)["keys"].append("fusin"), ("table1", "fusin", "dataset, fusion")),
         (lambda paper: layout(paper, "table2").update(kind="tabel"), ("table2.kind", "tabel", "table, sweep")),
         (lambda paper: rows(paper).update(clips="seen"), ("table1.rows.clips", "seen", "unseen")),
-        (lambda paper: paper["epsilons"].pop("corrected"), ("epsilons", "corrected", "printed")),
-        (lambda paper: paper["epsilons"].update(by="strength"), ("epsilons", "strength", "epsilon, epsilon_space")),
-        (lambda paper: paper["epsilons"].update(huge={"small": 1}), ("epsilons", "huge", "corrected, printed")),
+        (lambda paper: small(paper).pop("corrected"), ("budgets.small", "corrected", "printed")),
+        (lambda paper: small(paper).update(by="strength"), ("budgets.small", "strength", "epsilon, epsilon_space")),
+        (lambda paper: small(paper).update(huge=1), ("budgets.small", "huge", "corrected, printed")),
+        (lambda paper: paper["budgets"].update(strong=-1), ("budgets.strong", "-1 is no strength")),
+        (lambda paper: paper["budgets"].update(strong={"norm": "linf"}), ("budgets.strong", "epsilon or snr")),
+        (lambda paper: paper["budgets"].update(unbounded=1), ("budgets.unbounded", "take another")),
         (
             lambda paper: paper["variants"]["pcl"].update(start="conct"),
             (f"{PAPER}variants.yaml", "pcl.start", "conct", "audio, visual"),
@@ -339,21 +373,15 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("variants.pcl.search", "same options"),
         ),
         (lambda paper: paper["variants"]["minsim_exfmem"].update(search=[{"weight": 1}]), ("minsim_exfmem", "defence")),
-        (
-            lambda paper: paper["search"].update(attack="fgsm_transfer"),
-            (f"{PAPER}paper.yaml: search.attack", "fgsm_transfer", "surrogate"),
-        ),
-        (lambda paper: paper["search"].update(epsilon="medium"), ("search", "medium", "small, large")),
-        (lambda paper: paper.update(epsilons=BY_DATASET), ("epsilons", "by dataset")),
-        (
-            lambda paper: layout(paper, "figure5").update(attack="fgsm_transfer"),
-            ("figure5", "fgsm_transfer", "surrogate"),
-        ),
+        (lambda paper: paper["search"].update(budget="medium"), ("search.budget", "medium", "small, large")),
+        (lambda paper: paper["budgets"].update(strong=BY_DATASET), ("budgets", "by dataset")),
         (lambda paper: layout(paper, "figure4")["rows"][0].update({"class": "celo"}), ("figure4", "celo", "music")),
         (lambda paper: paper["variants"]["exfmem"].pop("start"), ("variants.exfmem", "memory", "start")),
         (lambda paper: paper["variants"]["pcl"].update(training="defense"), ("pcl.training", "defense", "defence")),
-        (lambda paper: paper["attacks"]["fgsm_transfer"].pop("surrogate"), ("fgsm_transfer", "surrogate")),
-        (lambda paper: paper["attacks"]["fgsm_transfer"].update(surrogate="none"), ("fgsm_transfer", "none", "concat")),
+        (
+            lambda paper: layout(paper, "table3")["rows"]["rows"][2]["rows"][2].update(surrogate="none"),
+            ("table3", "none", "concat"),
+        ),
         (lambda paper: mixed(paper)["music"].pop("others"), ("attacks.mim_official.batch_size.music", "others")),
         (lambda paper: mixed(paper)["music"].update(exfmen=8), ("attacks.mim_official.batch_size.music", "exfmen")),
         (lambda paper: mixed(paper)["music"].update(others=0), ("batch_size.music.others", "0", "at least 1")),
@@ -376,8 +404,8 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("localisation_finds_sources", "no artefact scores"),
         ),
         (column("X_A", "@large"), ("table1", "column X_A", "''", "clean, majority, audio")),
-        (column("X_A", "audio"), ("table1", "column X_A", "audio needs a strength")),
-        (column("X_A", "clean@small"), ("table1", "column X_A", "clean has no strength")),
+        (column("X_A", "audio"), ("table1", "column X_A", "audio needs a budget")),
+        (column("X_A", "clean@small"), ("table1", "column X_A", "clean has no budget")),
         (column("X_A", "audio@-0.1"), ("table1", "-0.1", "small, large")),
         (column("X_A", "sound@large"), ("table1", "sound", "audio, visual, both")),
         (column("X_A", "sum/a/b/audio@large"), ("table1", "column X_A", "sum/a/b/audio@large")),
@@ -422,15 +450,23 @@ def test_one_attack_name_for_two_attacks_is_one_line() -> None:
 def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell() -> None:
     def change(paper: dict) -> None:
         paper["artefacts"] = {"table2": paper["artefacts"]["table2"]}
-        paper["epsilons"]["corrected"] = {"small": 0.5}
+        paper["budgets"] = {"small": paper["budgets"]["small"], "tiny": 0.5}
+        for column in paper["artefacts"]["table2"]["spec"]["columns"][1:4]:
+            column["condition"]["budget"] = "tiny"
         paper["claims"] = []
 
     both = expand(with_second_paper(change))
     assert both.cells.keys() == CELLS
     assert both.variants == grid().variants
-    assert both.cells["music", "sum", "fgsm"] == over(EVERY, 0.006, 0.5)
-    assert both.cells["ave", "minsim", "fgsm"] == over(EVERY, 0.006)
+    cells = cells_of(both)
+    assert cells["music", "sum", "fgsm"] == over(EVERY, 0.006, 0.5)
+    assert cells["ave", "minsim", "fgsm"] == over(EVERY, 0.006)
     assert set(both.artefacts) == {*grid().artefacts, *(("second", name) for name in ("table2", "claims", "choices"))}
+
+
+def test_one_budget_name_for_two_strengths_is_one_line() -> None:
+    with pytest.raises(SettingsError, match="budget strong means different things in two papers"):
+        expand(with_second_paper(lambda paper: paper["budgets"].update(strong=0.03)))
 
 
 def test_a_difference_needs_the_cells_of_both_sides() -> None:
@@ -438,8 +474,8 @@ def test_a_difference_needs_the_cells_of_both_sides() -> None:
     paper = copy.deepcopy(made.papers["tian2021"])
     film = {"keys": {"fusion": "FiLM"}, "read": {"dataset": "music", "variant": "film", "attack": "pgd"}}
     columns = [
-        {"name": "X_A", "condition": {"modality": "audio", "epsilon": "small"}},
-        {"name": "X_V", "condition": {"modality": "visual", "epsilon": "large"}},
+        {"name": "X_A", "condition": {"modality": "audio", "budget": "small"}},
+        {"name": "X_V", "condition": {"modality": "visual", "budget": "large"}},
         {"name": "Avg", "mean": ["X_A", "X_V"], "against": {"variant": "sum"}},
         {"name": "RI", "sum": ["X_A", "Avg"], "against": {"variant": "concat"}},
     ]
@@ -447,12 +483,12 @@ def test_a_difference_needs_the_cells_of_both_sides() -> None:
     spec.update(rows=[film], columns=columns)
     paper["artefacts"], paper["claims"] = {"table2": paper["artefacts"]["table2"]}, []
     read = {("audio", 0.006), ("visual", 0.012)}
-    assert expand(replace(made, papers={"tian2021": paper})).cells == {
+    assert cells_of(expand(replace(made, papers={"tian2021": paper}))) == {
         ("music", variant, "pgd"): read for variant in ("film", "sum", "concat")
     }
     film["against"] = {"attack": "fgsm"}
     spec.update(rows=[film])
-    assert expand(replace(made, papers={"tian2021": paper})).cells == {
+    assert cells_of(expand(replace(made, papers={"tian2021": paper}))) == {
         ("music", "film", "pgd"): read,
         **{("music", variant, "fgsm"): read for variant in ("sum", "concat")},
         # Of the improvement that another improvement is part of, which the row says nothing of.

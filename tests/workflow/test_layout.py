@@ -48,7 +48,7 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "weights", "train", "search", "attack", "localise", "embed", "precision", "kind", PUBLISH,
+        "availability", "weights", "train", "search", "attack", "localise", "embed", "checks", "kind", PUBLISH,
     }  # fmt: skip
     assert set(TARGETS) == {"all", "data", "tian2021"}
 

@@ -108,18 +108,100 @@ def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
     cells = paper.tables.read("cells")(job(artefact="tian2021/table2"))
     variants = ("sum", "concat", "film", "gated_sum", "gated_concat", "audio", "visual")
     assert sorted(cells) == sorted(
-        f"results/paper/cells/music/{variant}/s{seed}/fgsm.parquet"
+        f"results/paper/cells/music/s{seed}/{variant}.fgsm.parquet"
         for variant in variants
         for seed in (1234, 1235, 1236)
     )
 
 
-def test_conditions_are_canonical_and_sorted(demo: Plan) -> None:
-    asked = {"dataset": "kinetics_sounds", "variant": "concat", "attack": "pgd"}
-    conditions = demo.attack.conditions("cells")
-    asked["attack"] = "fgsm_official"
-    assert conditions(job(**asked)) == '[["audio",0.012],["both",0.006],["visual",0.012]]'
-    assert conditions(job(dataset="ave", variant="sum", attack="fgsm")) == "[]"
+def test_conditions_are_canonical_and_sorted(paper: Plan) -> None:
+    official = job(dataset="kinetics_sounds", bundle="concat.fgsm_official", seed="1235")
+    wanted = '{"concat":[["audio","large"],["both","small"],["visual","large"]]}'
+    told = (
+        '[{"attack":"fgsm_official","spec":{"update":"fgsm_official"},"surrogate":"concat","victims":' + wanted + "}]"
+    )
+    assert paper.attack.cell_specs(official) == told
+    assert list(json.loads(paper.attack.budgets(official))) == ["large", "small"]
+    assert paper.attack.key(official) == '{"dataset":"kinetics_sounds","seed":"1235"}'
+
+
+def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan, paper: Plan) -> None:
+    def cells(plan: Plan, dataset: str) -> dict:
+        return {
+            bundle: {key[1:] for key in keys} for (of, bundle), keys in plan.attack.bundles.items() if of == dataset
+        }
+
+    assert all(len(keys) == 1 for keys in paper.attack.bundles.values())
+    assert cells(paper, "ave")["concat.fgsm"] == {("concat", "fgsm")}
+    # One cell of the paper scale is made in float32 as well.
+    assert len(paper.attack.bundles) == 109
+    assert cells(paper, "music")["concat.pgd_float32"] == {("concat", "pgd_float32")}
+    made = cells(demo, "music")
+    assert made.keys() == {"transferred", "undefended", "trained", "memory"}
+    assert made["transferred"] == {("concat", "fgsm")} and ("concat", "pgd") in made["undefended"]
+    assert sum(map(len, made.values())) == sum(map(len, cells(paper, "music").values())) - 1
+    nets = demo.attack.nets(job(dataset="music", bundle="transferred", seed="1234"))
+    assert nets == [f"{name}=results/demo/models/music/{name}/s1234/model.pt" for name in
+                    ("concat", "exfmem", "minsim_exfmem")]  # fmt: skip
+
+
+def test_bundles_are_by_surrogates_by_attacks_or_by_both(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    path = root / "workflow/scales/paper.yaml"
+    told = "bundles:\n  few: {surrogates: [pcl, maxsim], attacks: [mim, mim_ce]}\n  textbook: {attacks: [pgd, mim]}\n"
+    path.write_text(path.read_text(encoding="utf-8") + told, encoding="utf-8")
+    bundles = plan(root, scale="paper").attack.bundles
+    assert [key[1:] for key in bundles["ave", "few"]] == [
+        ("maxsim", "mim"), ("maxsim", "mim_ce"), ("pcl", "mim"), ("pcl", "mim_ce"),
+    ]  # fmt: skip
+    assert [key[1:] for key in bundles["ave", "concat.textbook"]] == [("concat", "mim"), ("concat", "pgd")]
+    assert [key[1:] for key in bundles["ave", "minsim_exfmem.textbook"]] == [("minsim_exfmem", "mim")]
+    assert bundles["ave", "pcl.fgsm"] == [("ave", "pcl", "fgsm")]
+
+
+def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> None:
+    """Two papers attack the nets of each other's variants; one of them tests the latest weights."""
+    root = copy_project(tmp_path)
+    told = paper_told(root)
+    told |= {"variants": {"theirs": told["variants"]["concat"]}, "claims": []}
+    told["attacks"].pop("mim_official")
+    told["labels"]["fusion"]["theirs"] = "Theirs"
+    told["budgets"]["sweep"] = [0.006, 0.012]
+    rows = {"dataset": "music", "variant": "theirs", "attack": "pgd"}
+    told["artefacts"] = {"table2": told["artefacts"]["table2"] | {"rows": rows, "columns": {"AV_clean": "clean"}}}
+    write_paper(root, told, "second")
+    path = root / "workflow/scales/demo.yaml"
+    replace(path, "surrogates: [audio, visual, concat,", "surrogates: [audio, theirs, visual, concat,")
+    made = plan(root, papers=["tian2021", "second"], second={"model_state": "latest"})
+    with pytest.raises(SettingsError, match=r"bundles: undefended holds .* and theirs, .* tested on something else"):
+        made.attack.options(job(dataset="music", bundle="undefended", seed="1234"))
+
+
+def test_one_attack_of_each_net_is_tried_without_bounds(paper: Plan) -> None:
+    """Of those that take several steps on their own net, and of those one by the net's own training loss."""
+    free = {
+        key
+        for key, victims in paper.attack.cells.items()
+        if any(one.budget == "unbounded" for conditions in victims.values() for one in conditions)
+    }
+    iterative = {key[:2] for key in paper.grid.cells if key[2] in ("pgd", "mim", "mim_ce")}
+    assert {key[:2] for key in free} == iterative and len(free) == len(iterative)
+    assert {key[2] for key in free} == {"mim"}
+    budgets = json.loads(paper.attack.budgets(job(dataset="ave", bundle="pcl.mim", seed="1234")))
+    assert budgets["unbounded"]["audio"] == {"epsilon": "range", "norm": "linf"}
+
+
+def test_a_calibrated_budget_is_an_input_of_what_names_it_alone(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    told = paper_told(root)
+    told["budgets"]["nearest"] = {"from": "calibrated"}
+    told["artefacts"]["table2"]["columns"][1]["Extra"] = "audio@nearest*"
+    write_paper(root, told)
+    made = plan(root, scale="paper")
+    with_it = job(dataset="music", bundle="film.fgsm", seed="1234")
+    assert made.attack.budget_files(with_it) == ["results/paper/budgets/calibrated.json"]
+    assert json.loads(made.attack.budgets(with_it))["nearest"] == {"from": "calibrated"}
+    assert made.attack.budget_files(job(dataset="ave", bundle="pcl.fgsm", seed="1234")) == []
 
 
 def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the_scale_says(
@@ -162,7 +244,8 @@ def test_choices_of_the_configuration_arrive_at_the_programs() -> None:
         frame = {"name": "resnet18", "options": {"pooling": pooling}}
         assert json.loads(made[name].train.model_spec(ave)) == net | {"visual": frame}
     assert json.loads(made["paper"].train.model_spec(music)) == net | {"fusion": plain["audio"]}
-    attacks = [set(made[name].attack.options(ave)) for name in made]
+    bundle = job(dataset="ave", bundle="concat.fgsm", seed="1234")
+    attacks = [set(made[name].attack.options(bundle)) for name in made]
     assert attacks == [
         {"--model-state=best", "--epsilon-space=normalised"},
         {"--model-state=latest", "--epsilon-space=pixel"},
@@ -185,9 +268,12 @@ def test_half_a_window_is_for_the_test_clips_of_ave(scale: str, whole: int, half
     default = configuration(unedited())["tian2021"]
     ave = job(dataset="ave", variant="concat")
     made = plan(unedited(), scale=scale, tian2021=default | {"ave_test_window": "half"})
-    seen = (made.attack, ave), (made.train, ave), (made.attack, CONCAT), (plan(unedited(), scale=scale).attack, ave)
+    same = plan(unedited(), scale=scale)
+    seen = (made.analysis, ave), (made.train, ave), (made.analysis, CONCAT), (same.analysis, ave)
     lengths = [json.loads(part.view(of))["options"]["audio_samples"] for part, of in seen]
     assert lengths == [half, whole, whole, whole]
+    bundle = job(dataset="ave", bundle="transferred" if scale == "demo" else "concat.fgsm", seed="1234")
+    assert made.attack.view(bundle) == made.analysis.view(ave)
 
 
 def test_the_released_audio_is_picked_at_one_rate_that_is_taken_for_another() -> None:
@@ -348,17 +434,11 @@ def test_two_papers_must_train_a_variant_of_one_name_alike(tmp_path: Path) -> No
 
 def test_an_attack_says_whose_gradients_it_takes(demo: Plan) -> None:
     def told(attack: str) -> dict:
-        return json.loads(demo.attack.spec(job(dataset="ave", variant="exfmem", attack=attack)))
+        return demo.attack.attack_on(attack, "ave", "exfmem")
 
     assert told("pgd") == {"update": "pgd"}
     assert told("mim_ce") == {"update": "mim", "objective": "cross_entropy"}
-    assert told("fgsm_bypass") == {"update": "fgsm", "source": "undefended"}
-    assert told("fgsm_transfer") == {"update": "fgsm", "source": "surrogate"}
-    for seed in ("1234", "1235"):
-        transfer = job(dataset="ave", variant="exfmem", attack="fgsm_transfer", seed=seed)
-        assert demo.attack.surrogate(transfer) == [f"results/demo/models/ave/concat/s{seed}/model.pt"]
-        assert demo.attack.surrogate_options(transfer) == [f"--surrogate={demo.attack.surrogate(transfer)[0]}"]
-    assert demo.attack.surrogate(job(dataset="ave", variant="exfmem", attack="fgsm", seed="1234")) == []
+    assert told("fgsm_bypass") == {"update": "fgsm", "without_defences": True}
 
 
 def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
@@ -369,10 +449,11 @@ def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
     told["labels"]["attack"]["theirs"] = "Theirs"
     rows = {"dataset": "music", "variant": "concat", "attack": "theirs"}
     told |= {"artefacts": {"table2": told["artefacts"]["table2"] | {"rows": rows}}, "claims": []}
+    # What a strength is called it is called in all papers.
+    told["budgets"] = {"small": 0.006, "large": 0.012}
     write_paper(root, told, "second")
     made = plan(root, papers=["tian2021", "second"], second={"epsilon": "printed"}, scale="paper")
-    of_second = job(dataset="music", variant="concat", attack="theirs")
-    assert json.loads(made.attack.spec(of_second)) == {"update": "pgd", "batch_size": 5}
+    assert made.attack.attack_on("theirs", "music", "concat") == {"update": "pgd", "batch_size": 5}
 
 
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:
@@ -415,7 +496,8 @@ def test_wildcards_are_registered_names_only(demo: Plan) -> None:
         ("paper", "tian2021", "li2022"),
         ("dataset", "kinetics_sounds", "kinetics"),
         ("variant", "gated_sum", "gated"),
-        ("attack", "mim_official", "cw"),
+        ("attack", "mim", "cw"),
+        ("bundle", "undefended", "defended"),
         ("seed", "1234", "x"),
         ("shard", "0001", "1"),
     ):
@@ -427,15 +509,15 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
     tables = ("table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "localisation", "claims", "choices")
     figures = ("figure1", "figure2", "figure3", "figure4", "figure5", *(f"figureA{number}" for number in range(1, 7)))
     wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
-    wanted |= {f"paper_tables/{name}.csv" for name in (*tables, "availability")}
+    wanted |= {f"paper_tables/{name}.csv" for name in (*tables, "availability", "checks")}
     wanted |= {"paper_tables/tian2021/claims_tests.csv"}
     wanted |= {f"paper_tables/tian2021/{name}.{suffix}" for name in figures for suffix in ("csv", "svg", "png")}
     wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
     targets = demo.tables.targets(["tian2021"])
     assert set(targets) == wanted
-    assert len(targets) == len(wanted) == 9 * 3 + 1 + 11 * 3 + 3 + 1
+    assert len(targets) == len(wanted) == 9 * 3 + 1 + 11 * 3 + 3 + 2
     # One job an artefact.
-    assert len(demo.tables.published) == 2 * 9 + 11 + 1
+    assert len(demo.tables.published) == 2 * 9 + 11 + 2
     for name, files in demo.tables.published.items():
         assert re.fullmatch(demo.tables.published_as(files), name)
     assert demo.tables.targets(["li2022"]) == []
@@ -489,11 +571,13 @@ def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tm
     concat = job(dataset="music", variant="concat", attack="mim")
     for part, told in (
         *(("train", told) for told in ("model_spec", "recipe", "view")),
-        *(("attack", told) for told in ("view", "options", "spec")),
+        *(("analysis", told) for told in ("view", "options", "spec")),
         ("data", "pack_options"),
     ):
         assert getattr(getattr(before, part), told)(concat) == getattr(getattr(after, part), told)(concat)
-    assert before.attack.conditions("cells")(concat) == after.attack.conditions("cells")(concat)
+    bundle = job(dataset="music", bundle="undefended", seed="1234")
+    for told in ("cell_specs", "budgets", "nets", "view", "options"):
+        assert getattr(before.attack, told)(bundle) == getattr(after.attack, told)(bundle)
 
 
 def test_planning_imports_none_of_the_heavy_libraries() -> None:

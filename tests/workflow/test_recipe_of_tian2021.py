@@ -46,6 +46,11 @@ DEFENCE_SCRIPTS = {
 }
 
 
+def linf(epsilon: float) -> dict:
+    """A strength of the l-infinity norm in both modalities."""
+    return {name: {"norm": "linf", "epsilon": epsilon} for name in ("audio", "visual")}
+
+
 @pytest.fixture(scope="module")
 def paper() -> Plan:
     return plan(unedited(), scale="paper")
@@ -108,7 +113,7 @@ def test_official_mim_takes_the_batches_of_the_released_evaluation(
 ) -> None:
     for made in (paper, plan(unedited())):
         for variant in (*FROM_SCRATCH, *GOES_ON):
-            spec = json.loads(made.attack.spec(job(dataset, variant, attack="mim_official")))
+            spec = made.attack.attack_on("mim_official", dataset, variant)
             batch_size = with_memory if variant in ("exfmem", "minsim_exfmem") else without_memory
             assert spec == {"update": "mim_official", "batch_size": batch_size}
 
@@ -148,7 +153,8 @@ def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
     ]
     assert recipe_of(json.loads(options["recipe"])) == TrainingRecipe(100, 36, FAST, [30, 60, 90])
     assert json.loads(options["attack-spec"]) == {"update": "fgsm", "objective": "cross_entropy"}
-    assert (options["epsilon"], options["epsilon-space"]) == ("0.006", "normalised")
+    assert json.loads(options["budget"]) == paper.grid.budgets["small"] == linf(0.006)
+    assert options["epsilon-space"] == "normalised"
 
 
 # main_defense.py: "#MUSIC 6e-6/kINETICS2e-6/ave 2e-6" after alpha_v, "#MUSIC 1e-6/kINETICS5.8e-7/ave7e-7" after
@@ -198,7 +204,7 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
             assert {part: (of["name"], of["options"]) for part, of in spec.items() if part != "defence"} == wanted
             # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
             view = {"name": "moment", "options": {"audio_samples": 65_535, "frame_size": 224}}
-            assert json.loads(paper.train.view(told)) == json.loads(paper.attack.view(told)) == view
+            assert json.loads(paper.train.view(told)) == json.loads(paper.analysis.view(told)) == view
         assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.data.pack_options(job(dataset, "concat")))
     concat = build(ModelSpec(**json.loads(paper.train.model_spec(job("music", "concat")))), 11)
     assert concat.dimensions == {"audio": 512, "visual": 512}
@@ -214,12 +220,14 @@ def test_the_attacks(paper: Plan) -> None:
         **{name: {"update": name} for name in ("fgsm", "pgd", "mim", "fgsm_official")},
         "fgsm_ce": {"update": "fgsm", "objective": "cross_entropy"},
         "mim_ce": {"update": "mim", "objective": "cross_entropy"},
-        "fgsm_bypass": {"update": "fgsm", "source": "undefended"},
-        "fgsm_transfer": {"update": "fgsm", "source": "surrogate"},
+        "fgsm_bypass": {"update": "fgsm", "without_defences": True},
+        # Beside PGD in bfloat16, a check of ours.
+        "pgd_float32": {"update": "pgd", "precision": "float32"},
     }
     for dataset, variant, attack in paper.grid.cells:
-        cell = job(dataset, variant, attack=attack)
-        spec = json.loads(paper.attack.spec(cell))
+        cell = job(dataset, variant, attack=attack, bundle=f"{variant}.{attack}")
+        (one,) = json.loads(paper.attack.cell_specs(cell))
+        spec = one["spec"]
         assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
         made = AttackSpec.of(spec)
         made = build_attack(made.update, made.options)
@@ -233,14 +241,14 @@ def test_the_strengths(paper: Plan) -> None:
     def read(artefact: str) -> dict:
         columns = paper.grid.artefacts["tian2021", artefact].spec["columns"]
         conditions = [column["condition"] for column in columns if "condition" in column and "ours_only" not in column]
-        return {one["modality"]: one["epsilon"] for one in conditions if "epsilon" in one}
+        return {one["modality"]: paper.grid.budgets[one["budget"]] for one in conditions if "budget" in one}
 
-    assert read("table1") == {"audio": 0.012, "visual": 0.012, "both": 0.006}
+    assert read("table1") == {"audio": linf(0.012), "visual": linf(0.012), "both": linf(0.006)}
     for artefact in ("table2", "table3", "tableA1", "tableA2", "tableA3"):
-        assert read(artefact) == {"audio": 0.006, "visual": 0.006, "both": 0.006}
+        assert read(artefact) == {"audio": linf(0.006), "visual": linf(0.006), "both": linf(0.006)}
     for figure in ("figure3", "figureA2", "figureA3"):
-        strengths = paper.grid.artefacts["tian2021", figure].spec["epsilons"]
-        assert strengths == [0.002, 0.004, 0.006, 0.008, 0.010, 0.012]
+        strengths = [paper.grid.budgets[name] for name in paper.grid.artefacts["tian2021", figure].spec["budgets"]]
+        assert strengths == list(map(linf, [0.002, 0.004, 0.006, 0.008, 0.010, 0.012]))
 
 
 def test_the_demo_tells_what_goes_on_from_what_starts_from_scratch() -> None:

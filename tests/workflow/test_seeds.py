@@ -13,8 +13,8 @@ SEEDS = ("1234", "1235", "1236")
 TARGETS = (
     "models/music/pcl/s{}/model.pt",
     "models/music/minsim_exfmem/s{}/model.pt",
-    "cells/music/exfmem/s{}/fgsm_transfer.parquet",
-    "cells/music/audio/s{}/pgd.parquet",
+    "cells/music/s{}/concat.fgsm.parquet",
+    "cells/music/s{}/audio.pgd.parquet",
     "localisation/music/localisation/s{}/fgsm.parquet",
     "embeddings/music/minsim/s{}/fgsm.parquet",
 )
@@ -57,6 +57,6 @@ def test_a_job_is_given_the_nets_of_its_seed_that_it_names(jobs: list[Job]) -> N
     for job in jobs:
         nets = {name for name in job.input if name.endswith("/model.pt")}
         assert nets == set(re.findall(r"results/\S+/model\.pt", job.command)) - set(job.output)
-        if job.wildcards.get("attack") == "fgsm_transfer":
+        if job.wildcards.get("bundle") == "concat.fgsm":
             folder = "results/paper/models/music/{}/s" + job.wildcards["seed"]
-            assert nets == {f"{folder.format(name)}/model.pt" for name in ("exfmem", "concat")}
+            assert nets == {f"{folder.format(name)}/model.pt" for name in ("concat", "exfmem", "minsim_exfmem")}

@@ -29,7 +29,7 @@ def test_a_run_says_how_many_results_are_of_another_torch_and_how_to_make_them_a
     for seed in (1, 2):
         wrote(results, f"models/music/concat/s{seed}/train.json", {"python": "3.11.1", "torch": "1.13.1+cu117"})
     wrote(results, "models/music/audio/s1/train.json", {"torch": TORCH.split("+")[0] + "+cpu", "numpy": NUMPY})
-    wrote(results, "cells/music/concat/s1/fgsm.json", {"torch": "1.13.1"})
+    wrote(results, "cells/music/s1/concat.fgsm.json", {"torch": "1.13.1"})
     wrote(results, "localisation/music/localisation/s1/fgsm.json", {"torch": TORCH, "numpy": "1.0"})
     said = [
         f"warning: results in results/demo that were made with {name} {other}: {number}; installed now is {now}; they "

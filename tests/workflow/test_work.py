@@ -1,6 +1,6 @@
 """What jobs ask for: time, memory and threads by their work, and never more than the scale gives the largest one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -20,22 +20,23 @@ def paper() -> Plan:
 
 
 def cell(dataset: str, attack: str, variant: str = "concat") -> SimpleNamespace:
-    return SimpleNamespace(dataset=dataset, variant=variant, attack=attack)
+    return SimpleNamespace(dataset=dataset, variant=variant, attack=attack, bundle=f"{variant}.{attack}")
 
 
-def planned(paper: Plan) -> Iterator[tuple[str, SimpleNamespace]]:
+def planned(paper: Plan) -> Iterator[tuple[Callable, SimpleNamespace]]:
+    """Every job that attacks, with what asks for its time."""
     for family, keys in paper.grid.conditions.items():
         for dataset, variant, attack in keys:
-            yield family, cell(dataset, attack, variant)
+            yield paper.analysis.job_minutes(family), cell(dataset, attack, variant)
+    for dataset, variant, attack in paper.grid.cells:
+        yield paper.attack.job_minutes, cell(dataset, attack, variant)
 
 
 def test_work_is_counted_in_passes() -> None:
-    # A clean clip and its gradient, 1 + 3; under three conditions its answer alone, as FGSM takes the shared gradient.
-    assert work.attack_passes(clips=104, conditions=3, steps=1, elsewhere=False) == 104 * (4 + 3)
-    # Nine more gradients a condition, its answer, and that of a single step.
-    assert work.attack_passes(clips=3104, conditions=3, steps=10, elsewhere=False) == 3104 * (4 + 3 * (27 + 2))
-    # Another net's gradients, and the same attack with the victim's own.
-    assert work.attack_passes(clips=1, conditions=2, steps=10, elsewhere=True) == 1 + 6 + 2 * (2 * 28 + 1)
+    # A clean clip's gradient, 3; its answer clean and under three conditions, as FGSM takes the shared gradient.
+    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=1) == 104 * (3 + 4)
+    # Nine more gradients a condition, and two victims that answer.
+    assert work.attack_passes(clips=3104, crafted=3, answered=8, steps=10) == 3104 * (3 + 3 * 27 + 8)
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
 
 
@@ -49,14 +50,18 @@ def test_a_share_of_the_most_is_asked_for() -> None:
 def test_fgsm_on_few_clips_asks_for_less_than_mim_on_many(paper: Plan) -> None:
     small, large = cell("music", "fgsm"), cell("kinetics_sounds", "mim")
     assert (paper.data.split_clips("music", "test"), paper.data.split_clips("kinetics_sounds", "test")) == (104, 3104)
-    # 18 conditions: the strengths of Figure 4. Of 230 minutes after the start 104 * 22 / (3104 * 526) are 0.3.
-    assert [paper.attack.job_minutes("cells")(one, 1) for one in (small, large)] == [11, 240]
+    # 18 strengths of Figure 3, whatever they are called. Of 230 minutes after the start the share is less than one.
+    assert [paper.attack.job_minutes(one, 1) for one in (small, large)] == [11, 240]
+    victims = paper.attack.cells["music", "concat", "pgd"]
+    answered = 1 + len(victims["concat"])
+    assert paper.attack.work_of("music", "concat", "pgd", victims) == 104 * (3 * (1 + 18 * 9) + answered)
+    assert answered > 1 + 18
     assert [paper.attack.job_memory_mb(one, 1) for one in (small, large)] == [8875, 16000]
     assert [paper.attack.job_threads(one) for one in (small, large)] == [1, 8]
 
 
 def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
-    minutes = paper.attack.job_minutes("cells")
+    minutes = paper.attack.job_minutes
     # By its 402 test clips beside Kinetics-Sounds' 3,104: 230 * 402 / 3104 = 29.8, and 10 to start.
     assert (paper.data.split_clips("ave", "test"), minutes(cell("ave", "mim"), 1)) == (402, 40)
     assert minutes(cell("music", "mim"), 1) > minutes(cell("music", "fgsm"), 1)
@@ -67,8 +72,8 @@ def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
 
 def test_no_first_attempt_asks_for_more_than_the_scale_says_and_the_largest_asks_for_that(paper: Plan) -> None:
     jobs = list(planned(paper))
-    assert max(paper.attack.job_minutes(family)(job, 1) for family, job in jobs) == 240
-    assert min(paper.attack.job_minutes(family)(job, 1) for family, job in jobs) >= work.START
+    assert max(minutes(job, 1) for minutes, job in jobs) == 240
+    assert min(minutes(job, 1) for minutes, job in jobs) >= work.START
     assert max(paper.attack.job_memory_mb(job, 1) for _, job in jobs) == 16000
     trainings = [SimpleNamespace(dataset=one.dataset, variant=one.variant) for _, one in jobs]
     assert max(paper.train.job_minutes(one, 1) for one in trainings) == 720
@@ -78,7 +83,7 @@ def test_no_first_attempt_asks_for_more_than_the_scale_says_and_the_largest_asks
 
 def test_each_attempt_asks_for_as_much_again_three_times_at_most(paper: Plan) -> None:
     job, attempts = cell("ave", "mim"), (1, 2, 3, 4)
-    for asked in (paper.attack.job_minutes("cells"), paper.attack.job_memory_mb, paper.train.job_minutes):
+    for asked in (paper.attack.job_minutes, paper.attack.job_memory_mb, paper.train.job_minutes):
         first = asked(job, 1)
         assert [asked(job, attempt) for attempt in attempts] == [first, 2 * first, 3 * first, 3 * first]
 
@@ -108,8 +113,8 @@ def test_fewer_steps_in_a_papers_file_are_less_work(paper: Plan, tmp_path) -> No
     root, job = copy_project(tmp_path), cell("kinetics_sounds", "mim_ce", "minsim_exfmem")
     told = "update: mim, objective: cross_entropy"
     replace(root / "workflow/papers/tian2021/attacks.yaml", told, f"{told}, steps: 5")
-    shorter = plan(root, scale="paper").attack.job_minutes("cells")(job, 1)
-    assert work.START < shorter < paper.attack.job_minutes("cells")(job, 1)
+    shorter = plan(root, scale="paper").attack.job_minutes(job, 1)
+    assert work.START < shorter < paper.attack.job_minutes(job, 1)
 
 
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:

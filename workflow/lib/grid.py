@@ -1,11 +1,13 @@
-"""From the papers' artefacts and claims to what they need: every cell once, with all its conditions."""
+"""From the artefacts of all papers to what they need: every cell once, with all its victims and conditions."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from avrobust.lazy import load
 from avrobust.program import UserError
-from avrobust.spec.conditions import FREE
+from avrobust.spec import budgets
+from avrobust.spec.conditions import CLEAN, FREE, UNBOUNDED, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES
 from avrobust.spec.registry import KINDS
 from lib import choices
@@ -13,11 +15,12 @@ from lib.errors import SettingsError
 from lib.settings import Settings, place_of
 from lib.variants import variant_of
 
+# Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
-Condition = tuple[str, float]
 
-# What an artefact can be computed from: one file per dataset, variant, seed and attack.
+# What an artefact can be computed from: rows of a cell; or one file for each key, where the net is looked into.
 FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
+FLOAT32 = "float32"
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
@@ -26,7 +29,7 @@ COMMON_CHOICES = ("failed_clips", "audio_recipe")
 class Artefact:
     """A table, figure or ledger of a paper: `spec` is its layout, ready for the program that makes it.
 
-    `needs`: family -> keys (dataset, variant, attack). `manifests`: datasets whose manifest it reads.
+    `needs`: family -> keys. `manifests`: datasets whose manifest it reads.
     """
 
     paper: str
@@ -39,29 +42,39 @@ class Artefact:
 
 @dataclass
 class Grid:
-    """All artefacts; for every family the conditions (modality, epsilon) of every key; variants and attacks by name.
+    """All artefacts; what every key of each family needs; variants, attacks and budgets by name.
 
-    `examples`: the classes of which a localisation file keeps a clip for the figures, by its key.
+    `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
+    `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
+    long form of `avrobust.spec.budgets`.
     """
 
     artefacts: dict[tuple[str, str], Artefact] = field(default_factory=dict)
-    conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {name: {} for name in FAMILIES})
+    cells: dict[Key, dict[str, set[Condition]]] = field(default_factory=dict)
+    conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {LOCALISATION: {}, EMBEDDINGS: {}})
     examples: dict[Key, set[str]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
+    budgets: dict[str, Mapping] = field(default_factory=dict)
 
-    @property
-    def cells(self) -> dict[Key, set[Condition]]:
-        """The conditions of every cell."""
-        return self.conditions["cells"]
+    def need(self, family: str, wanted: Reading) -> Key:
+        """Take in what is read of a family, and return the key of its file."""
+        key = (wanted.dataset, wanted.surrogate, wanted.attack)
+        if family == CELLS:
+            conditions = self.cells.setdefault(key, {}).setdefault(wanted.victim, set())
+        else:
+            conditions = self.conditions[family].setdefault(key, set())
+        if wanted.condition.modality not in FREE:
+            conditions.add(wanted.condition)
+        return key
 
 
 def expand(settings: Settings) -> Grid:
     """Return the grid of all papers in `settings`.
 
     Raises:
-        SettingsError: an artefact names a dataset, variant or epsilon that its paper does not have, or two papers
-            mean different nets or attacks by one name.
+        SettingsError: an artefact names a dataset, variant or budget that its paper does not have, or two papers
+            mean different nets, attacks or budgets by one name.
     """
     grid = Grid()
     for paper, facts in settings.papers.items():
@@ -70,72 +83,82 @@ def expand(settings: Settings) -> Grid:
         for name, attack in facts["attacks"].items():
             _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
         _check_variants(facts, place_of(paper, "variants"))
-        _check_attacks(facts, place_of(paper, "attacks"), place_of(paper, "search"))
+        for name, budget in _budgets(settings, paper)[1].items():
+            _agree(grid.budgets.setdefault(name, budget), budget, f"budget {name}")
         for name, artefact in facts["artefacts"].items():
             _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
         # Last, because a claim's scores are those that an artefact has made.
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
+    _add_twin(grid, settings.scale["precision"])
     return grid
+
+
+def _add_twin(grid: Grid, precision: Mapping) -> None:
+    """Add the cell `check` with gradients in float32, where all others have them in another precision."""
+    dataset, net, attack = (precision["check"][part] for part in ("dataset", "variant", "attack"))
+    victims = grid.cells.get((dataset, net, attack), {})
+    if precision["attack"] != FLOAT32 and net in victims:
+        twin = f"{attack}_{FLOAT32}"
+        paper, facts = grid.attacks.get(attack, (grid.variants[net][0], {"update": attack}))
+        grid.attacks[twin] = paper, {**facts, "precision": FLOAT32}
+        grid.cells[dataset, net, twin] = {net: victims[net]}
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
     facts = settings.papers[paper]
     where = place_of(paper, name) if kind_name in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
-    if facts["epsilons"].get("by") == choices.DATASET:
-        raise SettingsError(
-            f"{place_of(paper, 'epsilons')} cannot go by dataset: a claim or a caption speaks of several"
-        )
-    epsilons = choices.resolve(facts["epsilons"], settings.chosen[paper])
-    _number(facts["search"]["epsilon"], epsilons, place_of(paper, "search"))
-    spec = _with_epsilons(spec, epsilons, where)
+    told, known = _budgets(settings, paper)
+    spec = _with_budgets(spec, told, known, where)
     kind = load(KINDS, kind_name)
     if "net" in kind.facts:
-        _check_key((spec["read"]["dataset"], spec["read"]["variant"], ""), facts, where)
-    spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact != "sources"}
+        dataset, net = spec["read"]["dataset"], spec["read"]["variant"]
+        _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
+    spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
         needs = list(kind.needs(kind.parse(spec)))
-    except UserError as error:
+    except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
     for need in needs:
-        key, condition = need.condition[:3], need.condition[3:]
         where_of = f"{where}: {need.part}" if need.part else where
-        _check_key(key, facts, where_of)
-        family = _scored(grid, key, condition, where_of) if need.family == SCORES else need.family
-        if family != CELLS and facts["attacks"].get(key[2], {}).get("source") == "surrogate":
-            raise SettingsError(f"{where}: {key[2]} takes its gradients of a surrogate, which only a cell can have")
+        _check_names(need.reading, facts, where_of)
+        family = _scored(grid, need.reading, where_of) if need.family == SCORES else need.family
+        key = grid.need(family, need.reading)
         keys[family].add(key)
-        conditions = grid.conditions[family].setdefault(key, set())
-        if condition[0] not in FREE:
-            conditions.add(condition)
         if need.example:
-            known = settings.datasets[key[0]]
-            if known["class_names_from"] == "dataset" and need.example not in known["classes"]:
+            dataset = settings.datasets[key[0]]
+            if dataset["class_names_from"] == "dataset" and need.example not in dataset["classes"]:
                 raise SettingsError(f"{where}: {need.example!r} is no class of {key[0]}")
             grid.examples.setdefault(key, set()).add(need.example)
+    if "strengths" in kind.facts:
+        printed = {
+            name: budgets.printed(known[name])
+            for name in sorted({one.reading.condition.budget for one in needs} - {""})
+        }
+        spec["strengths"] = {name: text for name, text in printed.items() if text}
     if "sources" in kind.facts:
-        used = sorted({need.condition.dataset for need in needs})
+        used = sorted({need.reading.dataset for need in needs})
         spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
-    manifests = tuple(sorted({need.condition.dataset for need in needs if need.unseen}))
+    manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
     grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
 
 
-def _scored(grid: Grid, key: Key, condition: Condition, where: str) -> str:
+def _scored(grid: Grid, wanted: Reading, where: str) -> str:
     """Which of the artefacts' files have this score."""
+    key = (wanted.dataset, wanted.surrogate, wanted.attack)
     for family in (LOCALISATION, EMBEDDINGS):
         known = grid.conditions[family].get(key)
-        if known is not None and (condition[0] in FREE or condition in known):
+        if known is not None and (wanted.condition == CLEAN or wanted.condition in known):
             return family
-    raise SettingsError(f"{where}: no artefact scores {'/'.join(key)}, {condition[0]} at epsilon {condition[1]:g}")
+    raise SettingsError(f"{where}: no artefact scores {wanted}")
 
 
 # What a layout says beside what its author wrote.
 FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "paper": lambda settings, paper, spec: paper,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
-    "epsilons": lambda settings, paper, spec: settings.papers[paper]["sweep"],
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
     "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],
@@ -181,17 +204,6 @@ def _check_variants(facts: Mapping, where: str) -> None:
         _check_starts(name, facts["variants"], where)
 
 
-def _check_attacks(facts: Mapping, where: str, search: str) -> None:
-    if facts["attacks"].get(facts["search"]["attack"], {}).get("source") == "surrogate":
-        raise SettingsError(f"{search}.attack: {facts['search']['attack']} takes its gradients of a surrogate")
-    for name, attack in facts["attacks"].items():
-        surrogate = attack.get("surrogate")
-        if (attack.get("source") == "surrogate") != (surrogate is not None):
-            raise SettingsError(f"{where}.{name}: `source: surrogate` and `surrogate` need each other")
-        if surrogate is not None and surrogate not in facts["variants"]:
-            raise SettingsError(f"{where}.{name}.surrogate: {surrogate!r} is none of {', '.join(facts['variants'])}")
-
-
 def _check_starts(name: str, variants: Mapping, where: str) -> None:
     seen = [name]
     while (start := variants[seen[-1]].get("start")) is not None:
@@ -200,35 +212,46 @@ def _check_starts(name: str, variants: Mapping, where: str) -> None:
         seen.append(start)
 
 
-def _with_epsilons(value: object, epsilons: Mapping[str, float], where: str) -> object:
-    """Put numbers for the names of epsilons, under `epsilon` and `epsilons` and in captions."""
+def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:
+    """Return a paper's budgets as they are told, with every choice taken, and in their long form."""
+    facts, where = settings.papers[paper], place_of(paper, "budgets")
+    if f'"by": "{choices.DATASET}"' in json.dumps(facts["budgets"]):
+        raise SettingsError(f"{where} cannot go by dataset: a claim or a caption speaks of several")
+    told = dict(choices.resolve(facts["budgets"], settings.chosen[paper]))
+    try:
+        known = budgets.named(told)
+    except ValueError as error:
+        raise SettingsError(f"{where}.{error}") from None
+    if UNBOUNDED in known:
+        raise SettingsError(f"{where}.{UNBOUNDED} is the name of the whole valid range; take another")
+    judged = facts["search"]["budget"]
+    if judged not in known or budgets.FROM in known[judged]:
+        raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} is none of {', '.join(known)}")
+    return told, known
+
+
+def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], where: str) -> object:
+    """Put the points of a list for its name, under `budgets`, and numbers for names in captions; unknown is refused."""
     if isinstance(value, list):
-        return [_with_epsilons(part, epsilons, where) for part in value]
+        return [_with_budgets(part, told, known, where) for part in value]
     if not isinstance(value, Mapping):
         return value
-    made = {name: _with_epsilons(part, epsilons, where) for name, part in value.items()}
-    if "epsilon" in made:
-        made["epsilon"] = _number(made["epsilon"], epsilons, where)
-    if "epsilons" in made:
-        made["epsilons"] = [_number(epsilon, epsilons, where) for epsilon in made["epsilons"]]
+    made = {name: _with_budgets(part, told, known, where) for name, part in value.items()}
+    if "budgets" in made:
+        made["budgets"] = [point for name in made["budgets"] for point in budgets.points(name, told)]
+    for name in [*made.get("budgets", []), *([made["budget"]] if "budget" in made else [])]:
+        if name not in known:
+            raise SettingsError(f"{where}: budget {name!r} is none of {', '.join(known)}")
     if "caption" in made:
+        printed = {name: budgets.printed(budget) or name for name, budget in known.items()}
         try:
-            made["caption"] = made["caption"].format_map({name: f"{number:g}" for name, number in epsilons.items()})
+            made["caption"] = made["caption"].format_map(printed)
         except KeyError as error:
-            raise SettingsError(f"{where}: caption: {error} is none of {', '.join(epsilons)}") from None
+            raise SettingsError(f"{where}: caption: {error} is none of {', '.join(known)}") from None
     return made
 
 
-def _number(epsilon: str | float, epsilons: Mapping[str, float], where: str) -> float:
-    if not isinstance(epsilon, str):
-        return epsilon
-    if epsilon not in epsilons:
-        raise SettingsError(f"{where}: epsilon {epsilon!r} is none of {', '.join(epsilons)}")
-    return epsilons[epsilon]
-
-
-def _check_key(key: Key, facts: Mapping, where: str) -> None:
-    dataset, variant, _ = key
-    for kind, name in (("datasets", dataset), ("variants", variant)):
+def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:
+    for kind, name in (("datasets", wanted.dataset), ("variants", wanted.surrogate), ("variants", wanted.victim)):
         if name not in facts[kind]:
             raise SettingsError(f"{where}: {name!r} is none of the paper's {kind}: {', '.join(facts[kind])}")

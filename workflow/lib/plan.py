@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 
 from lib import digest, options
 from lib.errors import SettingsError
@@ -29,7 +28,7 @@ class Plan:
         self.train = Train(settings, self.grid, self.data)
         self.attack = Attack(settings, self.grid, self.data)
         self.analysis = Analysis(settings, self.grid, self.data)
-        self.tables = Tables(settings, self.grid, self.data)
+        self.tables = Tables(settings, self.grid, self.data, self.attack)
         self._check_shared()
         self._check_registered()
 
@@ -47,6 +46,7 @@ class Plan:
             "dataset": one_of(self.settings.datasets),
             "variant": one_of(self.grid.variants),
             "attack": one_of(attack for keys in self.grid.conditions.values() for _, _, attack in keys),
+            "bundle": one_of(name for _, name in self.attack.bundles),
             "seed": r"\d+",
             "shard": r"\d{4}",
             "list": one_of(self.data.downloads),
@@ -98,7 +98,7 @@ class Plan:
                     check(recipe, schema, f"training of {name} on {dataset}")
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
-        for keys in self.grid.conditions.values():
-            for dataset, variant, attack in keys:
-                self.attack.attack_entries(attack, dataset)
-                self.attack.attack_on(attack, SimpleNamespace(dataset=dataset, variant=variant))
+        for keys in (self.grid.cells, *self.grid.conditions.values()):
+            for dataset, net, attack in keys:
+                self.attack.attack_entries(attack)
+                self.attack.attack_on(attack, dataset, net)

@@ -31,7 +31,7 @@ NEEDED = {
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search"),
     "variants": ("variants", "training", "parts", "pretrained"),
-    "attacks": ("epsilons", "sweep", "attacks"),
+    "attacks": ("budgets", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
     "choices": ("choices",),

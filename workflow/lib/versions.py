@@ -25,10 +25,9 @@ CODE = "code.json"
 PROVENANCE = {
     "train": "models/*/*/s*/train.json",
     "search": "models/*/*/search_provenance.json",
-    "attack": "cells/*/*/s*/*.json",
+    "attack": "cells/*/s*/*.json",
     "localise": "localisation/*/*/s*/*.json",
     "embed": "embeddings/*/*/s*/*.json",
-    "attack_in_float32": "precision/*/*/s*/*.json",
 }
 
 

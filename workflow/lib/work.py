@@ -19,15 +19,12 @@ CLIPS_PER_THREAD = 400
 MEMORY_AT_START = 0.25
 
 
-def attack_passes(clips: int, conditions: int, steps: int, elsewhere: bool) -> int:
-    """Return the work of `steps` steps under each condition on each clip, with the checks of a cell.
+def attack_passes(clips: int, crafted: int, answered: int, steps: int) -> int:
+    """Return the work of `steps` steps under each of `crafted` conditions on each clip, and of `answered` answers.
 
-    The gradient at the clean clip is shared by all conditions. An attack of several steps is compared with a single
-    step; one whose gradients are of another net (`elsewhere`), with the same attack on the victim's own.
+    The gradient at the clean clip is shared by all conditions.
     """
-    nets = 2 if elsewhere else 1
-    condition = nets * (GRADIENT * (steps - 1) + 1) + (1 if steps > 1 else 0)
-    return clips * (1 + nets * GRADIENT + conditions * condition)
+    return clips * (GRADIENT * (1 + crafted * (steps - 1)) + answered)
 
 
 def training_passes(clips: int, epochs: int) -> int:

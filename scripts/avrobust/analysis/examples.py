@@ -32,14 +32,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples of one variant under one attack: `modalities` and `epsilons` (C,) name the conditions."""
+    """The examples of one variant under one attack: `modalities` and `budgets` (C,) name the conditions."""
 
     dataset: str
     variant: str
     seed: int
     attack: str
     modalities: tuple[str, ...]
-    epsilons: tuple[float, ...]
+    budgets: tuple[str, ...]
     examples: tuple[Example, ...]
 
 
@@ -82,7 +82,7 @@ def write_examples(path: str | Path, made: Examples) -> None:
     arrays = {
         **{name: np.array(getattr(made, name)) for name in ("dataset", "variant", "seed", "attack")},
         "modality": np.array(made.modalities, str),
-        "epsilon": np.array(made.epsilons, np.float64),
+        "budget": np.array(made.budgets, str),
         "clip_id": np.array([one.clip_id for one in examples], str),
         "class": np.array([one.label for one in examples], str),
         "prediction": np.array([one.predictions for one in examples], str),
@@ -112,7 +112,7 @@ def read_examples(path: str | Path) -> Examples:
             **{name: str(found[name]) for name in ("dataset", "variant", "attack")},
             seed=int(found["seed"]),
             modalities=tuple(map(str, found["modality"])),
-            epsilons=tuple(map(float, found["epsilon"])),
+            budgets=tuple(map(str, found["budget"])),
             examples=examples,
         )
     except Exception as error:  # numpy and zipfile report damage by many kinds of exception

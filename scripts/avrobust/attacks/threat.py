@@ -37,37 +37,27 @@ class Threat:
     def clips_together(self, victim: LateFusion) -> int:
         """Return of how many consecutive clips the result of each depends on; 1 if only on itself.
 
-        All of a batch if the attack mixes them, else what passes the defences of victim and source together. Batches
+        All of a batch if the attack mixes them, else what passes the defences of victim and surrogate together. Batches
         may be cut at multiples of it, and nowhere else.
         """
         return self.batch_size or math.lcm(victim.clips_together, self.model.clips_together)
 
 
-def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None, name: str = "", seed: int = 0) -> Threat:
-    """Return the attack on `victim`; `surrogate` is needed where the spec names it as source.
+def bind(spec: AttackSpec, surrogate: Trained, name: str = "", seed: int = 0) -> Threat:
+    """Return the attack that takes its gradients of `surrogate`.
 
     `name` and `seed`: of the attack as a paper calls it, and of what it draws at random.
 
     Raises:
-        ValueError: the source is unknown, or the surrogate is missing or superfluous.
         UserError: the batch size is missing or superfluous, or an option is unknown.
     """
-    if (spec.source == "surrogate") != (surrogate is not None):
-        raise ValueError(f"source {spec.source} {'needs a' if surrogate is None else 'takes no'} surrogate")
-    if spec.source == "surrogate":
-        source = surrogate
-    elif spec.source == "undefended":
-        source = victim._replace(model=victim.model.without_defences())
-    elif spec.source == "victim":
-        source = victim
-    else:
-        raise ValueError(f"source is victim, undefended or surrogate, not {spec.source!r}")
+    model = surrogate.model.without_defences() if spec.without_defences else surrogate.model
     attack = build_attack(spec.update, spec.options)
-    place = source.model.dimensions, len(victim.classes)
+    place = model.dimensions, len(surrogate.classes)
     if spec.objective is None and attack.objective is not None:
         objective = attack.objective(*place)
     elif spec.objective in (None, TRAINING_OBJECTIVE):
-        objective = source.objective
+        objective = surrogate.objective
     else:
         objective = build_objective(ObjectiveSpec(spec.objective_name, spec.objective_options), *place)
     if attack.mixes_clips and spec.batch_size is None:
@@ -80,4 +70,4 @@ def bind(spec: AttackSpec, victim: Trained, surrogate: Trained | None = None, na
             f"attack {spec.update}: batch_size {spec.batch_size} changes nothing, as no clip depends on its batch; "
             "remove it from the paper's file"
         )
-    return Threat(attack, source.model, objective, spec.batch_size, name or spec.update, seed)
+    return Threat(attack, model, objective, spec.batch_size, name or spec.update, seed)

@@ -2,46 +2,43 @@
 
 import argparse
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
 
-from avrobust.attacks.threat import Threat
+from avrobust.attacks.budget import units
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
 from avrobust.data.shards import Shards
-from avrobust.evaluation.conditions import ATTACKED, Condition
+from avrobust.evaluation.budgets import Budgets, read_budgets
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
-from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import ATTACKED, Condition
 from avrobust.views.view import VIEW_HELP, build_view
 
 log = logging.getLogger(__name__)
 
-IDENTITY = ("dataset", "variant", "seed", "attack")
 
-
-def attacking_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser of the arguments that all these programs share."""
+def attacking_parser(description: str, identity: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser of the arguments that all these programs share; `identity`: what a key must say."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--model", type=Path, required=True)
+    parser.set_defaults(identity=identity)
     parser.add_argument("--model-state", choices=("best", "latest"), default="best")
     parser.add_argument("--shards", type=Path, nargs="+", required=True)
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument(
-        "--attack-spec",
+        "--budgets",
         type=json_argument,
         required=True,
-        help='JSON of an avrobust.spec.attacks.AttackSpec: {"update": "fgsm"}',
+        help='JSON of the long form of avrobust.spec.budgets: {"small": {"audio": {"norm": "linf", "epsilon": 0.006}}}',
     )
-    parser.add_argument(
-        "--conditions", type=json_argument, required=True, help='JSON: [["audio", 0.012], ["both", 0.006], ...]'
-    )
+    parser.add_argument("--budget-files", type=Path, nargs="*", default=[], help="budgets that a job has made")
     parser.add_argument(
         "--epsilon-space",
         choices=("normalised", "pixel"),
@@ -52,43 +49,59 @@ def attacking_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=positive, required=True)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=positive, default=1)
-    parser.add_argument("--key", type=json_argument, required=True, help=f"JSON: {', '.join(IDENTITY)}")
+    parser.add_argument("--key", type=json_argument, required=True, help="JSON: what the files say that they are of")
     parser.add_argument("--code", default="", help="digest of the code, written down")
     parser.add_argument("--provenance", type=Path, required=True)
     return parser
 
 
+def one_net_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser for a program that looks into one net under one attack of its own gradients."""
+    parser = attacking_parser(description, ("dataset", "variant", "seed", "attack"))
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument(
+        "--attack-spec",
+        type=json_argument,
+        required=True,
+        help='JSON of an avrobust.spec.attacks.AttackSpec: {"update": "fgsm"}',
+    )
+    parser.add_argument(
+        "--conditions", type=json_argument, required=True, help='JSON: [["audio", "large"], ["both", "small"], ...]'
+    )
+    return parser
+
+
 @dataclass(frozen=True)
 class Opened:
-    """The net, the clips and the attack that the arguments name; `meter` runs since the start."""
+    """The nets, the clips and the budgets that the arguments name; `meter` runs since the start."""
 
-    victim: Trained
-    spec: AttackSpec
+    nets: Mapping[str, Trained]
     store: Shards
     views: EvaluationViews
-    conditions: list[Condition]
+    budgets: Budgets
     device: torch.device
     meter: Meter
 
-    def folded(self, net: Trained) -> Trained:
-        """Return the same net in the form that is quickest to attack; tried on the first clip."""
-        return net._replace(model=folded(net.model, inputs_of(collate([self.views[0]]), self.device)))
+    def batches(
+        self, group: int, size: int, threads: int, batch_size: int | None = None, start: int = 0
+    ) -> DataLoader | list[Batch]:
+        """Return the clips from number `start` on, `size` at a time, or fewer in whole groups of `group`.
 
-    def batches(self, threat: Threat, size: int, threads: int) -> DataLoader | list[Batch]:
-        """Return the clips as `threat` takes them, `size` at a time where it leaves that open, in whole groups."""
-        group = threat.clips_together(self.victim.model)
-        taken = whole_groups(threat.batch_size or size, group)
+        `batch_size`: how many an attack needs at a time, if it does not leave that open.
+        """
+        taken = whole_groups(batch_size or size, group)
         if taken != size:
             log.info("%d clips at a time, not %d: the result of each depends on %d", taken, size, group)
-        return evaluation_batches(self.views, taken, 1, threads)
+        views = self.views
+        rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities)
+        return evaluation_batches(rest, taken, 1, threads)
 
     def written_down(self, given: argparse.Namespace) -> dict:
         """Return what the provenance of every such program says."""
         return {
             **given.key,
             "status": "ok",
-            "conditions": given.conditions,
-            "attack_spec": vars(self.spec),
+            "budgets": self.budgets.named,
             "epsilon_space": given.epsilon_space,
             "model_state": given.model_state,
             "split": given.split,
@@ -98,24 +111,42 @@ class Opened:
         }
 
 
-def opened(given: argparse.Namespace) -> Opened:
-    """Set torch up and open what the arguments name.
+def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
+    """Set torch up and open what the arguments name, with the nets of `paths`, in the form that is quickest to attack.
 
     Raises:
-        UserError: an argument is wrong, a file damaged, the net has other classes, or the split has no clip.
+        UserError: an argument is wrong, a file damaged, a net has other classes, or the split has no clip.
     """
-    if missing := [name for name in IDENTITY if name not in given.key]:
+    if missing := [name for name in given.identity if name not in given.key]:
         raise UserError(f"--key: {', '.join(missing)} must be given")
-    conditions = [Condition(modality, float(epsilon)) for modality, epsilon in given.conditions]
-    if unknown := [condition.modality for condition in conditions if condition.modality not in ATTACKED]:
-        raise UserError(f"--conditions: unknown modality {unknown[0]!r}; known are {', '.join(ATTACKED)}")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
-    victim, view = load_model(given.model, given.model_state, device), build_view(given.view)
+    named = read_budgets(given.budgets, given.budget_files)
+    view = build_view(given.view)
     store = view.opened(given.shards)
-    check_classes(given.model, victim.classes, given.shards[0].parent, store.classes)
-    views = EvaluationViews(store, store.indices(given.split), view, victim.model.modalities)
+    nets = {name: load_model(path, given.model_state, device) for name, path in paths.items()}
+    for name, net in nets.items():
+        check_classes(paths[name], net.classes, given.shards[0].parent, store.classes)
+    modalities = dict.fromkeys(modality for net in nets.values() for modality in net.model.modalities)
+    views = EvaluationViews(store, store.indices(given.split), view, tuple(modalities))
     if not len(views):
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
-    job = Opened(victim, AttackSpec.of(given.attack_spec), store, views, conditions, device, meter)
-    return replace(job, victim=job.folded(victim))
+    first = inputs_of(collate([views[0]]), device)
+    nets = {name: net._replace(model=folded(net.model, first)) for name, net in nets.items()}
+    scales = {name: unit.to(device) for name, unit in units(given.epsilon_space).items()}
+    return Opened(nets, store, views, Budgets(named, scales), device, meter)
+
+
+def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition]:
+    """Return conditions that came as JSON lists.
+
+    Raises:
+        UserError: a modality is unknown, or a budget not among `budgets`.
+    """
+    conditions = [Condition(*one) for one in told]
+    for condition in conditions:
+        if condition.modality not in ATTACKED:
+            raise UserError(f"conditions: unknown modality {condition.modality!r}; known are {', '.join(ATTACKED)}")
+        if condition.budget not in budgets and condition.modality != "clean":
+            raise UserError(f"conditions: budget {condition.budget!r} is none of {', '.join(budgets)}; give it a value")
+    return conditions

@@ -10,17 +10,16 @@ from torch import Tensor
 from avrobust.analysis import localisation
 from avrobust.analysis.examples import MEASURES, Chosen, Example
 from avrobust.analysis.localisation import Box
-from avrobust.attacks.budget import Units
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, EvaluationViews, inputs_of
-from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
+from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.craft import craft
 from avrobust.evaluation.memory import within_memory
 from avrobust.evaluation.start import Start, encode_changed
 from avrobust.models.files import Trained
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError
-
-CLEAN = Condition("clean", 0.0)
+from avrobust.spec.conditions import CLEAN, Condition
 
 
 def view_boxes(views: EvaluationViews) -> dict[str, Box | None]:
@@ -52,14 +51,14 @@ def localise(
     threat: Threat,
     batches: Iterable[Batch],
     boxes: Mapping[str, Box | None],
-    units: Mapping[str, Units],
+    budgets: Budgets,
     conditions: Sequence[Condition],
     device: torch.device,
     chosen: Chosen,
 ) -> dict[str, list]:
     """Attack every clip under every condition; return the columns of `avrobust.metrics.scores.SCHEMA`.
 
-    `boxes`: from `view_boxes`; `units`: what an epsilon of 1 is in each modality; `chosen` is offered every clip.
+    `boxes`: from `view_boxes`; `chosen` is offered every clip.
     Measures of every clip and condition, clean included: `recognised` and, where a box is known, `pointing`, `mass`
     and, where that of another clip is known too, their floors `pointing_other_boxes`, `mass_other_boxes` and how far
     they are above them, `pointing_above_floor`, `mass_above_floor`. Of attacked clips only: `peak_shift`,
@@ -70,23 +69,21 @@ def localise(
         RuntimeError: an input left its ball or its valid range, or changed without being attacked.
     """
     model, fusion = trained.model, trained.model.fusion
-    units = {name: unit.to(device) for name, unit in units.items()}
     conditions = list(dict.fromkeys([CLEAN, *conditions]))
-    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
     everyone = _as_tensor(boxes.values())
 
-    def looked_at(batch: Batch) -> tuple[Batch, list[Tensor], list[Tensor], list[Tensor]]:
+    def looked_at(batch: Batch) -> tuple[Batch, tuple[Tensor], tuple[Tensor], tuple[Tensor]]:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
         features = {name: model.encode(name, inputs[name]) for name in model.modalities}
         start = Start(threat, inputs, labels, features if threat.model is model else None, batch["clip_id"])
-        maps, predictions, frames = [], [], []
-        for condition in conditions:
-            attacked = start.perturbed(budgets_under(condition, units), threat.attack)
-            check_promises(threat.attack, inputs, attacked, units, condition)
-            encoded = encode_changed(model, inputs, attacked, features)
-            maps.append(fusion.attention(encoded).cpu())
-            predictions.append(model.head(encoded).argmax(dim=1).cpu())
-            frames.append(attacked["visual"])
+        seen: dict[Condition, tuple[Tensor, Tensor, Tensor]] = {}
+        for crafted in craft(start, threat.attack, conditions, budgets):
+            encoded = encode_changed(model, inputs, crafted.inputs, features)
+            predictions = model.head(encoded).argmax(dim=1).cpu()
+            made = fusion.attention(encoded).cpu(), predictions, crafted.inputs["visual"]
+            seen |= dict.fromkeys(crafted.conditions, made)
+        maps, predictions, frames = zip(*(seen[condition] for condition in conditions), strict=True)
         return batch, maps, predictions, frames
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
@@ -136,7 +133,7 @@ def _append(
             columns["clip_id"] += [batch["clip_id"][place] for place in known]
             columns["label"] += batch["label"][known].tolist()
             columns["modality"] += [condition.modality] * len(known)
-            columns["epsilon"] += [condition.epsilon] * len(known)
+            columns["budget"] += [condition.budget] * len(known)
             columns["measure"] += [measure] * len(known)
             columns["value"] += values[known].tolist()
 

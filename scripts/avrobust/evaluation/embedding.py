@@ -6,19 +6,19 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from avrobust.attacks.budget import Units
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
-from avrobust.evaluation.conditions import Condition, budgets_under, check_promises
+from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.craft import craft
 from avrobust.evaluation.memory import within_memory
 from avrobust.evaluation.start import Start, encode_changed
 from avrobust.metrics.clusters import distances, intra_inter_ratios, shifts, silhouettes
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError
+from avrobust.spec.conditions import CLEAN, Condition
 
 MODALITIES = ("audio", "visual")
-CLEAN = Condition("clean", 0.0)
 
 # Condition -> modality -> float32 (N, D).
 Points = Mapping[Condition, Mapping[str, np.ndarray]]
@@ -28,21 +28,20 @@ def embed(
     model: LateFusion,
     threat: Threat,
     batches: Iterable[Batch],
-    units: Mapping[str, Units],
+    budgets: Budgets,
     conditions: Iterable[Condition],
     device: torch.device,
 ) -> tuple[list[str], np.ndarray, Points]:
     """Return clip ids, labels (N,) and what `model` makes of every clip, clean and under each condition.
 
-    `batches`: from `avrobust.data.batches`; `units`: what an epsilon of 1 is in each modality. An attack maximises the
-    objective of `threat`, with the gradients of its net, as in `avrobust.evaluation.cell`.
+    `batches`: from `avrobust.data.batches`. An attack maximises the objective of `threat`, with the gradients of its
+    net, as in `avrobust.evaluation.cell`.
 
     Raises:
         RuntimeError: an input left its ball or its valid range, or changed without being attacked.
         UserError: a feature of the model is no vector, so that it has no Euclidean distance of the usual kind, or not
             finite.
     """
-    units = {name: unit.to(device) for name, unit in units.items()}
     conditions = list(dict.fromkeys([CLEAN, *conditions]))
 
     def embedded(batch: Batch) -> tuple[list[str], np.ndarray, Points]:
@@ -55,11 +54,10 @@ def embed(
             )
         start = Start(threat, inputs, labels, clean if threat.model is model else None, batch["clip_id"])
         made = {}
-        for condition in conditions:
-            attacked = start.perturbed(budgets_under(condition, units), threat.attack)
-            check_promises(threat.attack, inputs, attacked, units, condition)
-            features = encode_changed(model, inputs, attacked, clean)
-            made[condition] = {name: feature.cpu().numpy() for name, feature in features.items()}
+        for crafted in craft(start, threat.attack, conditions, budgets):
+            features = encode_changed(model, inputs, crafted.inputs, clean)
+            points = {name: feature.cpu().numpy() for name, feature in features.items()}
+            made |= dict.fromkeys(crafted.conditions, points)
         return batch["clip_id"], batch["label"].numpy(), made
 
     with evaluating(model), evaluating(threat.model), torch.no_grad():
@@ -78,13 +76,13 @@ def embed(
 
 
 def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:
-    """Return one row per clip and condition: clip_id, label, modality, epsilon, and the vectors audio and visual."""
+    """Return one row per clip and condition: clip_id, label, modality, budget, and the vectors audio and visual."""
     schema = pa.schema(
         [
             ("clip_id", pa.string()),
             ("label", pa.int16()),
             ("modality", pa.string()),
-            ("epsilon", pa.float64()),
+            ("budget", pa.string()),
             *((name, pa.list_(pa.float32())) for name in MODALITIES),
         ]
     )
@@ -94,13 +92,13 @@ def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:
             "clip_id": clip_ids,
             "label": labels,
             "modality": [condition.modality] * len(labels),
-            "epsilon": [condition.epsilon] * len(labels),
+            "budget": [condition.budget] * len(labels),
             **{name: list(values) for name, values in of_modality.items()},
         }
         tables.append(
             pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
         )
-    order = [(name, "ascending") for name in ("modality", "epsilon", "clip_id")]
+    order = [(name, "ascending") for name in ("modality", "budget", "clip_id")]
     return pa.concat_tables(tables).sort_by(order)
 
 
@@ -109,7 +107,7 @@ def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str,
 
     `silhouette_*` and `ratio_*` compare the clips of every condition with the clean clips; `shift_*` has no clean row.
     """
-    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "epsilon", "measure", "value")}
+    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
     for name in MODALITIES:
         among_clean = distances(points[CLEAN][name], points[CLEAN][name])
         for condition, of_modality in points.items():
@@ -124,7 +122,7 @@ def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str,
                 columns["clip_id"] += clip_ids
                 columns["label"] += labels.tolist()
                 columns["modality"] += [condition.modality] * len(labels)
-                columns["epsilon"] += [condition.epsilon] * len(labels)
+                columns["budget"] += [condition.budget] * len(labels)
                 columns["measure"] += [measure] * len(labels)
                 columns["value"] += of_clips.tolist()
     return columns

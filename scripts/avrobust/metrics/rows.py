@@ -1,4 +1,4 @@
-"""Cells as arrays: which clip was recognised by which variant, under which attack, with which seed."""
+"""Cells as arrays: which clip a victim recognised, under which attack with which surrogate, with which seed."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,40 +9,40 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from avrobust.evaluation.rows import IDENTITY, KEY, SCHEMA
 from avrobust.files import remaking
 from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.bootstrap import Mean, mean
 from avrobust.program import UserError
-from avrobust.spec.conditions import MAJORITY
-from avrobust.spec.flat import Condition
+from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
-SCHEMA = pa.schema(
-    [
-        ("clip_id", pa.string()),
-        ("label", pa.int16()),
-        ("modality", pa.string()),
-        ("epsilon", pa.float64()),
-        ("prediction", pa.int16()),
-    ]
-)
-IDENTITY = ("dataset", "variant", "seed", "attack")
+# What is read of each row.
+COLUMNS = (*KEY, "clip_id", "label", "prediction", "epsilon_audio", "epsilon_visual")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one victim said under one condition of one seed: arrays (clips,), sorted by clip.
+
+    `epsilons`: modality -> what was allowed, in the paper's unit.
+    """
+
+    clips: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    epsilons: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One variant under one attack on one dataset with one seed.
-
-    `clips` (clips,) holds the clip names, sorted; `labels` (clips,) belong to them, and so does each array
-    (clips,) of `predictions`, which is found by (modality, epsilon).
-    """
+    """One surrogate under one attack, answered by one victim, on one dataset with one seed: answers by condition."""
 
     dataset: str
-    variant: str
+    surrogate: str
+    victim: str
     attack: str
     seed: int
-    clips: np.ndarray
-    labels: np.ndarray
-    predictions: dict[tuple[str, float], np.ndarray]
+    answers: dict[Condition, Answers]
 
 
 @dataclass(frozen=True)
@@ -74,107 +74,117 @@ class Outcomes:
         return Outcomes(self.correct[:, :, kept], self.seeds, self.clip_ids[kept])
 
 
-def read_cell(path: str | Path) -> Cell:
-    """Read one parquet file of rows clip x modality x epsilon; the order of its rows does not matter.
+def read_cells(path: str | Path) -> list[Cell]:
+    """Read a file of cells; the order of its rows does not matter.
 
-    Raises `UserError` if it is no such file, or if its conditions do not hold the same clips and labels.
+    Raises `UserError` if it is no such file, or if a clip occurs twice under one condition.
     """
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-        table = file.read(columns=SCHEMA.names)
+        table = file.read(columns=list(COLUMNS))
         metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
         seed = int(metadata.get("seed", 0))
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(
             f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
         ) from None
-    if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
+    if missing := [*(set(COLUMNS) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
         raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; give a file from results/*/cells")
     if not table.num_rows:
         raise UserError(f"{path}: has no rows; {remaking(path)}")
 
-    table = table.select(SCHEMA.names).cast(SCHEMA)
-    table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
-    clips, labels, modality, epsilon, prediction = (table[name].to_numpy() for name in SCHEMA.names)
-    epsilon = np.round(epsilon, 9)  # 0.1 + 0.2 is the budget that a layout writes as 0.3
-    starts = np.flatnonzero((modality[1:] != modality[:-1]) | (epsilon[1:] != epsilon[:-1])) + 1
-    parts = [slice(start, stop) for start, stop in pairwise([0, *starts.tolist(), len(clips)])]
-    first = parts[0]
-    if (clips[first][1:] == clips[first][:-1]).any():
-        raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
-    predictions = {}
-    for part in parts:
-        key = str(modality[part.start]), float(epsilon[part.start])
-        if not (np.array_equal(clips[part], clips[first]) and np.array_equal(labels[part], labels[first])):
-            raise UserError(f"{path}: {key} has other clips or labels than the rest; {remaking(path)}")
-        predictions[key] = prediction[part]
-    return Cell(
-        dataset=metadata["dataset"],
-        variant=metadata["variant"],
-        attack=metadata["attack"],
-        seed=seed,
-        clips=clips[first],
-        labels=labels[first],
-        predictions=predictions,
-    )
+    table = table.select(COLUMNS).cast(pa.schema([SCHEMA.field(name) for name in COLUMNS]))
+    table = table.sort_by([(name, "ascending") for name in (*KEY, "clip_id")])
+    # Of each key a number for each row, by which equal ones are found; rows of one condition follow each other.
+    codes = [table[name].combine_chunks().dictionary_encode(null_encoding="encode").indices for name in KEY]
+    changes = np.any([code.to_numpy()[1:] != code.to_numpy()[:-1] for code in codes], axis=0)
+    bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), table.num_rows]
+    arrays = {name: table[name].to_numpy() for name in COLUMNS[len(KEY) :]}
+    cells: dict[tuple[str, str, str], Cell] = {}
+    for start, stop in pairwise(bounds):
+        surrogate, victim, attack, *condition = (table[name][start].as_py() for name in KEY)
+        clips, labels, predictions, audio, visual = (values[start:stop] for values in arrays.values())
+        if (clips[1:] == clips[:-1]).any():
+            raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
+        place = (surrogate, victim, attack)
+        cell = cells.setdefault(place, Cell(metadata["dataset"], *place, seed, {}))
+        epsilons = {"audio": audio, "visual": visual}
+        cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons)
+    return list(cells.values())
+
+
+def cells_of(paths: Iterable[str | Path]) -> "Cells":
+    """Return the cells of all these files."""
+    return Cells(cell for path in paths for cell in read_cells(path))
 
 
 class Cells:
-    """Cells, found by dataset, variant, attack and seed. Raises `UserError` if one is given twice."""
+    """Cells, found by dataset, surrogate, victim, attack and seed. Raises `UserError` if one is given twice."""
 
     def __init__(self, cells: Iterable[Cell]) -> None:
-        self._cells: dict[tuple[str, str, str], dict[int, Cell]] = {}
+        self._cells: dict[tuple[str, ...], dict[int, Cell]] = {}
         for cell in cells:
-            seeds = self._cells.setdefault((cell.dataset, cell.variant, cell.attack), {})
+            place = (cell.dataset, cell.surrogate, cell.victim, cell.attack)
+            seeds = self._cells.setdefault(place, {})
             if cell.seed in seeds:
-                raise UserError(
-                    f"the cell {cell.dataset}/{cell.variant}/s{cell.seed}/{cell.attack} is given twice; leave one out"
-                )
+                words = "/".join(Reading(*place, CLEAN).place)
+                raise UserError(f"the cell {words}, seed {cell.seed} is given twice; leave one out")
             seeds[cell.seed] = cell
 
-    def outcomes(self, conditions: Sequence[Condition]) -> Outcomes:
-        """Which clips each condition (at least one is given) recognises, for all seeds.
+    def outcomes(self, readings: Sequence[Reading]) -> Outcomes:
+        """Which clips each reading (at least one is given) recognises, for all seeds.
 
-        Raises `UserError` if a cell or a condition is missing, or if the conditions were not measured on the
-        same clips with the same seeds: they could not be compared clip by clip.
+        Raises `UserError` if a cell or a condition is missing, or if the readings were not measured on the same
+        clips with the same seeds: they could not be compared clip by clip.
         """
-        by_seed = [self._seeds(*condition[:3]) for condition in conditions]
-        seeds, clips = sorted(by_seed[0]), next(iter(by_seed[0].values())).clips
-        correct = np.empty((len(conditions), len(seeds), len(clips)), bool)
-        for number, (condition, cells) in enumerate(zip(conditions, by_seed, strict=True)):
-            if sorted(cells) != seeds:
+        by_seed = [self._answers(reading) for reading in readings]
+        seeds, first = sorted(by_seed[0]), next(iter(by_seed[0].values()))
+        correct = np.empty((len(readings), len(seeds), len(first.clips)), bool)
+        for number, (reading, answers) in enumerate(zip(readings, by_seed, strict=True)):
+            if sorted(answers) != seeds:
                 raise UserError(
-                    f"{condition} has the seeds {sorted(cells)}, but {conditions[0]} has {seeds}; "
+                    f"{reading} has the seeds {sorted(answers)}, but {readings[0]} has {seeds}; "
                     "give the cells of the same seeds"
                 )
             for position, seed in enumerate(seeds):
-                if not np.array_equal(cells[seed].clips, clips):
+                given = answers[seed]
+                if not (np.array_equal(given.clips, first.clips) and np.array_equal(given.labels, first.labels)):
                     raise UserError(
-                        f"{condition}, seed {seed} was measured on other clips than {conditions[0]}; "
+                        f"{reading}, seed {seed} was measured on other clips or labels than {readings[0]}; "
                         "make both cells again from the same data"
                     )
-                correct[number, position] = _correct(cells[seed], condition)
-        return Outcomes(correct, tuple(seeds), clips)
+                correct[number, position] = given.predictions == given.labels
+        return Outcomes(correct, tuple(seeds), first.clips)
 
-    def _seeds(self, dataset: str, variant: str, attack: str) -> dict[int, Cell]:
+    def epsilon(self, reading: Reading) -> float:
+        """The epsilon of every clip in every modality that a reading attacks; 0 where it attacks none.
+
+        Raises `UserError` if they differ.
+        """
+        (answers, *_) = self._answers(reading).values()
+        found = {float(one) for name in ATTACKED.get(reading.condition.modality, ()) for one in answers.epsilons[name]}
+        if len(found) > 1:
+            raise UserError(f"{reading} has no single epsilon, but {min(found):g} to {max(found):g}; read it elsewhere")
+        return found.pop() if found else 0.0
+
+    def _answers(self, reading: Reading) -> dict[int, Answers]:
         try:
-            return self._cells[dataset, variant, attack]
+            cells = self._cells[reading[:4]]
         except KeyError:
-            given = ", ".join("/".join(key) for key in sorted(self._cells))
-            raise UserError(
-                f"no cell of {dataset}/{variant}/{attack} among those given ({given}); add its file"
-            ) from None
+            given = ", ".join("/".join(Reading(*place, CLEAN).place) for place in sorted(self._cells))
+            raise UserError(f"no cell of {'/'.join(reading.place)} among those given ({given}); add its file") from None
+        return {seed: _under(cell, reading) for seed, cell in cells.items()}
 
 
-def _correct(cell: Cell, condition: Condition) -> np.ndarray:
+def _under(cell: Cell, reading: Reading) -> Answers:
+    condition = reading.condition
     if condition.modality == MAJORITY:
-        labels, counts = np.unique(cell.labels, return_counts=True)
-        return cell.labels == labels[counts.argmax()]
-    try:
-        return cell.predictions[condition.modality, round(condition.epsilon, 9)] == cell.labels
-    except KeyError:
-        held = ", ".join(f"{modality} {epsilon:g}" for modality, epsilon in sorted(cell.predictions))
+        clean = cell.answers[CLEAN]
+        labels, counts = np.unique(clean.labels, return_counts=True)
+        return Answers(clean.clips, clean.labels, np.full_like(clean.labels, labels[counts.argmax()]), clean.epsilons)
+    if condition not in cell.answers:
         raise UserError(
-            f"{condition} was not measured with seed {cell.seed}; the cell holds {held}; "
+            f"{reading} was not measured with seed {cell.seed}; the cell holds {', '.join(map(str, cell.answers))}; "
             "name one of these or add the budget to the attack"
-        ) from None
+        )
+    return cell.answers[condition]

@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 from avrobust.files import remaking, replacing
 from avrobust.foreign import PARQUET, reason
 from avrobust.program import UserError
+from avrobust.spec.conditions import Condition
 
 SCHEMA = pa.schema(
     [
         ("clip_id", pa.string()),
         ("label", pa.int16()),
         ("modality", pa.string()),
-        ("epsilon", pa.float64()),
+        ("budget", pa.string()),
         ("measure", pa.string()),
         ("value", pa.float64()),
     ]
@@ -41,17 +42,16 @@ def bounds(measure: str) -> tuple[float, float]:
 
 
 class Score(NamedTuple):
-    """What one mean is taken of: `modality` is clean, audio, visual or both; `measure` is the program's own word."""
+    """What one mean is taken of: a net under an attack on itself; `measure` is the program's own word."""
 
     dataset: str
     variant: str
     attack: str
-    modality: str
+    condition: Condition
     measure: str
-    epsilon: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.measure} of {self.dataset}/{self.variant}/{self.attack}, {self.modality} at {self.epsilon:g}"
+        return f"{self.measure} of {self.dataset}/{self.variant}/{self.attack}, {self.condition}"
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Values:
 
 
 def write_scores(path: str | Path, identity: Mapping[str, object], columns: Mapping[str, Sequence]) -> None:
-    """Write rows of clip x modality x epsilon x measure, whole or not at all.
+    """Write rows of clip x modality x budget x measure, whole or not at all.
 
     `identity` has dataset, variant, seed and attack; `columns` those of `SCHEMA`, all of one length.
     """
     arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
     table = pa.Table.from_arrays(arrays, schema=SCHEMA)
-    table = table.sort_by([(name, "ascending") for name in ("measure", "modality", "epsilon", "clip_id")])
+    table = table.sort_by([(name, "ascending") for name in ("measure", "modality", "budget", "clip_id")])
     table = table.replace_schema_metadata({name: str(identity[name]) for name in IDENTITY})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
@@ -127,15 +127,15 @@ class Scores:
             raise UserError(f"{path}: scores of {'/'.join(key)}, seed {seed} are given twice; leave one out")
         measures = seeds[seed] = {}
         names = [name for name in SCHEMA.names if name != "label"]
-        for clip, modality, epsilon, measure, value in zip(*(table[name].to_pylist() for name in names), strict=True):
-            measures.setdefault((modality, round(epsilon, 9), measure), {})[clip] = value
+        for clip, modality, budget, measure, value in zip(*(table[name].to_pylist() for name in names), strict=True):
+            measures.setdefault((Condition(modality, budget), measure), {})[clip] = value
 
     def _found(self, score: Score) -> dict[int, dict[str, float]]:
         seeds = self._values.get(score[:3])
         if seeds is None:
             given = ", ".join("/".join(key) for key in sorted(self._values))
             raise UserError(f"no scores of {'/'.join(score[:3])} among those given ({given}); add their file")
-        key = (score.modality, round(score.epsilon, 9), score.measure)
+        key = (score.condition, score.measure)
         if missing := [seed for seed, measures in seeds.items() if key not in measures]:
             raise UserError(f"{score} was not measured with seed {missing[0]}")
         return {seed: measures[key] for seed, measures in seeds.items()}

@@ -29,13 +29,13 @@ import numpy as np
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.text import PUBLISHED_SOURCE, grid, warning
 from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
-from avrobust.spec.flat import Condition
+from avrobust.spec.conditions import Condition, Reading
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
 # Of these trainings, on other clips.
@@ -98,7 +98,7 @@ class Judgement:
 
 def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     """Write claims, their tests, and a page for readers; return a line for the log."""
-    cells = Cells(map(read_cell, progress(files.cells, label="reading", unit="cells")))
+    cells = cells_of(progress(files.cells, label="reading", unit="files"))
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
     judgements = judge(given, cells, scores)
     write_text(to[".csv"], csv_of_claims(given, judgements, files.scale))
@@ -184,21 +184,24 @@ def _result(means: Sequence[Mean]) -> Result:
 
 def _counted(test: Comparison, cells: Cells) -> Mean:
     """The effect in points, from right and wrong answers."""
-    weights: dict[Condition, float] = {}
+    weights: dict[Reading, float] = {}
     offset = -test.by
     for side, sign in ((test.higher, 100.0), (test.lower, -100.0)):
         if not isinstance(side, Quantity):
             offset += sign / 100 * side
             continue
-        for condition, weight in side.conditions.items():
-            weights[condition] = weights.get(condition, 0.0) + sign * weight
+        for reading, weight in side.readings.items():
+            weights[reading] = weights.get(reading, 0.0) + sign * weight
     return cells.outcomes(list(weights)).combined(list(weights.values()), offset)
 
 
 def _scored(test: Comparison, scores: Scores) -> Mean:
     """The effect in the score's own unit, of the clips that have a value on both sides."""
     values = scores.values(
-        [Score(one.dataset, one.variant, one.attack, one.modality, one.score, one.epsilon) for one in test.read]
+        [
+            Score(one.dataset, one.victim, one.attack, Condition(one.modality, one.budget), one.score)
+            for one in test.read
+        ]
     ).values
     by_side = dict(zip(test.read, values, strict=True))
     higher, lower = (by_side.get(side, side) for side in (test.higher, test.lower))

@@ -9,6 +9,8 @@ from avrobust.files import write_text
 from avrobust.program import UserError
 from avrobust.report.given import Given
 from avrobust.spec.artefacts.heat_maps import Layout, Row
+from avrobust.spec.budgets import strength
+from avrobust.spec.conditions import CLEAN, Condition
 
 # Conditions in the order in which they are drawn.
 CONDITIONS = ("clean", "audio", "visual", "both")
@@ -34,7 +36,7 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     from avrobust.report.heat_maps_plot import draw
 
     draw(figure, shown, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], tidy(shown, given.scale))
+    write_text(to[".csv"], tidy(figure, shown, given.scale))
     return f"{figure.title}: {sum(one.example is not None for one in shown)} of {len(shown)} rows have a clip"
 
 
@@ -57,28 +59,25 @@ def find(figure: Layout, sources: Iterable[Examples]) -> list[Shown]:
             )
         source = by_dataset[row.dataset]
         example = next((one for one in source.examples if one.label == row.label), None)
-        shown.append(Shown(row, source, example, _places(source, figure.epsilon)))
+        shown.append(Shown(row, source, example, _places(source, figure.budget)))
     return shown
 
 
-def _places(source: Examples, epsilon: float) -> dict[str, int]:
-    held = [
-        (modality, round(strength, 9)) for modality, strength in zip(source.modalities, source.epsilons, strict=True)
-    ]
+def _places(source: Examples, budget: str) -> dict[str, int]:
+    held = [Condition(*one) for one in zip(source.modalities, source.budgets, strict=True)]
     places = {}
     for modality in CONDITIONS:
-        wanted = (modality, 0.0 if modality == "clean" else round(epsilon, 9))
+        wanted = CLEAN if modality == "clean" else Condition(modality, budget)
         if wanted not in held:
-            there = ", ".join(f"{name} {strength:g}" for name, strength in held)
             raise UserError(
-                f"examples of {source.dataset}: {modality} at epsilon {wanted[1]:g} is not among their conditions "
-                f"({there}); make them with it"
+                f"examples of {source.dataset}: {wanted} is not among their conditions "
+                f"({', '.join(map(str, held))}); make them with it"
             )
         places[modality] = held.index(wanted)
     return places
 
 
-def tidy(shown: Iterable[Shown], scale: str) -> str:
+def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> str:
     """The data of the figure as CSV, one line per heat map; a row without a clip is one line that says so."""
     header = ["row", "dataset", "class", "clip_id", "condition", "epsilon", "prediction"]
     header += [*MEASURES, "scale", "note"]
@@ -90,7 +89,7 @@ def tidy(shown: Iterable[Shown], scale: str) -> str:
             continue
         for condition, place in one.places.items():
             measures = [_number(example.measures[name][place]) for name in MEASURES]
-            epsilon = f"{one.source.epsilons[place]:g}"
+            epsilon = strength(one.source.budgets[place], figure.strengths)
             line = [example.clip_id, condition, epsilon, example.predictions[place], *measures, scale, ""]
             lines.append([*start, *line])
     return write_csv_text(header, lines)

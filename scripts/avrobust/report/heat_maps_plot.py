@@ -19,6 +19,7 @@ from PIL import Image
 from avrobust.report.heat_maps import Shown
 from avrobust.report.style import STYLE, WIDTH, drawing, save
 from avrobust.spec.artefacts.heat_maps import Layout, readable
+from avrobust.spec.budgets import strength
 
 # Lengths are in inches, font sizes in points.
 LEFT, RIGHT, GAP = 0.40, 0.04, 0.06
@@ -127,7 +128,7 @@ def _mixed(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
 def _subtitle(figure: Layout, shown: Sequence[Shown], scale: str) -> str:
     sources = dict.fromkeys((one.source.attack, one.source.variant, one.source.seed) for one in shown)
     nets = "; ".join(f"{attack} on {variant}, seed {seed}" for attack, variant, seed in sources)
-    return f"scale {scale}, ε = {figure.epsilon:g} in each attacked modality; {nets}"
+    return f"scale {scale}, ε = {strength(figure.budget, figure.strengths)} in each attacked modality; {nets}"
 
 
 def _has_box(one: Shown) -> bool:

@@ -11,7 +11,8 @@ from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.text import INTERVALS, grid, warning
 from avrobust.spec.artefacts.localisation import Layout, Row
-from avrobust.spec.conditions import UNDER_ATTACK
+from avrobust.spec.budgets import strength
+from avrobust.spec.conditions import CLEAN, UNDER_ATTACK, Condition
 
 NO_BOX = "no box of what sounds is known"
 
@@ -68,8 +69,7 @@ class Entry:
     """One measured place: value, low and high as printed; None, with a note, where nothing could be measured."""
 
     row: Row
-    modality: str
-    epsilon: float
+    condition: Condition
     measure: Measure
     value: float | None
     low: float | None
@@ -95,35 +95,33 @@ def measure(table: Layout, scores: Scores) -> list[Entry]:
     """
     entries = []
     for row in table.rows:
-        attacked = [(modality, epsilon) for epsilon in table.epsilons for modality in UNDER_ATTACK]
-        everywhere = [("clean", 0.0), *attacked]
+        attacked = [Condition(modality, budget) for budget in table.budgets for modality in UNDER_ATTACK]
+        everywhere = [CLEAN, *attacked]
         of_row = [_entries(row, one, attacked if one.attacked_only else everywhere, scores) for one in MEASURES]
         of_row += [_entries(row, one, everywhere[:1], scores) for one in CHANCE]
-        order = {(*place, one): number for number, (place, one) in enumerate(_places(everywhere))}
+        order = {(place, one): number for number, (place, one) in enumerate(_places(everywhere))}
         entries += sorted(
             (entry for part in of_row for entry in part),
-            key=lambda entry: order[entry.modality, entry.epsilon, entry.measure],
+            key=lambda entry: order[entry.condition, entry.measure],
         )
     return entries
 
 
-def _places(conditions: Sequence[tuple[str, float]]) -> list[tuple[tuple[str, float], Measure]]:
+def _places(conditions: Sequence[Condition]) -> list[tuple[Condition, Measure]]:
     return [(place, one) for place in conditions for one in MEASURES] + [(conditions[0], one) for one in CHANCE]
 
 
-def _entries(row: Row, one: Measure, conditions: Sequence[tuple[str, float]], scores: Scores) -> list[Entry]:
-    wanted = [
-        Score(row.dataset, row.variant, row.attack, modality, one.name, epsilon) for modality, epsilon in conditions
-    ]
+def _entries(row: Row, one: Measure, conditions: Sequence[Condition], scores: Scores) -> list[Entry]:
+    wanted = [Score(row.dataset, row.variant, row.attack, condition, one.name) for condition in conditions]
     if one.needs_box and not _measured(wanted[0], scores):
-        return [Entry(row, *condition, one, None, None, None, 0, 0, NO_BOX) for condition in conditions]
+        return [Entry(row, condition, one, None, None, None, 0, 0, NO_BOX) for condition in conditions]
     found = scores.values(wanted)
     factor = 100 if one.per_cent else 1
     entries = []
     for condition, values in zip(conditions, found.values, strict=True):
         ours = mean(factor * values, *(factor * end for end in bounds(one.name)))
         numbers = (_rounded(number, one) for number in (ours.value, ours.low(), ours.high()))
-        entries.append(Entry(row, *condition, one, *numbers, len(found.clips), len(found.seeds)))
+        entries.append(Entry(row, condition, one, *numbers, len(found.clips), len(found.seeds)))
     return entries
 
 
@@ -150,8 +148,8 @@ def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
             entry.row.dataset,
             entry.row.variant,
             entry.row.attack,
-            entry.modality,
-            f"{entry.epsilon:g}",
+            entry.condition.modality,
+            strength(entry.condition.budget, table.strengths),
             entry.measure.name,
             entry.measure.unit,
             *(_number(value, entry.measure) for value in (entry.value, entry.low, entry.high)),
@@ -171,8 +169,9 @@ def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
     headers = [one.header for one in MEASURES if one.header]
     lines: dict[tuple[str, ...], dict[str, str]] = {}
     for entry in entries:
-        condition, shown = CHANCE.get(entry.measure, (entry.modality, (entry.measure.header,)))
-        epsilon = "" if condition != entry.modality or condition == "clean" else f"{entry.epsilon:g}"
+        modality, budget, _ = entry.condition
+        condition, shown = CHANCE.get(entry.measure, (modality, (entry.measure.header,)))
+        epsilon = "" if condition != modality or condition == "clean" else strength(budget, table.strengths)
         keys = entry.row.dataset, entry.row.variant, entry.row.attack, condition, epsilon
         if entry.measure not in CHANCE or entry.value is not None:
             lines.setdefault(keys, {}).update(dict.fromkeys(shown, _cell(entry)))

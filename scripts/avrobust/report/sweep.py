@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import progress
 from avrobust.report.given import Given
 from avrobust.spec.artefacts.sweep import Layout, Series
@@ -26,8 +26,8 @@ class Curve:
 
 def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the figure and write its points; return a line for the log."""
-    cells = Cells(map(read_cell, progress(given.cells, label="reading", unit="cells")))
-    panels = {panel.name: [measure(one, figure.epsilons, cells) for one in panel.series] for panel in figure.panels}
+    cells = cells_of(progress(given.cells, label="reading", unit="files"))
+    panels = {panel.name: [measure(one, figure.budgets, cells) for one in panel.series] for panel in figure.panels}
     # Loading the drawing library takes longer than finding a mistake in the cells.
     from avrobust.report.sweep_plot import draw
 
@@ -36,14 +36,14 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     return f"{figure.title}: {sum(map(len, panels.values()))} curves"
 
 
-def measure(series: Series, epsilons: Sequence[float], cells: Cells) -> Curve:
-    """Accuracy and interval at 0 and at each of `epsilons`; `UserError` if a cell does not hold one of them."""
-    conditions = series.conditions(epsilons)
+def measure(series: Series, budgets: Sequence[str], cells: Cells) -> Curve:
+    """Accuracy and interval at 0 and at each of `budgets`, the weakest first; `UserError` if a cell lacks one."""
+    conditions = sorted(series.readings(budgets), key=cells.epsilon)
     outcomes = cells.outcomes(conditions)
     points = [outcomes.combined([100.0 * (one == point) for one in conditions]) for point in conditions]
     return Curve(
         series=series,
-        epsilons=[condition.epsilon for condition in conditions],
+        epsilons=[cells.epsilon(condition) for condition in conditions],
         accuracy=[point.value for point in points],
         low=[point.low() for point in points],
         high=[point.high() for point in points],

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from avrobust.csv_text import read_csv, write_csv_text
 from avrobust.data.manifest import clips_seen_in_training
 from avrobust.files import write_text
-from avrobust.metrics.rows import Cells, read_cell
+from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.text import INTERVALS, grid, warning
@@ -66,7 +66,7 @@ def rounded(value: float) -> float:
 def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the table for programs and for readers; return a line for the log."""
     published = read_published(given.published[0], table.keys) if given.published else {}
-    cells = Cells(map(read_cell, progress(given.cells, label="reading", unit="cells")))
+    cells = cells_of(progress(given.cells, label="reading", unit="files"))
     seen = {name: clips_seen_in_training(path) for name, path in zip(table.unseen, given.manifests, strict=True)}
     entries = measure(table, cells, published, seen)
     write_text(to[".csv"], tidy(table, entries, given.scale))

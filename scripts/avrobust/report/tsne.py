@@ -20,9 +20,11 @@ from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.spec.artefacts.tsne import MODALITIES as EMBEDDINGS
 from avrobust.spec.artefacts.tsne import Layout, Panel
+from avrobust.spec.budgets import strength
+from avrobust.spec.conditions import CLEAN, Condition
 
 MEASURES = ("silhouette", "ratio", "shift")
-COLUMNS = ("clip_id", "label", "modality", "epsilon", *EMBEDDINGS)
+COLUMNS = ("clip_id", "label", "modality", "budget", *EMBEDDINGS)
 IDENTITY = ("dataset", "variant", "seed", "attack", "classes")
 
 # As many classes can be told apart by colour; the measures are of all.
@@ -37,14 +39,14 @@ RANDOM_STATE = 0
 class Embedding:
     """What one trained variant makes of the clips.
 
-    `clips` and `classes` are the name and the class name of each, sorted by clip; `points` is found by (modality
-    attacked, epsilon, "audio" or "visual"): float32 (clips, D). `all_classes` are all class names in their order.
+    `clips` and `classes` are the name and the class name of each, sorted by clip; `points` is found by
+    (condition, "audio" or "visual"): float32 (clips, D). `all_classes` are all class names in their order.
     """
 
     clips: Sequence[str]
     classes: Sequence[str]
     all_classes: Sequence[str]
-    points: Mapping[tuple[str, float, str], np.ndarray]
+    points: Mapping[tuple[Condition, str], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Projection:
     """One joint t-SNE: `clips` and `classes` (N) belong to each of `kinds`, whose places have three decimals."""
 
     panel: Panel
-    epsilon: float
+    budget: str
     clips: Sequence[str]
     classes: Sequence[str]
     all_classes: Sequence[str]
@@ -71,13 +73,12 @@ class Projection:
 class Measured:
     """The mean of one measure over clips and seeds, and its 95 % interval; None where no clip has a value.
 
-    `embedding` is audio or visual; `condition` and `epsilon` say what was attacked; `clips` are those with a value.
+    `embedding` is audio or visual; `condition` says what was attacked; `clips` are those with a value.
     """
 
     panel: Panel
     embedding: str
-    condition: str
-    epsilon: float
+    condition: Condition
     measure: str
     mean: float | None
     low: float | None
@@ -93,14 +94,14 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     embeddings = [first_classes(files.read(panel, figure.attack, figure.seed), DRAWN) for panel in figure.panels]
     places = list(product(figure.rows, zip(figure.panels, embeddings, strict=True)))
     projections = [
-        project(figure, panel, epsilon, embedding)
-        for epsilon, (panel, embedding) in progress(places, label="t-SNE", unit="panels")
+        project(figure, panel, budget, embedding)
+        for budget, (panel, embedding) in progress(places, label="t-SNE", unit="panels")
     ]
     # Loading the drawing library takes longer than finding a mistake in what is given.
     from avrobust.report.tsne_plot import draw
 
     draw(figure, projections, measured, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], points_csv(projections, given.scale))
+    write_text(to[".csv"], points_csv(figure, projections, given.scale))
     write_text(to["_measures.csv"], measures_csv(figure, measured, given.scale))
     return f"{figure.title}: {len(projections)} panels"
 
@@ -141,11 +142,12 @@ class Embeddings:
             raise UserError(
                 f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
             ) from None
-        table = table.sort_by([(name, "ascending") for name in ("modality", "epsilon", "clip_id")])
+        table = table.sort_by([(name, "ascending") for name in ("modality", "budget", "clip_id")])
         clips, labels = table["clip_id"].to_pylist(), table["label"].to_numpy()
         if not clips or not 0 <= labels.min() <= labels.max() < len(classes):
             raise UserError(f"{path}: no rows, or labels beyond its {len(classes)} classes; make it again")
-        conditions = list(zip(table["modality"].to_pylist(), np.round(table["epsilon"].to_numpy(), 9), strict=True))
+        named = (table[name].to_pylist() for name in ("modality", "budget"))
+        conditions = [Condition(*one) for one in zip(*named, strict=True)]
         first = conditions.count(conditions[0])
         points = {}
         for start in range(0, len(clips), first):
@@ -159,8 +161,8 @@ class Embeddings:
             for name in EMBEDDINGS:
                 values = np.stack(table[name].slice(start, first).to_numpy())
                 if not np.isfinite(values).all():
-                    raise UserError(f"{path}: the {name} embedding of {_condition(*conditions[start])} is not finite")
-                points[(*conditions[start], name)] = values
+                    raise UserError(f"{path}: the {name} embedding of {conditions[start]} is not finite")
+                points[conditions[start], name] = values
         return Embedding(clips[:first], [classes[label] for label in labels[:first]], classes, points)
 
 
@@ -178,8 +180,8 @@ def first_classes(embedding: Embedding, count: int) -> Embedding:
     )
 
 
-def project(layout: Layout, panel: Panel, epsilon: float, embedding: Embedding) -> Projection:
-    """Project all points of one panel together: clean audio and visual, and the attacked ones at `epsilon`.
+def project(layout: Layout, panel: Panel, budget: str, embedding: Embedding) -> Projection:
+    """Project all points of one panel together: clean audio and visual, and the attacked ones at `budget`.
 
     t-SNE as scikit-learn has it, from the first two principal components, on one thread and with a fixed seed: equal
     points give equal places on one machine, and with `avrobust.openblas` on every one with AVX2. Its result has no
@@ -193,13 +195,13 @@ def project(layout: Layout, panel: Panel, epsilon: float, embedding: Embedding) 
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    wanted = {name: ("clean", 0.0, name) for name in EMBEDDINGS}
+    wanted = {name: (CLEAN, name) for name in EMBEDDINGS}
     if layout.modality != "clean":
-        wanted[f"attacked {layout.modality}"] = layout.modality, round(epsilon, 9), layout.modality
+        wanted[f"attacked {layout.modality}"] = Condition(layout.modality, budget), layout.modality
     if missing := [key for key in wanted.values() if key not in embedding.points]:
         raise UserError(
             f"panel {panel.title!r}: the embeddings of {_words(panel.read.values())} hold no "
-            f"{_condition(*missing[0][:2])}; add it to the conditions that are embedded"
+            f"{missing[0][0]}; add it to the conditions that are embedded"
         )
     points = np.concatenate([embedding.points[key] for key in wanted.values()])
     if (points == points[0]).all():
@@ -215,7 +217,7 @@ def project(layout: Layout, panel: Panel, epsilon: float, embedding: Embedding) 
     places = _turned(places.astype(np.float64), len(embedding.clips)).round(3) + 0.0
     return Projection(
         panel=panel,
-        epsilon=epsilon,
+        budget=budget,
         clips=embedding.clips,
         classes=embedding.classes,
         all_classes=embedding.all_classes,
@@ -233,7 +235,7 @@ def _turned(places: np.ndarray, audio: int) -> np.ndarray:
 
 
 def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
-    """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each epsilon.
+    """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each budget.
 
     A clip without a value (see `avrobust.metrics.clusters`) in any of one measure's conditions or seeds is left out of
     all of them. The interval is that of a mean of given values: that the other clips of a silhouette would be others
@@ -241,24 +243,13 @@ def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
     """
     measured = []
     for name, embedding in product(MEASURES, EMBEDDINGS):
-        conditions = [] if name == "shift" else [("clean", 0.0)]
+        conditions = [] if name == "shift" else [CLEAN]
         if embedding == layout.modality:
-            conditions += [(layout.modality, epsilon) for epsilon in layout.epsilons]
+            conditions += [Condition(layout.modality, budget) for budget in layout.budgets]
         if not conditions:
             continue
-        values = scores.values(
-            [
-                Score(
-                    panel.read["dataset"],
-                    panel.read["variant"],
-                    layout.attack,
-                    modality,
-                    f"{name}_{embedding}",
-                    epsilon,
-                )
-                for modality, epsilon in conditions
-            ]
-        )
+        place = panel.read["dataset"], panel.read["variant"], layout.attack
+        values = scores.values([Score(*place, condition, f"{name}_{embedding}") for condition in conditions])
         defined = values.values[:, :, np.isfinite(values.values).all(axis=(0, 1))]
         clips = defined.shape[2]
         numbers = [(None, None, None)] * len(conditions)
@@ -266,19 +257,28 @@ def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
             means = [mean(one, *bounds(f"{name}_{embedding}")) for one in defined]
             numbers = [(one.value, one.low(), one.high()) for one in means]
         measured += [
-            Measured(panel, embedding, *condition, name, *of_condition, clips, len(values.seeds))
+            Measured(panel, embedding, condition, name, *of_condition, clips, len(values.seeds))
             for condition, of_condition in zip(conditions, numbers, strict=True)
         ]
     return measured
 
 
-def points_csv(projections: Iterable[Projection], scale: str) -> str:
+def points_csv(layout: Layout, projections: Iterable[Projection], scale: str) -> str:
     """The drawn points as CSV; x and y have no unit."""
     header = ["panel", "epsilon", "clip_id", "class", "kind", "x", "y", "scale"]
     return write_csv_text(
         header,
         (
-            [projection.panel.title, f"{projection.epsilon:g}", clip, name, kind.name, f"{x:.3f}", f"{y:.3f}", scale]
+            [
+                projection.panel.title,
+                strength(projection.budget, layout.strengths),
+                clip,
+                name,
+                kind.name,
+                f"{x:.3f}",
+                f"{y:.3f}",
+                scale,
+            ]
             for projection in projections
             for kind in projection.kinds
             for clip, name, (x, y) in zip(projection.clips, projection.classes, kind.places, strict=True)
@@ -297,8 +297,8 @@ def measures_csv(layout: Layout, measured: Iterable[Measured], scale: str) -> st
                 one.panel.title,
                 one.panel.read["variant"],
                 one.embedding,
-                one.condition,
-                f"{one.epsilon:g}",
+                one.condition.modality,
+                strength(one.condition.budget, layout.strengths),
                 one.measure,
                 *("" if value is None else f"{value:.4f}" for value in (one.mean, one.low, one.high)),
                 one.clips,
@@ -313,7 +313,3 @@ def measures_csv(layout: Layout, measured: Iterable[Measured], scale: str) -> st
 
 def _words(key: Iterable[object]) -> str:
     return "/".join(map(str, key))
-
-
-def _condition(modality: str, epsilon: float) -> str:
-    return f"{modality} at {epsilon:g}"

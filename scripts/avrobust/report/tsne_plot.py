@@ -14,6 +14,7 @@ from avrobust.report.style import WIDTH, drawing, save
 from avrobust.report.text import PUBLISHED_SOURCE, others
 from avrobust.report.tsne import DRAWN, Measured, Projection
 from avrobust.spec.artefacts.tsne import Layout
+from avrobust.spec.budgets import strength
 
 # Eleven equal steps of lightness, 27 to 88, for grey; hues chosen to be apart in CIELAB, also where the red, green or
 # blue cones are missing (Machado et al. 2009). In the order of the legend, neighbours differ most.
@@ -83,7 +84,7 @@ def draw(
             if position < columns:
                 axis.set_title(projection.panel.title)
             if position % columns == 0 and layout.modality != "clean":
-                axis.set_ylabel(f"{layout.modality} attacked, ε = {projection.epsilon:g}")
+                axis.set_ylabel(f"{layout.modality} attacked, ε = {strength(projection.budget, layout.strengths)}")
             axis.set_xlabel(_silhouettes(projection, measured), fontsize=7)
         canvas.suptitle(title, fontsize=9)
         of_class = [
@@ -137,10 +138,10 @@ def _silhouettes(projection: Projection, measured: Sequence[Measured]) -> str:
     words = []
     for embedding in ("audio", "visual"):
         found = {
-            one.condition: one.mean
+            one.condition.modality: one.mean
             for one in measured
             if (one.panel, one.embedding, one.measure) == (projection.panel, embedding, "silhouette")
-            and one.epsilon in (0.0, projection.epsilon)
+            and one.condition.budget in ("", projection.budget)
         }
         word = f"{embedding} {_two_decimals(found.pop('clean'))}"
         words.append(word + "".join(f" (attacked {_two_decimals(mean)})" for mean in found.values()))

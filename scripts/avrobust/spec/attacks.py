@@ -12,16 +12,17 @@ class AttackSpec:
 
     `update`: a name of `avrobust.attacks.registry`; `options`: what that takes. `objective`: None for what the update
     maximises by itself, which is `training` but for a few; `training` for what the attacked net was trained with, as
-    released; a name of `avrobust.objectives.registry`, or {name, options}. `source`, the net whose gradients are taken:
-    `victim`; `undefended`, the victim's own weights without what its features pass in a defence; `surrogate`, another
-    net, whose adversarial clips are transferred. `batch_size`: how many clips an update that mixes them gets at once;
-    None for any other.
+    released; a name of `avrobust.objectives.registry`, or {name, options}. `without_defences`: gradients are those of
+    the surrogate's weights without what its features pass in a defence. `batch_size`: how many clips an update that
+    mixes them gets at once; None for any other. `precision`: of the encoders where gradients are taken; None for the
+    job's.
     """
 
     update: str
     objective: str | Mapping | None = None
-    source: str = "victim"
+    without_defences: bool = False
     batch_size: int | None = None
+    precision: str | None = None
     options: Mapping = field(default_factory=dict)
 
     @classmethod

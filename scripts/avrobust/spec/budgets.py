@@ -53,6 +53,11 @@ def printed(budget: Mapping) -> str | None:
     return f"{number:g}" if isinstance(number, int | float) else None
 
 
+def strength(name: str, strengths: Mapping[str, str]) -> str:
+    """Return what is printed for a budget: what is said of it in `strengths`, else its name; 0 for none."""
+    return strengths.get(name, name) if name else "0"
+
+
 def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 

@@ -13,6 +13,8 @@ ATTACKED: Mapping[str, tuple[str, ...]] = {
 UNDER_ATTACK = tuple(modality for modality, attacked in ATTACKED.items() if attacked)
 # A modality that no file holds: always answering the label that is most frequent among the clips.
 MAJORITY = "majority"
+# A budget of the whole valid range, under which a sound attack leaves nothing recognised.
+UNBOUNDED = "unbounded"
 # What is measured whatever is attacked.
 FREE = ("clean", MAJORITY)
 

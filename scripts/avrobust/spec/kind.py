@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from avrobust.spec.flat import Condition
+from avrobust.spec.conditions import Reading
 
 # What a need is of: rows of attacked clips, scores and clips to draw of a localisation net, embeddings, or whichever of
 # the latter two has the score.
@@ -19,7 +19,7 @@ class Need(NamedTuple):
     """
 
     family: str
-    condition: Condition
+    reading: Reading
     example: str = ""
     unseen: bool = False
     part: str = ""

@@ -10,20 +10,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-# [dataset:]variant[/attack].measure[@strength], or, with brackets, the score of one modality.
+from avrobust.spec.conditions import place
+
+# [dataset:]variant[/attack].measure[@budget], or, with brackets, the score of one modality.
 QUANTITY = re.compile(
     r"(?:(?P<dataset>\w+):)?(?P<variant>[\w+]+)(?:/(?P<attack>[\w+]+))?"
-    r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<epsilon>[\w./]+))?"
+    r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<budget>[\w./]+))?"
 )
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
 COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
 BRACES = re.compile(r"\{([^{}]*)\}")
 # What a row of a table must read, may read, and says beside that.
-PLACE = ("dataset", "variant", "attack")
-READ = (*PLACE, "clips")
+PLACE = ("dataset", "surrogate", "victim", "attack")
+READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips")
 BESIDE = ("against", "printed_as", "ours_only")
-# Without a strength, and in a legend without the name of an attack; with both.
+# Without a budget, and in a legend without the name of an attack; with both.
 UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
 
 
@@ -63,9 +65,13 @@ def label(labels: Mapping[str, Mapping[str, str]], key: str, row: Mapping[str, s
         raise NotationError(f"{key!r} is none of labels: {', '.join(labels)}")
     names = dict(labels[key])
     part = names.pop("of", key)
-    if row.get(part) not in names:
-        raise NotationError(f"{row.get(part)!r} is none of labels.{key}: {', '.join(names)}")
-    text = names[row[part]]
+    said = row.get(part, row.get("victim") if part == "variant" else None)
+    # Clips that another net's gradients made have a name of their own.
+    if part == "attack" and row.get("surrogate", row.get("variant")) != row.get("victim", row.get("variant")):
+        said = f"{said} of {row['surrogate']}"
+    if said not in names:
+        raise NotationError(f"{said!r} is none of labels.{key}: {', '.join(names)}")
+    text = names[said]
     return f"{text} {row['clips']}" if part == "dataset" and "clips" in row else text
 
 
@@ -105,8 +111,8 @@ def choices(told: Sequence[Mapping], paper: str) -> list[dict]:
     """Return the open points of a paper, numbered; one that has a name is set in config.yaml."""
     made = []
     for number, choice in enumerate(told, start=1):
-        place = {"set_in": f"config.yaml: {paper}.{choice['name']}"} if "name" in choice else {}
-        made.append({"number": number, "alternatives": [], **place, **choice})
+        set_in = {"set_in": f"config.yaml: {paper}.{choice['name']}"} if "name" in choice else {}
+        made.append({"number": number, "alternatives": [], **set_in, **choice})
     return made
 
 
@@ -135,13 +141,7 @@ def _quantity(text: str) -> dict | int | float:
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
     if "modality" in parts:
         parts["score"] = parts.pop("of")
-    return _strength(parts)
-
-
-def _strength(place: dict) -> dict:
-    """Return a place with the number of its strength, if that is no name."""
-    named = "epsilon" not in place or not NUMBER.fullmatch(place["epsilon"])
-    return place if named else place | {"epsilon": float(place["epsilon"])}
+    return parts
 
 
 def _twin(claim: Mapping, name: str, rule: Mapping) -> dict:
@@ -190,7 +190,7 @@ def _table(told: Mapping, labels: Mapping) -> dict:
 
 
 def _row(number: int, row: Mapping, keys: Sequence[str], labels: Mapping) -> dict:
-    if missing := [part for part in PLACE if part not in row]:
+    if missing := [part for part in PLACE if part not in place(row)]:
         raise NotationError(f"row {number}: {', '.join(missing)} must be given")
     return {
         "keys": {key: label(labels, key, row) for key in keys},
@@ -214,16 +214,16 @@ def _column(name: str, text: str, headers: Mapping[str, str]) -> dict:
 
 
 def _condition(text: str) -> dict:
-    where, at, epsilon = text.partition("@")
-    *place, modality = where.split("/")
-    if len(place) > 2 or re.search(r"[ ()]", text):
-        raise NotationError(f"{text!r} is neither variant/attack/modality@strength nor mean(...) nor sum(...)")
+    where, at, budget = text.partition("@")
+    *names, modality = where.split("/")
+    if len(names) > 2 or re.search(r"[ ()]", text):
+        raise NotationError(f"{text!r} is neither variant/attack/modality@budget nor mean(...) nor sum(...)")
     if modality not in (*UNATTACKED, *ATTACKED):
         raise NotationError(f"{modality!r} is none of {', '.join((*UNATTACKED, *ATTACKED))}")
     if (modality in ATTACKED) != bool(at):
-        raise NotationError(f"{modality} {'has no' if at else 'needs a'} strength (@...)")
-    read = dict(zip(("variant", "attack"), place, strict=False))
-    return _strength({"modality": modality, **read, **({"epsilon": epsilon} if at else {})})
+        raise NotationError(f"{modality} {'has no' if at else 'needs a'} budget (@...)")
+    read = dict(zip(("variant", "attack"), names, strict=False))
+    return {"modality": modality, **read, **({"budget": budget} if at else {})}
 
 
 def _sweep(told: Mapping, labels: Mapping) -> dict:
@@ -231,12 +231,12 @@ def _sweep(told: Mapping, labels: Mapping) -> dict:
         {**panel, "series": [_series(one, labels) for one in rows(panel["series"], {"dataset": told["dataset"]})]}
         for panel in told["panels"]
     ]
-    return {"title": told["title"], "panels": panels}
+    return {"title": told["title"], "budgets": told["budgets"], "panels": panels}
 
 
 def _series(row: Mapping, labels: Mapping) -> dict:
     named = {} if row["modality"] in UNATTACKED else {"attack": label(labels, "attack", row)}
-    read = {part: row[part] for part in PLACE}
+    read = {part: row[part] for part in READ if part in row}
     return {"net": row["net"], "modality": row["modality"], "read": read, **named}
 
 

@@ -1,65 +1,42 @@
-"""What workflow/rules/attack.smk asks: attacks, their conditions, and how much work they are."""
+"""What workflow/rules/attack.smk asks: bundles of cells, their nets and budgets, and how much work they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from types import SimpleNamespace
+from types import SimpleNamespace as Names
+from typing import TypeVar
 
+from avrobust.spec.budgets import FROM, MODALITIES, RANGE
+from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
 from lib import digest, work
-from lib.grid import Grid
+from lib.errors import SettingsError
+from lib.grid import Grid, Key
 from lib.jobs.data import Data
-from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, key_of
+from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical
 from lib.settings import Settings
 
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
 
+UNBOUNDED_BUDGET = {name: {"norm": "linf", "epsilon": RANGE} for name in MODALITIES}
 
-class Attack(Jobs):
-    """Every attack on a trained net, whatever is kept of it."""
+
+Told = TypeVar("Told")
+
+
+class Attacking(Jobs):
+    """What every job that attacks asks, whatever it keeps of it."""
 
     def __init__(self, settings: Settings, grid: Grid, data: Data):
         super().__init__(settings, grid)
         self.data = data
 
-    def surrogate(self, wildcards: Wildcards) -> list[str]:
-        """The model whose adversarial clips are transferred; none for an attack on the victim's own gradients."""
-        surrogate = self.attack_facts(wildcards.attack).get("surrogate")
-        return [self.model(wildcards.dataset, surrogate, wildcards.seed)] if surrogate else []
-
     def view(self, wildcards: Wildcards) -> str:
         """How a net under attack sees a clip, as JSON."""
-        view = self.settings.datasets[wildcards.dataset]["view"]
-        window = self.resolved(self.grid.variants[wildcards.variant][0], "window", wildcards.dataset)
-        if window["test"] != window["training"]:
-            samples = view["options"]["audio_samples"] * window["test"] // window["training"]
-            view = {**view, "options": {**view["options"], "audio_samples": samples}}
-        return canonical(view)
-
-    def spec(self, wildcards: Wildcards) -> str:
-        """An attack: its update, its objective, whose gradients it takes and of how many clips, as JSON."""
-        return canonical(self.attack_on(wildcards.attack, wildcards))
+        return self._view(wildcards.variant, wildcards.dataset)
 
     def options(self, wildcards: Wildcards) -> list[str]:
         """Which weights are attacked, and what a frame's epsilon counts in."""
         return self.evaluation_options(self.grid.variants[wildcards.variant][0], wildcards.dataset)
-
-    def checked_cell(self, family: str) -> str:
-        """The cell that shows what the attacks' precision changes, as made (`cells`) or in float32 (`precision`)."""
-        check, seed = self.settings.scale["precision"]["check"], self.settings.scale["seeds"][0]
-        place = f"{check['dataset']}/{check['variant']}/s{seed}/{check['attack']}"
-        return f"{self.place(check['dataset'])}/{family}/{place}.parquet"
-
-    def surrogate_options(self, wildcards: Wildcards) -> list[str]:
-        """The net whose adversarial clips are transferred."""
-        return [f"--surrogate={path}" for path in self.surrogate(wildcards)]
-
-    def key(self, wildcards: Wildcards) -> str:
-        """What a cell says of itself, as JSON."""
-        return canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")})
-
-    def conditions(self, family: str) -> Callable[[Wildcards], str]:
-        """The modalities and epsilons of a file of one family, as JSON."""
-        return lambda wildcards: canonical(sorted(self.grid.conditions[family].get(key_of(wildcards), ())))
 
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of an attack. As with `threads`, torch gets these."""
@@ -71,36 +48,187 @@ class Attack(Jobs):
         batch = self.settings.scale["attack_batch_size"]
         return min(attempt, MOST_TIMES) * work.memory_mb(most, clips, batch)
 
-    def job_minutes(self, family: str) -> Callable[[Wildcards, int], int]:
-        """Time limit of an attack in minutes: of what the scale says, the share of its work in the largest one's."""
-
-        def minutes_of(wildcards: Wildcards, attempt: int) -> int:
-            most, largest = self.settings.scale["minutes"]["attack"], max(self._work.values(), default=1)
-            # What is asked for beside the plan is taken for as large as the largest.
-            passes = self._work.get((family, *key_of(wildcards)), largest)
-            return min(attempt, MOST_TIMES) * work.minutes(most, passes, largest)
-
-        return minutes_of
-
     @property
     def batch_size(self) -> str:
         """Clips that are attacked at a time. A text and a resource: no result depends on it, and nothing is counted.
 
-        An attack whose result would depend on it has a size of its own, which is a parameter (`spec`).
+        An attack whose result would depend on it has a size of its own, which is a parameter.
         """
         return str(self.settings.scale["attack_batch_size"])
 
+    def budgets_of(self, conditions: Iterable[Condition]) -> str:
+        """The budgets that conditions name, as JSON."""
+        return canonical({one.budget: self._budget(one.budget) for one in conditions if one.budget})
+
+    def budget_files_of(self, conditions: Iterable[Condition]) -> list[str]:
+        """The files of those budgets that a job makes."""
+        named = [self._budget(one.budget) for one in conditions if one.budget]
+        return sorted({f"{self.results}/budgets/{budget[FROM]}.json" for budget in named if FROM in budget})
+
+    def steps(self, attack: str, dataset: str, net: str) -> int:
+        """How many steps an attack takes, if its paper or its file says it."""
+        told = self.attack_on(attack, dataset, net).get("steps")
+        return told or digest.attack_steps(self.scripts, self.attack_entries(attack)[0]) or MOST_STEPS
+
+    def minutes_for(self, passes: int, attempt: int) -> int:
+        """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""
+        most = self.settings.scale["minutes"]["attack"]
+        return min(attempt, MOST_TIMES) * work.minutes(most, passes, max(passes, self.most_work))
+
+    def _view(self, variant: str, dataset: str) -> str:
+        view = self.settings.datasets[dataset]["view"]
+        window = self.resolved(self.grid.variants[variant][0], "window", dataset)
+        if window["test"] != window["training"]:
+            samples = view["options"]["audio_samples"] * window["test"] // window["training"]
+            view = {**view, "options": {**view["options"], "audio_samples": samples}}
+        return canonical(view)
+
+    def _worth(self, condition: Condition) -> str:
+        """What a condition allows: those for which it is equal are attacked once."""
+        budget = self._budget(condition.budget)
+        allowed = {name: budget.get(name, budget.get(FROM)) for name in ATTACKED[condition.modality]}
+        return canonical([condition.modality, allowed, condition.steps])
+
+    def _budget(self, name: str) -> Mapping:
+        return UNBOUNDED_BUDGET if name == UNBOUNDED else self.grid.budgets[name]
+
+    def work_of(self, dataset: str, net: str, attack: str, victims: Mapping[str, Iterable[Condition]]) -> int:
+        """The work of one attack with these victims and their conditions."""
+        crafted = len({self._worth(one) for conditions in victims.values() for one in conditions})
+        answered = sum(1 + len(set(conditions)) for conditions in victims.values())
+        return work.attack_passes(
+            self.data.split_clips(dataset, "test"), crafted, answered, self.steps(attack, dataset, net)
+        )
+
     @cached_property
-    def _work(self) -> dict[tuple[str, ...], int]:
-        """(family, dataset, variant, attack) -> the work of that file of the plan."""
-        found = {}
-        for family, keys in self.grid.conditions.items():
-            for (dataset, variant, name), conditions in keys.items():
-                attack = self.attack_facts(name)
-                entry = self.registered("attacks", "ATTACKS", attack["update"])
-                steps = self.attack_on(name, SimpleNamespace(dataset=dataset, variant=variant)).get("steps")
-                steps = steps or digest.attack_steps(self.scripts, entry) or MOST_STEPS
-                elsewhere = attack.get("source", "victim") != "victim"
-                clips = self.data.split_clips(dataset, "test")
-                found[family, dataset, variant, name] = work.attack_passes(clips, len(conditions), steps, elsewhere)
+    def most_work(self) -> int:
+        """The work of the largest bundle."""
+        found = [sum(self.work_of(*key, self.cells[key]) for key in keys) for keys in self.bundles.values()]
+        return max(found, default=1)
+
+    @cached_property
+    def cells(self) -> dict[Key, dict[str, list[Condition]]]:
+        """Victims and their conditions of every cell: what artefacts need, and what is only there to be checked."""
+        found = {key: {name: _sorted(of) for name, of in victims.items()} for key, victims in self.grid.cells.items()}
+        for (dataset, net, attack), victims in self._tried_without_bounds(found).items():
+            found[dataset, net, attack] = {**victims, net: [*victims[net], Condition("both", UNBOUNDED)]}
+        return dict(sorted(found.items()))
+
+    def _tried_without_bounds(self, cells: Mapping[Key, Mapping]) -> dict[Key, Mapping]:
+        """One cell of every net: by an attack of several steps, of the net's own training loss where there is one."""
+        chosen: dict[tuple[str, str], tuple] = {}
+        for (dataset, net, attack), victims in cells.items():
+            facts = self.attack_facts(attack)
+            if net in victims and self.steps(attack, dataset, net) > 1 and "batch_size" not in facts:
+                rank = ("objective" in facts, attack)
+                chosen[dataset, net] = min(chosen.get((dataset, net), (rank, victims)), (rank, victims), key=_first)
+        return {(dataset, net, attack): victims for (dataset, net), ((_, attack), victims) in chosen.items()}
+
+    @cached_property
+    def bundles(self) -> dict[tuple[str, str], list[Key]]:
+        """(dataset, name) -> the cells that one job makes."""
+        found: dict[tuple[str, str], list[Key]] = {}
+        for dataset, net, attack in self.cells:
+            found.setdefault((dataset, self._bundle(net, attack)), []).append((dataset, net, attack))
         return found
+
+    def cell_file(self, key: Key, seed: int) -> str:
+        """The file that holds a cell of a seed."""
+        dataset, net, attack = key
+        return f"{self.place(dataset)}/cells/{dataset}/s{seed}/{self._bundle(net, attack)}.parquet"
+
+    def _bundle(self, net: str, attack: str) -> str:
+        for name, bundle in self.settings.scale.get("bundles", {}).items():
+            if net in bundle.get("surrogates", [net]) and attack in bundle.get("attacks", [attack]):
+                return name if "surrogates" in bundle else f"{net}.{name}"
+        return f"{net}.{attack}"
+
+
+class Attack(Attacking):
+    """Every bundle of cells."""
+
+    def models(self, wildcards: Wildcards) -> list[str]:
+        """The nets of a bundle, surrogates and victims."""
+        return [self.model(wildcards.dataset, net, wildcards.seed) for net in self._nets(wildcards)]
+
+    def nets(self, wildcards: Wildcards) -> list[str]:
+        """The nets of a bundle by name."""
+        return [f"{name}={path}" for name, path in zip(self._nets(wildcards), self.models(wildcards), strict=True)]
+
+    def cell_specs(self, wildcards: Wildcards) -> str:
+        """The cells of a bundle, as JSON."""
+        return canonical([self._spec(key) for key in self._keys(wildcards)])
+
+    def budgets(self, wildcards: Wildcards) -> str:
+        """The budgets of a bundle, as JSON."""
+        return self.budgets_of(self._conditions(wildcards))
+
+    def budget_files(self, wildcards: Wildcards) -> list[str]:
+        """The budgets of a bundle that a job makes."""
+        return self.budget_files_of(self._conditions(wildcards))
+
+    def key(self, wildcards: Wildcards) -> str:
+        """What a file of cells says of itself, as JSON."""
+        return canonical({"dataset": wildcards.dataset, "seed": wildcards.seed})
+
+    def view(self, wildcards: Wildcards) -> str:
+        """How the nets of a bundle see a clip, as JSON."""
+        return self._common(wildcards, self._view, "sees")
+
+    def options(self, wildcards: Wildcards) -> list[str]:
+        """Which weights are attacked, and what a frame's epsilon counts in."""
+        return self._common(
+            wildcards, lambda net, dataset: self.evaluation_options(self.grid.variants[net][0], dataset), "is tested on"
+        )
+
+    def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of a bundle in minutes, by the work of its cells."""
+        passes = sum(self.work_of(*key, self.cells[key]) for key in self._keys(wildcards))
+        return self.minutes_for(passes, attempt)
+
+    def entries(self, part: str, wildcards: Wildcards) -> list[str]:
+        """The registry entries that a bundle uses, those of all its cells."""
+        if part == "variant":
+            nets = (Names(dataset=wildcards.dataset, variant=net) for net in self._nets(wildcards))
+            return [one for net in nets for one in Jobs.entries(self, part, net)]
+        return [one for _, _, attack in self._keys(wildcards) for one in self.attack_entries(attack)]
+
+    def _keys(self, wildcards: Wildcards) -> list[Key]:
+        return self.bundles[wildcards.dataset, wildcards.bundle]
+
+    def _nets(self, wildcards: Wildcards) -> list[str]:
+        keys = self._keys(wildcards)
+        return list(dict.fromkeys(net for key in keys for net in (key[1], *self.cells[key])))
+
+    def _conditions(self, wildcards: Wildcards) -> list[Condition]:
+        of_victims = (of for key in self._keys(wildcards) for of in self.cells[key].values())
+        return [condition for conditions in of_victims for condition in conditions]
+
+    def _spec(self, key: Key) -> dict:
+        dataset, net, attack = key
+        victims = {name: [_told(one) for one in conditions] for name, conditions in self.cells[key].items()}
+        return {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
+
+    def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
+        """What is said of all nets of a bundle alike; SettingsError if it is not."""
+        first, *others = self._nets(wildcards)
+        options = told(first, wildcards.dataset)
+        for other in others:
+            if told(other, wildcards.dataset) != options:
+                raise SettingsError(
+                    f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds {first} and "
+                    f"{other}, one of which {what} something else on {wildcards.dataset}; put them apart"
+                )
+        return options
+
+
+def _sorted(conditions: Iterable[Condition]) -> list[Condition]:
+    return sorted(conditions, key=lambda one: (one.modality, one.budget, one.steps or 0))
+
+
+def _told(condition: Condition) -> Sequence:
+    return condition if condition.steps else condition[:2]
+
+
+def _first(pair: tuple) -> object:
+    return pair[0]

@@ -83,7 +83,7 @@ class Jobs:
         """
 
         def code_of(wildcards: Wildcards) -> str:
-            entries = [entry for part in parts for entry in self._entries(part, wildcards)]
+            entries = [entry for part in parts for entry in self.entries(part, wildcards)]
             return digest.digest(self.scripts, program, entries)
 
         return code_of
@@ -99,15 +99,14 @@ class Jobs:
         """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
         return self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
 
-    def attack_on(self, name: str, wildcards: Wildcards) -> dict:
-        """What `avrobust.spec.attacks.AttackSpec` takes: an attack with every choice of its paper taken."""
+    def attack_on(self, name: str, dataset: str, variant: str) -> dict:
+        """What `avrobust.spec.attacks.AttackSpec` takes: an attack on a variant with every choice taken."""
         # An attack that no paper describes leaves nothing to choose.
         chosen = self.settings.chosen[self.grid.attacks[name][0]] if name in self.grid.attacks else {}
         try:
-            spec = choices.resolve(self.attack_facts(name), chosen, wildcards.dataset, wildcards.variant)
+            return choices.resolve(self.attack_facts(name), chosen, dataset, variant)
         except SettingsError as error:
             raise SettingsError(f"attack {name}: {error}") from None
-        return {part: value for part, value in spec.items() if part != "surrogate"}
 
     def resolved(self, paper: str, part: str, dataset: str) -> Mapping:
         """A part of a paper's file on a dataset, with every choice taken."""
@@ -122,19 +121,19 @@ class Jobs:
         """The file of a trained net."""
         return f"{self.place(dataset)}/models/{dataset}/{variant}/s{seed}/model.pt"
 
-    def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
+    def entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part == "variant":
             view = self.registered("views", "VIEWS", self.settings.datasets[wildcards.dataset]["view"]["name"])
             return [*self.variant_entries(wildcards.variant, wildcards.dataset), view]
         if part == "training":
             return self.training_entries(wildcards.variant, wildcards.dataset)
         if part == "attack":
-            return self.attack_entries(wildcards.attack, wildcards.dataset)
+            return self.attack_entries(wildcards.attack)
         if part == "protocol":
             protocol = self.settings.datasets[wildcards.dataset]["protocol"]
             return [self.registered("data/protocols", "PROTOCOLS", protocol)]
         judged = self.resolved(self.grid.variants[wildcards.variant][0], part, wildcards.dataset)
-        return self.attack_entries(judged["attack"], wildcards.dataset)
+        return self.attack_entries(judged["attack"])
 
     def variant_entries(self, name: str, dataset: str) -> list[str]:
         """The registry entries that a variant uses."""
@@ -150,12 +149,9 @@ class Jobs:
                 entries += self._described_entries(part["options"]["attack"], where)
         return entries
 
-    def attack_entries(self, name: str, dataset: str) -> list[str]:
+    def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
-        attack = self.attack_facts(name)
-        described = {part: value for part, value in attack.items() if part != "surrogate"}
-        entries = self._described_entries(described, f"attack {name}")
-        return entries + (self.variant_entries(attack["surrogate"], dataset) if "surrogate" in attack else [])
+        return self._described_entries(self.attack_facts(name), f"attack {name}")
 
     def _described_entries(self, described: Mapping, where: str) -> list[str]:
         if not isinstance(described, Mapping) or "update" not in described:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import EMBEDDINGS, LOCALISATION, Kind
+from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, Kind
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid
+from lib.jobs.attack import Attack
 from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
@@ -15,9 +16,9 @@ from lib.settings import Settings
 class Tables(Jobs):
     """Every table, figure and ledger, and its copy in paper_tables."""
 
-    def __init__(self, settings: Settings, grid: Grid, data: Data):
+    def __init__(self, settings: Settings, grid: Grid, data: Data, attack: Attack):
         super().__init__(settings, grid)
-        self.data = data
+        self.data, self.attack = data, attack
 
     @cached_property
     def artefacts(self) -> Mapping[str, Artefact]:
@@ -40,7 +41,7 @@ class Tables(Jobs):
     def published(self) -> Mapping[str, tuple[str, ...]]:
         """What is published, by its place below paper_tables, and as which files; ledgers of other rules included."""
         own = {name: self._kind(artefact.kind).files for name, artefact in self.artefacts.items()}
-        return {**own, **({"precision": (".csv",)} if self._is_precision_checked else {})}
+        return {**own, "checks": (".csv",)}
 
     @property
     def shapes(self) -> Mapping[str, tuple[str, ...]]:
@@ -87,7 +88,8 @@ class Tables(Jobs):
         return files
 
     def _cells(self, artefact: Artefact) -> list[str]:
-        return self._needed("cells", artefact, ".parquet")
+        keys, seeds = artefact.needs[CELLS], self.settings.scale["seeds"]
+        return list(dict.fromkeys(self.attack.cell_file(key, seed) for key in keys for seed in seeds))
 
     def _scores(self, artefact: Artefact) -> list[str]:
         localised = self._needed(LOCALISATION, artefact, ".parquet")
@@ -124,9 +126,9 @@ class Tables(Jobs):
     def _kind(self, name: str) -> Kind:
         return load(KINDS, name)
 
-    def _entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
+    def entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part != "artefact":
-            return super()._entries(part, wildcards)
+            return super().entries(part, wildcards)
         kind, read = self.artefact(wildcards).kind, self.artefact(wildcards).spec.get("read")
         own = [self.registered("spec", "KINDS", kind), self.registered("report", "WRITERS", kind)]
         if "net" not in self._kind(kind).facts:
@@ -138,9 +140,3 @@ class Tables(Jobs):
     @property
     def _stacks(self) -> list[str]:
         return [name for name, artefact in self.artefacts.items() if artefact.kind == "stack"]
-
-    @property
-    def _is_precision_checked(self) -> bool:
-        check = self.settings.scale["precision"]["check"]
-        key = (check["dataset"], check["variant"], check["attack"])
-        return self.precision("attack") != "float32" and key in self.grid.conditions["cells"]

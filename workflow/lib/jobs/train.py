@@ -83,12 +83,11 @@ class Train(Jobs):
         """What a search tries, how it trains each candidate, and under which attack it judges them."""
         variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
         judged = self.resolved(paper, "search", wildcards.dataset)
-        epsilons = self.resolved(paper, "epsilons", wildcards.dataset)
         return [
             f"--candidates={canonical(variant.search)}",
             f"--recipe={canonical(variant.search_recipe)}",
-            f"--attack-spec={canonical(self.attack_on(judged['attack'], wildcards))}",
-            f"--epsilon={epsilons[judged['epsilon']]}",
+            f"--attack-spec={canonical(self.attack_on(judged['attack'], wildcards.dataset, wildcards.variant))}",
+            f"--budget={canonical(self.grid.budgets[judged['budget']])}",
             *self.evaluation_options(paper, wildcards.dataset),
         ]
 

@@ -3,15 +3,17 @@
 The claims are a JSON object:
 
     paper, citation  key and name of the paper
+    strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
     sources          where the clips of each dataset come from, as in `avrobust.report.tables`
     claims           [{"name": "audio_visual_better_clean", "section": "4.3", "sentence": "...", "note": "...",
                        "datasets": ["music", "ave"], "attacks": ["fgsm"],
                        "tests": [{"higher": Q, "lower": Q, "by": 0.0, "label": "..."}, ...]}, ...]
 
-Q is a number or what to read: {"dataset", "variant", "attack", "epsilon", "of": measure} takes percentages of cells,
-{"dataset", "variant", "attack", "epsilon", "modality", "score": name} the mean of a score. The measures are those of
-`MEASURES`. A test is read with each of the claim's `datasets` and `attacks`, the same on both sides, where Q does not
-say its own. A test stays on one dataset, and a claim has either percentages or scores.
+Q is a number or what to read: {"dataset", "variant", "attack", "budget", "of": measure} takes percentages of cells,
+{"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score; `surrogate` and `victim` may
+stand for the `variant` of cells. The measures are those of `MEASURES`. A test is read with each of the claim's
+`datasets` and `attacks`, the same on both sides, where Q does not say its own. A test stays on one dataset, and a claim
+has either percentages or scores.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +21,8 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 
 from avrobust.program import UserError
-from avrobust.spec.flat import Condition, reading
+from avrobust.spec.budgets import strength
+from avrobust.spec.conditions import Reading, place, reading
 from avrobust.spec.kind import CELLS, SCORES, Kind, Need
 from avrobust.spec.measures import MEASURES
 from avrobust.spec.record import record
@@ -29,15 +32,20 @@ POINTS, SCORE = "points", "score"
 
 @dataclass(frozen=True)
 class Quantity:
-    """One side of a test, complete: a measure `of` cells, or the mean of a `score` under `modality`."""
+    """One side of a test, complete: a measure `of` cells, or the mean of a `score` under `modality`.
+
+    `strength`: what is printed for the budget.
+    """
 
     dataset: str
-    variant: str
+    surrogate: str
+    victim: str
     attack: str
-    epsilon: float = 0.0
+    budget: str = ""
     of: str = ""
     modality: str = ""
     score: str = ""
+    strength: str = ""
 
     @property
     def unit(self) -> str:
@@ -46,18 +54,15 @@ class Quantity:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is attacked, so that the epsilon does not matter."""
+        """Whether nothing is attacked, so that the budget does not matter."""
         return "clean" in (self.of, self.modality)
 
     @property
-    def conditions(self) -> Mapping[Condition, float]:
+    def readings(self) -> Mapping[Reading, float]:
         """What is read, with its weight."""
-        place = {"dataset": self.dataset, "variant": self.variant, "attack": self.attack}
+        read = {name: getattr(self, name) for name in ("dataset", "surrogate", "victim", "attack", "budget")}
         weights = MEASURES[self.of] if self.of else {self.modality: 1.0}
-        return {
-            reading({**place, "modality": modality, "epsilon": 0.0 if modality == "clean" else self.epsilon}): weight
-            for modality, weight in weights.items()
-        }
+        return {reading({**read, "modality": modality}): weight for modality, weight in weights.items()}
 
 
 Side = Quantity | float
@@ -112,6 +117,7 @@ class Claims:
     claims: Sequence[Claim]
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    strengths: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def claims(spec: object) -> Claims:
         where = f"claim {claim.name}"
         if claim.name in [other.name for other in found]:
             raise UserError(f"{where}: occurs twice")
-        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, where)))
+        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, given.strengths, where)))
         if not tests:
             raise UserError(f"{where}: has no tests")
         labels = [test.label for test in tests]
@@ -151,26 +157,27 @@ def claims(spec: object) -> Claims:
         if len({test.unit for test in tests}) > 1:
             raise UserError(f"{where}: has percentages and scores, which have no common minimum; make it two claims")
         found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note))
-    return Claims(given.paper, tuple(found), given.citation, given.sources)
+    return replace(given, claims=tuple(found))
 
 
-def _tests(claim: _Spec, value: object, where: str) -> Iterator[Comparison]:
+def _tests(claim: _Spec, value: object, strengths: Mapping[str, str], where: str) -> Iterator[Comparison]:
     test = record(_TestSpec, value, where)
     for dataset, attack in product(claim.datasets or [None], claim.attacks or [None]):
-        place = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
-        yield _test(_side(test.higher, place, where), _side(test.lower, place, where), test, where)
+        common = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
+        sides = (_side(side, common, strengths, where) for side in (test.higher, test.lower))
+        yield _test(*sides, test, where)
 
 
-def _side(side: object, place: Mapping, where: str) -> Side:
+def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: str) -> Side:
     if isinstance(side, Mapping):
-        return _quantity({**place, **side}, where)
+        return _quantity({**common, **side}, strengths, where)
     if isinstance(side, int | float) and not isinstance(side, bool):
         return float(side)
     raise UserError(f"{where}: a test compares numbers and JSON objects, got {side!r}")
 
 
-def _quantity(value: Mapping, where: str) -> Quantity:
-    quantity = record(Quantity, value, where)
+def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
+    quantity = record(Quantity, place(value), where)
     if bool(quantity.of) == bool(quantity.score):
         raise UserError(f"{where}: needs either `of` or `score`, got {value}")
     if quantity.of and quantity.of not in MEASURES:
@@ -178,12 +185,10 @@ def _quantity(value: Mapping, where: str) -> Quantity:
     if bool(quantity.score) != bool(quantity.modality):
         raise UserError(f"{where}: a score, and nothing else, needs a modality; got {value}")
     if quantity.clean:
-        return replace(quantity, epsilon=0.0)
-    if "epsilon" not in value:
-        raise UserError(f"{where}: epsilon must be given, for {value}")
-    if isinstance(quantity.epsilon, bool) or not isinstance(quantity.epsilon, int | float):
-        raise UserError(f"{where}: epsilon must be a number, got {quantity.epsilon!r}")
-    return quantity
+        return replace(quantity, budget="")
+    if not quantity.budget:
+        raise UserError(f"{where}: budget must be given, for {value}")
+    return replace(quantity, strength=strength(quantity.budget, strengths))
 
 
 def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
@@ -207,9 +212,11 @@ def name_of(side: Side, attack: str) -> str:
     """What is read, for labels; the attack is left out where it is `attack`, which the reader knows already."""
     if not isinstance(side, Quantity):
         return f"{side:g}"
-    words = [side.variant, side.of or side.score, side.modality]
+    words = [side.victim, side.of or side.score, side.modality]
     if not side.clean:
-        words += [f"at {side.epsilon:g}", "" if side.attack == attack else f"({side.attack})"]
+        made = [side.attack * (side.attack != attack), f"of {side.surrogate}" * (side.surrogate != side.victim)]
+        made = " ".join(filter(None, made))
+        words += [f"at {side.strength}", f"({made})" if made else ""]
     return " ".join(filter(None, words))
 
 
@@ -219,7 +226,7 @@ def needs(given: Claims) -> Iterator[Need]:
         for test in claim.tests:
             for side in test.read:
                 family = CELLS if side.of else SCORES
-                yield from (Need(family, condition, part=f"claim {claim.name}") for condition in side.conditions)
+                yield from (Need(family, one, part=f"claim {claim.name}") for one in side.readings)
 
 
 CLAIMS = Kind(
@@ -228,6 +235,6 @@ CLAIMS = Kind(
     reads=("cells", "scores"),
     parse=claims,
     needs=needs,
-    facts=("paper", "citation", "sources"),
+    facts=("paper", "citation", "sources", "strengths"),
     stacked=True,
 )

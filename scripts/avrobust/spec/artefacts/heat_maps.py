@@ -3,7 +3,8 @@
 The layout is a JSON object:
 
     title, caption   text above and below the drawing
-    epsilon          strength of the attacks, the same in both modalities: 0.006
+    budget           how far the attacks may go: "small"
+    strengths        what is printed for it: {"small": "0.006"}; its name where nothing is said
     read             the net and the attack: {"variant": "localisation", "attack": "mim"}
     rows             [{"dataset": "music", "class": "cello", "title": "playing cello"}, ...]
 
@@ -11,11 +12,10 @@ The layout is a JSON object:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from avrobust.program import UserError
-from avrobust.spec.conditions import UNDER_ATTACK
-from avrobust.spec.flat import reading
+from avrobust.spec.conditions import UNDER_ATTACK, reading
 from avrobust.spec.kind import LOCALISATION, Kind, Need
 from avrobust.spec.record import record
 
@@ -34,10 +34,11 @@ class Layout:
     """A figure of heat maps before its clips are found."""
 
     title: str
-    epsilon: float
+    budget: str
     read: Mapping[str, str]
     rows: Sequence[Row]
     caption: str = ""
+    strengths: Mapping[str, str] = field(default_factory=dict)
 
 
 def layout(spec: object) -> Layout:
@@ -69,8 +70,10 @@ def needs(figure: Layout) -> Iterator[Need]:
     """A clip of each row's class, attacked in each way."""
     for row in figure.rows:
         for modality in UNDER_ATTACK:
-            read = {**figure.read, "dataset": row.dataset, "modality": modality, "epsilon": figure.epsilon}
+            read = {**figure.read, "dataset": row.dataset, "modality": modality, "budget": figure.budget}
             yield Need(LOCALISATION, reading(read), example=row.label)
 
 
-HEAT_MAPS = Kind(shown=(".svg",), others=(".csv", ".png"), reads=("examples",), parse=layout, needs=needs)
+HEAT_MAPS = Kind(
+    shown=(".svg",), others=(".csv", ".png"), reads=("examples",), parse=layout, needs=needs, facts=("strengths",)
+)

@@ -3,13 +3,13 @@
 The layout is a JSON object:
 
     title    text above the panels
-    epsilons the strengths on the x axis, as the paper counts them, above 0: [0.006, 0.012]
+    budgets  the points on the x axis, by name: ["sweep/1", "sweep/2"]; where they lie, the rows say
     panels   [{"name": "a", "title": "(a) audio attacked", "series": [...]}, ...]
     series   {"net": "AV", "attack": "FGSM", "modality": "audio",
               "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}
 
 `net` and `attack` are what the legend says, `read` names the cells. A series of the modality audio, visual or
-both has a point at each of `epsilons`, and the clean accuracy at 0. A series of the modality clean or
+both has a point at each of `budgets`, and the clean accuracy at 0. A series of the modality clean or
 majority is a reference line: its `attack` is left out.
 """
 
@@ -17,12 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from avrobust.program import UserError
-from avrobust.spec.conditions import MAJORITY
-from avrobust.spec.flat import Condition, reading
+from avrobust.spec.conditions import FREE as REFERENCES
+from avrobust.spec.conditions import Reading, place, reading
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.record import record
-
-REFERENCES = ("clean", MAJORITY)
 
 
 @dataclass(frozen=True)
@@ -39,11 +37,11 @@ class Series:
         """What the data file calls it, after the paper's legend: FGSM-AV."""
         return f"{self.attack or self.modality}-{self.net}"
 
-    def conditions(self, epsilons: Sequence[float]) -> list[Condition]:
-        """What it has a point for: the clean clip and each of `epsilons`; of a reference line the line alone."""
+    def readings(self, budgets: Sequence[str]) -> list[Reading]:
+        """What it has a point for: the clean clip and each of `budgets`; of a reference line the line alone."""
         if self.modality in REFERENCES:
             return [reading({**self.read, "modality": self.modality})]
-        attacked = [reading({**self.read, "modality": self.modality, "epsilon": epsilon}) for epsilon in epsilons]
+        attacked = [reading({**self.read, "modality": self.modality, "budget": budget}) for budget in budgets]
         return [reading({**self.read, "modality": "clean"}), *attacked]
 
 
@@ -61,7 +59,7 @@ class Layout:
     """A sweep figure before it is measured."""
 
     title: str
-    epsilons: Sequence[float]
+    budgets: Sequence[str]
     panels: Sequence[Panel]
 
 
@@ -73,7 +71,7 @@ def layout(spec: object) -> Layout:
         panel = record(Panel, value, f"panel {number}")
         series = [record(Series, one, f"panel {panel.name}, series {i}") for i, one in enumerate(panel.series, 1)]
         for one in series:
-            if {*one.read} != {"dataset", "variant", "attack"}:
+            if {*place(one.read)} != {"dataset", "surrogate", "victim", "attack"}:
                 raise UserError(f"panel {panel.name}, series {one.name}: read must name dataset, variant and attack")
             if bool(one.attack) == (one.modality in REFERENCES):
                 raise UserError(
@@ -81,14 +79,14 @@ def layout(spec: object) -> Layout:
                     f"(modality {' or '.join(REFERENCES)}) does not"
                 )
         panels.append(Panel(panel.name, panel.title, tuple(series)))
-    return Layout(whole.title, tuple(sorted(whole.epsilons)), tuple(panels))
+    return Layout(whole.title, tuple(whole.budgets), tuple(panels))
 
 
 def needs(figure: Layout) -> Iterator[Need]:
-    """The cells of every series, at each of the epsilons."""
+    """The cells of every series, at each of the budgets."""
     for panel in figure.panels:
         for series in panel.series:
-            yield from (Need(CELLS, condition) for condition in series.conditions(figure.epsilons))
+            yield from (Need(CELLS, one) for one in series.readings(figure.budgets))
 
 
-SWEEP = Kind(shown=(".svg",), others=(".csv", ".png"), reads=("cells",), parse=layout, needs=needs, facts=("epsilons",))
+SWEEP = Kind(shown=(".svg",), others=(".csv", ".png"), reads=("cells",), parse=layout, needs=needs)

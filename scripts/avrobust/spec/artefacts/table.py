@@ -13,9 +13,9 @@ The layout is a JSON object:
                      in it leaves out the test clips whose video stands in the training split too
                      `against` adds to what the columns are read against
     columns          [{"name": "X_A", "header": "✗A",
-                       "condition": {"modality": "audio", "epsilon": 0.012}}, ...]
+                       "condition": {"modality": "audio", "budget": "large"}}, ...]
 
-A column is one of: a `condition` (modality and epsilon; a variant, attack or dataset that it names takes the
+A column is one of: a `condition` (modality and budget; a variant, attack or dataset that it names takes the
 place of the row's; the modality `majority` is the share of the most frequent label), or the `mean` or the
 `sum` of columns above it. `against` subtracts the same quantity read elsewhere, paired by clip:
 {"name": "RI", "sum": ["AV_clean", "Avg"], "against": {"variant": "concat"}}.
@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from avrobust.program import UserError
-from avrobust.spec.flat import Condition, reading
+from avrobust.spec.conditions import Reading, place, reading
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.record import record
 
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def place(self) -> Mapping[str, str]:
-        """The dataset, variant and attack that it reads."""
+        """The dataset, nets and attack that it reads."""
         return {part: value for part, value in self.read.items() if part != "clips"}
 
 
@@ -97,7 +97,7 @@ def layout(spec: object) -> Layout:
     for number, row in enumerate(rows, 1):
         if row.keys in [other.keys for other in rows[: number - 1]]:
             raise UserError(f"row {number}: {' '.join(row.keys.values())} occurs twice")
-        if missing := [name for name in ("dataset", "variant", "attack") if name not in row.read]:
+        if missing := [name for name in ("dataset", "surrogate", "victim", "attack") if name not in place(row.read)]:
             raise UserError(f"row {number}: read must name the {', '.join(missing)}")
         if {*row.keys} != {*table.keys}:
             raise UserError(f"row {number}: keys must be {', '.join(table.keys)}, got {', '.join(row.keys)}")
@@ -106,7 +106,7 @@ def layout(spec: object) -> Layout:
 
 def combination(
     name: str, columns: Mapping[str, Column], read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
-) -> dict[Condition, float]:
+) -> dict[Reading, float]:
     """The column `name`, read at `read`, as weights of conditions; `against` adds to the column's own `against`.
 
     Raises `UserError` if a condition is not complete or has an unknown part.
@@ -114,18 +114,19 @@ def combination(
     column = columns[name]
     weights = _weights(column, columns, read)
     if column.against:
-        for condition, weight in _weights(column, columns, {**read, **column.against, **against}).items():
+        elsewhere = place(read) | place(column.against) | place(against)
+        for condition, weight in _weights(column, columns, elsewhere).items():
             weights[condition] = weights.get(condition, 0.0) - weight
     return weights
 
 
-def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, str]) -> dict[Condition, float]:
+def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, str]) -> dict[Reading, float]:
     if column.condition:
         try:
-            return {reading({**read, **column.condition}): 1.0}
+            return {reading(place(read) | place(column.condition)): 1.0}
         except ValueError as error:
             raise UserError(f"column {column.name!r}: {error}") from None
-    weights: dict[Condition, float] = {}
+    weights: dict[Reading, float] = {}
     names = column.mean or column.sum
     for name in names:
         for condition, weight in combination(name, columns, read).items():

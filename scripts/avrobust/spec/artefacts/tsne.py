@@ -7,7 +7,8 @@ The layout is a JSON object:
     sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
     attack           the attack of the files that are read, also for clean points: "fgsm"
     modality         what is attacked: audio, visual, or clean for nothing
-    epsilons         the strengths, one row of the picture each, as the paper counts them; [] where nothing is attacked
+    budgets          how far, one row of the picture each: ["small", "strong"]; [] where nothing is attacked
+    strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
     seed             the training seed whose embeddings are drawn; the measures are over all seeds
     panels           [{"title": "w/o MinSim", "read": {"dataset": "music", "variant": "concat"}}, ...]
 
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from avrobust.program import UserError
-from avrobust.spec.flat import reading
+from avrobust.spec.conditions import reading
 from avrobust.spec.kind import EMBEDDINGS, Kind, Need
 from avrobust.spec.record import record
 
@@ -42,17 +43,18 @@ class Layout:
     title: str
     attack: str
     modality: str
-    epsilons: Sequence[float]
+    budgets: Sequence[str]
     panels: Sequence[Panel]
     seed: int = 0
     caption: str = ""
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    strengths: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def rows(self) -> Sequence[float]:
-        """The epsilon of each row of the picture: 0 where nothing is attacked."""
-        return self.epsilons or (0.0,)
+    def rows(self) -> Sequence[str]:
+        """The budget of each row of the picture: none where nothing is attacked."""
+        return self.budgets or ("",)
 
 
 def layout(spec: object) -> Layout:
@@ -60,8 +62,8 @@ def layout(spec: object) -> Layout:
     whole = record(Layout, spec, "figure")
     if whole.modality not in ("clean", *MODALITIES):
         raise UserError(f"figure: modality must be clean, audio or visual, got {whole.modality!r}")
-    if bool(whole.epsilons) == (whole.modality == "clean"):
-        raise UserError(f"figure: modality {whole.modality} with epsilons {list(whole.epsilons)}; only clean has none")
+    if bool(whole.budgets) == (whole.modality == "clean"):
+        raise UserError(f"figure: modality {whole.modality} with budgets {list(whole.budgets)}; only clean has none")
     panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
     if not panels:
         raise UserError("figure: panels must name at least one")
@@ -70,16 +72,16 @@ def layout(spec: object) -> Layout:
             raise UserError(f"panel {number}: read must name dataset and variant, got {', '.join(panel.read)}")
         if panel.title in [other.title for other in panels[: number - 1]]:
             raise UserError(f"panel {number}: the title {panel.title!r} occurs twice; the data files name panels by it")
-    return replace(whole, epsilons=tuple(map(float, whole.epsilons)), panels=tuple(panels))
+    return replace(whole, budgets=tuple(whole.budgets), panels=tuple(panels))
 
 
 def needs(figure: Layout) -> Iterator[Need]:
-    """The embeddings of every panel, clean and at each of the epsilons."""
+    """The embeddings of every panel, clean and at each of the budgets."""
     for panel in figure.panels:
         place = {**panel.read, "attack": figure.attack}
         yield Need(EMBEDDINGS, reading({**place, "modality": "clean"}))
-        for epsilon in figure.epsilons:
-            yield Need(EMBEDDINGS, reading({**place, "modality": figure.modality, "epsilon": epsilon}))
+        for budget in figure.budgets:
+            yield Need(EMBEDDINGS, reading({**place, "modality": figure.modality, "budget": budget}))
 
 
 TSNE = Kind(
@@ -88,5 +90,5 @@ TSNE = Kind(
     reads=("embeddings", "scores"),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "seed"),
+    facts=("citation", "sources", "seed", "strengths"),
 )

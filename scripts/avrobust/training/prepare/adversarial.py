@@ -31,7 +31,7 @@ class Adversarial(Plain):
     def __init__(self, setting: Setting, attack: Mapping, budget: object, epsilon_space: str = "normalised"):
         super().__init__(setting)
         self.attack = AttackSpec.of(attack)
-        if self.attack.source == "surrogate" or self.attack.batch_size is not None:
+        if self.attack.batch_size is not None or self.attack.precision is not None:
             raise UserError(f"adversarial: {self.attack.update} attacks the net that is trained, batch by batch")
         try:
             self.budget = budgets.named({"budget": budget})["budget"]

@@ -1,0 +1,115 @@
+"""How far a condition lets an attack go in each modality, and whether an attack kept to it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from avrobust.attacks.budget import Budget, Units
+from avrobust.attacks.loop import Attack
+from avrobust.attacks.loss import Inputs
+from avrobust.files import remaking
+from avrobust.program import UserError
+from avrobust.spec.budgets import FROM, RANGE, named
+from avrobust.spec.conditions import ATTACKED, Condition
+
+# Float32 rounding of clip + step: allowed on top of an epsilon, and as a share of one above 1.
+SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Budgets by name: modality -> what `avrobust.attacks.budget.Units.budget` takes; none is left to a file.
+
+    `units`: what an epsilon of 1 is in each modality, on the device of the inputs.
+    """
+
+    named: Mapping[str, Mapping[str, Mapping]]
+    units: Mapping[str, Units]
+
+    def given(self, condition: Condition) -> dict[str, Mapping]:
+        """Return what each attacked modality is given; conditions for which it is equal are attacked alike."""
+        budget = self.named[condition.budget] if condition.budget else {}
+        return {name: budget[name] for name in ATTACKED[condition.modality] if name in budget}
+
+    def under(self, condition: Condition, clean: Inputs) -> dict[str, Budget]:
+        """Return the budget of each attacked modality of the inputs `clean`: modality -> (N, ...)."""
+        return {
+            name: self.units[name].budget(**{**given, "epsilon": self._epsilon(name, given)}, clean=clean[name])
+            for name, given in self.given(condition).items()
+            if name in clean
+        }
+
+    def norms(self, condition: Condition, name: str, perturbation: Tensor) -> Tensor:
+        """Return each clip's norm in the paper's unit, of the budget's kind: (N, ...) -> (N,)."""
+        return self.units[name].norm(perturbation, self.given(condition).get(name, {}).get("norm", "linf"))
+
+    def epsilons(self, condition: Condition, name: str, budgets: Mapping[str, Budget], count: int) -> list[float]:
+        """Return each of `count` clips' epsilon in the paper's unit; 0 where the modality is not attacked."""
+        if name not in budgets:
+            return [0.0] * count
+        epsilon = self._epsilon(name, self.given(condition)[name])
+        if epsilon is not None:
+            return [float(epsilon)] * count
+        return (budgets[name].epsilon / self.units[name].scale).flatten(1).amax(dim=1).tolist()
+
+    def check_promises(
+        self,
+        attack: Attack,
+        clean: Inputs,
+        attacked: Inputs,
+        budgets: Mapping[str, Budget],
+        condition: Condition,
+    ) -> None:
+        """Raise RuntimeError if an input left its ball or its valid range, or changed without being attacked.
+
+        Only what the attack promises is checked of ball and range: the authors' own variants break one of them.
+        """
+        for name, inputs in attacked.items():
+            if name not in budgets:
+                if inputs is not clean[name]:
+                    raise RuntimeError(f"{condition}: {name} is not attacked, yet it changed")
+                continue
+            norms = self.norms(condition, name, inputs.double() - clean[name].double()).tolist()
+            epsilons = self.epsilons(condition, name, budgets, len(norms))
+            for norm, epsilon in zip(norms, epsilons, strict=True):
+                if attack.keeps_ball and norm > epsilon + SLACK * max(1, epsilon):
+                    raise RuntimeError(f"{condition}: {name} moved by {norm:.9f}, out of its ball")
+            low, high = inputs.min().item(), inputs.max().item()
+            if attack.keeps_range and not budgets[name].low <= low <= high <= budgets[name].high:
+                raise RuntimeError(f"{condition}: {name} reached [{low}, {high}], out of its valid range")
+
+    def _epsilon(self, name: str, given: Mapping) -> float | None:
+        if given.get("epsilon") != RANGE:
+            return given.get("epsilon")
+        unit = self.units[name]
+        return ((unit.high - unit.low) / unit.scale).max().item()
+
+
+def read_budgets(given: Mapping[str, Mapping], files: Iterable[Path]) -> dict[str, Mapping]:
+    """Return budgets by name, in the long form of `avrobust.spec.budgets`, those that a job made from their files.
+
+    Raises:
+        UserError: a budget has no file, or the file is none.
+    """
+    found = {path.stem: path for path in files}
+    budgets = dict(given)
+    for name, budget in given.items():
+        if FROM in budget:
+            if budget[FROM] not in found:
+                raise UserError(f"budget {name}: no {budget[FROM]}.json among the files given; add it")
+            budgets[name] = _read(found[budget[FROM]])
+    return budgets
+
+
+def _read(path: Path) -> Mapping:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        (budget,) = named({path.stem: value}).values()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: holds no budget ({error}); {remaking(path)}") from None
+    if FROM in budget:
+        raise UserError(f"{path}: a budget that a job made says how far an attack may go, not {FROM} where")
+    return budget

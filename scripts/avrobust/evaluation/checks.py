@@ -1,0 +1,187 @@
+"""Signs that an attack is too weak, among finished cells: after Athalye et al. (ICML 2018) and AutoAttack (ICML 2020).
+
+    zero_gradients        clips without any gradient in some modality: a net that masks it, or a saturated loss
+    single_step_stronger  a single step leaves fewer clips recognised than several steps of the same objective
+    black_box_stronger    gradients from elsewhere, another net's or of the net without its defences, leave fewer than
+                          the net's own
+    rising_accuracy       more clips are recognised at a larger epsilon of a grid of strengths
+    unbounded_not_zero    clips are recognised although every input may become anything valid
+    precision             accuracy outside the 95 % interval of the same attack with gradients in float32
+
+Attacks that leave their ball or range are compared with no other.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+
+import numpy as np
+
+from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.rows import Cell
+from avrobust.spec.conditions import UNBOUNDED, Condition
+
+COLUMNS = (
+    *("check", "dataset", "surrogate", "victim", "attack", "beside", "comparisons", "signs"),
+    *("worst", "accuracy", "reference", "seeds", "scale"),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cell of one victim and what its provenance says: `facts` has spec, steps, keeps, precision."""
+
+    cell: Cell
+    facts: Mapping
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """What its row is of, but for the seed."""
+        return self.cell.dataset, self.cell.surrogate, self.cell.victim, self.cell.attack
+
+    @property
+    def is_white_box(self) -> bool:
+        """Whether the gradients are the victim's own, defences and all."""
+        return self.cell.surrogate == self.cell.victim and not self.facts["spec"].get("without_defences", False)
+
+    @property
+    def accuracies(self) -> dict[Condition, float]:
+        """Accuracy in per cent under each condition that attacks."""
+        return {one: 100 * float(_hits(self.cell, one).mean()) for one in self.cell.answers if one.budget}
+
+    def spec(self, *without: str) -> dict:
+        """What its attack is, but for some parts."""
+        told = {**self.facts["spec"], "precision": self.facts["precision"]}
+        return {name: value for name, value in told.items() if name not in without}
+
+    def is_beside(self, other: "Made") -> bool:
+        """Whether both are of one dataset, seed and victim, and neither leaves what it promises to keep."""
+        one, two = ((made.cell.dataset, made.cell.seed, made.cell.victim) for made in (self, other))
+        return one == two and all(all(made.facts["keeps"].values()) for made in (self, other))
+
+
+@dataclass
+class Finding:
+    """What one check found of one cell beside another, over all seeds: each entry of `compared` is a comparison.
+
+    (by how much it is a sign: above 0, condition, accuracy, reference).
+    """
+
+    compared: list[tuple[float, Condition, float, float]] = field(default_factory=list)
+    seeds: set[int] = field(default_factory=set)
+
+
+Findings = dict[tuple[str, ...], Finding]
+
+
+def findings(made: Sequence[Made]) -> Findings:
+    """Return what every check but `zero_gradients` found, by (check, *place, what it is compared with)."""
+    found: Findings = {}
+    for check in (_single_step, _black_box, _rising, _unbounded, _precision):
+        for name, one, beside, compared in check(made):
+            finding = found.setdefault((name, *one.place, beside), Finding())
+            finding.compared.append(compared)
+            finding.seeds.add(one.cell.seed)
+    return dict(sorted(found.items()))
+
+
+def rows(found: Findings, scale: str) -> Iterator[list]:
+    """Yield a line per finding; the worst comparison of several."""
+    for key, finding in found.items():
+        _, condition, accuracy, reference = max(finding.compared)
+        signs = sum(excess > 0 for excess, *_ in finding.compared)
+        numbers = [f"{accuracy:.2f}", f"{reference:.2f}", len(finding.seeds)]
+        yield [*key, len(finding.compared), signs, str(condition), *numbers, scale]
+
+
+def without_gradient(provenances: Iterable[Mapping], scale: str) -> Iterator[list]:
+    """Yield a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds."""
+    counted: dict[tuple[str, ...], list[tuple[int, int]]] = {}
+    for said in provenances:
+        for cell in said["cells"]:
+            place = (said["dataset"], cell["surrogate"], cell["attack"])
+            counted.setdefault(place, []).append((said["clips"], cell["clips_without_gradient"]))
+    for (dataset, surrogate, attack), counts in sorted(counted.items()):
+        clips, signs = (sum(numbers) for numbers in zip(*counts, strict=True))
+        yield ["zero_gradients", dataset, surrogate, "", attack, "", clips, signs, "", "", "", len(counts), scale]
+
+
+Comparison = tuple[str, Made, str, tuple[float, Condition, float, float]]
+
+
+def _lower(name: str, one: Made, other: Made, beside: str) -> Iterator[Comparison]:
+    """Compare under each condition that both have: it is a sign where `other` leaves less."""
+    left, right = one.accuracies, other.accuracies
+    for condition in left.keys() & right.keys():
+        if condition.budget != UNBOUNDED:
+            accuracy, reference = right[condition], left[condition]
+            yield name, one, beside, (reference - accuracy, condition, accuracy, reference)
+
+
+def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
+    parts = ("update", "batch_size")
+    for one, other in _pairs(made):
+        same = one.cell.surrogate == other.cell.surrogate and one.spec(*parts) == other.spec(*parts)
+        if same and one.facts["steps"] > other.facts["steps"] == 1:
+            yield from _lower("single_step_stronger", one, other, other.cell.attack)
+
+
+def _black_box(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one, other in _pairs(made):
+        if one.is_white_box and not other.is_white_box and one.spec() == other.spec("without_defences"):
+            beside = f"{other.cell.surrogate}/{other.cell.attack}"
+            yield from _lower("black_box_stronger", one, other, beside)
+
+
+def _rising(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one in made:
+        accuracies = one.accuracies
+        points = [condition for condition in accuracies if "/" in condition.budget]
+        for _, grid in groupby(sorted(points, key=_grid), key=_grid):
+            for lower, higher in pairwise(sorted(grid, key=lambda point: _strength(one.cell, point))):
+                before, after = accuracies[lower], accuracies[higher]
+                yield "rising_accuracy", one, "", (after - before, higher, after, before)
+
+
+def _grid(condition: Condition) -> tuple:
+    return condition.modality, condition.budget.rpartition("/")[0], condition.steps or 0
+
+
+def _strength(cell: Cell, condition: Condition) -> float:
+    return sum(float(epsilons.max()) for epsilons in cell.answers[condition].epsilons.values())
+
+
+def _unbounded(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one in made:
+        for condition, accuracy in one.accuracies.items():
+            if condition.budget == UNBOUNDED:
+                yield "unbounded_not_zero", one, "", (accuracy, condition, accuracy, 0.0)
+
+
+def _precision(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one, other in _pairs(made):
+        lower, exact = one.facts["precision"], other.facts["precision"]
+        same = one.cell.surrogate == other.cell.surrogate and one.spec("precision") == other.spec("precision")
+        if same and exact == "float32" != lower:
+            for condition in one.cell.answers.keys() & other.cell.answers.keys():
+                if condition.budget != UNBOUNDED:
+                    accuracy = 100 * float(_hits(one.cell, condition).mean())
+                    exactly = mean(100.0 * _hits(other.cell, condition)[None], 0, 100)
+                    excess = max(exactly.low() - accuracy, accuracy - exactly.high())
+                    yield "precision", one, other.cell.attack, (excess, condition, accuracy, exactly.value)
+
+
+def _pairs(made: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
+    """Yield every two that may be compared, both ways."""
+
+    def victim(one: Made) -> tuple:
+        return one.cell.dataset, one.cell.seed, one.cell.victim
+
+    for _, some in groupby(sorted(made, key=victim), key=victim):
+        some = list(some)
+        yield from ((one, other) for one in some for other in some if one is not other and one.is_beside(other))
+
+
+def _hits(cell: Cell, condition: Condition) -> np.ndarray:
+    answers = cell.answers[condition]
+    return answers.predictions == answers.labels

@@ -1,0 +1,41 @@
+"""Rows of attacked clips: what a file of cells holds, stated once."""
+
+import pyarrow as pa
+
+# `budget` and `steps` as in `avrobust.spec.conditions.Condition`. `loss`: what the attack maximises. norm_*: what the
+# perturbation came to in the budget's norm, in the paper's unit; epsilon_*: what was allowed, 0 where nothing was.
+# `cosine` of the two features, where both are vectors.
+SCHEMA = pa.schema(
+    {
+        "clip_id": pa.string(),
+        "label": pa.int16(),
+        "surrogate": pa.string(),
+        "victim": pa.string(),
+        "attack": pa.string(),
+        "modality": pa.string(),
+        "budget": pa.string(),
+        "steps": pa.int16(),
+        "prediction": pa.int16(),
+        "loss": pa.float32(),
+        "norm_audio": pa.float32(),
+        "norm_visual": pa.float32(),
+        "epsilon_audio": pa.float64(),
+        "epsilon_visual": pa.float64(),
+        "cosine": pa.float32(),
+    }
+)
+# What the metadata of such a file say.
+IDENTITY = ("dataset", "seed")
+# What is one number is measured under, beside dataset and seed.
+KEY = ("surrogate", "victim", "attack", "modality", "budget", "steps")
+
+
+def table(columns: dict[str, list]) -> pa.Table:
+    """Return rows from lists of equal length, one for each column of `SCHEMA`; an array makes pyarrow import pandas."""
+    arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def in_order(tables: list[pa.Table]) -> pa.Table:
+    """Return all rows in the order in which a file holds them."""
+    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in (*KEY, "clip_id")])

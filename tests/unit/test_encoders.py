@@ -1,8 +1,11 @@
 """Encoders of the other papers: shapes for any number of steps, gradients, torchvision's own functions and weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torchvision
+import yaml
 from nets import narrow_net, narrow_spec
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -247,3 +250,12 @@ def test_initial_weights_are_an_option(way, deviation):
     assert len(weights) == 3 * 8 * 8 * 9 and weights.std().item() == pytest.approx(deviation, rel=0.1)
     with pytest.raises(ValueError, match="initialisation is one of torch, he, glorot"):
         VGG11BN(1 / 64, initialisation="ones")
+
+
+def test_published_weights_are_torchvisions_and_their_names_begin_with_their_digest():
+    path = Path(__file__).parents[2] / "workflow/weights.yaml"
+    models = map(torchvision.models.get_model_weights, torchvision.models.list_models())
+    known = {weights.url for of_one in models for weights in of_one}
+    for facts in yaml.safe_load(path.read_text(encoding="utf-8")).values():
+        assert facts["url"] in known
+        assert facts["url"].endswith(f"-{facts['sha256']}.pth")

@@ -55,6 +55,34 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
         (),
         (f"{PAPER}/artefacts.yaml", "table2", "flim", "sum, concat, film"),
     ),
+    "unknown weights": (
+        nothing,
+        ("weights={resnet50: /x.pth}",),
+        ("config.yaml: weights", "resnet50", "alexnet_imagenet"),
+    ),
+    "unknown weights of an encoder": (
+        edit(
+            f"{PAPER}/variants.yaml",
+            "weights: resnet18_imagenet, options: {pooling: {by",
+            "weights: r, options: {pooling: {by",
+        ),
+        (),
+        (f"{PAPER}/variants.yaml", "variants.visual.visual.weights", "'r'", "resnet18_imagenet"),
+    ),
+    "unknown key of an encoder": (
+        edit(f"{PAPER}/variants.yaml", "&frame {name: resnet18,", "&frame {name: resnet18, width: 1,"),
+        (),
+        (f"{PAPER}/variants.yaml", "variants.concat.visual", "width = 1", "name, options, weights"),
+    ),
+    "net that is not there in a diagram": (
+        edit(
+            f"{PAPER}/artefacts.yaml",
+            "&concat {dataset: music, variant: concat}",
+            "&concat {dataset: music, variant: conkat}",
+        ),
+        (),
+        (f"{PAPER}/artefacts.yaml", "figure2", "conkat", "sum"),
+    ),
     "unknown scale": (nothing, ("scale=huge",), ("config.yaml", "scale", "huge", "demo, paper")),
     "unknown paper": (nothing, ("papers=[tian2022]",), ("config.yaml", "papers", "tian2022", "tian2021")),
     "wrong choice": (

@@ -13,7 +13,7 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.bootstrap import TAIL, mean
+from avrobust.metrics.interval import TAIL, mean
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.program import UserError

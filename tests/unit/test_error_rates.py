@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from avrobust.metrics.bootstrap import Mean, mean
+from avrobust.metrics.interval import Mean, mean
 from avrobust.report.claims import CLIPS, TRAININGS, spoken
 
 RATES = (0.01, 0.02, 0.035, 0.05, 0.1, 0.5, 0.9, 0.98)

@@ -50,7 +50,7 @@ ARTEFACT = {
     "files", "lazy", "program", "csv_text", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
     "spec/conditions",
 }  # fmt: skip
-MEASURED = ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/rows", "evaluation/rows"}
+MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "evaluation/rows"}
 DRAWING = {"report/style"}
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -137,12 +137,12 @@ CLOSURES = {
     ),
     "localisation": (
         "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
-        ARTEFACT | {"foreign", "metrics/bootstrap", "metrics/scores", "report/localisation", "report/text",
+        ARTEFACT | {"foreign", "metrics/interval", "metrics/scores", "report/localisation", "report/text",
                     "spec/artefacts/localisation", "spec/budgets"},
     ),
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
-        ARTEFACT | DRAWING | {"foreign", "metrics/bootstrap", "metrics/scores", "openblas", "processor", "report/text",
+        ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "processor", "report/text",
                               "report/tsne", "report/tsne_plot", "spec/artefacts/tsne", "spec/budgets"},
     ),
     "claims": (
@@ -152,7 +152,7 @@ CLOSURES = {
     ),
     "checks": (
         "checks.py", [],
-        {"csv_text", "files", "foreign", "program", "metrics/bootstrap", "metrics/rows", "evaluation/checks",
+        {"csv_text", "files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks",
          "evaluation/rows", "spec/conditions"},
     ),
     "choices": (

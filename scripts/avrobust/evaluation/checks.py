@@ -17,7 +17,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.interval import mean
 from avrobust.metrics.rows import Cell
 from avrobust.spec.conditions import UNBOUNDED, Condition
 

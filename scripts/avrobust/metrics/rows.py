@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from avrobust.evaluation.rows import IDENTITY, KEY, SCHEMA
 from avrobust.files import remaking
 from avrobust.foreign import PARQUET, reason
-from avrobust.metrics.bootstrap import Mean, mean
+from avrobust.metrics.interval import Mean, mean
 from avrobust.program import UserError
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 

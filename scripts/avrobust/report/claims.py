@@ -1,7 +1,7 @@
 """Claims of a paper, tested.
 
 What a verdict means. The effect of a test is higher - lower - by, in percentage points or in the score's own unit,
-paired by clip and by seed, with the 95 % interval of `avrobust.metrics.bootstrap`; for two accuracies of one seed that
+paired by clip and by seed, with the 95 % interval of `avrobust.metrics.interval`; for two accuracies of one seed that
 is McNemar's exact test:
 
     holds      the whole interval is above 0: a true effect of 0 or less has a p-value of at most 2.5 %
@@ -28,7 +28,7 @@ import numpy as np
 
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
-from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, mean
+from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, mean
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress

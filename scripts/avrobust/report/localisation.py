@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
-from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given

@@ -104,7 +104,7 @@ def measure(
     published: Mapping[tuple[str, ...], Published],
     seen: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
 ) -> list[Entry]:
-    """All entries in the paper's order, row by row, each with its interval (`avrobust.metrics.bootstrap`).
+    """All entries in the paper's order, row by row, each with its interval (`avrobust.metrics.interval`).
 
     `seen`: dataset -> the test clips whose video stands in the training split too.
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from avrobust.csv_text import write_csv_text
 from avrobust.files import remaking, write_text
 from avrobust.foreign import PARQUET, reason
-from avrobust.metrics.bootstrap import mean
+from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given

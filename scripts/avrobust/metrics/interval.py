@@ -58,6 +58,11 @@ class Mean:
         return float(self.values @ self.counts / self.counts.sum())
 
     @property
+    def ends(self) -> tuple[float, float, float]:
+        """The value and both ends of its interval."""
+        return self.value, self.low(), self.high()
+
+    @property
     def clips(self) -> int:
         """Number of clips that have a value."""
         return int(self.counts.sum())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from avrobust.metrics.bootstrap import MANY_SEEDS, TAIL, Mean, _secant, mean
+from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, _secant, mean
 
 outcomes = arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=12))
 

@@ -12,7 +12,8 @@ OUTCOMES = [
 
 
 def test_every_class_and_split_has_a_row_and_clips_of_two_classes_count_in_both():
-    rows = [dict(zip(COLUMNS, row, strict=True)) for row in attrition("demo", "music", ("tuba", "flute"), OUTCOMES)]
+    rows = attrition("music", ("tuba", "flute"), OUTCOMES).to_dict("records")
+    assert {*rows[0]} == {*COLUMNS} - {"scale"} and {row["dataset"] for row in rows} == {"music"}
     assert [(row["class"], row["split"]) for row in rows] == [
         (name, split) for name in ("tuba", "flute", "all") for split in ("train", "val", "test")
     ]

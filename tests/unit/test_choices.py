@@ -8,7 +8,8 @@ import pytest
 from artefacts import make
 
 from avrobust.program import UserError
-from avrobust.report.choices import COLUMNS, csv_of_choices, markdown
+from avrobust.report.choices import COLUMNS, markdown, tidy
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.choices import choices
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -39,7 +40,7 @@ def lines(text: str) -> list[dict[str, str]]:
 
 
 def test_csv_has_every_choice_by_number_with_what_was_taken() -> None:
-    rows = lines(csv_of_choices(choices(SPEC)))
+    rows = lines(csv_of(tidy(choices(SPEC))))
     assert tuple(rows[0]) == COLUMNS
     assert [row["number"] for row in rows] == ["1", "2", "3", "9", "10"]
     assert [row["chosen"] for row in rows] == ["printed", "zero_fill", "this", "code", "code"]
@@ -60,7 +61,7 @@ def test_csv_has_every_choice_by_number_with_what_was_taken() -> None:
 
 def test_what_is_set_outside_the_papers_section_may_be_left_to_config() -> None:
     spec = {**SPEC, "chosen": {"epsilon": "corrected", "training": "mine"}}
-    assert [row["chosen"] for row in lines(csv_of_choices(choices(spec)))] == [
+    assert [row["chosen"] for row in lines(csv_of(tidy(choices(spec))))] == [
         "corrected",
         "what config.yaml says",
         "this",
@@ -110,7 +111,7 @@ def test_the_program(tmp_path: Path) -> None:
     made = make("choices", SPEC, tmp_path / "out/choices")
     assert made.returncode == 0, made.stderr
     assert "tian2021: 5 choices" in made.stderr
-    assert (tmp_path / "out/choices.csv").read_text() == csv_of_choices(choices(SPEC))
+    assert (tmp_path / "out/choices.csv").read_text() == csv_of(tidy(choices(SPEC)))
     assert (tmp_path / "out/choices.md").read_text() == markdown(choices(SPEC))
     failed = make("choices", {**SPEC, "chosen": {}}, tmp_path / "nothing/choices")
     assert failed.returncode == 1

@@ -17,9 +17,10 @@ from avrobust.metrics.interval import TAIL, mean
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.program import UserError
-from avrobust.report.claims import Judgement, csv_of_claims, csv_of_tests, judge, markdown
+from avrobust.report.claims import Judgement, judge, markdown, tidy_claims, tidy_tests
 from avrobust.report.stack import stack
 from avrobust.report.table import measure
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.claims import claims
 from avrobust.spec.artefacts.table import layout
 
@@ -214,7 +215,7 @@ def test_an_improvement_is_that_of_the_tables(cells: Cells) -> None:
     place = {"dataset": "music", "variant": "maxsim", "attack": "fgsm"}
     rows = [{"keys": {"defence": "MaxSim"}, "read": place, "ours_only": True}]
     table = layout({"title": "", "caption": "", "keys": ["defence"], "columns": columns, "rows": rows})
-    entry = measure(table, cells, {})[-1]
+    *_, entry = measure(table, cells, {}).itertuples()
     one = judged(cells, {"higher": read("maxsim", "total"), "lower": read("concat", "total")}).overall
     assert (entry.ours, entry.low, entry.high) == tuple(round(value, 2) for value in (one.effect, one.low, one.high))
 
@@ -437,7 +438,7 @@ TWO = spec(
 def test_csv_and_markdown(cells: Cells) -> None:
     given = claims(TWO)
     found = judge(given, cells, Scores([]))
-    rows = lines(csv_of_claims(given, found, "demo"))
+    rows = lines(csv_of(tidy_claims(given, found, "demo")))
     fields = "claim,section,sentence,verdict,speaks_of,effect,low,high,unit,p_holds,p_fails,weakest,holding"
     fields += ",n,seeds,scale,source,note"
     assert ",".join(rows[0]) == fields
@@ -464,7 +465,7 @@ def test_csv_and_markdown(cells: Cells) -> None:
     assert [rows[1][name] for name in ("verdict", "effect", "weakest", "n")] == ["undecided", "", "", ""]
     assert rows[1]["holding"] == "0 of 1"
     assert rows[1]["note"].startswith("1 of 1 tests without a result: no scores of music/a/fgsm")
-    tests = lines(csv_of_tests(given, found, "demo"))
+    tests = lines(csv_of(tidy_tests(given, found, "demo")))
     assert [(row["claim"], row["dataset"], row["verdict"]) for row in tests] == [
         ("one", "music", "holds here"),
         ("two", "music", "undecided"),

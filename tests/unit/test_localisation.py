@@ -35,7 +35,8 @@ from avrobust.models.files import load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.report import localisation as localisation_table
-from avrobust.report.localisation import NO_BOX, markdown, measure, tidy
+from avrobust.report.localisation import ALL, COLUMNS, NO_BOX, markdown, measure
+from avrobust.report.text import csv_of
 from avrobust.spec import notation
 from avrobust.spec.artefacts.localisation import layout
 from avrobust.views.moment import Moment
@@ -578,7 +579,9 @@ def write_by_hand(folder: Path, measures: dict, dataset: str = "music") -> list[
 
 def test_table_by_hand(tmp_path):
     entries = measure(layout(SPEC), Scores(write_by_hand(tmp_path, BY_HAND)))
-    values = {(entry.condition.modality, entry.measure.name): entry.value for entry in entries}
+    numbers = ["value", "low", "high"]
+    entries = [*entries.assign(**entries[numbers].astype(float)).itertuples()]
+    values = {(entry.condition, entry.measure): entry.value for entry in entries}
     assert {name: values["clean", name] for name in BY_HAND if ("clean", name) in values} == {
         "recognised": 87.5,
         "pointing": 75,
@@ -596,12 +599,10 @@ def test_table_by_hand(tmp_path):
     for modality in ("audio", "visual", "both"):
         assert {name: values[modality, name] for name in attacked} == attacked
     assert len(entries) == 7 + 2 + 3 * 9
-    nothing = next(
-        entry for entry in entries if (entry.condition.modality, entry.measure.name) == ("both", "recognised")
-    )
+    nothing = next(entry for entry in entries if (entry.condition, entry.measure) == ("both", "recognised"))
     assert (nothing.low, nothing.high) == (0, 60.24), "0 of 4 clips: (1 - p) ** 4 is 2.5 % there"
-    assert {entry.clips for entry in entries if entry.measure.needs_box} == {2}
-    assert {(entry.clips, entry.seeds) for entry in entries if not entry.measure.needs_box} == {(4, 2)}
+    assert {entry.n for entry in entries if ALL[entry.measure].needs_box} == {2}
+    assert {(entry.n, entry.seeds) for entry in entries if not ALL[entry.measure].needs_box} == {(4, 2)}
     assert all(entry.low <= entry.value <= entry.high for entry in entries)
 
 
@@ -609,11 +610,12 @@ def test_without_boxes_the_rows_say_so(tmp_path):
     names = ("recognised", "peak_shift", "correlation")
     table = layout(SPEC)
     entries = measure(table, Scores(write_by_hand(tmp_path, {name: BY_HAND[name] for name in names})))
-    lines = list(csv.DictReader(io.StringIO(tidy(table, entries, "paper"))))
+    entries = entries.assign(scale="paper")
+    lines = list(csv.DictReader(io.StringIO(csv_of(entries[[*COLUMNS]]))))
     assert {line["measure"] for line in lines if line["value"]} == set(names)
     assert {(line["value"], line["low"], line["n"]) for line in lines if line["note"]} == {("", "", "0")}
     assert {line["note"] for line in lines if not line["value"]} == {NO_BOX}
-    text = markdown(table, entries, "paper")
+    text = markdown(table, entries)
     assert "| clean |  | 87.50 [" in text and "| — | — | — | — |" in text
     assert "chance" not in text and text.endswith("—: no box of what sounds is known in music.\n")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from artefacts import make
 from cell_files import CLEAN, write_cell
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.stack import merged_order, stack
-from avrobust.report.table import Entry, Published, markdown, measure, read_published, rounded, tidy
+from avrobust.report.table import COLUMNS, Published, markdown, measure, read_published, rounded
 from avrobust.report.terminal import compact, inventory, listed
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.table import combination, layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -81,8 +83,8 @@ def lines(text: str) -> list[dict[str, str]]:
 
 
 def test_values_worked_by_hand(cells: Cells) -> None:
-    entries = measure(layout(SPEC), cells, PUBLISHED)
-    found = {(*entry.keys[1:], entry.column): entry for entry in entries}
+    entries = [*measure(layout(SPEC), cells, PUBLISHED).itertuples()]
+    found = {(entry.attack, entry.column): entry for entry in entries}
     assert [found["FGSM", name].ours for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [75, 50, 50, 0]
     assert found["FGSM", "Avg"].ours == 33.33
     assert found["none", "Avg"].ours == 25
@@ -91,11 +93,11 @@ def test_values_worked_by_hand(cells: Cells) -> None:
     itself = found["none", "RI"]
     assert (itself.ours, itself.low, itself.high) == (0, 0, 0)
     assert found["FGSM", "majority_class"].ours == 75
-    assert (found["FGSM", "X_A"].difference, found["FGSM", "X_A"].inside) == (-0.5, True)
-    assert (found["FGSM", "X_V"].difference, found["FGSM", "X_V"].inside) == (-49, False)
-    assert (found["FGSM", "Avg"].difference, found["FGSM", "Avg"].inside) == (3.33, True)
-    assert found["FGSM", "X_AV"].difference is found["FGSM", "X_AV"].inside is None
-    assert {(entry.clips, entry.seeds, entry.dataset) for entry in entries} == {(4, 2, "music")}
+    assert (found["FGSM", "X_A"].difference, found["FGSM", "X_A"].inside) == (-0.5, "yes")
+    assert (found["FGSM", "X_V"].difference, found["FGSM", "X_V"].inside) == (-49, "no")
+    assert (found["FGSM", "Avg"].difference, found["FGSM", "Avg"].inside) == (3.33, "yes")
+    assert np.isnan(found["FGSM", "X_AV"].difference) and found["FGSM", "X_AV"].inside == ""
+    assert {(entry.n, entry.seeds, entry.clips_of) for entry in entries} == {(4, 2, "music")}
     assert all(entry.low <= entry.ours <= entry.high for entry in entries)
 
 
@@ -103,15 +105,16 @@ def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None
     answers = {CLEAN: [0] * 60 + [1] * 40}
     cells = cells_of([write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers)])
     spec = {**SPEC, "columns": SPEC["columns"][:1], "rows": SPEC["rows"][:1]}
-    (entry,) = measure(layout(spec), cells, {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")})
+    published = {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")}
+    (entry,) = measure(layout(spec), cells, published).itertuples()
     # Clopper & Pearson's interval of 60 of 100.
     assert (entry.low, entry.high) == (49.72, 69.67)
-    assert entry.inside is False
+    assert entry.inside == "no"
 
 
 def test_a_rate_of_nothing_tells_what_the_clips_allow(cells: Cells) -> None:
     """0 of 4 clips: a rate p leaves that (1 - p) ** 4 of the time, 2.5 % at 60.24 %."""
-    entries = {(entry.keys[1], entry.column): entry for entry in measure(layout(SPEC), cells, PUBLISHED)}
+    entries = {(one.attack, one.column): one for one in measure(layout(SPEC), cells, PUBLISHED).itertuples()}
     nothing = entries["FGSM", "X_AV"]
     assert (nothing.ours, nothing.low, nothing.high) == (0.0, 0.0, 60.24)
     assert [place for place, entry in entries.items() if entry.note] == [("FGSM", "X_A")]
@@ -121,20 +124,24 @@ def test_rows_of_unseen_clips_leave_out_those_whose_video_was_trained_on(cells: 
     """Clips 0 and 3 were seen: of 1 and 2, two seeds, sound attacked: 1 and 0 of 2 are right with each."""
     rows = [{**SPEC["rows"][0], "read": {**READ, "clips": "unseen"}, "ours_only": True}]
     table = layout({**SPEC, "rows": rows})
-    found = {entry.column: entry for entry in measure(table, cells, {}, {"music": {"clip0", "clip3"}})}
+    found = measure(table, cells, {}, {"music": {"clip0", "clip3"}}).set_index("column")
     # Clean: 1 and 2 are right with the first seed, 1 alone with the second; both attacked: none.
-    assert [found[name].ours for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [75, 50, 50, 0]
-    assert {entry.clips for entry in found.values()} == {2}
-    (alone,) = {entry.clips for entry in measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}})}
-    assert alone == 1
-    last = {entry.column: entry.ours for entry in measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}})}
+    assert list(found.loc[["AV_clean", "X_A", "X_V", "X_AV"], "ours"]) == [75, 50, 50, 0]
+    assert set(found["n"]) == {2}
+    last = measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}}).set_index("column")
+    assert set(last["n"]) == {1}
     # Clip 3, of label 1: recognised clean by the first seed only, under attack by neither.
-    assert [last[name] for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [50, 0, 0, 0]
+    assert list(last.loc[["AV_clean", "X_A", "X_V", "X_AV"], "ours"]) == [50, 0, 0, 0]
+    nothing = measure(table, cells, {}, {"music": {f"clip{number}" for number in range(4)}})
+    assert nothing[["published", "ours", "low", "high", "difference"]].isna().all(axis=None)
+    assert set(nothing["n"]) == {0} and set(nothing["note"]) == {"no clip is left"}
+    assert "| MUSIC | FGSM | – | – |" in markdown(table, nothing.assign(scale="demo"))
 
 
 def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
     table = layout(SPEC)
-    rows = lines(tidy(table, measure(table, cells, PUBLISHED), "demo"))
+    entries = measure(table, cells, PUBLISHED).assign(scale="demo")
+    rows = lines(csv_of(entries[[*table.keys, *COLUMNS]]))
     fields = "dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,source,note"
     assert ",".join(rows[0]) == fields
     assert [row["column"] for row in rows] == 2 * [column["name"] for column in SPEC["columns"]]
@@ -159,7 +166,7 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
 
 def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     table = layout(SPEC)
-    text = markdown(table, measure(table, cells, PUBLISHED), "demo")
+    text = markdown(table, measure(table, cells, PUBLISHED).assign(scale="demo"))
     assert text.startswith("# Table 9\n\nBy hand.\n")
     assert "| dataset | attack | ✓AV | ✗A | ✗V | ✗AV | Avg. | RI | majority_class |" in text
     assert "| 0.00 [0.00, 0.00] |" in text
@@ -169,7 +176,7 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert "not comparable" not in text
     own = dataclasses.replace(table, sources={"music": "local", "ave": "render"})
     assert "The clips are the user's own and rendered: these numbers are not comparable" in markdown(
-        own, measure(own, cells, PUBLISHED), "paper"
+        own, measure(own, cells, PUBLISHED).assign(scale="paper")
     )
     assert "- MUSIC, FGSM, ✗A: misprint" in text
 
@@ -181,7 +188,7 @@ def test_order_of_cells_and_rows_changes_no_byte(tmp_path_factory: pytest.TempPa
     paths = write_cells(tmp_path_factory.mktemp("cells"))
     plain = measure(table, cells_of(paths), PUBLISHED)
     mixed = measure(table, cells_of(paths[place] for place in order), PUBLISHED)
-    assert tidy(table, plain, "demo") == tidy(table, mixed, "demo")
+    assert csv_of(plain) == csv_of(mixed)
 
 
 def test_a_column_is_a_weighted_sum_of_conditions() -> None:
@@ -199,11 +206,17 @@ def test_a_column_is_a_weighted_sum_of_conditions() -> None:
     assert set(combination("RI", columns, {**READ, "variant": "sum"}).values()) == {0.0}
 
 
-@pytest.mark.parametrize(("published", "inside"), [(40.0, True), (60.0, True), (39.99, False), (60.01, False)])
-def test_the_ends_belong_to_the_interval(published: float, inside: bool) -> None:
-    entry = Entry(("MUSIC",), "music", "X_A", published, 50.0, 40.0, 60.0, clips=104, seeds=1, note="")
-    assert entry.inside is inside
-    assert entry.difference == rounded(50 - published)
+def test_the_ends_belong_to_the_interval(cells: Cells) -> None:
+    place = ("MUSIC", "FGSM", "AV_clean")
+
+    def measured(value: float) -> tuple:
+        (first, *_) = measure(layout(SPEC), cells, {**PUBLISHED, place: Published(value, "")}).itertuples()
+        return first
+
+    whole = measured(75.0)
+    for published, inside in ((whole.low, "yes"), (whole.high, "yes"), (whole.low - 0.01, "no"), (100.01, "no")):
+        entry = measured(published)
+        assert (entry.inside, entry.difference) == (inside, rounded(75 - published))
 
 
 def test_rounding_has_no_negative_zero() -> None:

@@ -37,7 +37,8 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
 from avrobust.report import tsne_plot
-from avrobust.report.tsne import Embeddings, measure, measures_csv, points_csv, project
+from avrobust.report.text import csv_of
+from avrobust.report.tsne import Embeddings, measure, measures_of, points_of, project
 from avrobust.spec.artefacts.tsne import Panel
 from avrobust.spec.artefacts.tsne import layout as figure
 from avrobust.spec.attacks import AttackSpec
@@ -402,7 +403,7 @@ def test_measures_are_means_over_clips_and_seeds(files: Path) -> None:
     assert measured[3].mean == pytest.approx(np.mean(silhouettes), abs=1e-6)
     assert all(one.low < one.mean < one.high and (one.clips, one.seeds) == (22, 2) for one in measured)
 
-    lines = table(measures_csv(layout, measured, "demo"))
+    lines = table(csv_of(measures_of(layout, measured, "demo"), decimals=4))
     assert lines[3] == {
         "panel": "w/o MinSim",
         "variant": "concat",
@@ -432,7 +433,7 @@ def test_a_measure_without_any_value_is_left_empty(tmp_path: Path) -> None:
         ("ratio", None, 0),
         ("shift", None, 0),
     }
-    shift = table(measures_csv(layout, measured, "demo"))[-1]
+    shift = table(csv_of(measures_of(layout, measured, "demo"), decimals=4))[-1]
     assert (shift["measure"], shift["mean"], shift["low"], shift["n"]) == ("shift", "", "", "0")
 
 
@@ -496,7 +497,7 @@ def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
         layout, layout.panels[0], 0.0, Embeddings(embeddings(files)).read(layout.panels[0], "fgsm", layout.seed)
     )
     x, y = made.kinds[1].places[4]
-    line = table(points_csv(layout, [made], "demo"))[22 + 4]
+    line = table(csv_of(points_of(layout, [made], "demo"), decimals=3))[22 + 4]
     assert line == {
         "panel": "w/o MinSim",
         "epsilon": "0",

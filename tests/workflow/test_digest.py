@@ -47,7 +47,7 @@ TRAINING = {
     "training/sgd", "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
 ARTEFACT = {
-    "files", "lazy", "program", "csv_text", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
+    "files", "lazy", "program", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
     "spec/conditions",
 }  # fmt: skip
 MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "evaluation/rows"}
@@ -124,15 +124,15 @@ CLOSURES = {
     ),
     "table": (
         "artefact.py", kind("table", "TABLE"),
-        MEASURED | {"report/text", "report/table", "spec/artefacts/table", "data/manifest"},
+        MEASURED | {"csv_text", "report/text", "report/table", "spec/artefacts/table", "data/manifest"},
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
-        MEASURED | DRAWING | {"report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
+        MEASURED | DRAWING | {"csv_text", "report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
-        ARTEFACT | DRAWING | {"foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot",
+        ARTEFACT | DRAWING | {"csv_text", "foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot",
                               "spec/artefacts/heat_maps", "spec/budgets"},
     ),
     "localisation": (
@@ -159,10 +159,14 @@ CLOSURES = {
         "artefact.py", kind("choices", "CHOICES"),
         ARTEFACT | {"report/choices", "report/text", "spec/artefacts/choices"},
     ),
-    "stack": ("artefact.py", kind("stack", "STACK"), ARTEFACT | {"report/stack", "spec/artefacts/stack"}),
+    "stack": (
+        "artefact.py", kind("stack", "STACK"),
+        ARTEFACT | {"csv_text", "report/stack", "report/text", "spec/artefacts/stack"},
+    ),
     "attrition": (
         "artefact.py", kind("attrition", "ATTRITION"),
-        ARTEFACT | {"data/availability", "data/manifest", "notice", "report/attrition", "spec/artefacts/attrition"},
+        ARTEFACT | {"data/availability", "data/manifest", "notice", "report/attrition", "report/text",
+                    "spec/artefacts/attrition"},
     ),
     "download": ("download.py", [], {"data/download", "files", "program"}),
 }  # fmt: skip

@@ -1,14 +1,15 @@
 """How many of the wanted clips are there: a row per dataset, class and split, and a row for all classes of a split."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from avrobust.csv_text import write_csv_text
+import pandas as pd
+
 from avrobust.data import availability, manifest
 from avrobust.data.availability import STATUSES, Outcome
 from avrobust.data.manifest import SPLITS
 from avrobust.files import write_text
 from avrobust.report.given import Given
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.attrition import Layout
 
 COLUMNS = ("scale", "dataset", "class", "split", "wanted", *STATUSES)
@@ -17,21 +18,20 @@ ALL_CLASSES = "all"
 
 def write(layout: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the ledger of all datasets; return a line for the log."""
-    rows = []
-    for name, classes, path in zip(layout.datasets, given.classes, given.availability, strict=True):
-        rows += attrition(given.scale, name, manifest.read_classes(classes), availability.read(path))
-    write_text(to[".csv"], write_csv_text(COLUMNS, rows))
-    whole = [row for row in rows if row[2] == ALL_CLASSES]
-    return ", ".join(f"{row[1]} {row[3]}: {row[5]} of {row[4]} clips" for row in whole)
+    files = zip(layout.datasets, given.classes, given.availability, strict=True)
+    counts = pd.concat(
+        attrition(name, manifest.read_classes(classes), availability.read(path)) for name, classes, path in files
+    )
+    write_text(to[".csv"], csv_of(counts.assign(scale=given.scale)[[*COLUMNS]]))
+    whole = counts[counts["class"] == ALL_CLASSES]
+    return ", ".join(f"{row.dataset} {row.split}: {row.ok} of {row.wanted} clips" for row in whole.itertuples())
 
 
-def attrition(scale: str, dataset: str, classes: Iterable[str], outcomes: Iterable[Outcome]) -> Iterator[tuple]:
-    """Yield the rows of one dataset (COLUMNS), classes in label order; a clip of several classes counts in each."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    for outcome in outcomes:
-        for name in (*outcome.labels, ALL_CLASSES):
-            counts[name, outcome.split, outcome.status] += 1
-    for name in (*classes, ALL_CLASSES):
-        for split in SPLITS:
-            of_status = [counts[name, split, status] for status in STATUSES]
-            yield scale, dataset, name, split, sum(of_status), *of_status
+def attrition(dataset: str, classes: Iterable[str], outcomes: Iterable[Outcome]) -> pd.DataFrame:
+    """Count one dataset (COLUMNS but for the scale), classes in label order; a clip of several counts in each."""
+    found = [(name, outcome.split, outcome.status) for outcome in outcomes for name in (*outcome.labels, ALL_CLASSES)]
+    frame = pd.DataFrame(found, columns=["class", "split", "status"])
+    places = pd.MultiIndex.from_product([[*classes, ALL_CLASSES], SPLITS], names=["class", "split"])
+    counts = frame.groupby(["class", "split", "status"]).size().unstack(fill_value=0)
+    counts = counts.reindex(index=places, columns=STATUSES, fill_value=0)
+    return counts.assign(dataset=dataset, wanted=counts.sum(axis=1)).reset_index()

@@ -1,27 +1,37 @@
 """What a paper leaves open, and what was taken: a ledger of its choices."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
-from avrobust.csv_text import write_csv_text
+import pandas as pd
+
 from avrobust.files import write_text
 from avrobust.report.given import Given
-from avrobust.report.text import grid
-from avrobust.spec.artefacts.choices import ELSEWHERE, Choice, Choices
+from avrobust.report.text import csv_of, grid
+from avrobust.spec.artefacts.choices import ELSEWHERE, Choices
 
 COLUMNS = ("number", "name", "question", "default", "alternatives", "chosen", "set_in", "why", "sensitivity", "scale")
 
 
 def write(choices: Choices, given: Given, to: Mapping[str, str]) -> str:
     """Write the ledger; return a line for the log."""
-    write_text(to[".csv"], csv_of_choices(choices))
+    write_text(to[".csv"], csv_of(tidy(choices)))
     write_text(to[".md"], markdown(choices))
     return f"{choices.paper}: {len(choices.choices)} choices"
 
 
-def csv_of_choices(given: Choices) -> str:
+def tidy(given: Choices) -> pd.DataFrame:
     """One line per choice, by number."""
-    lines = ([_value(given, choice, column) for column in COLUMNS] for choice in given.choices)
-    return write_csv_text(COLUMNS, lines)
+    lines = [
+        {
+            **asdict(choice),
+            "alternatives": "; ".join(choice.alternatives),
+            "chosen": given.taken(choice),
+            "scale": given.scale,
+        }
+        for choice in given.choices
+    ]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def markdown(given: Choices) -> str:
@@ -54,11 +64,3 @@ def _of_scale(given: Choices) -> list[str]:
     parts = ", ".join(given.set_by_scale)
     own = f"> Scale `{given.scale}` has its own {parts}: where these differ, they are used and not what is taken here."
     return ["", own]
-
-
-def _value(given: Choices, choice: Choice, column: str) -> object:
-    if column == "chosen":
-        return given.taken(choice)
-    if column == "scale":
-        return given.scale
-    return "; ".join(choice.alternatives) if column == "alternatives" else getattr(choice, column)

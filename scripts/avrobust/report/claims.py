@@ -25,15 +25,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
-from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, mean
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
-from avrobust.report.text import PUBLISHED_SOURCE, grid, warning
+from avrobust.report.text import PUBLISHED_SOURCE, csv_of, grid, warning
 from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
 
@@ -43,6 +43,11 @@ HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
 VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED)
 CLIPS, TRAININGS = "clips", "clips and trainings"
 _DECIMALS = {POINTS: 2, SCORE: 4}
+_MEASURED = ("verdict", "speaks_of", "effect", "low", "high", "unit", "p_holds", "p_fails")
+CLAIM_COLUMNS = (
+    "claim", "section", "sentence", *_MEASURED, "weakest", "holding", "n", "seeds", "scale", "source", "note",
+)  # fmt: skip
+TEST_COLUMNS = ("claim", "test", "dataset", *_MEASURED, "p_fails_holm", "n", "seeds", "scale", "source", "note")
 
 # Of a score without an end the extremes seen stand for it, so that an effect that all clips have is beyond doubt. By
 # chance alone fewer clips than these lie on one side of 0 more often than `TAIL`: 0.5**5 is 3.1 %.
@@ -101,8 +106,8 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     cells = cells_of(progress(files.cells, label="reading", unit="files"))
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
     judgements = judge(given, cells, scores)
-    write_text(to[".csv"], csv_of_claims(given, judgements, files.scale))
-    write_text(to["_tests.csv"], csv_of_tests(given, judgements, files.scale))
+    write_text(to[".csv"], csv_of(tidy_claims(given, judgements, files.scale)))
+    write_text(to["_tests.csv"], csv_of(tidy_tests(given, judgements, files.scale)))
     write_text(to[".md"], markdown(given, judgements, files.scale))
     return f"{given.paper}: {counted(judgements)}"
 
@@ -221,57 +226,58 @@ def _scored(test: Comparison, scores: Scores) -> Mean:
         raise UserError(f"{error}; make the scores again") from None
 
 
-def csv_of_claims(given: Claims, judgements: Iterable[Judgement], scale: str) -> str:
+def tidy_claims(given: Claims, judgements: Iterable[Judgement], scale: str) -> pd.DataFrame:
     """One line per claim; `n` and `seeds` are those of the weakest test."""
-    header = ["claim", "section", "sentence", "verdict", "speaks_of", "effect", "low", "high", "unit"]
-    header += ["p_holds", "p_fails", "weakest", "holding", "n", "seeds", "scale", "source", "note"]
     lines = (
-        [
-            one.claim.name,
-            one.claim.section,
-            one.claim.sentence,
-            one.overall.verdict,
-            one.overall.speaks_of,
-            *_numbers(one.overall, one.claim.unit),
-            one.claim.unit,
-            *map(_probability, (one.overall.p_holds, one.overall.p_fails)),
-            "" if one.weakest is None else one.claim.tests[one.weakest].label,
-            one.held,
-            one.overall.clips or "",
-            one.overall.seeds or "",
-            scale,
-            _sources(given, one.claim),
-            _joined(one.claim.note, one.overall.reason),
-        ]
+        {
+            "claim": one.claim.name,
+            "section": one.claim.section,
+            "sentence": one.claim.sentence,
+            **_told(one.overall, one.claim.unit),
+            "weakest": "" if one.weakest is None else one.claim.tests[one.weakest].label,
+            "holding": one.held,
+            "scale": scale,
+            "source": _sources(given, one.claim),
+            "note": _joined(one.claim.note, one.overall.reason),
+        }
         for one in judgements
     )
-    return write_csv_text(header, lines)
+    return pd.DataFrame(lines, columns=list(CLAIM_COLUMNS))
 
 
-def csv_of_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> str:
+def tidy_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> pd.DataFrame:
     """One line per test, in the order of the claims."""
-    header = ["claim", "test", "dataset", "verdict", "speaks_of", "effect", "low", "high", "unit"]
-    header += ["p_holds", "p_fails", "p_fails_holm", "n", "seeds", "scale", "source", "note"]
     lines = (
-        [
-            one.claim.name,
-            test.label,
-            test.dataset,
-            result.verdict,
-            result.speaks_of,
-            *_numbers(result, test.unit),
-            test.unit,
-            *map(_probability, (result.p_holds, result.p_fails, result.p_fails_holm)),
-            result.clips or "",
-            result.seeds or "",
-            scale,
-            given.sources.get(test.dataset, ""),
-            result.reason,
-        ]
+        {
+            "claim": one.claim.name,
+            "test": test.label,
+            "dataset": test.dataset,
+            **_told(result, test.unit),
+            "scale": scale,
+            "source": given.sources.get(test.dataset, ""),
+            "note": result.reason,
+        }
         for one in judgements
         for test, result in zip(one.claim.tests, one.tests, strict=True)
     )
-    return write_csv_text(header, lines)
+    return pd.DataFrame(lines, columns=list(TEST_COLUMNS))
+
+
+def _told(result: Result, unit: str) -> dict[str, object]:
+    """What is written of a claim and of a test alike."""
+    effect, low, high = _numbers(result, unit)
+    values = {name: getattr(result, name) for name in ("p_holds", "p_fails", "p_fails_holm")}
+    return {
+        "verdict": result.verdict,
+        "speaks_of": result.speaks_of,
+        "effect": effect,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        **{name: "" if value is None else f"{value:.3g}" for name, value in values.items()},
+        "n": result.clips or "",
+        "seeds": result.seeds or "",
+    }
 
 
 def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
@@ -311,10 +317,6 @@ def counted(judgements: Sequence[Judgement]) -> str:
     verdicts = [one.overall.verdict for one in judgements]
     counts = [f"{verdicts.count(name)} {name}" for name in VERDICTS if name in verdicts]
     return f"{len(verdicts)} claims: {', '.join(counts)}" if counts else "no claims"
-
-
-def _probability(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
 
 
 def _numbers(result: Result, unit: str) -> list[str]:

@@ -1,15 +1,16 @@
 """How well nets with attention find what sounds, clean and attacked, beside what chance finds."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
-from avrobust.csv_text import write_csv_text
+import pandas as pd
+
 from avrobust.files import write_text
 from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
-from avrobust.report.text import INTERVALS, grid, warning
+from avrobust.report.text import INTERVALS, csv_of, grid, warning, wide
 from avrobust.spec.artefacts.localisation import Layout, Row
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, UNDER_ATTACK, Condition
@@ -62,67 +63,67 @@ READING = (
     "the boxes of all other clips, what a net gets that does not look at its clip. Peak shift and correlation: of the "
     f"attacked map against the clean one. {INTERVALS}"
 )
+COLUMNS = (
+    "dataset", "variant", "attack", "condition", "epsilon", "measure", "unit", "value", "low", "high", "n", "seeds",
+    "scale", "source", "note",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One measured place: value, low and high as printed; None, with a note, where nothing could be measured."""
-
-    row: Row
-    condition: Condition
-    measure: Measure
-    value: float | None
-    low: float | None
-    high: float | None
-    clips: int
-    seeds: int
-    note: str = ""
+ALL = {one.name: one for one in (*MEASURES, *CHANCE)}
 
 
 def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the table for programs and for readers; return a line for the log."""
-    entries = measure(table, Scores(progress(given.scores, label="reading", unit="files")))
-    write_text(to[".csv"], tidy(table, entries, given.scale))
-    write_text(to[".md"], markdown(table, entries, given.scale))
+    entries = measure(table, Scores(progress(given.scores, label="reading", unit="files"))).assign(scale=given.scale)
+    write_text(to[".csv"], csv_of(entries[[*COLUMNS]]))
+    write_text(to[".md"], markdown(table, entries))
     return f"{table.title}: {len(entries)} entries"
 
 
-def measure(table: Layout, scores: Scores) -> list[Entry]:
+def measure(table: Layout, scores: Scores) -> pd.DataFrame:
     """All entries, row by row, in the order of the conditions, then of the measures; chance comes last.
+
+    What `COLUMNS` names but for the scale; value, low and high as printed, "" where nothing could be measured.
 
     Raises:
         UserError: scores of a row or of one of its conditions are missing.
     """
-    entries = []
+    lines = []
+    attacked = [Condition(modality, budget) for budget in table.budgets for modality in UNDER_ATTACK]
+    everywhere = [CLEAN, *attacked]
     for row in table.rows:
-        attacked = [Condition(modality, budget) for budget in table.budgets for modality in UNDER_ATTACK]
-        everywhere = [CLEAN, *attacked]
-        of_row = [_entries(row, one, attacked if one.attacked_only else everywhere, scores) for one in MEASURES]
-        of_row += [_entries(row, one, everywhere[:1], scores) for one in CHANCE]
-        order = {(place, one): number for number, (place, one) in enumerate(_places(everywhere))}
-        entries += sorted(
-            (entry for part in of_row for entry in part),
-            key=lambda entry: order[entry.condition, entry.measure],
-        )
-    return entries
+        of_row = []
+        for one in ALL.values():
+            conditions = everywhere[:1] if one in CHANCE else attacked if one.attacked_only else everywhere
+            of_row += zip(conditions, _lines(table, row, one, conditions, scores), strict=True)
+        order = {condition: number for number, condition in enumerate(everywhere)}
+        of_row.sort(key=lambda found: (ALL[found[1]["measure"]] in CHANCE, order[found[0]]))
+        lines += [line for _, line in of_row]
+    entries = pd.DataFrame(lines)
+    return entries.assign(source=entries["dataset"].map(table.sources).fillna(""))
 
 
-def _places(conditions: Sequence[Condition]) -> list[tuple[Condition, Measure]]:
-    return [(place, one) for place in conditions for one in MEASURES] + [(conditions[0], one) for one in CHANCE]
-
-
-def _entries(row: Row, one: Measure, conditions: Sequence[Condition], scores: Scores) -> list[Entry]:
-    wanted = [Score(row.dataset, row.variant, row.attack, condition, one.name) for condition in conditions]
-    if one.needs_box and not _measured(wanted[0], scores):
-        return [Entry(row, condition, one, None, None, None, 0, 0, NO_BOX) for condition in conditions]
-    found = scores.values(wanted)
-    factor = 100 if one.per_cent else 1
-    entries = []
-    for condition, values in zip(conditions, found.values, strict=True):
-        ours = mean(factor * values, *(factor * end for end in bounds(one.name)))
-        numbers = (_rounded(number, one) for number in (ours.value, ours.low(), ours.high()))
-        entries.append(Entry(row, condition, one, *numbers, len(found.clips), len(found.seeds)))
-    return entries
+def _lines(table: Layout, row: Row, one: Measure, conditions: Sequence[Condition], scores: Scores) -> Iterator[dict]:
+    wanted = [Score(**asdict(row), condition=condition, measure=one.name) for condition in conditions]
+    nothing = one.needs_box and not _measured(wanted[0], scores)
+    found = None if nothing else scores.values(wanted)
+    factor, decimals = (100, 2) if one.per_cent else (1, 3)
+    for number, condition in enumerate(conditions):
+        printed = strength(condition.budget, table.strengths)
+        line = {
+            **asdict(row),
+            "condition": condition.modality,
+            "epsilon": printed,
+            "measure": one.name,
+            "unit": one.unit,
+        }
+        if found is None:
+            yield {**line, "value": "", "low": "", "high": "", "n": 0, "seeds": 0, "note": NO_BOX}
+            continue
+        ends = mean(factor * found.values[number], *(factor * end for end in bounds(one.name))).ends
+        rounded = (f"{round(end, decimals) + 0.0:.{decimals}f}" for end in ends)
+        line |= dict(zip(("value", "low", "high"), rounded, strict=True))
+        yield {**line, "n": len(found.clips), "seeds": len(found.seeds), "note": ""}
 
 
 def _measured(score: Score, scores: Scores) -> bool:
@@ -135,73 +136,40 @@ def _measured(score: Score, scores: Scores) -> bool:
     return True
 
 
-def _rounded(value: float, one: Measure) -> float:
-    return round(float(value), 2 if one.per_cent else 3) + 0.0
-
-
-def tidy(table: Layout, entries: Iterable[Entry], scale: str) -> str:
-    """The table as CSV, one line per entry."""
-    header = ["dataset", "variant", "attack", "condition", "epsilon", "measure", "unit", "value", "low", "high"]
-    header += ["n", "seeds", "scale", "source", "note"]
-    lines = (
-        [
-            entry.row.dataset,
-            entry.row.variant,
-            entry.row.attack,
-            entry.condition.modality,
-            strength(entry.condition.budget, table.strengths),
-            entry.measure.name,
-            entry.measure.unit,
-            *(_number(value, entry.measure) for value in (entry.value, entry.low, entry.high)),
-            entry.clips,
-            entry.seeds,
-            scale,
-            table.sources.get(entry.row.dataset, ""),
-            entry.note,
-        ]
-        for entry in entries
-    )
-    return write_csv_text(header, lines)
-
-
-def markdown(table: Layout, entries: Sequence[Entry], scale: str) -> str:
+def markdown(table: Layout, entries: pd.DataFrame) -> str:
     """The table for readers, a line per condition; warns if the clips are not the paper's."""
     headers = [one.header for one in MEASURES if one.header]
-    lines: dict[tuple[str, ...], dict[str, str]] = {}
-    for entry in entries:
-        modality, budget, _ = entry.condition
-        condition, shown = CHANCE.get(entry.measure, (modality, (entry.measure.header,)))
-        epsilon = "" if condition != modality or condition == "clean" else strength(budget, table.strengths)
-        keys = entry.row.dataset, entry.row.variant, entry.row.attack, condition, epsilon
-        if entry.measure not in CHANCE or entry.value is not None:
-            lines.setdefault(keys, {}).update(dict.fromkeys(shown, _cell(entry)))
+    of_chance = {one.name: condition for one, (condition, _) in CHANCE.items()}
+    shown_as = {one.name: [one.header] for one in MEASURES} | {one.name: [*of] for one, (_, of) in CHANCE.items()}
+    attacked = entries["condition"].isin(UNDER_ATTACK)
+    cells = pd.DataFrame(
+        {
+            **entries[["dataset", "variant", "attack"]],
+            "condition": entries["measure"].map(of_chance).fillna(entries["condition"]),
+            "ε": entries["epsilon"].where(attacked, ""),
+            "header": entries["measure"].map(shown_as),
+            "cell": (entries["value"] + " [" + entries["low"] + ", " + entries["high"] + "]").where(
+                entries["value"] != "", "—"
+            ),
+        }
+    )
+    cells = cells[(cells["cell"] != "—") | ~entries["measure"].isin(of_chance)].explode("header")
+    keys = ["dataset", "variant", "attack", "condition", "ε"]
+    rows = wide(cells[cells["header"] != ""], keys, "header", "cell").reindex(columns=[*keys, *headers]).fillna("")
     text = [f"# {table.title}", "", table.caption, ""]
     text += [f"After {table.citation}. {READING}" if table.citation else READING, ""]
-    text += [f"Scale `{scale}`. {_sizes(entries)}", ""]
-    text += warning(table.sources.values())
-    rows = ([*keys, *(cells.get(header, "") for header in headers)] for keys, cells in lines.items())
-    text += grid(["dataset", "variant", "attack", "condition", "ε", *headers], rows, headers)
-    if unknown := list(dict.fromkeys(entry.row.dataset for entry in entries if entry.value is None)):
+    text += [f"Scale `{entries['scale'].iloc[0]}`. {_sizes(entries)}", "", *warning(table.sources.values())]
+    text += grid([*keys, *headers], rows.to_numpy(), headers)
+    if len(unknown := entries["dataset"][entries["value"] == ""].unique()):
         text += ["", f"—: {NO_BOX} in {', '.join(unknown)}."]
     return "\n".join(text) + "\n"
 
 
-def _number(value: float | None, one: Measure) -> str:
-    return "" if value is None else f"{value:.{2 if one.per_cent else 3}f}"
-
-
-def _cell(entry: Entry) -> str:
-    value, low, high = (_number(number, entry.measure) for number in (entry.value, entry.low, entry.high))
-    return "—" if entry.value is None else f"{value} [{low}, {high}]"
-
-
-def _sizes(entries: Iterable[Entry]) -> str:
+def _sizes(entries: pd.DataFrame) -> str:
     """How many clips each dataset has, and how many of them a box."""
-    parts = []
-    for dataset in dict.fromkeys(entry.row.dataset for entry in entries):
-        of_dataset = [entry for entry in entries if entry.row.dataset == dataset]
-        clips = max(entry.clips for entry in of_dataset)
-        boxes = max(entry.clips for entry in of_dataset if entry.measure.needs_box)
-        seeds = max(entry.seeds for entry in of_dataset)
-        parts.append(f"{dataset}: n = {clips} clips, {boxes} with a box, {seeds} seed{'s' if seeds > 1 else ''}.")
-    return " ".join(parts)
+    boxes = entries["n"].where(entries["measure"].map(lambda name: ALL[name].needs_box), 0)
+    most = entries.assign(boxes=boxes).groupby("dataset", sort=False)[["n", "boxes", "seeds"]].max()
+    return " ".join(
+        f"{dataset}: n = {clips} clips, {boxes} with a box, {seeds} seed{'s' if seeds > 1 else ''}."
+        for dataset, clips, boxes, seeds in most.itertuples()
+    )

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avrobust.csv_text import read_csv, write_csv_text
+import pandas as pd
+
+from avrobust.csv_text import read_csv
 from avrobust.files import write_text
 from avrobust.program import UserError
 from avrobust.report.given import Given
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.stack import Layout
 
 
@@ -36,12 +39,10 @@ def stack(papers: Sequence[str], tables: Sequence[str | Path]) -> str:
     """
     if len(papers) != len(tables):
         raise UserError(f"{len(papers)} papers but {len(tables)} tables: give one table for each paper")
-    headers, lines = [], []
+    frames = []
     for paper, path in zip(papers, tables, strict=True):
-        header, rest = read_csv(path)
+        header, lines = read_csv(path)
         if "paper" in header:
             raise UserError(f"{path}: has a column `paper` already; give the table of one paper")
-        headers.append(header)
-        lines += [{"paper": paper, **line} for line in rest]
-    order = ["paper", *merged_order(headers)]
-    return write_csv_text(order, ([line.get(name) for name in order] for line in lines))
+        frames.append(pd.DataFrame(lines, columns=["paper", *header]).assign(paper=paper))
+    return csv_of(pd.concat(frames)[merged_order([frame.columns for frame in frames])])

@@ -2,6 +2,8 @@
 
 from collections.abc import Container, Iterable, Sequence
 
+import pandas as pd
+
 # Clips of these sources are the papers' own.
 PUBLISHED_SOURCE = "lists"
 SOURCES = {"render": "rendered", "local": "the user's own"}
@@ -25,3 +27,15 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Containe
     """The lines of a Markdown table; the columns of `numbers` stand at the right."""
     rule = ["---:" if name in numbers else "---" for name in header]
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (header, rule, *rows)]
+
+
+def csv_of(frame: pd.DataFrame, decimals: int = 2) -> str:
+    """A frame as CSV with Unix line ends: numbers with so many decimals, nothing where there is no value."""
+    return frame.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")
+
+
+def wide(frame: pd.DataFrame, keys: Sequence[str], column: str, cell: str) -> pd.DataFrame:
+    """A row for each combination of `keys` and a column for each value of `column`, both as they come."""
+    rows = frame.groupby(list(keys), sort=False).ngroup()
+    cells = frame.assign(row=rows).pivot(index="row", columns=column, values=cell)
+    return frame[list(keys)].drop_duplicates().reset_index(drop=True).join(cells[frame[column].unique()])

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import avrobust.openblas  # noqa: F401  # isort: skip
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.csv_text import write_csv_text
 from avrobust.files import remaking, write_text
 from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.tsne import MODALITIES as EMBEDDINGS
 from avrobust.spec.artefacts.tsne import Layout, Panel
 from avrobust.spec.budgets import strength
@@ -101,8 +102,8 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     from avrobust.report.tsne_plot import draw
 
     draw(figure, projections, measured, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], points_csv(figure, projections, given.scale))
-    write_text(to["_measures.csv"], measures_csv(figure, measured, given.scale))
+    write_text(to[".csv"], csv_of(points_of(figure, projections, given.scale), decimals=3))
+    write_text(to["_measures.csv"], csv_of(measures_of(figure, measured, given.scale), decimals=4))
     return f"{figure.title}: {len(projections)} panels"
 
 
@@ -255,7 +256,7 @@ def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
         numbers = [(None, None, None)] * len(conditions)
         if clips:
             means = [mean(one, *bounds(f"{name}_{embedding}")) for one in defined]
-            numbers = [(one.value, one.low(), one.high()) for one in means]
+            numbers = [one.ends for one in means]
         measured += [
             Measured(panel, embedding, condition, name, *of_condition, clips, len(values.seeds))
             for condition, of_condition in zip(conditions, numbers, strict=True)
@@ -263,52 +264,45 @@ def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
     return measured
 
 
-def points_csv(layout: Layout, projections: Iterable[Projection], scale: str) -> str:
-    """The drawn points as CSV; x and y have no unit."""
-    header = ["panel", "epsilon", "clip_id", "class", "kind", "x", "y", "scale"]
-    return write_csv_text(
-        header,
-        (
-            [
-                projection.panel.title,
-                strength(projection.budget, layout.strengths),
-                clip,
-                name,
-                kind.name,
-                f"{x:.3f}",
-                f"{y:.3f}",
-                scale,
-            ]
-            for projection in projections
-            for kind in projection.kinds
-            for clip, name, (x, y) in zip(projection.clips, projection.classes, kind.places, strict=True)
-        ),
+def points_of(layout: Layout, projections: Iterable[Projection], scale: str) -> pd.DataFrame:
+    """The drawn points; x and y have no unit."""
+    return pd.concat(
+        pd.DataFrame(
+            {
+                "panel": projection.panel.title,
+                "epsilon": strength(projection.budget, layout.strengths),
+                "clip_id": projection.clips,
+                "class": projection.classes,
+                "kind": kind.name,
+                "x": kind.places[:, 0],
+                "y": kind.places[:, 1],
+                "scale": scale,
+            }
+        )
+        for projection in projections
+        for kind in projection.kinds
     )
 
 
-def measures_csv(layout: Layout, measured: Iterable[Measured], scale: str) -> str:
-    """The measures as CSV, one line each; `embedding` is whose features are measured, `condition` what is attacked."""
-    header = ["panel", "variant", "embedding", "condition", "epsilon", "measure", "mean", "low", "high"]
-    header += ["n", "seeds", "scale", "source"]
-    return write_csv_text(
-        header,
-        (
-            [
-                one.panel.title,
-                one.panel.read["variant"],
-                one.embedding,
-                one.condition.modality,
-                strength(one.condition.budget, layout.strengths),
-                one.measure,
-                *("" if value is None else f"{value:.4f}" for value in (one.mean, one.low, one.high)),
-                one.clips,
-                one.seeds,
-                scale,
-                layout.sources.get(one.panel.read["dataset"], ""),
-            ]
-            for one in measured
-        ),
-    )
+def measures_of(layout: Layout, measured: Iterable[Measured], scale: str) -> pd.DataFrame:
+    """The measures, one line each; `embedding` is whose features are measured, `condition` what is attacked."""
+    lines = [
+        {
+            "panel": one.panel.title,
+            "variant": one.panel.read["variant"],
+            "embedding": one.embedding,
+            "condition": one.condition.modality,
+            "epsilon": strength(one.condition.budget, layout.strengths),
+            "measure": one.measure,
+            **{name: getattr(one, name) for name in ("mean", "low", "high")},
+            "n": one.clips,
+            "seeds": one.seeds,
+            "scale": scale,
+            "source": layout.sources.get(one.panel.read["dataset"], ""),
+        }
+        for one in measured
+    ]
+    return pd.DataFrame(lines)
 
 
 def _words(key: Iterable[object]) -> str:

@@ -128,7 +128,7 @@ CLOSURES = {
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
-        MEASURED | DRAWING | {"csv_text", "report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
+        MEASURED | DRAWING | {"report/text", "report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),

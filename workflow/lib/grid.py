@@ -110,6 +110,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     where = place_of(paper, name) if kind_name in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
     told, known = _budgets(settings, paper)
     spec = _with_budgets(spec, told, known, where)
+    if kind_name not in KINDS:
+        raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
     kind = load(KINDS, kind_name)
     if "net" in kind.facts:
         dataset, net = spec["read"]["dataset"], spec["read"]["variant"]

@@ -20,7 +20,7 @@ for kind, facts in tables.kinds.items():
                 expand(
                     "results/{{scale}}/tables/{{artefact}}{suffix}", suffix=facts.shown
                 ),
-                caption=f"../report/{kind}.rst",
+                caption=tables.caption(kind),
                 category=tables.paper_of,
                 labels={"artefact": "{artefact}"},
             ),

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from avrobust.csv_text import write_csv_text
+import pandas as pd
+
 from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import progress
 from avrobust.report.given import Given
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.sweep import Layout, Series
 
 
@@ -40,13 +42,14 @@ def measure(series: Series, budgets: Sequence[str], cells: Cells) -> Curve:
     """Accuracy and interval at 0 and at each of `budgets`, the weakest first; `UserError` if a cell lacks one."""
     conditions = sorted(series.readings(budgets), key=cells.epsilon)
     outcomes = cells.outcomes(conditions)
-    points = [outcomes.combined([100.0 * (one == point) for one in conditions]) for point in conditions]
+    points = [outcomes.combined([100.0 * (one == point) for one in conditions]).ends for point in conditions]
+    accuracy, low, high = zip(*points, strict=True)
     return Curve(
         series=series,
         epsilons=[cells.epsilon(condition) for condition in conditions],
-        accuracy=[point.value for point in points],
-        low=[point.low() for point in points],
-        high=[point.high() for point in points],
+        accuracy=list(accuracy),
+        low=list(low),
+        high=list(high),
         clips=outcomes.clips,
         seeds=len(outcomes.seeds),
     )
@@ -54,23 +57,20 @@ def measure(series: Series, budgets: Sequence[str], cells: Cells) -> Curve:
 
 def tidy(panels: Mapping[str, Sequence[Curve]], scale: str) -> str:
     """The data of the figure as CSV, one line per point; `panels` holds the curves by panel name."""
-    header = ["panel", "series", "epsilon", "accuracy", "low", "high", "n", "seeds", "scale"]
-    return write_csv_text(
-        header,
-        (
-            [
-                panel,
-                curve.series.name,
-                f"{epsilon:g}",
-                f"{accuracy:.2f}",
-                f"{low:.2f}",
-                f"{high:.2f}",
-                curve.clips,
-                curve.seeds,
-                scale,
-            ]
+    return csv_of(
+        pd.concat(
+            pd.DataFrame(
+                {
+                    "panel": panel,
+                    "series": curve.series.name,
+                    "epsilon": [f"{epsilon:g}" for epsilon in curve.epsilons],
+                    **{name: getattr(curve, name) for name in ("accuracy", "low", "high")},
+                    "n": curve.clips,
+                    "seeds": curve.seeds,
+                    "scale": scale,
+                }
+            )
             for panel, curves in panels.items()
             for curve in curves
-            for epsilon, accuracy, low, high in zip(curve.epsilons, curve.accuracy, curve.low, curve.high, strict=True)
-        ),
+        )
     )

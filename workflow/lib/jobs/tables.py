@@ -73,6 +73,11 @@ class Tables(Jobs):
         """The layout of an artefact, as JSON."""
         return canonical(self.artefact(wildcards).spec)
 
+    def caption(self, kind: str) -> str:
+        """What Snakemake's report says of a kind: a page of its own, or that of all."""
+        own = self.settings.root / f"workflow/report/{kind}.rst"
+        return f"../report/{kind if own.exists() else 'artefact'}.rst"
+
     def paper_of(self, wildcards: Wildcards) -> str:
         """Under what an artefact stands in Snakemake's report."""
         return self.artefact(wildcards).paper or "all papers"

@@ -34,8 +34,8 @@ def budgets(epsilon: float = EPSILON, norm: Norm = LINF) -> dict[str, Budget]:
 
 
 def ours(name: str, objective=CROSS_ENTROPY, balls: dict | None = None, **options: object) -> dict[str, Tensor]:
-    loss = Loss(NET, objective, INPUTS, LABELS, CONTEXT)
-    return perturb(loss, balls or budgets(), build_attack(name, options))
+    loss = Loss(NET, objective, INPUTS, LABELS)
+    return perturb(loss, balls or budgets(), build_attack(name, options), CONTEXT)
 
 
 def gradients(inputs: dict, objective=F.cross_entropy, labels: Tensor = LABELS) -> dict[str, Tensor]:
@@ -231,7 +231,7 @@ def test_a_sound_is_attacked_down_to_a_signal_to_noise_ratio():
         "audio": UNITS["audio"].budget(norm="l2_clip", snr=30, clean=inputs["audio"]),
         "visual": UNITS["visual"].budget(0.01),
     }
-    made = perturb(Loss(NET, CROSS_ENTROPY, inputs, LABELS, CONTEXT), balls, build_attack("pgd"))
+    made = perturb(Loss(NET, CROSS_ENTROPY, inputs, LABELS), balls, build_attack("pgd"))
     noise = (made["audio"] - inputs["audio"]).flatten(1).norm(dim=1)
     signal = inputs["audio"].flatten(1).norm(dim=1)
     ratio = 20 * (signal[:2] / noise[:2]).log10()

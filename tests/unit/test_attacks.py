@@ -45,13 +45,13 @@ def attacked(
 ) -> dict[str, Tensor]:
     """Attack with a paper's epsilons, everything computed from scratch."""
     budgets = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}
-    loss = Loss(net, CROSS_ENTROPY, inputs, labels, Context(clip_ids, seed, name))
-    return perturb(loss, budgets, build_attack(name))
+    loss = Loss(net, CROSS_ENTROPY, inputs, labels)
+    return perturb(loss, budgets, build_attack(name), Context(clip_ids, seed, name))
 
 
 def on(net, inputs, labels, budgets, attack: Attack, objective=CROSS_ENTROPY) -> dict[str, Tensor]:
     """Attack with these budgets, everything computed from scratch."""
-    return perturb(Loss(net, objective, inputs, labels, Context(IDS[: len(labels)])), budgets, attack)
+    return perturb(Loss(net, objective, inputs, labels), budgets, attack, Context(IDS[: len(labels)]))
 
 
 def plain_budget(epsilon: float) -> Budget:
@@ -261,8 +261,8 @@ def test_sixteen_clips_are_four_times_four_to_the_bit(name):
     budgets = dict.fromkeys(inputs, Budget(torch.tensor(0.25, dtype=torch.float64), 0.0, 1.0, torch.zeros(())))
 
     def made(part: slice) -> dict[str, Tensor]:
-        loss = Loss(net, CROSS_ENTROPY, {k: v[part] for k, v in inputs.items()}, labels[part], Context(ids[part]))
-        return perturb(loss, budgets, build_attack(name))
+        loss = Loss(net, CROSS_ENTROPY, {k: v[part] for k, v in inputs.items()}, labels[part])
+        return perturb(loss, budgets, build_attack(name), Context(ids[part]))
 
     whole, parts = made(slice(0, 16)), [made(slice(start, start + 4)) for start in range(0, 16, 4)]
     for key in inputs:
@@ -308,12 +308,12 @@ def test_shared_first_gradients_and_features_change_nothing(name):
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
     attack, context = build_attack(name), Context(IDS, 0, name)
-    shared = Loss(net, CROSS_ENTROPY, inputs, LABELS, context, features)
-    shared.first_gradients(net.modalities, attack.points)
+    shared = Loss(net, CROSS_ENTROPY, inputs, LABELS, features)
+    shared.first_gradients(net.modalities, attack.points, context)
     for epsilons in ({"audio": 0.01}, {"visual": 0.01}, {"audio": 0.01, "visual": 0.01}):
         budgets = {key: UNITS[key].budget(value) for key, value in epsilons.items()}
-        together = perturb(shared, budgets, attack)
-        own = perturb(Loss(net, CROSS_ENTROPY, inputs, LABELS, context), budgets, attack)
+        together = perturb(shared, budgets, attack, context)
+        own = perturb(Loss(net, CROSS_ENTROPY, inputs, LABELS), budgets, attack, context)
         assert all(torch.equal(together[key], own[key]) for key in inputs)
 
 

@@ -11,16 +11,19 @@ from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack, perturb
 from avrobust.attacks.loss import Loss, Point
+from avrobust.attacks.threat import Threat
+from avrobust.evaluation.start import Start
+from avrobust.objectives.build import ObjectiveSpec, build_objective
 
 LABELS = torch.tensor([0, 1, 2, 3])
 IDS = ["a", "b", "c", "d"]
-BOTH = ("audio", "visual")
+BOTH, CONTEXT = ("audio", "visual"), Context(["a", "b", "c", "d"], 0, "mine")
 
 
 def loss_of(net=None, objective=CROSS_ENTROPY) -> Loss:
     net = net or narrow_net().double()
     inputs = {key: value.to(next(net.parameters()).dtype) for key, value in clips(4).items()}
-    return Loss(net, objective, inputs, LABELS, Context(IDS, 0, "mine"))
+    return Loss(net, objective, inputs, LABELS)
 
 
 def louder(modality: str, x: torch.Tensor, context: Context) -> torch.Tensor:
@@ -58,7 +61,7 @@ def test_the_modality_that_is_not_attacked_is_encoded_again_only_if_a_point_touc
     loss = loss_of()
     loss.features("visual")
     seen = encoded(loss)
-    loss.gradients(loss.inputs, ("audio",), [Point(louder, touches=touches)], loss.context)
+    loss.gradients(loss.inputs, ("audio",), [Point(louder, touches=touches)], CONTEXT)
     assert seen == Counter(audio=4, visual=again)
 
 
@@ -66,8 +69,8 @@ def test_a_gradient_over_points_is_the_weighted_sum_however_many_go_together():
     """By hand: of 1.5 x the gradient is 1.5 times that at 1.5 x."""
     loss = loss_of()
     points = [Point(louder, 0.5), Point(drawn, 2.0), Point(louder, 0.25, ("visual",)), Point(drawn, 1.0, ("audio",))]
-    one = loss.gradients(loss.inputs, BOTH, points, loss.context)
-    gain = loss.context.uniform("gain").double().view(-1, 1, 1)
+    one = loss.gradients(loss.inputs, BOTH, points, CONTEXT)
+    gain = CONTEXT.uniform("gain").double().view(-1, 1, 1)
     expected = {key: torch.zeros_like(value) for key, value in loss.inputs.items()}
     for weight, sound, frame in ((0.5, 1.5, 1.5), (2, gain, gain[..., None]), (0.25, 1, 1.5), (1, gain, 1)):
         factors = {"audio": sound, "visual": frame}
@@ -75,7 +78,7 @@ def test_a_gradient_over_points_is_the_weighted_sum_however_many_go_together():
         expected = {key: expected[key] + weight * factors[key] * found[key] for key in BOTH}
     for together in (1, 2, 3, 4):
         loss.points_at_once = together
-        several = loss.gradients(loss.inputs, BOTH, points, loss.context)
+        several = loss.gradients(loss.inputs, BOTH, points, CONTEXT)
         for key in BOTH:
             torch.testing.assert_close(one[key], expected[key], rtol=0, atol=1e-12)
             torch.testing.assert_close(several[key], one[key], rtol=0, atol=1e-12)
@@ -84,7 +87,7 @@ def test_a_gradient_over_points_is_the_weighted_sum_however_many_go_together():
 def test_points_that_do_not_fit_into_memory_together_are_taken_in_parts():
     loss = loss_of()
     points = [Point(drawn, 0.2)] * 5
-    expected = loss.gradients(loss.inputs, BOTH, points, loss.context)
+    expected = loss.gradients(loss.inputs, BOTH, points, CONTEXT)
     encode, sizes = loss.model.encode, []
 
     def narrow(name, x):
@@ -94,14 +97,14 @@ def test_points_that_do_not_fit_into_memory_together_are_taken_in_parts():
         return encode(name, x)
 
     loss.model.encode, loss.points_at_once = narrow, 2**10
-    made = loss.gradients(loss.inputs, BOTH, points, loss.context)
+    made = loss.gradients(loss.inputs, BOTH, points, CONTEXT)
     assert sizes == [20, 8, 8, 8, 8, 4, 4] and loss.points_at_once == 2
     for key in BOTH:
         torch.testing.assert_close(made[key], expected[key], rtol=0, atol=1e-12)
     narrow_batch = loss_of()
     narrow_batch.model.encode = lambda name, x: narrow(name, torch.cat([x, x, x]))
     with pytest.raises(torch.OutOfMemoryError):
-        narrow_batch.gradients(loss.inputs, BOTH, points, loss.context)
+        narrow_batch.gradients(loss.inputs, BOTH, points, CONTEXT)
 
 
 def test_an_objective_may_compare_with_the_clean_clip():
@@ -119,7 +122,7 @@ def test_an_objective_may_compare_with_the_clean_clip():
 
     loss = loss_of(objective=Moved())
     assert loss.value(loss.inputs).tolist() == [0, 0, 0, 0]
-    made = perturb(loss, {key: UNITS[key].budget(0.01) for key in BOTH}, build_attack("pgd_random"))
+    made = perturb(loss, {key: UNITS[key].budget(0.01) for key in BOTH}, build_attack("pgd_random"), CONTEXT)
     assert (loss.value(made) > 0.01).all()
 
 
@@ -132,14 +135,33 @@ def test_the_value_is_the_objective_at_the_inputs():
 
 
 def test_what_is_combined_with_the_gradient_sees_the_iterate():
-    """MIG's factor, the distance from a baseline: where an input is at it, nothing moves."""
-    loss = loss_of()
-    attack = Attack(2, combine=lambda modality, x, gradient, budget: (x - budget.low) * gradient)
+    """MIG's factor, the distance from a baseline: where an input is at it, nothing moves until it has left it."""
+    loss, seen = loss_of(), []
+
+    def factor(modality, x, gradient, budget):
+        seen.append(x)
+        return (x - budget.low) * gradient
+
+    attack = Attack(2, combine=factor)
     made = perturb(loss, {key: UNITS[key].budget(0.01) for key in BOTH}, attack)
     for key in BOTH:
         at_baseline = loss.inputs[key] == UNITS[key].low
         moved = made[key] != loss.inputs[key]
         assert at_baseline.any() and not moved[at_baseline].any() and moved.double().mean() > 0.3
+    assert seen[0] is loss.inputs["audio"]
+    torch.testing.assert_close((seen[2] - seen[0]).abs().amax(), torch.tensor(0.005).double())
+
+
+def test_every_restart_draws_its_own_points():
+    """From the clean clip, too: the first gradient that all conditions share is that of the first run."""
+    loss = loss_of()
+    noisy = Point(lambda modality, x, context: x + 0.3 * context.normal("noise", *x.shape[1:]).to(x))
+    budgets, attack = {"visual": UNITS["visual"].budget(0.1)}, Attack(1, points=lambda step: [noisy], random=True)
+    runs = [perturb(loss_of(), budgets, attack, replace(CONTEXT, restart=restart)) for restart in range(3)]
+    values = torch.stack([loss.value(run) for run in runs])
+    assert values.argmax(dim=0).any(), "the first run is the worst of every clip"
+    worst = perturb(loss, budgets, replace(attack, restarts=3), CONTEXT)
+    torch.testing.assert_close(loss.value(worst), values.amax(dim=0), rtol=0, atol=1e-12)
 
 
 def test_draws_belong_to_the_clip_and_to_nothing_in_its_batch():
@@ -159,3 +181,13 @@ def test_draws_belong_to_the_clip_and_to_nothing_in_its_batch():
 def test_who_draws_must_be_told_the_clips():
     with pytest.raises(RuntimeError, match="mine draws 'x' at random, of clips whose ids it is not told"):
         Context(attack="mine").uniform("x")
+
+
+def test_threats_of_the_same_net_and_objective_share_what_is_computed_once():
+    """FGSM and I-FGSM encode the clips once between them, FGSM of another objective does so for itself."""
+    net, inputs, losses = narrow_net(), clips(4), {}
+    seen = encoded(Loss(net, CROSS_ENTROPY, inputs, LABELS))
+    other = build_objective(ObjectiveSpec("margin"), {}, 5)
+    for name, objective, count in (("fgsm", CROSS_ENTROPY, 8), ("i_fgsm", CROSS_ENTROPY, 8), ("fgsm", other, 16)):
+        Start(Threat(build_attack(name), net, objective), inputs, LABELS, clip_ids=IDS, losses=losses)
+        assert seen["audio"] == count

@@ -76,20 +76,24 @@ class Attack:
         return 1 / self.steps if self.step_size is None else self.step_size
 
 
-def perturb(loss: Loss, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
+def perturb(
+    loss: Loss, budgets: Mapping[str, Budget], attack: Attack, context: Context | None = None
+) -> dict[str, Tensor]:
     """Return adversarial inputs: the attacked modalities changed, every other tensor the very same object.
 
-    `budgets`: modality -> budget, absent or zero for a modality that is not attacked.
+    `budgets`: modality -> budget, absent or zero for a modality that is not attacked; `context`: whose clips those of
+    `loss` are, which an attack that draws at random must be told.
     """
+    context = context or Context()
     budgets = {name: budgets[name] for name in loss.modalities if name in budgets and budgets[name].active}
     if not budgets:
         return dict(loss.inputs)
-    kept = _run(loss, budgets, attack, 0)
+    kept = _run(loss, budgets, attack, context)
     if attack.restarts == 1:
         return kept
     highest = loss.value(kept)
     for restart in range(1, attack.restarts):
-        made = _run(loss, budgets, attack, restart)
+        made = _run(loss, budgets, attack, replace(context, restart=restart))
         value = loss.value(made)
         higher = value > highest
         highest = torch.where(higher, value, highest)
@@ -98,16 +102,15 @@ def perturb(loss: Loss, budgets: Mapping[str, Budget], attack: Attack) -> dict[s
     return kept
 
 
-def _run(loss: Loss, budgets: Mapping[str, Budget], attack: Attack, restart: int) -> dict[str, Tensor]:
+def _run(loss: Loss, budgets: Mapping[str, Budget], attack: Attack, context: Context) -> dict[str, Tensor]:
     clean, attacked = loss.inputs, tuple(budgets)
-    context = replace(loss.context, restart=restart)
     adversarial, direction = dict(clean), attack.direction()
     if attack.start is not None:
         adversarial |= {name: attack.start(name, clean[name], budgets[name], context) for name in attacked}
     for step in range(attack.steps):
         lengths = {name: attack.step_length * budget.epsilon for name, budget in budgets.items()}
-        if step == 0 and restart == 0 and attack.start is None:
-            gradients = loss.first_gradients(attacked, attack.points)
+        if step == 0 and context.restart == 0 and attack.start is None:
+            gradients = loss.first_gradients(attacked, attack.points, context)
         else:
             gradients = loss.gradients(
                 _ahead(adversarial, lengths, direction, attack) if step else adversarial,

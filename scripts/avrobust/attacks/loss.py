@@ -37,8 +37,8 @@ class Loss:
     """The objective of a batch of clips at whatever inputs.
 
     `model`: in evaluation mode; `inputs`: modality -> (N, ...), the clean clips in natural units; `labels`: (N,);
-    `context`: whose clips they are; `features`: modality -> those of the clean clips that the caller has already. An
-    objective with a method `relative_to` (clean features) -> objective is told those first.
+    `features`: modality -> those of the clean clips that the caller has already. An objective with a method
+    `relative_to` (clean features) -> objective is told those first.
     """
 
     def __init__(
@@ -47,11 +47,9 @@ class Loss:
         objective: Objective,
         inputs: Inputs,
         labels: Tensor,
-        context: Context | None = None,
         features: Inputs | None = None,
     ):
-        self.model, self.inputs, self.labels = model, inputs, labels
-        self.modalities, self.context = model.modalities, context or Context()
+        self.model, self.inputs, self.labels, self.modalities = model, inputs, labels, model.modalities
         self._objective, self._features = objective, dict(features or {})
         # Points -> modality -> gradient.
         self._first: dict[Callable | None, dict[str, Tensor]] = {}
@@ -82,7 +80,10 @@ class Loss:
         return self.objective(encoded, self.model.head(encoded), self.labels)
 
     def first_gradients(
-        self, modalities: Sequence[str], points: Callable[[int], Sequence[Point]] | None = None
+        self,
+        modalities: Sequence[str],
+        points: Callable[[int], Sequence[Point]] | None = None,
+        context: Context | None = None,
     ) -> dict[str, Tensor]:
         """Return the gradients at the clean clips, in the points of step 0.
 
@@ -91,7 +92,7 @@ class Loss:
         """
         known = self._first.setdefault(points, {})
         if missing := tuple(name for name in modalities if name not in known):
-            known |= self.gradients(self.inputs, missing, points and points(0), self.context)
+            known |= self.gradients(self.inputs, missing, points and points(0), context)
         return {name: known[name] for name in modalities}
 
     def gradients(

@@ -16,7 +16,9 @@ class Start:
     """A batch before an attack, with the features and gradients that the threat's net has there.
 
     `inputs`: modality -> (N, ...) in natural units; `labels`: (N,); `features`: modality -> (N, D), those of the
-    threat's net where the caller has them already; `clip_ids`: of the clips. The net must be in evaluation mode.
+    threat's net where the caller has them already; `clip_ids`: of the clips; `losses`: what Starts of the same clips
+    share, empty at first: threats of the same net and objective compute their first gradients once. The net must be in
+    evaluation mode.
     """
 
     def __init__(
@@ -26,11 +28,13 @@ class Start:
         labels: Tensor,
         features: Inputs | None = None,
         clip_ids: Sequence[str] = (),
+        losses: dict[tuple[int, int], Loss] | None = None,
     ):
-        self.threat, self.inputs, self.labels = threat, inputs, labels
-        self.loss = Loss(threat.model, threat.objective, inputs, labels, threat.context(clip_ids), features)
+        self.threat, self.inputs, self.labels, self.context = threat, inputs, labels, threat.context(clip_ids)
+        made = Loss(threat.model, threat.objective, inputs, labels, features)
+        self.loss = (losses if losses is not None else {}).setdefault((id(threat.model), id(threat.objective)), made)
         self.features = {name: self.loss.features(name) for name in threat.model.modalities}
-        self.gradients = self.loss.first_gradients(threat.model.modalities, threat.attack.points)
+        self.gradients = self.loss.first_gradients(threat.model.modalities, threat.attack.points, self.context)
 
     def first(self, count: int) -> "Start":
         """Return the same of the first clips alone."""
@@ -38,13 +42,13 @@ class Start:
         part.labels = self.labels[:count]
         for name in ("inputs", "features", "gradients"):
             setattr(part, name, {key: value[:count] for key, value in getattr(self, name).items()})
-        context = self.threat.context(self.loss.context.clip_ids[:count])
-        part.loss = Loss(self.threat.model, self.threat.objective, part.inputs, part.labels, context, part.features)
+        part.context = self.threat.context(self.context.clip_ids[:count])
+        part.loss = Loss(self.threat.model, self.threat.objective, part.inputs, part.labels, part.features)
         return part
 
     def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:
         """Return the inputs after `attack`, that of the threat or one that differs in its steps."""
-        return perturb(self.loss, budgets, attack)
+        return perturb(self.loss, budgets, attack, self.context)
 
 
 def encode_changed(model: LateFusion, clean: Inputs, inputs: Inputs, features: Inputs) -> dict[str, Tensor]:

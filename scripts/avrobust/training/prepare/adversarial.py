@@ -50,5 +50,5 @@ class Adversarial(Plain):
         with evaluating(model):
             attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})
             threat = bind(self.attack, attacked, name=f"training, epoch {epoch}", seed=self.setting.seed)
-            loss = Loss(threat.model, threat.objective, inputs, labels, threat.context(batch["clip_id"]))
-            return perturb(loss, given, threat.attack), labels
+            loss = Loss(threat.model, threat.objective, inputs, labels)
+            return perturb(loss, given, threat.attack, threat.context(batch["clip_id"])), labels

@@ -1,0 +1,89 @@
+"""The snippets of docs/extending.md on attacks: each is a file, registered by a line, and keeps to what it says."""
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import yaml
+from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
+
+from avrobust.attacks.registry import ATTACKS
+from avrobust.attacks.threat import bind
+from avrobust.evaluation.start import Start
+from avrobust.models.files import Trained
+from avrobust.objectives.registry import OBJECTIVES
+from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.budgets import named
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs/extending.md").read_text(encoding="utf-8")
+SECTION = TEXT[TEXT.index("## An attack") : TEXT.index("## A defence")]
+SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+BUDGETS = re.findall(r"```yaml\nbudgets:\n(.*?)```", SECTION, re.DOTALL)
+# The last name that a snippet defines is what it adds.
+ADDED = [re.findall(r"^(?:def|class) (\w+)", snippet, re.MULTILINE)[-1] for snippet in SNIPPETS]
+BOTH = ("audio", "visual")
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    for name, snippet in zip(ADDED, SNIPPETS, strict=True):
+        module = ModuleType(f"snippet_{name}")
+        exec(snippet, module.__dict__)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        table = OBJECTIVES if f"class {name}" in snippet else ATTACKS
+        short = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        monkeypatch.setitem(table, short, f"snippet_{name}:{name}")
+
+
+def perturbed(described: dict, budgets: dict, seed: int = 0) -> tuple[Start, dict]:
+    net, inputs = narrow_net(), clips(4)
+    victim = Trained(net, CROSS_ENTROPY, ["a", "b", "c", "d", "e"], {})
+    threat = bind(AttackSpec.of(described), victim, seed=seed)
+    with torch.no_grad():
+        start = Start(threat, inputs, net(inputs).argmax(dim=1), clip_ids=["a", "b", "c", "d"])
+        balls = {key: UNITS[key].budget(**given, clean=inputs[key]) for key, given in budgets.items()}
+        return start, start.perturbed(balls, threat.attack)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"update": "mine", "length": 0.9},
+        {"update": "looking_ahead", "steps": 4},
+        {"update": "from_noise", "steps": 8, "restarts": 2},
+        {"update": "mim", "objective": "sure_margin"},
+        {"update": "pgd", "objective": {"name": "towards", "options": {"target": 3}}},
+        {"update": "of_masks", "steps": 4, "copies": 3},
+        {"update": "pgd", "steps": 40, "step_size": 0.05},
+    ],
+    ids=lambda described: str(list(described.values())),
+)
+def test_a_snippet_is_an_attack_that_raises_its_objective_inside_its_ball(described):
+    start, made = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH})
+    assert (start.loss.value(made) > start.loss.value(start.inputs)).all()
+    for key in BOTH:
+        used = UNITS[key].linf(made[key] - start.inputs[key]) / 0.02
+        assert used.max() <= 1 + 1e-4 and (used > 0.8).all()
+    others = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH}, seed=1)[1]
+    assert start.threat.attack.random != all(torch.equal(made[key], others[key]) for key in BOTH)
+
+
+def test_every_snippet_is_tried():
+    assert ADDED == ["mine", "looking_ahead", "from_noise", "SureMargin", "Towards", "of_masks"]
+
+
+@pytest.mark.parametrize("budget", ["l2", "uneven", "quiet"])
+def test_the_budgets_are_those_of_any_attack(budget):
+    told = {name: value for text in BUDGETS for name, value in yaml.safe_load(text).items()}
+    start, made = perturbed({"update": "pgd"}, named(told)[budget])
+    for key in BOTH:
+        moved = made[key] - start.inputs[key]
+        if key not in named(told)[budget]:
+            assert made[key] is start.inputs[key]
+            continue
+        given = named(told)[budget][key]
+        used = UNITS[key].budget(**given, clean=start.inputs[key]).used(moved)
+        assert used.max() <= 1 + 1e-4 and (used > 0.5).all()

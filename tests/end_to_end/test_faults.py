@@ -59,15 +59,15 @@ def cured(project: Project, error: str) -> list[str]:
 def test_a_truncated_net_and_a_cell_with_a_flipped_bit_are_named_and_remade(small: Project, project: Project) -> None:
     model = project.root / NET / "model.pt"
     os.truncate(model, model.stat().st_size // 2)
-    cell = project.results / "cells/music/visual/s1234/fgsm.parquet"
-    column = pq.read_metadata(cell).row_group(0).column(4)
-    assert column.path_in_schema == "prediction"
+    cell = project.results / "cells/music/s1234/visual.fgsm.parquet"
+    columns = pq.read_metadata(cell).row_group(0).to_dict()["columns"]
+    column = next(column for column in columns if column["path_in_schema"] == "prediction")
     # The pages of a column lie one behind the other: its last byte is in one, whatever the predictions are.
-    first = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
-    flip(cell, first + column.total_compressed_size - 1)
+    first = column["dictionary_page_offset"] or column["data_page_offset"]
+    flip(cell, first + column["total_compressed_size"] - 1)
 
     assert cured(project, r"\S+ is no whole model file") == [f"{NET}/model.pt"]
-    assert cured(project, r"\S+: cannot be read as parquet") == ["results/tiny/cells/music/visual/s1234/fgsm.parquet"]
+    assert cured(project, r"\S+: cannot be read as parquet") == ["results/tiny/cells/music/s1234/visual.fgsm.parquet"]
     project.make("all")
     assert project.published_bytes() == small.published_bytes()
 

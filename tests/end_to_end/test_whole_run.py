@@ -89,11 +89,11 @@ def test_published_pictures_and_markdown_open(finished):
 def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):
     """Every kept claim has the effects of the clips that were made; what config.yaml sets is written down as chosen."""
     cells = {
-        net: pq.read_table(finished.results / f"cells/music/{net}/s1234/fgsm.parquet").to_pylist()
+        net: pq.read_table(finished.results / f"cells/music/s1234/{net}.fgsm.parquet").to_pylist()
         for net in ("concat", "audio", "visual")
     }
     clean = {
-        net: [row["label"] == row["prediction"] for row in rows if row["modality"] == "clean"]
+        net: [row["label"] == row["prediction"] for row in rows if (row["modality"], row["victim"]) == ("clean", net)]
         for net, rows in cells.items()
     }
     looked = pq.read_table(finished.results / "localisation/music/localisation/s1234/fgsm.parquet").to_pylist()
@@ -164,7 +164,7 @@ def test_touched_results_are_compared_by_content(finished_copy):
     All results get times in the order that suits least: whatever is read is newer than what was made of it. Larger
     files, such as the shards and nets of larger scales, have only their times: the limit of 0 shows what they cause.
     """
-    order = ["benchmarks", "logs", "tables", "precision", "cells", "localisation", "embeddings", "models", "data"]
+    order = ["benchmarks", "logs", "tables", "cells", "localisation", "embeddings", "models", "data"]
     start = int(time.time()) - 60
     for path in [path for path in finished_copy.results.rglob("*") if path.is_file()]:
         assert path.stat().st_size < 1e6, f"{path.name} is too large for this test"
@@ -179,7 +179,7 @@ def test_a_cell_made_again_has_the_same_bytes(finished, finished_copy):
 
     The cell is asked for by name: to `all` alone, whose files are there, Snakemake does not miss it.
     """
-    cell = "cells/music/concat/s1234/mim.parquet"
+    cell = "cells/music/s1234/concat.mim.parquet"
     (finished_copy.results / cell).unlink()
     output = finished_copy.make(f"results/tiny/{cell}", "all")
     assert all(f"rule {rule}" in output for rule in ("attack:", "table:", "sweep:", "stack:", "publish_csv_md:")), (
@@ -200,7 +200,7 @@ def test_clips_made_elsewhere_on_one_core_have_the_same_bytes(finished, fresh_co
 
 def test_the_number_of_cores_changes_no_net_and_no_cell(finished_copy):
     """Where the scale gives a job two threads, one core and two make the same net and the same cell."""
-    net, cell = "models/music/concat/s1234/model.pt", "cells/music/concat/s1234/fgsm.parquet"
+    net, cell = "models/music/concat/s1234/model.pt", "cells/music/s1234/concat.fgsm.parquet"
     finished_copy.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["threads"].update(train=2, attack=2))
     made = []
     for cores in ("1", "2"):
@@ -219,7 +219,7 @@ def test_the_instructions_of_the_environment_change_no_net_and_no_cell(finished,
         "MKL_CBWR": "AVX2",
     }.items():
         monkeypatch.setenv(variable, value)
-    made = ["models/music/concat/s1234/model.pt", "cells/music/concat/s1234/fgsm.parquet"]
+    made = ["models/music/concat/s1234/model.pt", "cells/music/s1234/concat.fgsm.parquet"]
     for name in made:
         (finished_copy.results / name).unlink()
     finished_copy.make(f"results/tiny/{made[-1]}")
@@ -232,12 +232,16 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
     made = []
     for size in ("8", "3"):
         cell = tmp_path / f"{size}.parquet"
-        program = [sys.executable, "scripts/attack.py", "--model", "results/tiny/models/music/concat/s1234/model.pt"]
+        told = {"surrogate": "concat", "attack": "mim_official", "victims": {"concat": [["both", "small"]]}}
+        told |= {"spec": {"update": "mim_official", "batch_size": 8}}
+        program = [sys.executable, "scripts/attack.py", "--cells", json.dumps([told])]
+        program += ["--nets", "concat=results/tiny/models/music/concat/s1234/model.pt"]
         program += ["--shards", *sorted(map(str, (finished.results / "data/music/shards").glob("*.arrow")))]
-        program += ["--attack-spec", '{"update": "mim_official", "batch_size": 8}', "--conditions", '[["both", 0.006]]']
+        small = {name: {"norm": "linf", "epsilon": 0.006} for name in ("audio", "visual")}
+        program += ["--budgets", json.dumps({"small": small})]
         program += ["--view", json.dumps(SCALE["view"])]
-        program += ["--key", json.dumps(dict.fromkeys(("dataset", "variant", "seed", "attack"), "-"))]
-        program += ["--cell", str(cell), "--provenance", str(tmp_path / "attack.json")]
+        program += ["--key", json.dumps({"dataset": "music", "seed": "1234"})]
+        program += ["--rows", str(cell), "--provenance", str(tmp_path / "attack.json")]
         program += ["--batch-size", size, "--split", "train"]
         subprocess.run(program, cwd=finished.root, check=True)
         made.append(cell.read_bytes())
@@ -246,8 +250,8 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
 
 
 def test_a_search_takes_no_attack_that_has_a_batch_of_its_own(untouched):
-    given = dict.fromkeys(("model-spec", "recipe", "objective", "view"), "{}") | {"candidates": "[]"}
-    given |= dict.fromkeys(("seed", "epsilon"), "1")
+    given = dict.fromkeys(("model-spec", "recipe", "objective", "view", "budget"), "{}") | {"candidates": "[]"}
+    given["seed"] = "1"
     given |= dict.fromkeys(("shards", "class-list", "provenance", "start", "chosen", "candidates-csv"), "nothing")
     given["attack-spec"] = '{"update": "mim_official"}'
     program = [sys.executable, "scripts/search.py", *(part for name in given for part in (f"--{name}", given[name]))]

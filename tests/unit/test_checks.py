@@ -1,0 +1,147 @@
+"""Signs that an attack is too weak, of cells worked by hand."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from cell_files import CLEAN, write_cell
+
+import checks
+from avrobust.evaluation.checks import COLUMNS, Made, findings, rows, without_gradient
+from avrobust.metrics.rows import read_cells
+from avrobust.spec.conditions import UNBOUNDED
+
+CLIPS = 20
+AUDIO, BOTH = ("audio", "small"), ("both", "small")
+KEPT = {"epsilon": True, "range": True}
+
+
+def right(count: int) -> list[int]:
+    """Answers, of which so many are right: every label is 0."""
+    return [0] * count + [1] * (CLIPS - count)
+
+
+def made(folder: Path, identity: str, counts: Mapping[tuple, int], surrogate: str = "", **facts: object) -> Made:
+    """A cell with so many right answers by condition; by itself it takes one step of pgd in float32."""
+    predictions = {condition: right(count) for condition, count in counts.items()}
+    (cell,) = read_cells(write_cell(folder, identity, [0] * CLIPS, predictions, surrogate=surrogate))
+    return Made(cell, {"spec": {"update": "pgd"}, "steps": 10, "keeps": KEPT, "precision": "float32"} | facts)
+
+
+def found(cells: Sequence[Made]) -> list[dict[str, object]]:
+    return [dict(zip(COLUMNS, line, strict=True)) for line in rows(findings(cells), "demo")]
+
+
+FGSM = {"spec": {"update": "fgsm"}, "steps": 1}
+
+
+def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -> None:
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9, BOTH: 2}, **FGSM)
+    several = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10, BOTH: 2})
+    (row,) = found([step, several])
+    assert row == {
+        "check": "single_step_stronger", "dataset": "music", "surrogate": "concat", "victim": "concat",
+        "attack": "pgd", "beside": "fgsm", "comparisons": 2, "signs": 1, "worst": "audio at small",
+        "accuracy": "45.00", "reference": "50.00", "seeds": 1, "scale": "demo",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("identity", "facts"),
+    [
+        ("ave/concat/0/fgsm", FGSM),
+        ("music/concat/1/fgsm", FGSM),
+        ("music/sum/0/fgsm", FGSM),
+        ("music/concat/0/fgsm_ce", {"spec": {"update": "fgsm", "objective": "cross_entropy"}, "steps": 1}),
+        ("music/concat/0/fgsm", FGSM | {"keeps": KEPT | {"epsilon": False}}),
+        ("music/concat/0/fgsm", FGSM | {"precision": "bfloat16"}),
+    ],
+    ids=["dataset", "seed", "victim", "objective", "leaves its ball", "precision"],
+)
+def test_what_differs_in_more_than_its_update_is_not_compared(tmp_path: Path, identity, facts) -> None:
+    step = made(tmp_path, identity, {CLEAN: 20, AUDIO: 1}, **facts)
+    assert found([step, made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10})]) == []
+
+
+def test_gradients_from_elsewhere_that_leave_less_are_a_sign(tmp_path: Path) -> None:
+    """Another net's, or those of the net without its defences; the net's own leave 5 clips."""
+    spec = FGSM["spec"]
+    own = made(tmp_path, "music/exfmem/0/fgsm", {CLEAN: 20, AUDIO: 5}, **FGSM)
+    other = made(tmp_path, "music/exfmem/0/fgsm", {CLEAN: 20, AUDIO: 4}, "concat", **FGSM)
+    bare = made(
+        *(tmp_path, "music/exfmem/0/fgsm_bypass", {CLEAN: 20, AUDIO: 6}),
+        **FGSM | {"spec": {**spec, "without_defences": True}},
+    )
+    told = [(row["check"], row["attack"], row["beside"], row["signs"]) for row in found([own, other, bare])]
+    assert told == [
+        ("black_box_stronger", "fgsm", "concat/fgsm", 1),
+        ("black_box_stronger", "fgsm", "exfmem/fgsm_bypass", 0),
+    ]
+
+
+def test_accuracy_that_rises_over_the_points_of_a_sweep_is_a_sign(tmp_path: Path) -> None:
+    """Named points of a grid alone are compared, each modality by itself, all seeds in one row."""
+    first, second = (("audio", f"sweep/{number}") for number in (1, 2))
+    counts = {
+        CLEAN: 20,
+        first: 8,
+        second: 9,
+        ("visual", "sweep/1"): 5,
+        ("visual", "sweep/2"): 5,
+        ("audio", "large"): 20,
+    }
+    (row,) = found([made(tmp_path, f"music/concat/{seed}/pgd", counts) for seed in (0, 1)])
+    assert (row["check"], row["comparisons"], row["signs"], row["seeds"]) == ("rising_accuracy", 4, 2, 2)
+    assert (row["worst"], row["accuracy"], row["reference"]) == ("audio at sweep/2", "45.00", "40.00")
+
+
+@pytest.mark.parametrize(("left", "signs"), [(0, 0), (1, 1)])
+def test_an_attack_without_bounds_leaves_no_clip(tmp_path: Path, left: int, signs: int, monkeypatch) -> None:
+    monkeypatch.setitem(write_cell.__globals__["EPSILONS"], UNBOUNDED, 9.0)
+    (row,) = found([made(tmp_path, "music/concat/0/mim", {CLEAN: 20, ("both", UNBOUNDED): left})])
+    assert (row["check"], row["signs"], row["accuracy"]) == ("unbounded_not_zero", signs, f"{5 * left:.2f}")
+
+
+@pytest.mark.parametrize(("count", "signs"), [(10, 0), (14, 0), (16, 1), (4, 1)])
+def test_a_precision_is_no_sign_within_the_interval_of_float32(tmp_path: Path, count: int, signs: int) -> None:
+    """Of 20 clips 10: 27.2 to 72.8 % by Clopper & Pearson."""
+    lower = made(tmp_path, "music/concat/0/mim", {CLEAN: 20, AUDIO: count}, precision="bfloat16")
+    exact = made(tmp_path, "music/concat/0/mim_float32", {CLEAN: 20, AUDIO: 10})
+    (row,) = found([lower, exact])
+    assert (row["check"], row["attack"], row["beside"]) == ("precision", "mim", "mim_float32")
+    assert (row["comparisons"], row["signs"]) == (2, signs)
+
+
+def test_clips_without_gradient_are_counted_over_the_seeds() -> None:
+    def said(seed: int, count: int) -> dict:
+        cell = {"surrogate": "concat", "attack": "fgsm", "clips_without_gradient": count}
+        return {"dataset": "music", "seed": seed, "clips": CLIPS, "cells": [cell]}
+
+    (line,) = without_gradient([said(0, 3), said(1, 4)], "demo")
+    row = dict(zip(COLUMNS, line, strict=True))
+    assert (row["check"], row["surrogate"], row["victim"], row["attack"]) == ("zero_gradients", "concat", "", "fgsm")
+    assert (row["comparisons"], row["signs"], row["seeds"]) == (2 * CLIPS, 7, 2)
+
+
+def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, told = [], []
+    for attack, count, facts in (("fgsm", 9, FGSM), ("pgd", 10, {"spec": {"update": "pgd"}, "steps": 10})):
+        answers = {CLEAN: right(20), AUDIO: right(count)}
+        paths.append(write_cell(tmp_path, f"music/concat/0/{attack}", [0] * CLIPS, answers))
+        cell = {"surrogate": "concat", "attack": attack, "clips_without_gradient": 0, "keeps": KEPT}
+        cells = [cell | {"precision": "float32"} | facts]
+        told.append(tmp_path / f"{attack}.json")
+        told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")
+    output = tmp_path / "checks.csv"
+    given = ["--cells", *paths, "--provenances", *told, "--scale", "demo", "--output", output]
+    monkeypatch.setattr(sys, "argv", ["checks.py", *map(str, given)])
+    checks.main()
+    lines = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+    assert [(line["check"], line["attack"], line["signs"]) for line in lines] == [
+        ("zero_gradients", "fgsm", "0"),
+        ("zero_gradients", "pgd", "0"),
+        ("single_step_stronger", "pgd", "1"),
+    ]

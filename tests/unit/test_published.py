@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from avrobust.report.table import Published, read_published
+from avrobust.spec.published import Published, read_published
 
 FOLDER = Path(__file__).parents[2] / "workflow/papers/tian2021/published"
 UNIMODAL = ["Unimodal_A_clean", "Unimodal_V_clean"]

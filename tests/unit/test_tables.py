@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.stack import merged_order, stack
-from avrobust.report.table import COLUMNS, Published, markdown, measure, read_published, rounded
+from avrobust.report.table import COLUMNS, markdown, measure, rounded
 from avrobust.report.terminal import compact, inventory, listed
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.table import combination, layout
+from avrobust.spec.published import Published, read_published
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LABELS = [0, 0, 0, 1]

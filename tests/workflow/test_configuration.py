@@ -64,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     ("name", "line"),
     [
         ("workflow/scales/demo.yaml", "seeds: [1]\n"),
-        ("workflow/datasets/music_videos.yaml", "media: youtube\n"),
+        ("workflow/datasets/music.yaml", "media: youtube\n"),
         ("workflow/papers/tian2021/claims.yaml", "claims: {}\n"),
     ],
 )

@@ -16,7 +16,9 @@ def rows(text: str) -> dict[str, list[str]]:
 
 
 def test_what_is_needed_adds_up(project):
-    found = rows(program(project, "data_plan").stdout)
+    found = rows(program(project, "data_plan", "datasets={music_videos: {}}").stdout)
+    assert set(found) >= {"music", "kinetics_sounds", "ave", "music_videos"} and "audioset_balanced" not in found
+    assert "music_videos" not in rows(program(project, "data_plan").stdout)
     # 250 videos an hour of 12 MB; a packed second takes 0.21 MB.
     assert found["music"][1:7] == ["520", "0", "0", "2.1", "6.2", "13.4"]
     assert found["ave"][1:5] == ["4,143", "0", "0", "0.0"]

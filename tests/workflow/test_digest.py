@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import ROOT, changed, codes, copy_project, paper, replace, unedited, write_paper
 
-from lib.digest import closure, digest, registered, registered_names
+from lib.digest import closure, digest, options, registered, registered_names
 
 AUDIO_ONLY = "avrobust.models.fusions.audio_only:AudioOnly"
 VISUAL_ONLY = "avrobust.models.fusions.visual_only:VisualOnly"
@@ -465,6 +465,29 @@ def test_code_changes_the_digest(text: str, other: str) -> None:
 )
 def test_layout_and_docstrings_do_not(text: str, other: str) -> None:
     assert digest_of(text) == digest_of(other)
+
+
+def test_options_are_read_from_the_source(tmp_path: Path) -> None:
+    """Of a function, a class, a class that inherits its making, a dataclass, and what is imported from elsewhere."""
+    package = tmp_path / "avrobust"
+    package.mkdir()
+    (package / "first.py").write_text(
+        "class First:\n    def __init__(self, size, *, rate: float, name: str = 'a'): ...\n"
+        "def made(size: int, rate=1): ...\n"
+    )
+    (package / "second.py").write_text(
+        "from avrobust.first import First, made\n"
+        "class Second(First):\n    def forward(self, x): ...\n"
+        "class Third: ...\n"
+        "@dataclass\nclass Fourth:\n    size: int\n    rate: float = 1.0\n"
+    )
+    first = {"size": ("", True), "rate": ("float", True), "name": ("str", False)}
+    for name, wanted in (
+        ("first:First", first), ("second:Second", first), ("second:First", first),
+        ("second:made", {"size": ("int", True), "rate": ("", False)}), ("second:Third", {}),
+        ("second:Fourth", {"size": ("int", True), "rate": ("float", False)}),
+    ):  # fmt: skip
+        assert options(tmp_path, f"avrobust.{name}") == wanted
 
 
 MODULE = (ROOT / "scripts/avrobust/attacks/loop.py").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """The cells: each once, with exactly the conditions that the tables and the figure read."""
 
 import copy
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +262,14 @@ def column(name: str, text: str) -> Callable[[dict], object]:
     return lambda paper: layout(paper)["columns"][0].update({name: text})
 
 
+def net(paper: dict, name: str) -> dict:
+    return paper["variants"][name]
+
+
+def memory_options(paper: dict) -> dict:
+    return net(paper, "exfmem")["defence"]["options"]
+
+
 def batch(paper: dict) -> dict:
     return paper["training"]["defence"]["ave"]["batch_size"]
 
@@ -425,6 +434,39 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda paper: net(paper, "film").update(fusion={"name": "film", "options": {"gain": 2}}),
+         ("variants.film.fusion: film", "unknown option gain = 2", "its options are none")),
+        (lambda paper: net(paper, "audio").update(audio={"name": "conv1d", "options": {"widht": 1}}),
+         ("variants.audio.audio: conv1d", "widht = 1", "its options are width")),
+        (lambda paper: memory_options(paper).pop("penalty"), ("variants.exfmem.defence", "penalty must be given")),
+        (lambda paper: memory_options(paper).update(penalty="much"), ("variants.exfmem.defence", "'much' is no float")),
+        (lambda paper: memory_options(paper).update(columns=3), ("exfmem.defence", "unknown option columns")),
+        (lambda paper: net(paper, "maxsim")["objective"].update(options={"weigth": 1}),
+         ("variants.maxsim.objective: max_similarity", "weigth = 1", "its options are weight")),
+        (lambda paper: net(paper, "pcl")["objective"]["options"].update(rate=1),
+         ("variants.pcl.objective: prototype_conformity", "rate = 1", "prox_weight, conprox_weight")),
+        (lambda paper: net(paper, "sum").update(prepare={"name": "mixup", "options": {"beta": 1}}),
+         ("training of sum on music: prepare: mixup", "beta = 1", "its options are alpha")),
+        (lambda paper: paper.update(parts={"conv1d": {"depth": 3}}), ("variants.audio.audio: conv1d", "depth = 3")),
+        (lambda paper: rows(paper)["rows"][1].pop("ours_only"),
+         (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM official AV_clean", "ours_only")),
+        (column("AV_clear", "clean"), (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM AV_clear")),
+        (lambda paper: layout(paper).update(keys=["dataset"]), ("table1: row 2: MUSIC occurs twice",)),
+        (lambda paper: layout(paper)["keys"].reverse(), ("table1.csv: the header must be attack,dataset,column",)),
+    ],
+    ids=named,
+)  # fmt: skip
+def test_what_only_a_program_would_refuse_is_one_line_before_any_job(
+    root: Path, change: Callable[[dict], object], parts: tuple[str, ...]
+) -> None:
+    message = refusal(root, change)
+    for part in parts:
+        assert part in message
+
+
 def with_second_paper(change: Callable[[dict], object]) -> Settings:
     """Return settings with a second paper that is the first but for `change`."""
     made = settings()
@@ -447,7 +489,7 @@ def test_one_attack_name_for_two_attacks_is_one_line() -> None:
         expand(with_second_paper(lambda paper: paper["attacks"]["fgsm_ce"].update(update="pgd")))
 
 
-def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell() -> None:
+def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell(tmp_path: Path) -> None:
     def change(paper: dict) -> None:
         paper["artefacts"] = {"table2": paper["artefacts"]["table2"]}
         paper["budgets"] = {"small": paper["budgets"]["small"], "tiny": 0.5}
@@ -455,7 +497,10 @@ def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell() -> 
             column["condition"]["budget"] = "tiny"
         paper["claims"] = []
 
-    both = expand(with_second_paper(change))
+    papers = unedited() / "workflow/papers"
+    for name in ("tian2021", "second"):
+        shutil.copytree(papers / "tian2021/published", tmp_path / f"workflow/papers/{name}/published")
+    both = expand(replace(with_second_paper(change), root=tmp_path))
     assert both.cells.keys() == CELLS
     assert both.variants == grid().variants
     cells = cells_of(both)
@@ -472,7 +517,8 @@ def test_one_budget_name_for_two_strengths_is_one_line() -> None:
 def test_a_difference_needs_the_cells_of_both_sides() -> None:
     made = settings()
     paper = copy.deepcopy(made.papers["tian2021"])
-    film = {"keys": {"fusion": "FiLM"}, "read": {"dataset": "music", "variant": "film", "attack": "pgd"}}
+    place = {"dataset": "music", "variant": "film", "attack": "pgd"}
+    film = {"keys": {"fusion": "FiLM"}, "read": place, "ours_only": True}
     columns = [
         {"name": "X_A", "condition": {"modality": "audio", "budget": "small"}},
         {"name": "X_V", "condition": {"modality": "visual", "budget": "large"}},

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import Run, configuration, copy_project, replace, snakemake, unedited
 
-from lib.settings import PAPER_FILES, SettingsError, load_settings
+from lib.settings import PAPER_FILES, SettingsError, load_settings, read_config
 
 PAPER = "workflow/papers/tian2021"
 
@@ -43,7 +43,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
     "misspelt dataset": (
         nothing,
         ("datasets={musik: {source: local}}",),
-        ("config.yaml", "datasets", "musik", "ave, kinetics_sounds, kinetics_sounds_31"),
+        ("--config: ", "datasets", "musik", "ave, kinetics_sounds, kinetics_sounds_31"),
     ),
     "negative width of a memory": (
         edit(f"{PAPER}/variants.yaml", "columns: 1024", "columns: -1024"),
@@ -58,7 +58,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
     "unknown weights": (
         nothing,
         ("weights={resnet50: /x.pth}",),
-        ("config.yaml: weights", "resnet50", "alexnet_imagenet"),
+        ("--config: weights", "resnet50", "alexnet_imagenet"),
     ),
     "unknown weights of an encoder": (
         edit(
@@ -83,17 +83,17 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
         (),
         (f"{PAPER}/artefacts.yaml", "figure2", "conkat", "sum"),
     ),
-    "unknown scale": (nothing, ("scale=huge",), ("config.yaml", "scale", "huge", "demo, paper")),
-    "unknown paper": (nothing, ("papers=[tian2022]",), ("config.yaml", "papers", "tian2022", "tian2021")),
+    "unknown scale": (nothing, ("scale=huge",), ("--config: ", "scale", "huge", "demo, paper")),
+    "unknown paper": (nothing, ("papers=[tian2022]",), ("--config: ", "papers", "tian2022", "tian2021")),
     "wrong choice": (
         nothing,
         ("tian2021={epsilon: huge}",),
-        ("config.yaml", "tian2021.epsilon", "huge", "corrected, printed"),
+        ("--config: ", "tian2021.epsilon", "huge", "corrected, printed"),
     ),
     "local without table": (
         nothing,
         ("datasets={music: {source: local}}",),
-        ("config.yaml", "datasets.music", "local", "table"),
+        ("--config: ", "datasets.music", "local", "table"),
     ),
     "no such table": (
         nothing,
@@ -191,6 +191,47 @@ def test_a_scale_of_ones_own_is_a_file(tmp_path: Path) -> None:
     assert (settings.scale_name, settings.scale["seeds"]) == ("mine", [1, 2])
 
 
+def test_a_mistake_is_told_with_who_made_it(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    (root / "more.yaml").write_text("tian2021: {ista: fast}\ndownload: {connections: 0}\n", encoding="utf-8")
+
+    def message(*words: str, more: bool = False) -> str:
+        return refusal(root, read_config(root, words, [root / "more.yaml"] if more else []))
+
+    assert message("tian2021={ista: fast}").startswith("--config: tian2021.ista: 'fast' is not allowed")
+    assert message("download={connections: 0}").startswith("--config: download.connections: 0 must be")
+    assert message("devise=cpu").startswith("--config: unknown key devise")
+    assert message("datasets={ave: {table: a.csv}}").startswith("--config: datasets.ave: table needs")
+    assert message("scale=demo", more=True).startswith("more.yaml: download.connections: 0")
+    # The last word is the command line's, and what it says nothing about the file's.
+    assert message("download={connections: 4}", more=True).startswith("more.yaml: tian2021.ista: 'fast'")
+    replace(root / "config.yaml", "\ndevice: auto", "\ndevice: gpu")
+    assert message("scale=paper").startswith("config.yaml: device: 'gpu'")
+
+
+def test_only_the_datasets_of_named_papers_and_of_the_configuration_are_read(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+
+    def datasets(**given: dict) -> list[str]:
+        return sorted(load_settings(root, configuration(root, scale="paper", datasets=given)).datasets)
+
+    assert datasets() == ["ave", "kinetics_sounds", "music"]
+    assert datasets(music_videos={}, ave={}) == ["ave", "kinetics_sounds", "music", "music_videos"]
+    # Clips of one's own need no more than their names of classes, or none where the table has these.
+    (root / "workflow/datasets/mine.yaml").write_text("classes: [dog, cat]\n", encoding="utf-8")
+    own = {"source": "local", "table": "a.csv"}
+    made = load_settings(root, configuration(root, datasets={"mine": own})).datasets["mine"]
+    assert (made["classes"], made["lists"], made["sources"]) == (["dog", "cat"], {}, [])
+    message = refusal(root, configuration(root, datasets={"mine": {"source": "lists"}}))
+    assert message == (
+        "workflow/datasets/mine.yaml: protocol, lists, media, sources, megabytes_per_video must be given "
+        "where clips come from lists"
+    )
+    (root / "workflow/datasets/mine.yaml").write_text("{}\n", encoding="utf-8")
+    assert load_settings(root, configuration(root, datasets={"mine": own | {"classes": "table"}})).datasets["mine"]
+    assert "either classes or class_index must be given" in refusal(root, configuration(root, datasets={"mine": own}))
+
+
 def test_clips_of_an_unknown_dataset_are_not_rendered_for_nothing(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     replace(root / "workflow/scales/demo.yaml", "  music: {rendered", "  musik: {rendered")
@@ -275,7 +316,7 @@ LEVELS = [
     *(("workflow/scales/demo.yaml", path) for path in (
         (), ("render",), ("threads",), ("memory_mb",), ("minutes",),
     )),
-    *(("workflow/datasets/kinetics_sounds_31.yaml", path) for path in ((), ("archive",), ("lists", "train"))),
+    *(("workflow/datasets/kinetics_sounds.yaml", path) for path in ((), ("archive",))),
     *((f"{PAPER}/{file}.yaml", path) for file, path in (
         *((file, ()) for file in PAPER_FILES), ("paper", ("window",)), ("paper", ("evaluation",)),
         ("variants", ("variants", "film")), ("artefacts", ("artefacts", "figure3")),

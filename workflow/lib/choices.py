@@ -6,7 +6,7 @@ alternative's own name. Below `attacks` it may say `by: variant` too: the victim
 named.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from lib.errors import SettingsError
 
@@ -23,8 +23,10 @@ def alternatives(paper: Mapping) -> dict[str, list[str]]:
     }
 
 
-def chosen(paper: Mapping, given: Mapping, where: str) -> dict[str, str]:
+def chosen(paper: Mapping, given: Mapping, where: Callable[..., str]) -> dict[str, str]:
     """Return what is chosen for every choice of a paper: what is `given` (a section of config.yaml), else the default.
+
+    `where`: from nothing to the section's place in a message, from the name of a choice to that of its value.
 
     Raises:
         SettingsError: an unknown choice or alternative.
@@ -32,10 +34,10 @@ def chosen(paper: Mapping, given: Mapping, where: str) -> dict[str, str]:
     known = alternatives(paper)
     if unknown := [name for name in given if name not in known]:
         values = ", ".join(f"{name} = {given[name]!r}" for name in sorted(unknown, key=str))
-        raise SettingsError(f"{where}: unknown key {values}; allowed are {', '.join(sorted(known))}")
+        raise SettingsError(f"{where()}: unknown key {values}; allowed are {', '.join(sorted(known))}")
     for name, value in given.items():
         if value not in known[name]:
-            raise SettingsError(f"{where}.{name}: {value!r} is not allowed; allowed are {', '.join(known[name])}")
+            raise SettingsError(f"{where(name)}: {value!r} is not allowed; allowed are {', '.join(known[name])}")
     return {name: given.get(name, names[0]) for name, names in known.items()}
 
 

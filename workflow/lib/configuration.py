@@ -16,7 +16,29 @@ from lib.yaml_files import NOT_YAML, composed, read_yaml
 ONCE = {"--config": ("--config", "-C"), "--configfile": ("--configfile", "--configfiles")}
 
 
-def configuration(files: Iterable[Path], words: Sequence[str], schema: Mapping) -> dict:
+class Told(dict):
+    """What a user said; `layers` has the same by who said it: a file, or `--config`, the later ones last."""
+
+    def __init__(self, values: Mapping, layers: Sequence[tuple[str, Mapping]]):
+        super().__init__(values)
+        self.layers = layers
+
+
+def said_by(config: Mapping, place: Sequence) -> str:
+    """Return the file or option that had the last word on a place of `config`, or on what is there."""
+    place = tuple(map(str, place))
+    for who, told in reversed(getattr(config, "layers", ())):
+        if any(one[: len(place)] == place[: len(one)] for one in _places(told)):
+            return who
+    return "config.yaml"
+
+
+def said(config: Mapping, *place: str) -> str:
+    """Return a place of `config` as a message names it, behind what said it."""
+    return f"{said_by(config, place)}: {'.'.join(place)}"
+
+
+def configuration(files: Iterable[Path], words: Sequence[str], schema: Mapping) -> Told:
     """Return what `files` (YAML or JSON) and `words` (key=value, the value as YAML) say together.
 
     A mapping adds to the one before, any other value takes its place. `schema` (JSON schema of the whole) tells where a
@@ -26,12 +48,16 @@ def configuration(files: Iterable[Path], words: Sequence[str], schema: Mapping) 
         SettingsError: a file or word cannot be read, or says something twice.
     """
     made: dict = {}
+    layers = []
     for path in files:
         told = read_yaml(path)
         if not isinstance(told, dict):
             raise SettingsError(f"{path}: must hold keys with values, not {told!r}")
+        layers.append((path.name, told))
+    layers.append(("--config", _of_words(words, schema)))
+    for _, told in layers:
         made = _joined(made, told)
-    return _joined(made, _of_words(words, schema))
+    return Told(made, layers)
 
 
 def check_once(arguments: Sequence[str]) -> None:

@@ -62,17 +62,22 @@ def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
     node = _definition(scripts, entry)
     if isinstance(node, ast.ClassDef):
         made = [part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__"]
-        if not made:  # a dataclass, or nothing to give
+        if not made and node.decorator_list:  # a dataclass
             fields = [part for part in node.body if isinstance(part, ast.AnnAssign)]
             return {part.target.id: (ast.unparse(part.annotation), part.value is None) for part in fields}
+        if not made:
+            module = entry.partition(":")[0]
+            bases = [options(scripts, f"{module}:{base.id}") for base in node.bases if isinstance(base, ast.Name)]
+            return bases[0] if bases else {}
         node = made[0]
     if node is None:
         return {}
-    given = node.args.args
+    given, named = node.args.args, node.args.kwonlyargs
     needed = given[: len(given) - len(node.args.defaults)]
+    needed += [one for one, default in zip(named, node.args.kw_defaults, strict=True) if default is None]
     return {
         one.arg: (ast.unparse(one.annotation) if one.annotation else "", one in needed)
-        for one in given
+        for one in (*given, *named)
         if one.arg != "self"
     }
 
@@ -92,10 +97,12 @@ def attack_steps(scripts: Path, entry: str) -> int | None:
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:
     module, name = entry.split(":")
     path = _file_of(scripts, module)
-    definitions = (
-        (node for node in _tree(path).body if isinstance(node, ast.FunctionDef | ast.ClassDef)) if path else ()
-    )
-    return next((node for node in definitions if node.name == name), None)
+    for node in _tree(path).body if path else ():
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
+            return node
+        if isinstance(node, ast.ImportFrom) and node.module and name in (alias.name for alias in node.names):
+            return _definition(scripts, f"{node.module}:{name}")
+    return None
 
 
 @cache

@@ -12,7 +12,7 @@ from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES
 from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
-from lib.settings import Settings, place_of
+from lib.settings import Settings, place_of, published_file
 from lib.variants import variant_of
 
 # Dataset, net whose gradients are taken, attack.
@@ -118,7 +118,10 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
-        needs = list(kind.needs(kind.parse(spec)))
+        layout = kind.parse(spec)
+        needs = list(kind.needs(layout))
+        if kind.check_published:
+            kind.check_published(layout, settings.root / published_file(paper, name))
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}

@@ -14,8 +14,8 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, check, load_settings
-from lib.variants import variant_of
+from lib.settings import Settings, check, load_settings, place_of
+from lib.variants import TOLD, Variant, variant_of
 
 
 class Plan:
@@ -98,7 +98,15 @@ class Plan:
                     check(recipe, schema, f"training of {name} on {dataset}")
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
+                self._check_options(variant, f"{place_of(paper, 'variants')}.{name}")
         for keys in (self.grid.cells, *self.grid.conditions.values()):
             for dataset, net, attack in keys:
                 self.attack.attack_entries(attack)
                 self.attack.attack_on(attack, dataset, net)
+
+    def _check_options(self, variant: Variant, where: str) -> None:
+        for part, place, given in variant.options():
+            known = list(digest.options(self.train.scripts, self.train.registered(*place)).items())[TOLD.get(part, 0) :]
+            # A memory says how many columns it has.
+            filled = {"columns"} if part == "defence" and variant.memory else set()
+            options.check(given, {name: of for name, of in known if name not in filled}, f"{where}.{part}: {place[-1]}")

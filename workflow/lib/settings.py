@@ -3,8 +3,9 @@
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,7 +13,7 @@ import jsonschema
 
 from avrobust.spec import notation
 from lib import choices
-from lib.configuration import configuration
+from lib.configuration import configuration, said, said_by
 from lib.errors import SettingsError
 from lib.overlay import overlaid
 from lib.yaml_files import read_yaml
@@ -36,6 +37,9 @@ PAPER_FILES = {
     "claims": ("twins", "claims"),
     "choices": ("choices",),
 }
+
+# What the file of a dataset must say for its clips to come from published lists.
+OF_LISTS = ("protocol", "lists", "media", "sources", "megabytes_per_video")
 
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER
 # YAML has .nan, which no bound refuses and no comparison is true of, and .inf.
@@ -73,20 +77,21 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     schemas = root / "workflow/schemas"
     known = {kind: names(root / "workflow" / kind) for kind in ("scales", "datasets")}
     known["papers"] = paper_names(root)
-    check(config, schemas / "config.json", "config.yaml", {name: {"type": "object"} for name in known["papers"]})
-    known_name(config["scale"], known["scales"], "config.yaml: scale")
+    sections = {name: {"type": "object"} for name in known["papers"]}
+    check(config, schemas / "config.json", lambda path: said_by(config, path), sections)
+    known_name(config["scale"], known["scales"], said(config, "scale"))
     layers = _layers(root, config["scale"], known)
     scale = _scale(root, layers)
     for name in config["datasets"]:
-        known_name(name, known["datasets"], "config.yaml: datasets")
+        known_name(name, known["datasets"], said(config, "datasets"))
     weights = read_yaml(root / "workflow/weights.yaml")
     for name in config["weights"]:
-        known_name(name, sorted(weights), "config.yaml: weights")
+        known_name(name, sorted(weights), said(config, "weights"))
     papers, chosen = {}, {}
     for name in config["papers"]:
-        known_name(name, known["papers"], "config.yaml: papers")
+        known_name(name, known["papers"], said(config, "papers"))
         papers[name] = _paper(root, name, _of_layers(layers, "papers", name))
-        chosen[name] = choices.chosen(papers[name], config.get(name, {}), f"config.yaml: {name}")
+        chosen[name] = choices.chosen(papers[name], config.get(name, {}), partial(said, config, name))
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
                 if isinstance(given, Mapping) and "weights" in given:
@@ -94,19 +99,17 @@ def load_settings(root: Path, config: Mapping) -> Settings:
                     known_name(given["weights"], sorted(weights), where)
     datasets = {}
     of_papers = {name: paper for paper, facts in reversed(papers.items()) for name in facts["datasets"]}
-    for name in of_papers:
-        known_name(name, known["datasets"], "datasets of a paper")
-    for name in known["datasets"]:
+    for name, paper in of_papers.items():
+        known_name(name, known["datasets"], place_of(paper, "datasets"))
+    for name in sorted({*of_papers, *config["datasets"]}):
         facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
-        if ("classes" in facts) == ("class_index" in facts):
-            raise SettingsError(f"workflow/datasets/{name}.yaml: either classes or class_index must be given")
         for place, over in _of_layers(layers, "datasets", name):
             facts = overlaid(facts, over)
             check(facts, schemas / "dataset.json", place)
-        if name in of_papers or name in config["datasets"] or _is_made(facts, scale):
-            taken = chosen.get(of_papers.get(name), {})
-            datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken)
+        taken = chosen.get(of_papers.get(name), {})
+        where = said(config, "datasets", name)
+        datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
     return Settings(root, config, scale, datasets, papers, chosen, weights)
 
 
@@ -128,17 +131,13 @@ def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, 
 def paper_scale_config(root: Path, words: Sequence[str]) -> dict:
     """Return config.yaml at the paper scale, changed by `words` as `read_config` does."""
     told = read_config(root, words)
-    return told if any(word.startswith("scale=") for word in words) else {**told, "scale": "paper"}
+    if not any(word.startswith("scale=") for word in words):
+        told["scale"] = "paper"
+    return told
 
 
-def _is_made(facts: Mapping, scale: Mapping) -> bool:
-    """Whether a dataset that no paper of config.yaml uses is made all the same, for `snakemake data`."""
-    return scale["source"] == "lists" and not facts.get("optional", False)
-
-
-def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: Mapping[str, str]) -> dict:
+def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: Mapping, where: str) -> dict:
     """Return what is known of a dataset: its own file, what config.yaml says of it, what a paper's choices say."""
-    where = f"config.yaml: datasets.{name}"
     source = given.get("source", scale["source"])
     for keys, sources in NEEDED.items():
         unused = [key for key in given if key in keys]
@@ -147,6 +146,11 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
             raise SettingsError(f"{where}: {', '.join(sorted(unused))} needs {needed}, but the source is {source}")
     if source == "local" and "table" not in given:
         raise SettingsError(f"{where}: source local needs `table`, a CSV of clips")
+    file = f"workflow/datasets/{name}.yaml"
+    if source == "lists" and (missing := [key for key in OF_LISTS if key not in facts]):
+        raise SettingsError(f"{file}: {', '.join(missing)} must be given where clips come from lists")
+    if given.get("classes") != "table" and ("classes" in facts) == ("class_index" in facts):
+        raise SettingsError(f"{file}: either classes or class_index must be given")
     sources, archive = (given.get(key, facts.get(key)) for key in ("sources", "archive"))
     if source == "lists":
         for key, user in (("folder", "local"), ("archive", "archive")):
@@ -155,7 +159,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     if source == "lists" and "archive" in sources and not archive:
         raise SettingsError(f"{where}: source archive needs `archive`, its parts or zip; this dataset has none known")
     for key in given.get("lists", {}):
-        known_name(key, sorted(facts["lists"]), f"{where}.lists")
+        known_name(key, sorted(facts.get("lists", {})), f"{where}.lists")
     # A choice of a paper that is not made leaves the protocol's own default, which is the released behaviour.
     options = {
         key: choices.resolve(value, chosen, name)
@@ -164,13 +168,14 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     }
     return {
         "folder": f"data/{name}",
+        "sources": [],
         **{key: scale[key] for key in SIZES},
         **facts,
         "view": _view(scale["view"], facts.get("view", {})),
         "source": source,
         "class_names_from": given.get("classes", "dataset"),
         **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},
-        "lists": {**facts["lists"], **given.get("lists", {})},
+        "lists": {**facts.get("lists", {}), **given.get("lists", {})},
         "options": {**options, **given.get("options", {})},
     }
 
@@ -246,6 +251,11 @@ def place_of(paper: str, section: str) -> str:
     return f"{paper_file(paper, section)}: {section}"
 
 
+def published_file(paper: str, artefact: str) -> str:
+    """Return the file of the values that a paper prints in an artefact."""
+    return f"workflow/papers/{paper}/published/{artefact}.csv"
+
+
 def paper_names(root: Path) -> list[str]:
     """Return the names of all papers, sorted: each is a folder."""
     return sorted(path.parent.name for path in (root / "workflow/papers").glob("*/paper.yaml"))
@@ -270,10 +280,16 @@ def known_name(name: str, known: list[str], where: str) -> None:
 
 
 def check(
-    value: object, schema_path: Path, file: str, sections: Mapping = MappingProxyType({}), *, required: bool = True
+    value: object,
+    schema_path: Path,
+    file: str | Callable[[tuple], str],
+    sections: Mapping = MappingProxyType({}),
+    *,
+    required: bool = True,
 ) -> None:
     """Check a value against a JSON schema; the first mistake becomes a SettingsError of one line.
 
+    `file`: what said the value, or a function that tells it for the place of a mistake.
     `sections` are schemas of further keys of the top level; without `required` none of its keys must be there.
     """
     schema = json.loads(schema_path.read_text(encoding="utf-8"))
@@ -283,7 +299,15 @@ def check(
     validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=FINITE)(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
-        raise SettingsError(f"{file}: {_one_line(errors[0])}")
+        where = file if isinstance(file, str) else file(_place_of_error(errors[0]))
+        raise SettingsError(f"{where}: {_one_line(errors[0])}")
+
+
+def _place_of_error(error: jsonschema.ValidationError) -> tuple:
+    unknown = []
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(error.schema.get("properties", {})), key=str)[:1]
+    return (*error.absolute_path, *unknown)
 
 
 def _one_line(error: jsonschema.ValidationError) -> str:

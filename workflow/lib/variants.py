@@ -14,7 +14,11 @@ NET = {
     "head": ("models", "HEADS"),
     "defence": ("defences", "DEFENCES"),
 }
+OBJECTIVE = ("objectives", "OBJECTIVES")
 TRAINING = {"optimiser": ("training", "OPTIMISERS"), "prepare": ("training", "PREPARATIONS")}
+
+# How many values each part is told before its options: sizes of what it gets, the task.
+TOLD = {"fusion": 1, "head": 3, "defence": 1, "objective": 2}
 
 # How a net is trained of which the paper's file says no more, as in `avrobust.training.recipe.TrainingRecipe`.
 TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
@@ -92,7 +96,7 @@ class Variant:
     def registered(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the net and its objective use."""
         yield from self.registered_parts()
-        yield "objectives", "OBJECTIVES", self.objective["name"]
+        yield *OBJECTIVE, self.objective["name"]
 
     def registered_parts(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the net is built of."""
@@ -100,6 +104,16 @@ class Variant:
             yield *NET[part], facts["name"]
             if "net" in facts["options"]:
                 yield *NET["visual"], facts["options"]["net"]["name"]
+
+    def options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
+        """Yield (part, (registry, table, name), options) of the parts of the net and of its objective."""
+        for part, facts in self.net.items():
+            yield part, (*NET[part], facts["name"]), facts["options"]
+            if inside := facts["options"].get("net"):
+                yield part, (*NET["visual"], inside["name"]), inside["options"]
+        for candidate in self.search or [{}]:
+            given = {**self.objective.get("options", {}), **candidate}
+            yield "objective", (*OBJECTIVE, self.objective["name"]), given
 
     def trained_by(self) -> dict[str, Mapping]:
         """The registered parts of the training by their kind, each {name, options}."""

@@ -1,21 +1,19 @@
 """A table of a paper, measured: every entry gets an interval and the published value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
 
-from avrobust.csv_text import read_csv
 from avrobust.data.manifest import clips_seen_in_training
 from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, cells_of
-from avrobust.program import UserError, progress
+from avrobust.program import progress
 from avrobust.report.given import Given
 from avrobust.report.text import INTERVALS, csv_of, grid, warning, wide
-from avrobust.spec.artefacts.table import Column, Layout, Row, combination
+from avrobust.spec.artefacts.table import Layout, combination, printed_at
+from avrobust.spec.published import Published, published_at, read_published
 
 # From here on one clip is less than a tenth of a point, and the caption need not say so.
 MANY_CLIPS = 1000
@@ -23,14 +21,6 @@ COLUMNS = (
     "column", "published", "ours", "low", "high", "difference", "inside", "n", "seeds", "scale", "source", "note",
 )  # fmt: skip
 READING = f"In %: mean over seeds [95 % interval] (published value). {INTERVALS}"
-
-
-@dataclass(frozen=True)
-class Published:
-    """A printed value, in per cent (None: the place is empty in the paper), and a remark on it."""
-
-    value: float | None
-    note: str
 
 
 def rounded(value: float) -> float:
@@ -48,28 +38,6 @@ def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     write_text(to[".md"], markdown(table, entries))
     inside, compared = (entries["inside"] == "yes").sum(), (entries["inside"] != "").sum()
     return f"{table.title}: {len(entries)} entries, {inside} of {compared} published values inside our interval"
-
-
-def read_published(path: str | Path, keys: Sequence[str]) -> dict[tuple[str, ...], Published]:
-    """The printed values of a CSV with the columns `keys`, column, value, note: found by (*keys, column).
-
-    Raises `UserError` if the header differs, a value is no number, or a place occurs twice.
-    """
-    wanted = [*keys, "column", "value", "note"]
-    header, lines = read_csv(path)
-    if header != wanted:
-        raise UserError(f"{path}: the header must be {','.join(wanted)}, got {','.join(header)}")
-    published: dict[tuple[str, ...], Published] = {}
-    for line in lines:
-        place = (*(line[key] for key in keys), line["column"])
-        if place in published:
-            raise UserError(f"{path}: {' '.join(place)} occurs twice; keep one")
-        try:
-            value = float(line["value"]) if line["value"] else None
-        except ValueError:
-            raise UserError(f"{path}: {line['value']!r}, at {' '.join(place)}, is not a number") from None
-        published[place] = Published(value, line["note"])
-    return published
 
 
 def measure(
@@ -99,7 +67,8 @@ def measure(
             if not outcomes.clips:
                 lines.append({**line, "column": column.name, "note": "no clip is left"})
                 continue
-            printed = _printed(table, row, column, published)
+            place = printed_at(table, row, column)
+            printed = published_at(published, place) if place else Published(None, "")
             ends = outcomes.combined([100 * combined.get(condition, 0.0) for condition in conditions]).ends
             ours = dict(zip(("ours", "low", "high"), map(rounded, ends), strict=True))
             lines.append({**line, "column": column.name, "published": printed.value, **ours, "note": printed.note})
@@ -111,18 +80,6 @@ def measure(
     entries["inside"] = inside.where(entries["difference"].notna(), "")
     entries["source"] = entries["clips_of"].map(table.sources).fillna("")
     return entries
-
-
-def _printed(table: Layout, row: Row, column: Column, published: Mapping) -> Published:
-    if row.ours_only or column.ours_only:
-        return Published(None, "")
-    place = *({**row.keys, **row.printed_as}[key] for key in table.keys), column.name
-    if place not in published:
-        raise UserError(
-            f"no published value for {' '.join(place)}: spell it as in the published file, "
-            "or mark the row or the column ours_only"
-        )
-    return published[place]
 
 
 def markdown(table: Layout, entries: pd.DataFrame) -> str:

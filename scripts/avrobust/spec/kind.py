@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from avrobust.spec.conditions import Reading
@@ -37,6 +38,7 @@ class Kind:
     What it is published as, after its name: `shown`, which a report of the whole shows, too, and `others`.
     `reads`: inputs of the program, of `avrobust.report.given.READS`.
     `parse`: from JSON to a layout, or a UserError that says what is wrong. `needs`: what a layout is computed from.
+    `check_published`: whether the file of printed values has all that a layout compares with, or a UserError.
     `facts`: what the layout says beside what its author wrote: citation, sources, seed, ...
     `stacked`: whether those of all papers also stand below each other in one file.
     """
@@ -46,6 +48,7 @@ class Kind:
     reads: tuple[str, ...]
     parse: Callable[[Any], Any]
     needs: Callable[[Any], Iterable[Need]] = nothing
+    check_published: Callable[[Any, Path], None] | None = None
     facts: tuple[str, ...] = ()
     stacked: bool = False
 

@@ -75,7 +75,7 @@ class Data(Jobs):
 
     @property
     def targets(self) -> list[str]:
-        """All that `snakemake data` makes: every dataset, packed."""
+        """All that `snakemake data` makes: every dataset of the papers and of config.yaml, packed."""
         return [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
 
     def shards(self, wildcards: Wildcards) -> list[str]:

@@ -10,7 +10,7 @@ from lib.grid import Artefact, Grid
 from lib.jobs.attack import Attack
 from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
-from lib.settings import Settings
+from lib.settings import Settings, published_file
 
 
 class Tables(Jobs):
@@ -107,7 +107,7 @@ class Tables(Jobs):
         return self._needed(LOCALISATION, artefact, ".npz", self.settings.scale["seeds"][:1])
 
     def _published(self, artefact: Artefact) -> list[str]:
-        return [f"workflow/papers/{artefact.paper}/published/{artefact.name}.csv"]
+        return [published_file(artefact.paper, artefact.name)]
 
     def _manifests(self, artefact: Artefact) -> list[str]:
         return [f"{self.place(name)}/data/{name}/manifest.csv" for name in artefact.manifests]

@@ -24,11 +24,13 @@ Rows and columns marked `ours_only` have no published value; all others must hav
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 
 from avrobust.program import UserError
 from avrobust.spec.conditions import Reading, place, reading
 from avrobust.spec.kind import CELLS, Kind, Need
+from avrobust.spec.published import published_at, read_published
 from avrobust.spec.record import record
 
 
@@ -104,6 +106,21 @@ def layout(spec: object) -> Layout:
     return replace(table, keys=tuple(table.keys), columns=tuple(columns), rows=tuple(rows))
 
 
+def printed_at(table: Layout, row: Row, column: Column) -> tuple[str, ...]:
+    """Where an entry's value stands in the published file, (*keys, column); empty where the paper has none."""
+    if row.ours_only or column.ours_only:
+        return ()
+    return *({**row.keys, **row.printed_as}[key] for key in table.keys), column.name
+
+
+def check_published(table: Layout, path: Path) -> None:
+    """Raise UserError unless the file at `path` has a value for every entry that the paper prints."""
+    published = read_published(path, table.keys)
+    for printed in (printed_at(table, row, column) for row in table.rows for column in table.columns):
+        if printed:
+            published_at(published, printed)
+
+
 def combination(
     name: str, columns: Mapping[str, Column], read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
 ) -> dict[Reading, float]:
@@ -150,6 +167,7 @@ TABLE = Kind(
     reads=("cells", "published", "manifests"),
     parse=layout,
     needs=needs,
+    check_published=check_published,
     facts=("citation", "sources"),
     stacked=True,
 )

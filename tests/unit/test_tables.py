@@ -171,6 +171,9 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert text.startswith("# Table 9\n\nBy hand.\n")
     assert "| dataset | attack | ✓AV | ✗A | ✗V | ✗AV | Avg. | RI | majority_class |" in text
     assert "| 0.00 [0.00, 0.00] |" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("| MUSIC | FGSM |")]
+    shown = [cell.split(" [")[0].strip() for cell in line.strip("|").split("|")[2:]]
+    assert shown == ["75.00", "50.00", "50.00", "0.00", "33.33", "8.33", "75.00"]
     assert "(99.00) |" in text
     assert "music: n = 4 clips, 2 seeds; one clip is 25.00 points." in text
     assert "Published values: Hand et al. In %" in text

@@ -124,7 +124,8 @@ CLOSURES = {
     ),
     "table": (
         "artefact.py", kind("table", "TABLE"),
-        MEASURED | {"csv_text", "report/text", "report/table", "spec/artefacts/table", "data/manifest"},
+        MEASURED | {"csv_text", "data/manifest", "report/text", "report/table", "spec/artefacts/table",
+                    "spec/published"},
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),

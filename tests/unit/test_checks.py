@@ -16,7 +16,7 @@ from avrobust.spec.conditions import UNBOUNDED
 
 CLIPS = 20
 AUDIO, BOTH = ("audio", "small"), ("both", "small")
-KEPT = {"epsilon": True, "range": True}
+KEPT = {"ball": True, "range": True}
 
 
 def right(count: int) -> list[int]:
@@ -49,6 +49,16 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
     }  # fmt: skip
 
 
+def test_one_that_leaves_its_ball_may_be_the_weaker(tmp_path: Path) -> None:
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
+    spec = {"update": "mim_official", "batch_size": 8}
+    several = made(
+        tmp_path, "music/concat/0/mim_official", {CLEAN: 20, AUDIO: 10}, spec=spec, keeps=KEPT | {"ball": False}
+    )
+    (row,) = found([step, several])
+    assert (row["attack"], row["beside"], row["signs"]) == ("mim_official", "fgsm", 1)
+
+
 @pytest.mark.parametrize(
     ("identity", "facts"),
     [
@@ -56,7 +66,7 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
         ("music/concat/1/fgsm", FGSM),
         ("music/sum/0/fgsm", FGSM),
         ("music/concat/0/fgsm_ce", {"spec": {"update": "fgsm", "objective": "cross_entropy"}, "steps": 1}),
-        ("music/concat/0/fgsm", FGSM | {"keeps": KEPT | {"epsilon": False}}),
+        ("music/concat/0/fgsm", FGSM | {"keeps": KEPT | {"ball": False}}),
         ("music/concat/0/fgsm", FGSM | {"precision": "bfloat16"}),
     ],
     ids=["dataset", "seed", "victim", "objective", "leaves its ball", "precision"],

@@ -8,7 +8,7 @@
     unbounded_not_zero    clips are recognised although every input may become anything valid
     precision             accuracy outside the 95 % interval of the same attack with gradients in float32
 
-Attacks that leave their ball or range are compared with no other.
+One that leaves its ball or range may be found weaker than another, never stronger.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,9 +55,9 @@ class Made:
         return {name: value for name, value in told.items() if name not in without}
 
     def is_beside(self, other: "Made") -> bool:
-        """Whether both are of one dataset, seed and victim, and neither leaves what it promises to keep."""
+        """Whether both are of one dataset, seed and victim, and `other` leaves neither its ball nor the range."""
         one, two = ((made.cell.dataset, made.cell.seed, made.cell.victim) for made in (self, other))
-        return one == two and all(all(made.facts["keeps"].values()) for made in (self, other))
+        return one == two and all(other.facts["keeps"].values())
 
 
 @dataclass

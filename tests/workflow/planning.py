@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import yaml
 
 from lib.plan import Plan
-from lib.settings import PAPER_FILES
+from lib.settings import PAPER_FILES, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -110,9 +110,10 @@ def paper(root: Path, name: str = "tian2021") -> dict:
 
 
 def write_paper(root: Path, told: dict, name: str = "tian2021") -> None:
-    """Let the files of a paper say `told` together."""
+    """Let the files of a paper say `told` together; a new one prints what Tian & Xu print."""
     folder = root / f"workflow/papers/{name}"
-    folder.mkdir(exist_ok=True)
+    if not folder.exists():
+        shutil.copytree(folder.with_name("tian2021") / "published", folder / "published")
     for file, sections in PAPER_FILES.items():
         held = {section: told[section] for section in sections if section in told}
         text = yaml.dump(held, Dumper=yaml.CSafeDumper, sort_keys=False)
@@ -136,8 +137,8 @@ def program(root: Path, name: str, *arguments: str) -> subprocess.CompletedProce
 
 
 def configuration(root: Path, **changes: object) -> dict:
-    """Return config.yaml of a copy with other values for some keys of its top level."""
-    return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")) | changes
+    """Return what config.yaml of a copy comes to, with other values for some keys of its top level."""
+    return read_config(root, ()) | changes
 
 
 def plan(root: Path, **changes: object) -> Plan:

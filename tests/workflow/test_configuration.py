@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import ROOT, configuration, copy_project, files, snakemake, unedited
+from planning import ROOT, configuration, copy_project, files, replace, snakemake, unedited
 from snakemake.resources import Resource, Resources
 
 from lib.configuration import check_once
@@ -135,12 +135,14 @@ def test_words_of_different_keys_of_one_mapping_add_up() -> None:
 
 
 def test_further_files_win_over_config_and_words_over_them(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
     (tmp_path / "mine.yaml").write_text("scale: paper\ndevice: cpu\ntian2021: {epsilon: printed}\n", encoding="utf-8")
     (tmp_path / "late.json").write_text('{"device": "cuda"}', encoding="utf-8")
     made = read_config(unedited(), ["scale=demo"], [tmp_path / "mine.yaml", tmp_path / "late.json"])
     assert (made["scale"], made["device"], made["minimum_share"]) == ("demo", "cuda", 0.7)
     assert made["tian2021"] == told()["tian2021"] | {"epsilon": "printed"}
-    assert read_config(unedited(), [], [tmp_path / "late.json"], alone=True) == {"device": "cuda"}
+    replace(root / "config.yaml", "scale: demo", "scale: paper")
+    assert read_config(root, [], [tmp_path / "late.json"], alone=True) == told() | {"device": "cuda", "scale": "demo"}
     (tmp_path / "list.yaml").write_text("[scale, demo]\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"list\.yaml: must hold keys"):
         read_config(unedited(), [], [tmp_path / "list.yaml"])

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,12 +32,12 @@ FUSIONS = "variant: [sum, concat, film, gated_sum, gated_concat]"
 # Mistake: what is edited, what the command line says, what the line must hold.
 MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ...]]] = {
     "unknown key": (
-        edit("config.yaml", "\ndevice: auto", "\ndevise: auto\ndevice: auto"),
+        edit("config.yaml", "\n#device: auto", "\ndevise: auto\ndevice: auto"),
         (),
         ("config.yaml", "devise", "auto", "datasets, device, download, failed_clips"),
     ),
     "key twice": (
-        edit("config.yaml", "\ndatasets: {}", "\ndatasets: {ave: {source: render}}\ndatasets: {}"),
+        edit("config.yaml", "\n#datasets: {}", "\ndatasets: {ave: {source: render}}\ndatasets: {}"),
         (),
         ("config.yaml", "datasets is given twice, in lines"),
     ),
@@ -205,7 +206,7 @@ def test_a_mistake_is_told_with_who_made_it(tmp_path: Path) -> None:
     assert message("scale=demo", more=True).startswith("more.yaml: download.connections: 0")
     # The last word is the command line's, and what it says nothing about the file's.
     assert message("download={connections: 4}", more=True).startswith("more.yaml: tian2021.ista: 'fast'")
-    replace(root / "config.yaml", "\ndevice: auto", "\ndevice: gpu")
+    replace(root / "config.yaml", "\n#device: auto", "\ndevice: gpu")
     assert message("scale=paper").startswith("config.yaml: device: 'gpu'")
 
 
@@ -272,10 +273,14 @@ def test_a_section_that_is_not_there_means_the_defaults() -> None:
     assert load_settings(unedited(), config).chosen["tian2021"] == chosen
 
 
-def test_config_names_every_choice_and_takes_the_default_of_each() -> None:
+def test_config_names_every_key_and_choice_with_what_holds_where_it_is_not_given() -> None:
+    text = (unedited() / "config.yaml").read_text(encoding="utf-8")
+    shown = yaml.safe_load(re.sub(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE))
     made = load_settings(unedited(), configuration(unedited()))
     choices = {choice["name"]: choice["default"] for choice in made.papers["tian2021"]["choices"] if "name" in choice}
-    assert made.config["tian2021"] == made.chosen["tian2021"] == choices
+    assert shown.pop("tian2021") == made.chosen["tian2021"] == choices
+    assert shown == {key: value for key, value in made.config.items() if key != "tian2021"}
+    assert made.config["tian2021"] == {} and set(yaml.safe_load(text)) == {"scale", "papers"}
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=3)

@@ -41,13 +41,13 @@ def said(config: Mapping, *place: str) -> str:
 def configuration(files: Iterable[Path], words: Sequence[str], schema: Mapping) -> Told:
     """Return what `files` (YAML or JSON) and `words` (key=value, the value as YAML) say together.
 
-    A mapping adds to the one before, any other value takes its place. `schema` (JSON schema of the whole) tells where a
-    word that looks like a number or a day is meant as text.
+    A mapping adds to the one before, any other value takes its place. `schema` (JSON schema of the whole) has the
+    values that hold where nothing is said, and tells where a word that looks like a number or a day is meant as text.
 
     Raises:
         SettingsError: a file or word cannot be read, or says something twice.
     """
-    made: dict = {}
+    made = {key: facts["default"] for key, facts in schema.get("properties", {}).items() if "default" in facts}
     layers = []
     for path in files:
         told = read_yaml(path)

@@ -123,7 +123,7 @@ def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, 
     """
     schema = json.loads((root / "workflow/schemas/config.json").read_text(encoding="utf-8"))
     # A choice's value is one of some names.
-    texts = {"additionalProperties": {"type": "string"}}
+    texts = {"additionalProperties": {"type": "string"}, "default": {}}
     schema["properties"] |= dict.fromkeys(paper_names(root), texts)
     return configuration([*([] if alone else [root / "config.yaml"]), *more], words, schema)
 

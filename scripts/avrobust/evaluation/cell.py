@@ -59,9 +59,10 @@ def evaluate(
     """Yield what comes of each batch in every cell, in order: the rows of the clean clips and under every condition.
 
     `batches`: from `avrobust.data.batches`, the clips after the first `before`. Each batch's clean features and clean
-    gradients are computed once and shared: they are the same under every condition. The rows' `loss` is what the attack
-    maximises, whatever net answers. A batch that does not fit into memory is cut where no clip's result depends on it:
-    see `Cell.clips_together`, whole multiples of which `batches` must hold, all but the last.
+    gradients are computed once and shared: they are the same under every condition, and for every attack of the same
+    net and objective. The rows' `loss` is what the attack maximises, whatever net answers. A batch that does not fit
+    into memory is cut where no clip's result depends on it: see `Cell.clips_together`, whole multiples of which
+    `batches` must hold, all but the last.
 
     Raises:
         RuntimeError: see `avrobust.evaluation.craft.craft`.
@@ -70,9 +71,11 @@ def evaluate(
     def attacked(batch: Batch) -> Part:
         asked = Asked(batch, inputs_of(batch, device), batch["label"].to(device))
         features = _remembered(lambda net: {name: net.encode(name, asked.inputs[name]) for name in net.modalities})
-        tables, counts = [], []
+        tables, counts, losses = [], [], {}
         for cell in cells:
-            start = Start(cell.threat, asked.inputs, asked.labels, features(cell.threat.model), batch["clip_id"])
+            start = Start(
+                cell.threat, asked.inputs, asked.labels, features(cell.threat.model), batch["clip_id"], losses
+            )
             counts.append(_clips_without_gradient(start.gradients))
             tables += _attacked(cell, start, asked, features, budgets, UNBOUNDED_CLIPS - before)
         return Part(len(asked.labels), pa.concat_tables(tables), tuple(counts))

@@ -24,7 +24,12 @@ def digest(scripts: Path, program: str, entries: Iterable[str] = ()) -> str:
 
     `entries` are `package.module:attribute`. The result is 16 hexadecimal digits.
     """
-    entries = sorted(entries)
+    return _digest(scripts, program, tuple(sorted(entries)))
+
+
+# Seeds, and jobs of which the entries are the same, have the same.
+@cache
+def _digest(scripts: Path, program: str, entries: tuple[str, ...]) -> str:
     files = {path.relative_to(scripts).as_posix(): file_digest(path) for path in closure(scripts, program, entries)}
     whole = hashlib.sha256("\n".join(entries).encode())
     for name, of_file in files.items():

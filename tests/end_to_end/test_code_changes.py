@@ -69,10 +69,10 @@ OF_MAPS = ("figure1", "localisation", "claims")
 @pytest.mark.parametrize(
     ("module", "definition", "expected"),
     [
-        # The update of MIM: its cells and what shows them. No net, no cell of FGSM, not Tables 2 and 3.
+        # MIM: its cells and what shows them. No net, no cell of FGSM, not Tables 2 and 3.
         (
             "attacks/mim.py",
-            "momentum_sign",
+            "mim",
             attacked("mim") | localised("mim") | CHECKED | shown("table1", "figure3", "figure1", "localisation"),
         ),
         # A fusion: its one net, and what shows that.

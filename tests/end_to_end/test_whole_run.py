@@ -166,7 +166,8 @@ def test_touched_results_are_compared_by_content(finished_copy):
     """
     order = ["benchmarks", "logs", "tables", "cells", "localisation", "embeddings", "models", "data"]
     start = int(time.time()) - 60
-    for path in [path for path in finished_copy.results.rglob("*") if path.is_file()]:
+    # The file of digests, which lies beside these folders, is read by no job.
+    for path in [path for path in finished_copy.results.glob("*/**/*") if path.is_file()]:
         assert path.stat().st_size < 1e6, f"{path.name} is too large for this test"
         seconds = start + order.index(path.relative_to(finished_copy.results).parts[0])
         os.utime(path, (seconds, seconds))

@@ -212,6 +212,17 @@ def test_what_a_page_links_to_is_there(name: str) -> None:
             assert place.exists(), link
 
 
+def test_of_what_is_published_only_the_reference_is_the_projects() -> None:
+    command = ["git", "ls-files", "paper_tables"]
+    tracked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert [name for name in tracked if not name.startswith("paper_tables/reference/")] == ["paper_tables/README.md"]
+
+
+def test_a_paper_is_short() -> None:
+    told = (ROOT / "workflow/papers/tian2021").glob("*.yaml")
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in told) <= 900
+
+
 def test_results_are_the_users_but_for_what_says_where_they_are(tmp_path: Path) -> None:
     for name in (
         "results/README.md",

@@ -29,6 +29,11 @@ RATES = {"by": "rates", "code": {"audio": 1, "head": 2}, "paper": {"audio": 3, "
         ({"by": "dataset", "ave": RATES}, {"head": 5}, {"by": "dataset", "ave": overlaid(RATES, {"head": 5})}),
         (RATES, {"by": "dataset", "ave": 1}, {"by": "dataset", "ave": 1}),
         ({"by": "rates"}, {"a": 1}, {"a": 1}),
+        # Options of one part are none of another's.
+        ({"name": "a", "options": {"x": 1}}, {"name": "b", "options": {"y": 2}}, {"name": "b", "options": {"y": 2}}),
+        ({"name": "a", "o": {"x": 1}}, {"name": "a", "o": {"y": 2}}, {"name": "a", "o": {"x": 1, "y": 2}}),
+        ({"name": "a", "options": {"x": 1}}, {"options": {"x": 2}}, {"name": "a", "options": {"x": 2}}),
+        ({"by": "c", "d": {"name": "a", "weights": "w"}}, {"name": "b"}, {"by": "c", "d": {"name": "b"}}),
     ],
 )
 def test_what_is_laid_over_another(base: object, over: object, made: object) -> None:
@@ -62,10 +67,16 @@ def test_a_scale_may_extend_another_by_what_it_changes(root: Path) -> None:
     assert epochs == {("concat", "music"): 9, ("concat", "ave"): 16, ("exfmem", "music"): 3, ("exfmem", "ave"): 3}
 
 
+def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> None:
+    clip = {"name": "clip", "options": {"seconds": 2, "frames": 4, "frame_size": 64}}
+    scale(root, "clips", extends="demo", view=clip)
+    assert plan(root, scale="clips").settings.datasets["music"]["view"] == clip
+
+
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"extends": "demi"}, "mine.yaml: extends: 'demi' is not known; allowed are demo, mine, ours, paper"),
+        ({"extends": "demi"}, "mine.yaml: extends: 'demi' is not known; allowed are clips, demo, mine, ours, paper"),
         ({"extends": "mine"}, "workflow/scales/mine.yaml: extends itself"),
         ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),
         ({"extends": "demo", "seeds": ["a"]}, "mine.yaml: seeds.0: 'a' must be of type integer"),

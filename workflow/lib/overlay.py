@@ -6,7 +6,8 @@ from collections.abc import Mapping
 def overlaid(base: object, over: object) -> object:
     """Return `base` with what `over` says in its place: mappings are joined, of any depth; all else takes the place.
 
-    A mapping over one that goes `by` something is meant for all of its alternatives, unless it names them only.
+    A mapping over one that goes `by` something is meant for all of its alternatives, unless it names them only. One
+    with another `name` takes the place, because options of one part are none of another's.
     """
     if not isinstance(base, Mapping) or not isinstance(over, Mapping) or "by" in over:
         return over
@@ -16,4 +17,6 @@ def overlaid(base: object, over: object) -> object:
             return over
         if not set(over) <= set(alternatives):
             over = dict.fromkeys(alternatives, over)
+    elif base.get("name") != over.get("name", base.get("name")):
+        return over
     return {**base, **{name: overlaid(base[name], part) if name in base else part for name, part in over.items()}}

@@ -49,6 +49,22 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
     }  # fmt: skip
 
 
+def test_the_options_of_an_update_keep_none_from_comparison(tmp_path: Path) -> None:
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
+    spec = {"update": "pgd", "steps": 40, "step_size": 0.05}
+    several = made(tmp_path, "music/concat/0/pgd40", {CLEAN: 20, AUDIO: 10}, spec=spec, steps=40)
+    (row,) = found([step, several])
+    assert (row["check"], row["attack"], row["beside"], row["signs"]) == ("single_step_stronger", "pgd40", "fgsm", 1)
+
+
+def test_of_equal_signs_the_worst_is_the_same_in_every_run(tmp_path: Path) -> None:
+    """One condition says its steps, the other none, which no order is between; both lose a clip."""
+    counts = [{CLEAN: 20, AUDIO: n, (*AUDIO, 20): n, BOTH: 2} for n in (9, 10)]
+    step = made(tmp_path, "music/concat/0/fgsm", counts[0], **FGSM)
+    (row,) = found([step, made(tmp_path, "music/concat/0/pgd", counts[1])])
+    assert (row["comparisons"], row["signs"], row["worst"]) == (3, 2, "audio at small in 20 steps")
+
+
 def test_one_that_leaves_its_ball_may_be_the_weaker(tmp_path: Path) -> None:
     step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
     spec = {"update": "mim_official", "batch_size": 8}
@@ -68,8 +84,9 @@ def test_one_that_leaves_its_ball_may_be_the_weaker(tmp_path: Path) -> None:
         ("music/concat/0/fgsm_ce", {"spec": {"update": "fgsm", "objective": "cross_entropy"}, "steps": 1}),
         ("music/concat/0/fgsm", FGSM | {"keeps": KEPT | {"ball": False}}),
         ("music/concat/0/fgsm", FGSM | {"precision": "bfloat16"}),
+        ("music/concat/0/fgsm_bypass", {"spec": {"update": "fgsm", "without_defences": True}, "steps": 1}),
     ],
-    ids=["dataset", "seed", "victim", "objective", "leaves its ball", "precision"],
+    ids=["dataset", "seed", "victim", "objective", "leaves its ball", "precision", "without defences"],
 )
 def test_what_differs_in_more_than_its_update_is_not_compared(tmp_path: Path, identity, facts) -> None:
     step = made(tmp_path, identity, {CLEAN: 20, AUDIO: 1}, **facts)

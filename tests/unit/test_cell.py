@@ -188,6 +188,19 @@ def test_without_bounds_the_first_clips_alone_are_attacked_whatever_the_batches(
         assert free.epsilon_audio.tolist() == [2.0] * UNBOUNDED_CLIPS
 
 
+def test_without_bounds_a_random_attack_draws_for_the_first_clips_alone():
+    """By a random start in the whole range, each clip's own: as if the others were not there."""
+    anything = {name: {"norm": "linf", "epsilon": "range"} for name in ("audio", "visual")}
+    given = dataclasses.replace(budgets(), named={UNBOUNDED: anything})
+    threat = Threat(build_attack("pgd_random", {"steps": 1}), narrow_net(), CROSS_ENTROPY, name="mine")
+    asked = [Condition("both", UNBOUNDED)]
+    (whole,) = batches(12, 12)
+    few = {name: values[:UNBOUNDED_CLIPS] for name, values in whole.items()}
+    tables = [attacked_rows(threat, [batch], asked, given)[0].to_pandas() for batch in (few, whole)]
+    losses = [table[table.budget == UNBOUNDED].loss.tolist() for table in tables]
+    assert len(losses[1]) == UNBOUNDED_CLIPS and losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
 def test_a_transferred_attack_perturbs_by_the_surrogate_and_asks_every_victim():
     """Crafted once: the surrogate's own answers, and another net's under fewer conditions."""
     victim, surrogate, (whole,) = narrow_net(seed=0), narrow_net(seed=1), batches(6)

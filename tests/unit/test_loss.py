@@ -191,3 +191,18 @@ def test_threats_of_the_same_net_and_objective_share_what_is_computed_once():
     for name, objective, count in (("fgsm", CROSS_ENTROPY, 8), ("i_fgsm", CROSS_ENTROPY, 8), ("fgsm", other, 16)):
         Start(Threat(build_attack(name), net, objective), inputs, LABELS, clip_ids=IDS, losses=losses)
         assert seen["audio"] == count
+
+
+def test_threats_of_the_same_random_points_draw_each_their_own():
+    """To the bit what each makes by itself, though a bundle has them of one function."""
+    points = [Point(drawn)]
+    attack, net = Attack(1, points=lambda step: points, random=True), narrow_net()
+
+    def first(name: str, losses: dict) -> torch.Tensor:
+        threat = Threat(attack, net, CROSS_ENTROPY, name=name)
+        return Start(threat, clips(4), LABELS, clip_ids=IDS, losses=losses).gradients["visual"]
+
+    losses = {}
+    together = [first(name, losses) for name in "ab"]
+    assert all(torch.equal(one, first(name, {})) for one, name in zip(together, "ab", strict=True))
+    assert not torch.equal(*together)

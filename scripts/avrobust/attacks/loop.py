@@ -110,7 +110,7 @@ def _run(loss: Loss, budgets: Mapping[str, Budget], attack: Attack, context: Con
     for step in range(attack.steps):
         lengths = {name: attack.step_length * budget.epsilon for name, budget in budgets.items()}
         if step == 0 and context.restart == 0 and attack.start is None:
-            gradients = loss.first_gradients(attacked, attack.points, context)
+            gradients = loss.first_gradients(attacked, attack.points, context, attack.random)
         else:
             gradients = loss.gradients(
                 _ahead(adversarial, lengths, direction, attack) if step else adversarial,

@@ -51,8 +51,8 @@ class Loss:
     ):
         self.model, self.inputs, self.labels, self.modalities = model, inputs, labels, model.modalities
         self._objective, self._features = objective, dict(features or {})
-        # Points -> modality -> gradient.
-        self._first: dict[Callable | None, dict[str, Tensor]] = {}
+        # Points, and the attack that draws them -> modality -> gradient.
+        self._first: dict[tuple[Callable | None, str], dict[str, Tensor]] = {}
         # How many points a pass holds: a GPU is filled, a CPU's memory is counted in clips at a time.
         together = labels.device.type == "cuda" and len(labels) % model.clips_together == 0
         self.points_at_once = 2**10 if together else 1
@@ -84,13 +84,14 @@ class Loss:
         modalities: Sequence[str],
         points: Callable[[int], Sequence[Point]] | None = None,
         context: Context | None = None,
+        drawn: bool = False,
     ) -> dict[str, Tensor]:
-        """Return the gradients at the clean clips, in the points of step 0.
+        """Return the gradients at the clean clips, in the points of step 0; `drawn` if these are random.
 
         They are computed once: they are the same for every budget, every choice of modalities and every attack of
-        these points.
+        these points, but that each draws its own.
         """
-        known = self._first.setdefault(points, {})
+        known = self._first.setdefault((points, context.attack if points and drawn else ""), {})
         if missing := tuple(name for name in modalities if name not in known):
             known |= self.gradients(self.inputs, missing, points and points(0), context)
         return {name: known[name] for name in modalities}

@@ -34,7 +34,8 @@ class Start:
         made = Loss(threat.model, threat.objective, inputs, labels, features)
         self.loss = (losses if losses is not None else {}).setdefault((id(threat.model), id(threat.objective)), made)
         self.features = {name: self.loss.features(name) for name in threat.model.modalities}
-        self.gradients = self.loss.first_gradients(threat.model.modalities, threat.attack.points, self.context)
+        attack = threat.attack
+        self.gradients = self.loss.first_gradients(threat.model.modalities, attack.points, self.context, attack.random)
 
     def first(self, count: int) -> "Start":
         """Return the same of the first clips alone."""

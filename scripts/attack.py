@@ -67,7 +67,15 @@ def main() -> None:
     job = opened(given, paths)
     cells = [_cell(spec, job, given) for spec in specs]
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
-    shaping = [given.cells, job.budgets.named, given.epsilon_space, given.model_state, given.split, given.code]
+    shaping = [
+        given.key,
+        given.cells,
+        job.budgets.named,
+        given.epsilon_space,
+        given.model_state,
+        given.split,
+        given.code,
+    ]
     shaping += [given.precision, given.view, given.batch_size, given.threads, job.device.type]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0

@@ -33,6 +33,7 @@ CPU = torch.device("cpu")
 BUDGETS = named({"small": 0.006, "large": 0.012})
 CONDITIONS = [["audio", "large"], ["visual", "small"], ["both", "large"]]
 KEY = {"dataset": "music", "seed": "3"}
+SEED_4 = "--key=" + json.dumps(KEY | {"seed": "4"})
 SCRIPT = Path(attack.__file__)
 
 
@@ -226,7 +227,7 @@ def test_killed_it_goes_on_after_the_batches_that_are_finished(tmp_path):
 
 
 def test_what_another_command_left_is_not_taken(tmp_path, attacked, monkeypatch):
-    """Another code, a damaged file: all is made anew, with the same bytes."""
+    """Another code or seed, a damaged file: all is made anew, with the same bytes."""
     rows, _ = attacked([OWN])
     kept = []
     monkeypatch.setattr(attack.Finished, "remove", lambda self: kept.append(self.folder))
@@ -236,6 +237,9 @@ def test_what_another_command_left_is_not_taken(tmp_path, attacked, monkeypatch)
     assert said["resumed_clips"] == CLIPS["test"]
     _, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other")
     assert said["resumed_clips"] == 0
+    _, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other", SEED_4)
+    assert said["resumed_clips"] == 0
+    _, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other")
     os.truncate(kept[-1] / "0-00001.parquet", 100)
     again, said = attacked_left(tmp_path, monkeypatch, [OWN], "--code=other")
     assert said["resumed_clips"] == 4 and again == rows

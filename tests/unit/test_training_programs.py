@@ -234,7 +234,8 @@ def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, monk
 def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkeypatch):
     """But where it writes: the same training elsewhere has the same key."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    shard = write_shard(tmp_path / "0.arrow")
+    shard, published = write_shard(tmp_path / "0.arrow"), tmp_path / "some.pth"
+    published.write_bytes(b"weights")
 
     def key(*more: str, out: str = "out", weight: float = 1.0) -> str:
         files = [f"--{flag}={tmp_path / out / flag}" for flag in ("model", "history", "provenance")]
@@ -244,12 +245,14 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
 
     others = [
         f"--recipe={json.dumps(recipe(4))}", f"--model-spec={json.dumps({**NET, 'fusion': 'sum'})}", "--seed=3",
-        "--threads=2", "--code=other", "--precision=bfloat16", "--kept-features=3", "--weights=visual=some.pth",
+        "--threads=2", "--code=other", "--precision=bfloat16", "--kept-features=3", f"--weights=visual={published}",
         f"--view={json.dumps({**VIEW, 'options': {**VIEW['options'], 'frame_size': 24}})}",
     ]  # fmt: skip
     keys = {key(), *map(key, others), key(weight=2.0)}
     assert len(keys) == len(others) + 2
     assert key("--device=cuda_or_cpu", out="elsewhere") == key()
+    os.utime(published, (1, 1))
+    assert key(f"--weights=visual={published}") not in keys
     os.utime(shard, (1, 1))
     assert key() not in keys
 

@@ -113,12 +113,13 @@ class Job:
         return Fitted(model, objective, clips, observer, result)
 
     def key(self, objective_spec: ObjectiveSpec) -> str:
-        """Return a digest of all that shapes a training: what the program is told, and the files of clips and of nets.
+        """Return a digest of all that shapes a training: what the program is told, and all files that it reads.
 
         Files count by name, size and time. The number of threads decides the last bits of sums.
         """
         told = {name: value for name, value in vars(self.given).items() if name not in UNSHAPING}
-        files = [*told.pop("shards"), *filter(None, [told["start"]])]
+        weights = (path for _, path in told.get("weights", []))
+        files = [*told.pop("shards"), *filter(None, [told["start"]]), *weights]
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         shaping = [told, vars(objective_spec), self.classes, self.device.type, stats]
         return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()

@@ -50,7 +50,7 @@ ARTEFACT = {
     "files", "lazy", "program", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
     "spec/conditions",
 }  # fmt: skip
-MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "evaluation/rows"}
+MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "evaluation/rows", "parquet"}
 DRAWING = {"report/style"}
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -92,12 +92,12 @@ CLOSURES = {
     "localise": (
         "localise.py", [],
         MODEL | ATTACKING | {"analysis/examples", "analysis/localisation", "evaluation/arguments",
-                             "evaluation/attention", "metrics/scores", "models/folding"},
+                             "evaluation/attention", "metrics/scores", "models/folding", "parquet"},
     ),
     "embed": (
         "embed.py", [],
         MODEL | ATTACKING | {"evaluation/arguments", "evaluation/embedding", "metrics/clusters", "metrics/scores",
-                             "models/folding"},
+                             "models/folding", "parquet"},
     ),
     "render": (
         "render.py", [],
@@ -138,13 +138,13 @@ CLOSURES = {
     ),
     "localisation": (
         "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
-        ARTEFACT | {"foreign", "metrics/interval", "metrics/scores", "report/localisation", "report/text",
+        ARTEFACT | {"foreign", "metrics/interval", "metrics/scores", "parquet", "report/localisation", "report/text",
                     "spec/artefacts/localisation", "spec/budgets"},
     ),
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
-        ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "processor", "report/text",
-                              "report/tsne", "report/tsne_plot", "spec/artefacts/tsne", "spec/budgets"},
+        ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "parquet", "processor",
+                              "report/text", "report/tsne", "report/tsne_plot", "spec/artefacts/tsne", "spec/budgets"},
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
@@ -154,7 +154,7 @@ CLOSURES = {
     "checks": (
         "checks.py", [],
         {"csv_text", "files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks",
-         "evaluation/rows", "spec/conditions"},
+         "evaluation/rows", "parquet", "spec/conditions"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from avrobust import parquet
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.budgets import Budgets
@@ -95,9 +96,7 @@ def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:
             "budget": [condition.budget] * len(labels),
             **{name: list(values) for name, values in of_modality.items()},
         }
-        tables.append(
-            pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
-        )
+        tables.append(parquet.table(schema, columns))
     order = [(name, "ascending") for name in ("modality", "budget", "clip_id")]
     return pa.concat_tables(tables).sort_by(order)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from avrobust import parquet
 from avrobust.evaluation.rows import IDENTITY, KEY, SCHEMA
 from avrobust.files import remaking
-from avrobust.foreign import PARQUET, reason
 from avrobust.metrics.interval import Mean, mean
 from avrobust.program import UserError
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
@@ -79,21 +78,12 @@ def read_cells(path: str | Path) -> list[Cell]:
 
     Raises `UserError` if it is no such file, or if a clip occurs twice under one condition.
     """
-    try:
-        file = pq.ParquetFile(path, page_checksum_verification=True)
-        table = file.read(columns=list(COLUMNS))
-        metadata = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
-        seed = int(metadata.get("seed", 0))
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise UserError(
-            f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
-        ) from None
-    if missing := [*(set(COLUMNS) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
-        raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; give a file from results/*/cells")
+    identity = parquet.metadata(path, COLUMNS, IDENTITY, "give a file from results/*/cells")
+    table = parquet.read(path, COLUMNS)
     if not table.num_rows:
         raise UserError(f"{path}: has no rows; {remaking(path)}")
 
-    table = table.select(COLUMNS).cast(pa.schema([SCHEMA.field(name) for name in COLUMNS]))
+    table = table.cast(pa.schema([SCHEMA.field(name) for name in COLUMNS]))
     table = table.sort_by([(name, "ascending") for name in (*KEY, "clip_id")])
     # Of each key a number for each row, by which equal ones are found; rows of one condition follow each other.
     codes = [table[name].combine_chunks().dictionary_encode(null_encoding="encode").indices for name in KEY]
@@ -107,7 +97,7 @@ def read_cells(path: str | Path) -> list[Cell]:
         if (clips[1:] == clips[:-1]).any():
             raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
         place = (surrogate, victim, attack)
-        cell = cells.setdefault(place, Cell(metadata["dataset"], *place, seed, {}))
+        cell = cells.setdefault(place, Cell(identity["dataset"], *place, int(identity["seed"]), {}))
         epsilons = {"audio": audio, "visual": visual}
         cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons)
     return list(cells.values())

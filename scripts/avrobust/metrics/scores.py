@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.files import remaking, replacing
-from avrobust.foreign import PARQUET, reason
+from avrobust import parquet
+from avrobust.files import replacing
 from avrobust.program import UserError
 from avrobust.spec.conditions import Condition
 
@@ -68,9 +68,8 @@ def write_scores(path: str | Path, identity: Mapping[str, object], columns: Mapp
 
     `identity` has dataset, variant, seed and attack; `columns` those of `SCHEMA`, all of one length.
     """
-    arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
-    table = pa.Table.from_arrays(arrays, schema=SCHEMA)
-    table = table.sort_by([(name, "ascending") for name in ("measure", "modality", "budget", "clip_id")])
+    order = [(name, "ascending") for name in ("measure", "modality", "budget", "clip_id")]
+    table = parquet.table(SCHEMA, columns).sort_by(order)
     table = table.replace_schema_metadata({name: str(identity[name]) for name in IDENTITY})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
@@ -111,23 +110,14 @@ class Scores:
         return Values(values, seeds, clips)
 
     def _add(self, path: str | Path) -> None:
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise UserError(
-                f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
-            ) from None
-        metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-        if missing := [*(set(SCHEMA.names) - {*table.column_names}), *(set(IDENTITY) - {*metadata})]:
-            raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no scores")
-        key = metadata["dataset"], metadata["variant"], metadata["attack"]
-        seeds = self._values.setdefault(key, {})
-        seed = int(metadata["seed"])
+        identity = parquet.metadata(path, SCHEMA.names, IDENTITY, "it holds no scores")
+        key = identity["dataset"], identity["variant"], identity["attack"]
+        seeds, seed = self._values.setdefault(key, {}), int(identity["seed"])
         if seed in seeds:
             raise UserError(f"{path}: scores of {'/'.join(key)}, seed {seed} are given twice; leave one out")
         measures = seeds[seed] = {}
-        names = [name for name in SCHEMA.names if name != "label"]
-        for clip, modality, budget, measure, value in zip(*(table[name].to_pylist() for name in names), strict=True):
+        table = parquet.read(path, [name for name in SCHEMA.names if name != "label"])
+        for clip, modality, budget, measure, value in zip(*(one.to_pylist() for one in table.columns), strict=True):
             measures.setdefault((Condition(modality, budget), measure), {})[clip] = value
 
     def _found(self, score: Score) -> dict[int, dict[str, float]]:

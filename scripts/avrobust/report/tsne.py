@@ -9,11 +9,9 @@ from pathlib import Path
 import avrobust.openblas  # noqa: F401  # isort: skip
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from avrobust.files import remaking, write_text
-from avrobust.foreign import PARQUET, reason
+from avrobust import parquet
+from avrobust.files import write_text
 from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
@@ -116,19 +114,11 @@ class Embeddings:
     def __init__(self, paths: Iterable[str | Path]) -> None:
         self._files: dict[tuple[str, str, str, int], tuple[str | Path, list[str]]] = {}
         for path in paths:
-            try:
-                schema = pq.read_schema(path)
-            except (OSError, ValueError, pa.ArrowException) as error:
-                raise UserError(
-                    f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
-                ) from None
-            metadata = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
-            if missing := [*({*COLUMNS} - {*schema.names}), *({*IDENTITY} - {*metadata})]:
-                raise UserError(f"{path}: no {', '.join(sorted(missing))} in it; it holds no embeddings")
-            key = metadata["dataset"], metadata["variant"], metadata["attack"], int(metadata["seed"])
+            said = parquet.metadata(path, COLUMNS, IDENTITY, "it holds no embeddings")
+            key = said["dataset"], said["variant"], said["attack"], int(said["seed"])
             if key in self._files:
                 raise UserError(f"{path}: embeddings of {_words(key)} are given twice; leave one out")
-            self._files[key] = path, json.loads(metadata["classes"])
+            self._files[key] = path, json.loads(said["classes"])
 
     def read(self, panel: Panel, attack: str, seed: int) -> Embedding:
         """Return the embedding of a panel; `UserError` if it is not among the files or not whole."""
@@ -137,13 +127,7 @@ class Embeddings:
             given = ", ".join(map(_words, sorted(self._files)))
             raise UserError(f"no embeddings of {_words(key)} among those given ({given}); add their file")
         path, classes = self._files[key]
-        try:
-            table = pq.read_table(path, columns=list(COLUMNS), page_checksum_verification=True)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise UserError(
-                f"{path}: cannot be read as parquet ({reason(path, error, PARQUET)}); {remaking(path)}"
-            ) from None
-        table = table.sort_by([(name, "ascending") for name in ("modality", "budget", "clip_id")])
+        table = parquet.read(path, COLUMNS).sort_by([(name, "ascending") for name in ("modality", "budget", "clip_id")])
         clips, labels = table["clip_id"].to_pylist(), table["label"].to_numpy()
         if not clips or not 0 <= labels.min() <= labels.max() < len(classes):
             raise UserError(f"{path}: no rows, or labels beyond its {len(classes)} classes; make it again")

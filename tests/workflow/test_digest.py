@@ -32,6 +32,7 @@ MODEL = {
 NET = {"objectives/cross_entropy"}
 MOMENT = "avrobust.views.moment:Moment"
 SEEN = {"data/store", "views/moment", "views/augmentation"}
+FUSION = {"models/fusions/fusion"}
 SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
@@ -67,26 +68,27 @@ def kind(name: str, attribute: str) -> list[str]:
 CLOSURES = {
     "attack concat mim": (
         "attack.py", attack_entries(CONCAT, "mim:mim", CONV1D, RESNET18),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", "models/pooling", *SOUND, *FRAME, "attacks/mim",
-                                 "attacks/momentum"},
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", *FUSION, "models/pooling", *SOUND, *FRAME,
+                                 "attacks/mim", "attacks/momentum"},
     ),
     "attack minsim_exfmem fgsm": (
         "attack.py",
         [CONCAT, CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:fgsm"],
-        MODEL | RUNNING | {"models/fusions/concat", "models/pooling", *SOUND, *FRAME, "objectives/min_similarity",
-                           "objectives/similarity", "defences/feature_memory", "defences/ista", "attacks/fgsm"},
+        MODEL | RUNNING | {"models/fusions/concat", *FUSION, "models/pooling", *SOUND, *FRAME,
+                           "objectives/min_similarity", "objectives/similarity", "defences/feature_memory",
+                           "defences/ista", "attacks/fgsm"},
     ),
     "attack audio fgsm": (
         "attack.py", attack_entries(AUDIO_ONLY, "fgsm:fgsm", CONV1D),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", *SOUND, "attacks/fgsm"},
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/audio_only", *FUSION, *SOUND, "attacks/fgsm"},
     ),
     "train visual": (
         "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY, MOMENT],
-        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", *FRAME, "imagenet"},
+        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", *FUSION, *FRAME, "imagenet"},
     ),
     "train audio": (
         "train.py", [AUDIO_ONLY, CONV1D, CROSS_ENTROPY],
-        MODEL | NET | TRAINING | {"models/fusions/audio_only", *SOUND},
+        MODEL | NET | TRAINING | {"models/fusions/audio_only", *FUSION, *SOUND},
     ),
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (

@@ -7,22 +7,20 @@ unpooled; the features are {"audio": (N, D), "visual": (N, D, h, w)}.
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from avrobust.models.fusions.fusion import Fusion
 
 Features = Mapping[str, Tensor]
 
 
-class AttendedConcat(nn.Module):
+class AttendedConcat(Fusion):
     """[sum_i w_i f_v^i; f_a] with w = softmax over the positions i of f_a^T f_v^i, the logits unscaled as printed.
 
     It is `avrobust.models.fusions.concat.Concat` with the attended visual feature in the place of the pooled one.
     """
 
-    modalities = ("audio", "visual")
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = 2 * features
+    times = 2
 
     def attention_logits(self, features: Features) -> Tensor:
         """Return f_a^T f_v^i at each position, (N, h, w)."""

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from avrobust.models.fusions.fusion import Fusion
 
 
-class AudioOnly(nn.Module):
+class AudioOnly(Fusion):
     """f_a: the unimodal audio net."""
 
     modalities = ("audio",)
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         return features["audio"]

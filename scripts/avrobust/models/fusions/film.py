@@ -4,18 +4,16 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from avrobust.models.fusions.fusion import Fusion
 from avrobust.models.pooling import pooled
 
 
-class FiLM(nn.Module):
+class FiLM(Fusion):
     """alpha(f_a) * f_v + f_a, alpha one fully connected layer."""
 
-    modalities = ("audio", "visual")
-
     def __init__(self, features: int):
-        super().__init__()
+        super().__init__(features)
         self.alpha = nn.Linear(features, features)
-        self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         audio, visual = pooled(features["audio"]), pooled(features["visual"])

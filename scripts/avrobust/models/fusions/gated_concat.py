@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from avrobust.models.fusions.fusion import Fusion
 from avrobust.models.pooling import pooled
 
 
-class GatedConcat(nn.Module):
+class GatedConcat(Fusion):
     """[sigmoid(f_a) * f_v; sigmoid(f_v) * f_a]: appendix equations 1 and 2, concatenated."""
 
-    modalities = ("audio", "visual")
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = 2 * features
+    times = 2
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         audio, visual = pooled(features["audio"]), pooled(features["visual"])

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from avrobust.models.fusions.fusion import Fusion
 from avrobust.models.pooling import pooled
 
 
-class GatedSum(nn.Module):
+class GatedSum(Fusion):
     """sigmoid(f_a) * f_v + sigmoid(f_v) * f_a: appendix equations 1 and 2, summed."""
-
-    modalities = ("audio", "visual")
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         audio, visual = pooled(features["audio"]), pooled(features["visual"])

@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from avrobust.models.fusions.fusion import Fusion
 from avrobust.models.pooling import pooled
 
 
-class Sum(nn.Module):
+class Sum(Fusion):
     """f_a + f_v."""
-
-    modalities = ("audio", "visual")
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         return pooled(features["audio"]) + pooled(features["visual"])

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from avrobust.models.fusions.fusion import Fusion
 
 
-class VisualOnly(nn.Module):
+class VisualOnly(Fusion):
     """f_v: the unimodal visual net."""
 
     modalities = ("visual",)
-
-    def __init__(self, features: int):
-        super().__init__()
-        self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:
         return features["visual"]

@@ -38,3 +38,10 @@ def test_values_come_by_clip_and_one_out_of_its_range_is_named(tmp_path: Path) -
     for wrong in (1.5, -0.1, inf):
         with pytest.raises(UserError, match=r"pointing of music/localisation/fgsm, clean .* not between 0 and 1"):
             of_three(tmp_path / "b.parquet", [0.0, wrong, 1.0]).values([POINTING])
+
+
+def test_a_seed_that_is_no_number_is_named(tmp_path: Path) -> None:
+    columns = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
+    write_scores(tmp_path / "a.parquet", {**IDENTITY, "seed": "one"}, columns)
+    with pytest.raises(UserError, match=r"a\.parquet: cannot be read as parquet \(invalid literal for int"):
+        Scores([tmp_path / "a.parquet"])

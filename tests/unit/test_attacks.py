@@ -203,7 +203,7 @@ def test_ball_range_and_untouched_modality(name, fusion):
             if key not in epsilons:
                 assert result[key] is inputs[key]
                 continue
-            norm = UNITS[key].linf(result[key].double() - inputs[key].double())
+            norm = UNITS[key].norm(result[key].double() - inputs[key].double())
             assert (norm > 0.5 * epsilons[key]).all(), "the attack does not use its budget"
             if attack.keeps_ball:
                 assert norm.max() <= epsilons[key] + 1e-6

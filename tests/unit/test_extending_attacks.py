@@ -65,7 +65,7 @@ def test_a_snippet_is_an_attack_that_raises_its_objective_inside_its_ball(descri
     start, made = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH})
     assert (start.loss.value(made) > start.loss.value(start.inputs)).all()
     for key in BOTH:
-        used = UNITS[key].linf(made[key] - start.inputs[key]) / 0.02
+        used = UNITS[key].norm(made[key] - start.inputs[key]) / 0.02
         assert used.max() <= 1 + 1e-4 and (used > 0.8).all()
     others = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH}, seed=1)[1]
     assert start.threat.attack.random != all(torch.equal(made[key], others[key]) for key in BOTH)

@@ -98,10 +98,6 @@ class Units:
         """Return the norm `name` of each clip's perturbation in the paper's unit: (N, ...) -> (N,)."""
         return NORMS[name](self.step_axes).length(perturbation / self.scale)
 
-    def linf(self, perturbation: Tensor) -> Tensor:
-        """Return the l-infinity norm of each clip's perturbation in the paper's unit: (N, ...) -> (N,)."""
-        return self.norm(perturbation)
-
     def to(self, device: torch.device) -> "Units":
         """Return the same units with their tensors on `device`."""
         return replace(self, scale=self.scale.to(device), origin=self.origin.to(device))

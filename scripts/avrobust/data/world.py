@@ -63,16 +63,6 @@ def class_codes(count: int) -> list[ClassCode]:
     return [ClassCode(i % sounds, i // 2 if i < 2 * shared else i - shared) for i in range(count)]
 
 
-def ceilings(count: int) -> tuple[float, float]:
-    """Best possible accuracy by sound alone and by picture alone, for `count` equally frequent classes.
-
-    Of the classes that share a sound (or a picture) only one can be named right, so it is the number of
-    distinct ones over the number of classes.
-    """
-    codes = class_codes(count)
-    return len({code.sound for code in codes}) / count, len({code.picture for code in codes}) / count
-
-
 def _distractor(
     own: int, others: set[int], attributes: Callable[[int], tuple], generator: np.random.Generator
 ) -> int | None:

@@ -39,7 +39,9 @@ from avrobust.models.folding import folded
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
+from avrobust.views.view import pixels, waveform
 
+FORMS = {"audio": waveform(1, 65535), "visual": pixels(3, 224, 224)}
 EPSILON = 0.006
 FGSM, PGD = fgsm(), pgd()
 SWEEP = (0.001, 0.002, 0.003, 0.006, 0.012)
@@ -97,7 +99,7 @@ def textbook(
     net: torch.nn.Module, inputs: Tensors, labels: Tensor, attack: Attack, attacked: tuple[str, ...], epsilon: float
 ) -> Tensors:
     """PGD (FGSM with its one step) with gradients of everything at every step; a zero epsilon turns a modality off."""
-    scales = {name: unit.to(labels.device) for name, unit in units("normalised").items()}
+    scales = {name: unit.to(labels.device) for name, unit in units("normalised", FORMS).items()}
     epsilons = {name: (epsilon if name in attacked else 0.0) * scales[name].scale for name in inputs}
     adversarial = {name: value.clone() for name, value in inputs.items()}
     for _ in range(attack.steps):
@@ -125,7 +127,7 @@ def ours(
     net: LateFusion, inputs: Tensors, labels: Tensor, attack: Attack, conditions: Conditions, space: str = "normalised"
 ) -> list[Tensors]:
     """Our loop under several conditions, as a cell of the workflow runs it: what they share is computed once."""
-    scales = {name: unit.to(labels.device) for name, unit in units(space).items()}
+    scales = {name: unit.to(labels.device) for name, unit in units(space, FORMS).items()}
     loss = Loss(net, CrossEntropy({}, 0), inputs, labels)
     return [
         perturb(loss, {name: scales[name].budget(epsilon) for name in attacked}, attack)

@@ -119,7 +119,8 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     objective.load_state_dict(state["objective"])
     trained = Trained(model.eval(), objective.eval(), job.classes, {})
     conditions = [Condition(name, "judged") for name in ATTACKED]
-    scales = {name: unit.to(job.device) for name, unit in units(given.epsilon_space).items()}
+    forms = job.view.inputs(job.store)
+    scales = {name: unit.to(job.device) for name, unit in units(given.epsilon_space, forms).items()}
     cell = Cell(
         "net",
         "judge",

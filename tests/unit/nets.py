@@ -20,10 +20,12 @@ from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.spec.budgets import named
 from avrobust.spec.conditions import Condition
+from avrobust.views.view import pixels, waveform
 
 FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
 
-UNITS = units("normalised")
+FORMS = {"audio": waveform(1, 4096), "visual": pixels(3, 32, 32)}
+UNITS = units("normalised", FORMS)
 CROSS_ENTROPY = CrossEntropy({}, 0)
 
 

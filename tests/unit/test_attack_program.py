@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from nets import CROSS_ENTROPY, narrow_net, narrow_spec
+from nets import CROSS_ENTROPY, FORMS, narrow_net, narrow_spec
 from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 
 import attack
@@ -95,7 +95,7 @@ def expected(shard: Path, victim: int, surrogate: int | None = None, epsilon_spa
     asked = [Condition(*one) for one in CONDITIONS]
     made = Cell("one", "mim", threat, {"one": net(victim).model}, {"one": asked})
     return in_order(
-        [part.rows for part in evaluate([made], [batch], Budgets(BUDGETS, units(epsilon_space)), CPU)]
+        [part.rows for part in evaluate([made], [batch], Budgets(BUDGETS, units(epsilon_space, FORMS)), CPU)]
     ).to_pydict()
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import CROSS_ENTROPY, UNITS, clips, linear_net, narrow_net
+from nets import CROSS_ENTROPY, FORMS, UNITS, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, units
@@ -31,7 +31,7 @@ IDS = ["a", "b", "c", "d"]
 
 def test_an_epsilon_in_natural_units():
     """0.006 on normalised pixels is 0.006 standard deviations: 0.35, 0.34 and 0.34 of 255 grey levels."""
-    normalised, pixel = units("normalised"), units("pixel")
+    normalised, pixel = UNITS, units("pixel", FORMS)
     levels = 255 * normalised["visual"].budget(0.006).epsilon.flatten()
     assert levels.tolist() == pytest.approx([0.35037, 0.34272, 0.34425])
     assert pixel["visual"].budget(0.006).epsilon.flatten().tolist() == pytest.approx([0.006] * 3)

@@ -168,6 +168,17 @@ def test_another_norm_and_a_range_are_the_budgets_own():
     assert len(table[table.budget == "half"]) == 6
 
 
+def test_an_epsilon_as_wide_as_the_budgets_own_range_is_written_as_wide():
+    given = budgets(half={"epsilon": "range", "range": [-0.5, 1]})
+    (batch,) = batches(6)
+    batch["audio"] = batch["audio"].clamp(-0.5, 1)
+    threat, condition = Threat(build_attack("fgsm"), narrow_net(), CROSS_ENTROPY), Condition("audio", "half")
+    table = attacked_rows(threat, [batch], [condition], given)[0].to_pandas()
+    half = table[table.budget == "half"]
+    assert half.epsilon_audio.tolist() == [1.5] * 6
+    assert given.under(condition, batch)["audio"].epsilon.item() == 1.5
+
+
 def test_without_bounds_the_first_clips_alone_are_attacked_whatever_the_batches():
     given = budgets(weak=0.01)
     anything = {name: {"norm": "linf", "epsilon": "range"} for name in ("audio", "visual")}
@@ -257,6 +268,17 @@ def test_several_nets_are_one_surrogate_by_the_mean_of_their_logits():
     assert found.loss.tolist() == pytest.approx(losses.tolist(), rel=1e-3)
     single = Trained(nets[0], CROSS_ENTROPY, list("abcde"), {})
     assert as_surrogate([single]) is single
+
+
+def test_the_cosine_of_features_of_steps_is_that_of_their_means():
+    """What one step of a clip adds to its mean, the other takes away."""
+    net, shift = narrow_net(), torch.tensor([1.0, -1.0])[:, None]
+    threat, encode, head = Threat(build_attack("fgsm"), net, CROSS_ENTROPY), net.encode, net.head
+    wanted = attacked_rows(threat, batches(6), [], GIVEN)[0].to_pandas().cosine
+    net.encode = lambda name, x: encode(name, x)[:, None] + shift
+    net.head = lambda features: head({name: feature.mean(1) for name, feature in features.items()})
+    found = attacked_rows(threat, batches(6), [], GIVEN)[0].to_pandas().cosine
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
 
 
 def test_maps_have_no_cosine():

@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
-from nets import UNITS
+from nets import FORMS, UNITS
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.norms import L2, NORMS
 from avrobust.program import UserError
+from avrobust.views.view import Input
 
-PIXEL, ONE = units("pixel"), torch.ones(())
+PIXEL, ONE = units("pixel", FORMS), torch.ones(())
 # Two clips of two time steps of three values: 3-4-5 and 5-12-13 triangles.
 VECTORS = torch.tensor([[[3.0, 0, 4], [0, 0, 1]], [[5, 12, 0], [0, 0, 0]]], dtype=torch.float64)
 
@@ -83,6 +84,18 @@ def test_a_time_step_of_frames_has_three_axes_and_a_waveform_is_one_step():
     assert PIXEL["visual"].norm(frames, "l2_clip").item() == pytest.approx(math.sqrt(50))
     sound = torch.full((1, 1, 100), 0.1)
     assert PIXEL["audio"].norm(sound, "l2_step").item() == pytest.approx(1)
+
+
+def test_features_have_no_bounds_and_each_step_is_a_vector():
+    """Of (400, 64) a step is 64 values; only a range of the budget's own is as wide as it is."""
+    unit = units("normalised", {"audio": Input((400, 64), "float16", -math.inf, math.inf, 1)})["audio"]
+    features = torch.zeros(1, 400, 64)
+    features[0, 0, :2], features[0, 1, :2] = torch.tensor([3.0, 4.0]), torch.tensor([5.0, 12.0])
+    assert unit.norm(features, "l2_step").item() == pytest.approx(13)
+    assert torch.equal(unit.budget(1.0).clamp(20 * features), 20 * features)
+    assert unit.budget("range", range=[-80, 20]).epsilon.item() == 100
+    with pytest.raises(UserError, match=r"as wide as the range, which is -inf to inf; give range: \[\.\.\., \.\.\.\]"):
+        unit.budget("range")
 
 
 def test_a_budget_in_the_papers_unit():

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, linear_net, narrow_net, narrow_spec
+from nets import CROSS_ENTROPY, FORMS, UNITS, clips, linear_net, narrow_net, narrow_spec
 from sklearn.metrics import average_precision_score
 
-from avrobust.attacks.budget import units
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -35,7 +34,7 @@ from avrobust.training.replicas import encode_in_replicas
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
 RECIPE = TrainingRecipe(epochs=4, milestones=(2,), batch_size=4, learning_rates=RATES)
-SETTING = Setting(CROSS_ENTROPY, CPU, seed=7, classes=5)
+SETTING = Setting(CROSS_ENTROPY, CPU, seed=7, classes=5, inputs=FORMS)
 PLAIN = Plain(SETTING)
 
 
@@ -404,7 +403,7 @@ def test_the_net_learns_from_what_the_attack_makes_of_it_in_evaluation_mode():
     assert all(parameter.grad is None for parameter in net.parameters())
 
     clean, labels = PLAIN(net, first, 1)
-    budgets = {name: units("normalised")[name].budget(epsilon) for name, epsilon in BUDGET.items()}
+    budgets = {name: UNITS[name].budget(epsilon) for name, epsilon in BUDGET.items()}
     expected = perturb(Loss(net.eval(), CROSS_ENTROPY, clean, labels), budgets, build_attack("pgd", {"steps": 3}))
     assert torch.equal(targets, labels)
     for name in ("audio", "visual"):

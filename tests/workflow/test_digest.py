@@ -40,7 +40,7 @@ ATTACKING = {
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "evaluation/start", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
-SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "evaluation/rows"}
+SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "evaluation/rows", "models/pooling"}
 RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/ensemble", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",

@@ -1,6 +1,7 @@
 """How far an attack may go in one modality."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from avrobust import imagenet
 from avrobust.attacks.norms import LINF, NORMS, Norm
 from avrobust.program import UserError
+from avrobust.views.view import Input
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class Units:
     """What an epsilon of 1 means in one modality, and the valid range and origin of that modality.
 
     A paper that states epsilon on normalised pixels has `scale` = the ImageNet standard deviations. `step_axes`: how
-    many trailing axes of an input make up one time step: 3 of frames (N, T, 3, H, W), 2 of a waveform (N, 1, L), which
-    is one step.
+    many trailing axes of an input make up one time step, see `avrobust.views.view.Input`.
     """
 
     scale: Tensor
@@ -58,6 +59,21 @@ class Units:
     high: float
     origin: Tensor
     step_axes: int
+
+    def number(self, epsilon: float | str | None, range: Sequence[float] | None = None) -> float | None:
+        """Return the number that an `epsilon` is: of `range`, as far as the range is wide; None of None.
+
+        Raises:
+            UserError: it is `range`, and that is without bounds.
+        """
+        if epsilon != "range":
+            return epsilon
+        low, high = range or (self.low, self.high)
+        if math.isinf(high - low):
+            raise UserError(
+                f"a budget's epsilon is as wide as the range, which is {low} to {high}; give range: [..., ...]"
+            )
+        return ((high - low) / self.scale).max().item()
 
     def budget(
         self,
@@ -87,10 +103,8 @@ class Units:
             raise UserError(f"a budget of {snr:g} dB is one of the norm l2_clip, not {norm}")
         low, high = range or (self.low, self.high)
         budget = Budget(torch.zeros(()), low, high, self.origin, NORMS[norm](self.step_axes))
-        if epsilon == "range":
-            epsilon = ((high - low) / self.scale).max().item()
         if snr is None:
-            return replace(budget, epsilon=epsilon * self.scale)
+            return replace(budget, epsilon=self.number(epsilon, range) * self.scale)
         norms = budget.norm.length(clean / self.scale) * 10 ** (-snr / 20)
         return replace(budget, epsilon=norms.view(-1, *[1] * (clean.dim() - 1)) * self.scale)
 
@@ -103,14 +117,16 @@ class Units:
         return replace(self, scale=self.scale.to(device), origin=self.origin.to(device))
 
 
-def units(epsilon_space: str) -> dict[str, Units]:
-    """Return what an epsilon of 1 is in the waveform, and per channel in the frame.
+def units(epsilon_space: str, inputs: Mapping[str, Input]) -> dict[str, Units]:
+    """Return what an epsilon of 1 is in each of `inputs`, the forms that a view gives them: per channel in a picture.
 
-    `epsilon_space` says what a frame's epsilon counts in: `normalised` (values after ImageNet's normalisation, so that
-    1 is a standard deviation) or `pixel` (values in [0, 1]).
+    `epsilon_space` says what a picture's epsilon counts in: `normalised` (values after ImageNet's normalisation, so
+    that 1 is a standard deviation) or `pixel` (values in [0, 1]).
     """
     channels = torch.tensor(imagenet.STD) if epsilon_space == "normalised" else torch.ones(3)
-    return {
-        "audio": Units(torch.ones(()), -1.0, 1.0, torch.zeros(()), 2),
-        "visual": Units(channels.view(3, 1, 1), 0.0, 1.0, torch.tensor(imagenet.MEAN).view(3, 1, 1), 3),
-    }
+    of_pictures = channels.view(3, 1, 1), torch.tensor(imagenet.MEAN).view(3, 1, 1)
+    made = {}
+    for name, form in inputs.items():
+        scale, origin = of_pictures if form.is_picture else (torch.ones(()), torch.zeros(()))
+        made[name] = Units(scale, form.low, form.high, origin, form.step_axes)
+    return made

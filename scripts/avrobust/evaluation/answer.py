@@ -15,6 +15,7 @@ from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.start import encode_changed
 from avrobust.models.late_fusion import LateFusion
+from avrobust.models.pooling import pooled
 from avrobust.spec.budgets import MODALITIES
 from avrobust.spec.conditions import CLEAN, Condition
 
@@ -71,7 +72,7 @@ def _named(condition: Condition, count: int) -> dict[str, list]:
 
 
 def _cosine(encoded: Inputs, count: int) -> Tensor:
-    """Return the cosine of both features (N,); NaN where one of them is no vector, or there is only one."""
-    if len(encoded) == 2 and all(feature.dim() == 2 for feature in encoded.values()):
-        return F.cosine_similarity(encoded["audio"], encoded["visual"])
+    """Return the cosine of both features (N,), of their means over steps; NaN where one is a map, or the only one."""
+    if len(encoded) == 2 and all(feature.dim() in (2, 3) for feature in encoded.values()):
+        return F.cosine_similarity(pooled(encoded["audio"]), pooled(encoded["visual"]))
     return torch.full((count,), torch.nan)

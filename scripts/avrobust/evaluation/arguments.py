@@ -133,7 +133,7 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
     first = inputs_of(collate([views[0]]), device)
     nets = {name: net._replace(model=folded(net.model, first)) for name, net in nets.items()}
-    scales = {name: unit.to(device) for name, unit in units(given.epsilon_space).items()}
+    scales = {name: unit.to(device) for name, unit in units(given.epsilon_space, view.inputs(store)).items()}
     return Opened(nets, store, views, Budgets(named, scales), device, meter)
 
 

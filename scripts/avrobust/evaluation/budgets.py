@@ -12,7 +12,7 @@ from avrobust.attacks.loop import Attack
 from avrobust.attacks.loss import Inputs
 from avrobust.files import remaking
 from avrobust.program import UserError
-from avrobust.spec.budgets import FROM, RANGE, named
+from avrobust.spec.budgets import FROM, named
 from avrobust.spec.conditions import ATTACKED, Condition
 
 # Float32 rounding of clip + step: allowed on top of an epsilon, and as a share of one above 1.
@@ -37,20 +37,21 @@ class Budgets:
     def under(self, condition: Condition, clean: Inputs) -> dict[str, Budget]:
         """Return the budget of each attacked modality of the inputs `clean`: modality -> (N, ...)."""
         return {
-            name: self.units[name].budget(**{**given, "epsilon": self._epsilon(name, given)}, clean=clean[name])
+            name: self.units[name].budget(**given, clean=clean[name])
             for name, given in self.given(condition).items()
             if name in clean
         }
 
     def norms(self, condition: Condition, name: str, perturbation: Tensor) -> Tensor:
         """Return each clip's norm in the paper's unit, of the budget's kind: (N, ...) -> (N,)."""
-        return self.units[name].norm(perturbation, self.given(condition).get(name, {}).get("norm", "linf"))
+        return self.units[name].norm(perturbation, self.given(condition)[name]["norm"])
 
     def epsilons(self, condition: Condition, name: str, budgets: Mapping[str, Budget], count: int) -> list[float]:
         """Return each of `count` clips' epsilon in the paper's unit; 0 where the modality is not attacked."""
         if name not in budgets:
             return [0.0] * count
-        epsilon = self._epsilon(name, self.given(condition)[name])
+        given = self.given(condition)[name]
+        epsilon = self.units[name].number(given.get("epsilon"), given.get("range"))
         if epsilon is not None:
             return [float(epsilon)] * count
         return (budgets[name].epsilon / self.units[name].scale).flatten(1).amax(dim=1).tolist()
@@ -80,12 +81,6 @@ class Budgets:
             low, high = inputs.min().item(), inputs.max().item()
             if attack.keeps_range and not budgets[name].low <= low <= high <= budgets[name].high:
                 raise RuntimeError(f"{condition}: {name} reached [{low}, {high}], out of its valid range")
-
-    def _epsilon(self, name: str, given: Mapping) -> float | None:
-        if given.get("epsilon") != RANGE:
-            return given.get("epsilon")
-        unit = self.units[name]
-        return ((unit.high - unit.low) / unit.scale).max().item()
 
 
 def read_budgets(given: Mapping[str, Mapping], files: Iterable[Path]) -> dict[str, Mapping]:

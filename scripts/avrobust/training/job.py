@@ -97,9 +97,9 @@ class Job:
         given, recipe = self.given, self.recipe
         model = model.to(self.device).in_precision(given.precision)
         objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
-        preparation = built(
-            PREPARATIONS, recipe.prepare, Setting(objective, self.device, given.seed, len(self.classes))
-        )
+        inputs = self.view.inputs(self.store)
+        setting = Setting(objective, self.device, given.seed, len(self.classes), inputs)
+        preparation = built(PREPARATIONS, recipe.prepare, setting)
         clips = training_clips(self.store, self.view, model, self.spec.task, recipe, given.seed, given.threads)
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(

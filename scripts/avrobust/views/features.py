@@ -33,7 +33,7 @@ class Features:
 
     def inputs(self, store: FeatureStore) -> dict[str, Input]:
         """Return the forms that the extractor gave them."""
-        return {name: Input(shape, FEATURES.name, -math.inf, math.inf) for name, shape in store.shapes.items()}
+        return {name: Input(shape, FEATURES.name, -math.inf, math.inf, 1) for name, shape in store.shapes.items()}
 
     def evaluation(self, store: FeatureStore, index: int, modalities: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the features of a clip."""

@@ -20,6 +20,9 @@ VIEW_HELP = 'how a net sees a clip, JSON: {"name": "moment", "options": {"audio_
 class Input:
     """One modality of one clip as a batch holds it: shape, numpy's name of its type, and what its values lie between.
 
+    `step_axes`: how many trailing axes make up one time step: 3 of frames (T, 3, H, W), 2 of a waveform (1, L), which
+    is one step, 1 of features (T, D).
+
     The bounds are those of the natural units that a net and an attack get (`avrobust.data.batches.inputs_of`): uint8
     stands for 255ths, every other type for itself.
     """
@@ -28,6 +31,12 @@ class Input:
     dtype: str
     low: float
     high: float
+    step_axes: int
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is one or several pictures."""
+        return self.dtype == "uint8"
 
     @property
     def bytes(self) -> int:
@@ -37,12 +46,12 @@ class Input:
 
 def waveform(*shape: int) -> Input:
     """Return the form of sound: float32 in [-1, 1]."""
-    return Input(shape, "float32", -1.0, 1.0)
+    return Input(shape, "float32", -1.0, 1.0, 2)
 
 
 def pixels(*shape: int) -> Input:
     """Return the form of pictures: uint8, which become [0, 1]."""
-    return Input(shape, "uint8", 0.0, 1.0)
+    return Input(shape, "uint8", 0.0, 1.0, 3)
 
 
 class View(Protocol):

@@ -37,7 +37,7 @@ class Adversarial(Plain):
             self.budget = budgets.named({"budget": budget})["budget"]
         except ValueError as error:
             raise UserError(f"adversarial: {error}") from None
-        self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space).items()}
+        self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""

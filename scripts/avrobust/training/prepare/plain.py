@@ -1,5 +1,6 @@
 """Training on the clips as they are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -7,16 +8,21 @@ from torch import Tensor, nn
 
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.models.late_fusion import LateFusion
+from avrobust.views.view import Input
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What every preparation is given beside its options: what is minimised, where, the key of all draws, classes."""
+    """What every preparation is given beside its options.
+
+    What is minimised, where, the key of all draws, how many classes, and modality -> the form of its input.
+    """
 
     objective: nn.Module
     device: torch.device
     seed: int
     classes: int
+    inputs: Mapping[str, Input]
 
 
 class Plain:

@@ -58,4 +58,10 @@ def test_snakemake_makes_it_anew(tmp_path: Path) -> None:
     # By itself Snakemake takes a missing file for one that is not needed.
     assert snakemake(root, "-n", *run).counts == {}
     mark(root, f"{data}/manifest.csv")
-    assert snakemake(root, "-n", *run).counts == {"manifest_of_table": 1, "pack": 1}
+    before = {path: path.stat().st_mtime_ns for path in (root / "results").rglob("*")}
+    for flags in (("-n",), ("-pnc1",), ("-c1", "--dry-run")):
+        planned = snakemake(root, *flags, *run)
+        assert planned.text.count(f"{data}/manifest.csv: a job was killed that made it") == 1, planned.text
+        assert planned.text.count("Using workflow specific profile") == 1
+    assert {path: path.stat().st_mtime_ns for path in (root / "results").rglob("*")} == before
+    assert snakemake(root, "-c1", *run).counts == {"manifest_of_table": 1, "pack": 1}

@@ -6,23 +6,38 @@ what follows from them is there still, it would say that nothing is to be done.
 
 import base64
 import binascii
+import sys
 from pathlib import Path
 
 
-def put_back(root: Path) -> None:
-    """Put an empty file in the place of each missing one that a killed job was making, so that Snakemake sees it.
+def missing(root: Path) -> list[str]:
+    """Return the files below `root` that a killed job was making and that are not there.
 
-    Nothing is done while another Snakemake is at work here, or until a killed one's lock is removed.
+    None while another Snakemake is at work here, or until a killed one's lock is removed.
     """
+    found: list[str] = []
     if any(root.glob(".snakemake/locks/*")):
-        return
+        return found
     for mark in root.glob(".snakemake/incomplete/**/*"):
         # Names too long for a file system are cut into folders that begin with @, which decoding passes over.
         name = "".join(mark.relative_to(root / ".snakemake/incomplete").parts)
         try:
-            path = root / base64.urlsafe_b64decode(name).decode()
+            path = base64.urlsafe_b64decode(name).decode()
         except (binascii.Error, UnicodeDecodeError):
             continue
-        if mark.is_file() and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+        if mark.is_file() and not (root / path).exists():
+            found.append(path)
+    return sorted(found)
+
+
+def put_back(root: Path) -> None:
+    """Put an empty file in the place of each missing one, so that Snakemake sees it."""
+    for name in missing(root):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def report(root: Path) -> None:
+    """Say on standard error which files are missing: a dry run, which changes nothing, does not plan them."""
+    for name in missing(root):
+        print(f"{name}: a job was killed that made it; not in this plan, but a run makes it anew", file=sys.stderr)

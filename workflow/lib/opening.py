@@ -1,9 +1,14 @@
 """How the workflow starts: what the user told it is read and checked before any rule, and old results are named."""
 
+import io
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
+
+from snakemake.cli import parse_args
 
 from lib import hangup, killed, versions
 from lib.configuration import check_once
@@ -27,10 +32,18 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     if workflow.is_main_process:
-        killed.put_back(root)
+        if killed.missing(root):
+            (killed.report if _is_dry_run(sys.argv[1:]) else killed.put_back)(root)
         results = root / plan.data.results
         conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
         # As `onstart:` in a Snakefile does: not in a dry run.
         workflow.onstart(lambda log: versions.remember(results))
     return plan
+
+
+def _is_dry_run(arguments: Sequence[str]) -> bool:
+    """Whether Snakemake shall only plan, by its command line and profiles; it knows that itself only later."""
+    # Which profile it takes it has said already.
+    with redirect_stderr(io.StringIO()):
+        return parse_args(arguments)[1].dryrun

@@ -399,6 +399,10 @@ CLEAN_OF_CONCAT, X_A = read("concat", "clean"), read("concat", "X_A")
         ),
         ({"claims": []}, "claims: paper must be given"),
         (spec({"name": "one"}), "claim 1: section, sentence, tests must be given"),
+        (
+            spec(claim({"higher": score("a", "iou", surrogate="b"), "lower": 0})),
+            "claim one: a score is of a net's own gradients, not of b's",
+        ),
     ],
 )
 def test_mistakes_are_named(given: dict, message: str) -> None:

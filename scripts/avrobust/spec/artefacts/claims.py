@@ -184,6 +184,8 @@ def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quant
         raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
     if bool(quantity.score) != bool(quantity.modality):
         raise UserError(f"{where}: a score, and nothing else, needs a modality; got {value}")
+    if quantity.score and quantity.surrogate != quantity.victim:
+        raise UserError(f"{where}: a score is of a net's own gradients, not of {quantity.surrogate}'s; got {value}")
     if quantity.clean:
         return replace(quantity, budget="")
     if not quantity.budget:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from avrobust.attacks import norms
 from avrobust.spec import budgets
 from avrobust.spec.conditions import CLEAN, Condition, Reading, place, reading
 
@@ -93,6 +94,10 @@ def test_a_caption_prints_the_one_number_of_a_budget():
     [
         ({"audio": 0.1, "sound": 0.2}, r"wrong: unknown audio, sound; known are audio, visual, norm"),
         ({"norm": "linf"}, "either epsilon or snr must be given"),
+        ({"norm": "l3", "epsilon": 1}, "norm: 'l3' is not allowed; allowed are linf, l2_step, l2_clip"),
+        ({"snr": 30}, "snr = 30 needs norm l2_clip, got linf"),
+        ({"epsilon": 1, "range": [0]}, r"range: \[0\] is not allowed; give \[lowest, highest\]"),
+        ({"epsilon": 1, "range": [1, 0]}, r"range: \[1, 0\] is not allowed"),
         ({"epsilon": 0.1, "snr": 3}, "either epsilon or snr must be given"),
         (-0.1, "-0.1 is no strength"),
         (True, "True is no strength"),
@@ -104,3 +109,7 @@ def test_a_caption_prints_the_one_number_of_a_budget():
 def test_what_is_no_budget_is_named(value, message):
     with pytest.raises(ValueError, match=message):
         budgets.named({"wrong": value})
+
+
+def test_a_budget_has_the_norms_of_attacks():
+    assert tuple(norms.NORMS) == budgets.NORMS

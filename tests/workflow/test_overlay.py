@@ -94,6 +94,14 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
             "mine.yaml: papers.tian2021: variants.film: unknown key colour = 0",
         ),
         (
+            {"extends": "demo", "bundles": {"all": {"surrogates": ["concatt"]}}},
+            "workflow/scales/mine.yaml: bundles.all.surrogates: 'concatt' is not known; allowed are audio, concat",
+        ),
+        (
+            {"extends": "demo", "bundles": {"all": {"attacks": ["fgms"]}}},
+            "workflow/scales/mine.yaml: bundles.all.attacks: 'fgms' is not known; allowed are fgsm, fgsm_bypass",
+        ),
+        (
             {"extends": "demo", "datasets": {"ave": {"rendered": {"tests": 1}}}},
             "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are test, train, val",
         ),

@@ -20,7 +20,7 @@ def mixup(alpha: object) -> dict:
     return {"prepare": {"name": "mixup", "options": {"alpha": alpha}}}
 
 
-def crafted(attack: object, *budget: float) -> dict:
+def crafted(attack: object, *budget: object) -> dict:
     options = {"attack": attack, **dict(zip(("budget",), budget, strict=False))}
     return {"prepare": {"name": "adversarial", "options": options}}
 
@@ -49,13 +49,20 @@ def test_the_schema_has_the_keys_of_a_recipe() -> None:
 
 
 def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]) -> None:
-    training = {"optimiser": ADAM, "warm_up": 20, "annealing": "linear", "accumulation": 3, "epoch_batches": 5}
+    training = {"optimiser": ADAM, "warm_up": 7, "annealing": "linear", "accumulation": 3, "epoch_batches": 5}
     made = plan(told(training, {"prepare": MIXUP}))
     recipe = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film"))))
     assert {name: getattr(recipe, name) for name in training} == training
     assert recipe.prepare == MIXUP
     plainly = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="sum"))))
     assert plainly.optimiser == ADAM and plainly.prepare == {"name": "plain"}
+
+
+def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict, dict], Path]) -> None:
+    made = plan(told({}, crafted({"update": "pgd"}, "large")))
+    recipe = json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film")))
+    linf = {"norm": "linf", "epsilon": 0.012}
+    assert recipe["prepare"]["options"]["budget"] == {"audio": linf, "visual": linf}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +80,12 @@ def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]
         ({}, crafted({"update": "pgd", "step": 3}, 0.1), r"film on music: prepare: pgd: unknown option step = 3"),
         ({}, crafted("pgd", 0.1), r"film on music: prepare: an attack is {update: ...}, not 'pgd'"),
         ({}, crafted({"update": "pgd"}), r"film on music: prepare: adversarial: the option budget must be given"),
+        ({}, crafted({"update": "pgd"}, "smal"), r"film on music: prepare: budget: 'smal' is not known; allowed are"),
+        ({}, crafted({"update": "pgd"}, -1), r"film on music: prepare: budget: -1 is no strength"),
+        ({}, crafted({"update": "pgd", "batch_size": 8}, 0.1), r"film on music: prepare: attack: batch_size = 8 is"),
+        # 11 classes of 22 clips in batches of 16, for 16 epochs.
+        ({"warm_up": 256}, {}, r"training of \w+ on music: warm_up: 256 must be less than 256, the steps of the trai"),
+        ({"warm_up": 64, "epoch_batches": 7, "accumulation": 2}, {}, r"on music: warm_up: 64 must be less than 64"),
         ({}, {"prepare": {"name": "cutout"}}, r"'cutout' is not in PREPARATIONS of .*training/registry.py: .*mixup"),
     ],
 )  # fmt: skip

@@ -99,6 +99,13 @@ def attack_steps(scripts: Path, entry: str) -> int | None:
     return next((value.value for value in said if isinstance(value, ast.Constant)), None)
 
 
+def mixes_clips(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` says that clips of a batch influence each other."""
+    node = _definition(scripts, entry)
+    words = [part for part in ast.walk(node) if isinstance(part, ast.keyword)] if node else []
+    return any(word.arg == "mixes_clips" and getattr(word.value, "value", False) is True for word in words)
+
+
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:
     module, name = entry.split(":")
     path = _file_of(scripts, module)

@@ -14,8 +14,9 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, check, load_settings, place_of
-from lib.variants import TOLD, Variant, variant_of
+from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of
+from lib.variants import NET, TOLD, Variant, variant_of
+from lib.yaml_files import read_yaml
 
 
 class Plan:
@@ -90,19 +91,51 @@ class Plan:
             entry = self.data.registered("views", "VIEWS", facts["view"]["name"])
             known = digest.options(self.data.scripts, entry)
             options.check(facts["view"]["options"], known, f"view {facts['view']['name']} of {dataset}")
+        self._check_parts()
+        self._check_bundles()
         schema = self.settings.root / "workflow/schemas/training.json"
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
                 variant = variant_of(self.settings, paper, name, dataset)
                 for recipe in (variant.recipe, variant.search_recipe):
                     check(recipe, schema, f"training of {name} on {dataset}")
+                    self.train.check_warm_up(name, dataset, recipe)
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
                 self._check_options(variant, f"{place_of(paper, 'variants')}.{name}")
+                if variant.search and self.train.mixes_clips(
+                    judge := self.train.resolved(paper, "search", dataset)["attack"]
+                ):
+                    where = f"{place_of(paper, 'search')}.attack"
+                    raise SettingsError(f"{where}: {judge!r} is not allowed, because it mixes the clips of a batch")
         for keys in (self.grid.cells, *self.grid.conditions.values()):
             for dataset, net, attack in keys:
                 self.attack.attack_entries(attack)
                 self.attack.attack_on(attack, dataset, net)
+
+    def _check_parts(self) -> None:
+        registered = {name for place in {*NET.values()} for name in digest.registered_names(self.train.scripts, *place)}
+        for paper, facts in self.settings.papers.items():
+            for name in facts.get("parts", {}):
+                known_name(name, sorted(registered), place_of(paper, "parts"))
+
+    def _check_bundles(self) -> None:
+        scripts, papers = self.train.scripts, self.settings.root / "workflow/papers"
+        # A scale may bundle what papers have that are not chosen.
+        known = {
+            kind: {name for paper in paper_names(self.settings.root) for name in read_yaml(papers / paper / file)[part]}
+            for kind, file, part in (
+                ("surrogates", "variants.yaml", "variants"),
+                ("attacks", "attacks.yaml", "attacks"),
+            )
+        }
+        known["surrogates"] |= self.grid.variants.keys()
+        known["attacks"] |= {*self.grid.attacks, *digest.registered_names(scripts, "attacks", "ATTACKS")}
+        for bundle, facts in self.settings.scale.get("bundles", {}).items():
+            for kind, names in facts.items():
+                where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}.{kind}"
+                for name in names:
+                    known_name(name, sorted(known[kind]), where)
 
     def _check_options(self, variant: Variant, where: str) -> None:
         for part, place, given in variant.options():

@@ -19,6 +19,9 @@ FROM = "from"
 # As far as the valid range is wide.
 RANGE = "range"
 _PARTS = ("norm", "epsilon", "snr", "range")
+# As in `avrobust.attacks.norms`; a ratio of signal and noise is one of whole clips.
+NORMS = ("linf", "l2_step", "l2_clip")
+OF_SNR = "l2_clip"
 
 
 def named(budgets: Mapping[str, object]) -> dict[str, dict]:
@@ -82,4 +85,15 @@ def _of_modality(value: object) -> dict:
     is_number = isinstance(strength, int | float) and not isinstance(strength, bool)
     if not (is_number and (strength >= 0 or "snr" in given)) and given.get("epsilon") != RANGE:
         raise ValueError(f"{strength!r} is no strength; give a number, of an epsilon one that is not negative")
-    return {"norm": "linf", **given}
+    long = {"norm": "linf", **given}
+    if long["norm"] not in NORMS:
+        raise ValueError(f"norm: {long['norm']!r} is not allowed; allowed are {', '.join(NORMS)}")
+    if "snr" in long and long["norm"] != OF_SNR:
+        raise ValueError(f"snr = {long['snr']!r} needs norm {OF_SNR}, got {long['norm']}")
+    if RANGE in long and not _is_range(long[RANGE]):
+        raise ValueError(f"range: {long[RANGE]!r} is not allowed; give [lowest, highest]")
+    return long
+
+
+def _is_range(value: object) -> bool:
+    return _is_list(value) and [type(bound) in (int, float) for bound in value] == [True, True] and value[0] < value[1]

@@ -8,11 +8,12 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from lib import choices, digest, options
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
-from lib.settings import Settings
+from lib.settings import Settings, known_name
 from lib.variants import TRAINING, Variant, variant_of
 
 Wildcards = Mapping
@@ -147,11 +148,40 @@ class Jobs:
             entries.append(self._checked(*TRAINING[kind], part["name"], part.get("options", {}), where))
             if "attack" in part.get("options", {}):
                 entries += self._described_entries(part["options"]["attack"], where)
+                for own in ("batch_size", "precision"):
+                    if own in part["options"]["attack"]:
+                        value = part["options"]["attack"][own]
+                        raise SettingsError(f"{where}: attack: {own} = {value!r} is not allowed in a training")
+            if "budget" in part.get("options", {}):
+                self.trained_against(part["options"]["budget"], f"{where}: budget")
         return entries
+
+    def trained_against(self, told: object, where: str) -> object:
+        """A budget of a training, that of a name in its long form; SettingsError if it is none."""
+        known = {name: budget for name, budget in self.grid.budgets.items() if budgets.FROM not in budget}
+        if isinstance(told, str):
+            known_name(told, sorted(known), where)
+            return known[told]
+        try:
+            if any(budgets.FROM in budget for budget in budgets.named({where: told}).values()):
+                raise SettingsError(f"{where}: {told!r} is not allowed, because a job makes it")
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        return told
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
-        return self._described_entries(self.attack_facts(name), f"attack {name}")
+        facts = self.attack_facts(name)
+        entries = self._described_entries(facts, f"attack {name}")
+        if self.mixes_clips(name) != ("batch_size" in facts):
+            said = "is of no use, because" if "batch_size" in facts else "must be given, unless"
+            raise SettingsError(f"attack {name}: batch_size {said} {facts['update']} takes each clip by itself")
+        return entries
+
+    def mixes_clips(self, name: str) -> bool:
+        """Whether an attack's result for a clip depends on its batch."""
+        entry = self.registered("attacks", "ATTACKS", self.attack_facts(name)["update"])
+        return digest.mixes_clips(self.scripts, entry)
 
     def _described_entries(self, described: Mapping, where: str) -> list[str]:
         if not isinstance(described, Mapping) or "update" not in described:

@@ -1,8 +1,11 @@
 """What workflow/rules/train.smk asks: nets, recipes, objectives and what a training starts from."""
 
+from collections.abc import Mapping
 from functools import cached_property
+from math import ceil
 
 from lib import work
+from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
@@ -61,7 +64,16 @@ class Train(Jobs):
 
     def recipe(self, wildcards: Wildcards) -> str:
         """How a variant is trained, as JSON."""
-        return canonical(self.variant(wildcards).recipe)
+        return self._told(self.variant(wildcards).recipe)
+
+    def _told(self, recipe: Mapping) -> str:
+        """A recipe as JSON, with a budget of the paper's in the place of its name."""
+        prepare = recipe.get("prepare", {})
+        options = prepare.get("options", {})
+        if "budget" in options:
+            options = {**options, "budget": self.trained_against(options["budget"], "prepare: budget")}
+            recipe = {**recipe, "prepare": {**prepare, "options": options}}
+        return canonical(recipe)
 
     def stage_options(self, wildcards: Wildcards) -> list[str]:
         """What passes from one training to the next: features to keep, what fills a memory."""
@@ -85,7 +97,7 @@ class Train(Jobs):
         judged = self.resolved(paper, "search", wildcards.dataset)
         return [
             f"--candidates={canonical(variant.search)}",
-            f"--recipe={canonical(variant.search_recipe)}",
+            f"--recipe={self._told(variant.search_recipe)}",
             f"--attack-spec={canonical(self.attack_on(judged['attack'], wildcards.dataset, wildcards.variant))}",
             f"--budget={canonical(self.grid.budgets[judged['budget']])}",
             *self.evaluation_options(paper, wildcards.dataset),
@@ -109,6 +121,18 @@ class Train(Jobs):
         variant = self.variant(wildcards)
         one = self._minutes(wildcards, variant.search_recipe["epochs"])
         return min(attempt, MOST_TIMES) * one * len(variant.search)
+
+    def check_warm_up(self, variant: str, dataset: str, recipe: Mapping) -> None:
+        """Raise SettingsError if the warm-up of a recipe takes the whole training."""
+        batches = ceil(self.data.split_clips(dataset, "train") / recipe["batch_size"])
+        # Whatever an epoch is said to have; without that it has no more than these, because clips may be missing.
+        batches = recipe.get("epoch_batches") or batches
+        whole = recipe["epochs"] * ceil(batches / recipe.get("accumulation", 1))
+        if recipe.get("warm_up", 0) >= whole:
+            raise SettingsError(
+                f"training of {variant} on {dataset}: warm_up: {recipe['warm_up']} must be less than {whole}, "
+                "the steps of the training"
+            )
 
     def _minutes(self, wildcards: Wildcards, epochs: int) -> int:
         passes = self._passes(wildcards.dataset, epochs)

@@ -359,14 +359,14 @@ def test_a_projection_keeps_neighbours_and_lies_flat(files: Path) -> None:
     layout = figure(SPEC)
     embedding = Embeddings(embeddings(files)).read(layout.panels[1], "fgsm", 1)
     made = project(layout, layout.panels[1], "small", embedding)
-    assert [kind.name for kind in made.kinds] == ["audio", "visual", "attacked audio"]
-    assert [kind.places.shape for kind in made.kinds] == [(22, 2)] * 3
-    audio, visual, _ = (kind.places for kind in made.kinds)
+    assert [*made.kinds] == ["audio", "visual", "attacked audio"]
+    assert [places.shape for places in made.kinds.values()] == [(22, 2)] * 3
+    audio, visual, _ = made.kinds.values()
     for places in (audio, visual):
         apart = distances(places, places) + np.diag([np.inf] * 22)
         nearest = [made.classes[number] for number in apart.argmin(axis=1)]
         assert np.mean([one == other for one, other in zip(nearest, made.classes, strict=True)]) > 0.9
-    places = np.concatenate([kind.places for kind in made.kinds])
+    places = np.concatenate([*made.kinds.values()])
     covariance = np.cov(places.T)
     assert covariance[0, 0] >= covariance[1, 1] and abs(covariance[0, 1]) < 1e-2 * covariance[0, 0]
     assert audio[:, 0].mean() < places[:, 0].mean(), "audio to the left"
@@ -385,8 +385,8 @@ def test_equal_embeddings_cannot_be_projected(files: Path) -> None:
 
 def test_measures_are_means_over_clips_and_seeds(files: Path) -> None:
     layout = figure(SPEC)
-    measured = measure(layout, layout.panels[0], Scores(score_files(files)))
-    assert [(one.embedding, *one.condition[:2], one.measure) for one in measured] == [
+    measured = measure(layout, layout.panels[0], Scores(score_files(files)), "demo")
+    assert [(one["embedding"], one["condition"], one["budget"], one["measure"]) for one in measured] == [
         ("audio", "clean", "", "silhouette"),
         ("audio", "audio", "small", "silhouette"),
         ("audio", "audio", "strong", "silhouette"),
@@ -400,10 +400,10 @@ def test_measures_are_means_over_clips_and_seeds(files: Path) -> None:
     ]
     by_seed = [synthetic(seed, 1.0) for seed in (1, 2)]
     silhouettes = [silhouette_samples(points[CLEAN]["visual"], labels).mean() for _, labels, points in by_seed]
-    assert measured[3].mean == pytest.approx(np.mean(silhouettes), abs=1e-6)
-    assert all(one.low < one.mean < one.high and (one.clips, one.seeds) == (22, 2) for one in measured)
+    assert measured[3]["mean"] == pytest.approx(np.mean(silhouettes), abs=1e-6)
+    assert all(one["low"] < one["mean"] < one["high"] and (one["n"], one["seeds"]) == (22, 2) for one in measured)
 
-    lines = table(csv_of(measures_of(layout, measured, "demo"), decimals=4))
+    lines = table(csv_of(measures_of(measured), decimals=4))
     assert lines[3] == {
         "panel": "w/o MinSim",
         "variant": "concat",
@@ -412,8 +412,8 @@ def test_measures_are_means_over_clips_and_seeds(files: Path) -> None:
         "epsilon": "0",
         "measure": "silhouette",
         "mean": f"{np.mean(silhouettes):.4f}",
-        "low": f"{measured[3].low:.4f}",
-        "high": f"{measured[3].high:.4f}",
+        "low": f"{measured[3]['low']:.4f}",
+        "high": f"{measured[3]['high']:.4f}",
         "n": "22",
         "seeds": "2",
         "scale": "demo",
@@ -427,13 +427,13 @@ def test_a_measure_without_any_value_is_left_empty(tmp_path: Path) -> None:
     points = {key: {name: values[alone] for name, values in of.items()} for key, of in points.items()}
     write(tmp_path, "concat", 1, clip_ids[alone], labels[alone], points)
     layout = figure(SPEC)
-    measured = measure(layout, layout.panels[0], Scores(score_files(tmp_path)))
-    assert {(one.measure, one.mean, one.clips) for one in measured} == {
+    measured = measure(layout, layout.panels[0], Scores(score_files(tmp_path)), "demo")
+    assert {(one["measure"], one["mean"], one["n"]) for one in measured} == {
         ("silhouette", 0.0, 11),
         ("ratio", None, 0),
         ("shift", None, 0),
     }
-    shift = table(csv_of(measures_of(layout, measured, "demo"), decimals=4))[-1]
+    shift = table(csv_of(measures_of(measured), decimals=4))[-1]
     assert (shift["measure"], shift["mean"], shift["low"], shift["n"]) == ("shift", "", "", "0")
 
 
@@ -463,7 +463,7 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     scores_of_panels = Scores(score_files(files))
     for panel in figure(SPEC).panels:
         silhouettes = [
-            f"{one.mean:.2f}".replace("-", "−") for one in measure(figure(SPEC), panel, scores_of_panels)[:4]
+            f"{one['mean']:.2f}".replace("-", "−") for one in measure(figure(SPEC), panel, scores_of_panels, "demo")[:4]
         ]
         clean, weak, strong, visual = silhouettes
         for attacked in (weak, strong):
@@ -496,7 +496,7 @@ def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:
     made = project(
         layout, layout.panels[0], 0.0, Embeddings(embeddings(files)).read(layout.panels[0], "fgsm", layout.seed)
     )
-    x, y = made.kinds[1].places[4]
+    x, y = made.kinds["visual"][4]
     line = table(csv_of(points_of(layout, [made], "demo"), decimals=3))[22 + 4]
     assert line == {
         "panel": "w/o MinSim",
@@ -552,7 +552,7 @@ def test_conditions_on_other_clips_are_an_error(files: Path, tmp_path: Path) -> 
 def test_more_classes_than_colours_are_an_error(tmp_path: Path, files: Path) -> None:
     layout = figure(CLEAN_SPEC)
     scores_of_panels = Scores(score_files(files))
-    measured = [one for panel in layout.panels for one in measure(layout, panel, scores_of_panels)]
+    measured = [one for panel in layout.panels for one in measure(layout, panel, scores_of_panels, "demo")]
     embedding = Embeddings(embeddings(files)).read(layout.panels[0], "fgsm", 1)
     names = [f"class {number % 12}" for number in range(22)]
     many = dataclasses.replace(embedding, classes=names, all_classes=names[:12])

@@ -49,47 +49,24 @@ class Embedding:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Points that are drawn alike: `name` is audio, visual, attacked audio or attacked visual; `places` is (N, 2)."""
-
-    name: str
-    places: np.ndarray
-
-
-@dataclass(frozen=True)
 class Projection:
-    """One joint t-SNE: `clips` and `classes` (N) belong to each of `kinds`, whose places have three decimals."""
+    """One joint t-SNE: `clips` and `classes` (N) belong to each of `kinds`, all points that are drawn alike.
+
+    `kinds`: audio, visual, attacked audio or attacked visual -> places (N, 2), of three decimals.
+    """
 
     panel: Panel
     budget: str
     clips: Sequence[str]
     classes: Sequence[str]
     all_classes: Sequence[str]
-    kinds: Sequence[Kind]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The mean of one measure over clips and seeds, and its 95 % interval; None where no clip has a value.
-
-    `embedding` is audio or visual; `condition` says what was attacked; `clips` are those with a value.
-    """
-
-    panel: Panel
-    embedding: str
-    condition: Condition
-    measure: str
-    mean: float | None
-    low: float | None
-    high: float | None
-    clips: int
-    seeds: int
+    kinds: Mapping[str, np.ndarray]
 
 
 def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the figure, and write its points and its measures; return a line for the log."""
     files, scores = Embeddings(given.embeddings), Scores(given.scores)
-    measured = [one for panel in figure.panels for one in measure(figure, panel, scores)]
+    measured = [one for panel in figure.panels for one in measure(figure, panel, scores, given.scale)]
     embeddings = [first_classes(files.read(panel, figure.attack, figure.seed), DRAWN) for panel in figure.panels]
     places = list(product(figure.rows, zip(figure.panels, embeddings, strict=True)))
     projections = [
@@ -101,7 +78,7 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
 
     draw(figure, projections, measured, given.scale, svg=to[".svg"], png=to[".png"])
     write_text(to[".csv"], csv_of(points_of(figure, projections, given.scale), decimals=3))
-    write_text(to["_measures.csv"], csv_of(measures_of(figure, measured, given.scale), decimals=4))
+    write_text(to["_measures.csv"], csv_of(measures_of(measured), decimals=4))
     return f"{figure.title}: {len(projections)} panels"
 
 
@@ -206,7 +183,7 @@ def project(layout: Layout, panel: Panel, budget: str, embedding: Embedding) -> 
         clips=embedding.clips,
         classes=embedding.classes,
         all_classes=embedding.all_classes,
-        kinds=[Kind(name, part) for name, part in zip(wanted, np.split(places, len(wanted)), strict=True)],
+        kinds=dict(zip(wanted, np.split(places, len(wanted)), strict=True)),
     )
 
 
@@ -219,8 +196,11 @@ def _turned(places: np.ndarray, audio: int) -> np.ndarray:
     return centred @ np.array([[x, -y], [y, x]])
 
 
-def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
+def measure(layout: Layout, panel: Panel, scores: Scores, scale: str) -> list[dict]:
     """The measures of a panel over all seeds: of both clean embeddings, and of the attacked one at each budget.
+
+    Each is a line of the CSV: the mean over clips and seeds and its 95 % interval, None where no clip has a value;
+    `embedding` is whose features are measured, `condition` what is attacked, `n` the clips with a value.
 
     A clip without a value (see `avrobust.metrics.clusters`) in any of one measure's conditions or seeds is left out of
     all of them. The interval is that of a mean of given values: that the other clips of a silhouette would be others
@@ -242,7 +222,20 @@ def measure(layout: Layout, panel: Panel, scores: Scores) -> list[Measured]:
             means = [mean(one, *bounds(f"{name}_{embedding}")) for one in defined]
             numbers = [one.ends for one in means]
         measured += [
-            Measured(panel, embedding, condition, name, *of_condition, clips, len(values.seeds))
+            {
+                "panel": panel.title,
+                "variant": panel.read["variant"],
+                "embedding": embedding,
+                "condition": condition.modality,
+                "budget": condition.budget,
+                "epsilon": strength(condition.budget, layout.strengths),
+                "measure": name,
+                **dict(zip(("mean", "low", "high"), of_condition, strict=True)),
+                "n": clips,
+                "seeds": len(values.seeds),
+                "scale": scale,
+                "source": layout.sources.get(panel.read["dataset"], ""),
+            }
             for condition, of_condition in zip(conditions, numbers, strict=True)
         ]
     return measured
@@ -257,36 +250,20 @@ def points_of(layout: Layout, projections: Iterable[Projection], scale: str) -> 
                 "epsilon": strength(projection.budget, layout.strengths),
                 "clip_id": projection.clips,
                 "class": projection.classes,
-                "kind": kind.name,
-                "x": kind.places[:, 0],
-                "y": kind.places[:, 1],
+                "kind": kind,
+                "x": places[:, 0],
+                "y": places[:, 1],
                 "scale": scale,
             }
         )
         for projection in projections
-        for kind in projection.kinds
+        for kind, places in projection.kinds.items()
     )
 
 
-def measures_of(layout: Layout, measured: Iterable[Measured], scale: str) -> pd.DataFrame:
-    """The measures, one line each; `embedding` is whose features are measured, `condition` what is attacked."""
-    lines = [
-        {
-            "panel": one.panel.title,
-            "variant": one.panel.read["variant"],
-            "embedding": one.embedding,
-            "condition": one.condition.modality,
-            "epsilon": strength(one.condition.budget, layout.strengths),
-            "measure": one.measure,
-            **{name: getattr(one, name) for name in ("mean", "low", "high")},
-            "n": one.clips,
-            "seeds": one.seeds,
-            "scale": scale,
-            "source": layout.sources.get(one.panel.read["dataset"], ""),
-        }
-        for one in measured
-    ]
-    return pd.DataFrame(lines)
+def measures_of(measured: Iterable[Mapping]) -> pd.DataFrame:
+    """The measures as they are written."""
+    return pd.DataFrame(measured).drop(columns="budget")
 
 
 def _words(key: Iterable[object]) -> str:

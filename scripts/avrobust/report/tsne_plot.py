@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from avrobust.program import UserError
 from avrobust.report.style import WIDTH, drawing, save
 from avrobust.report.text import PUBLISHED_SOURCE, others
-from avrobust.report.tsne import DRAWN, Measured, Projection
+from avrobust.report.tsne import DRAWN, Projection
 from avrobust.spec.artefacts.tsne import Layout
 from avrobust.spec.budgets import strength
 
@@ -51,7 +51,7 @@ LOWEST, HIGHEST, MARGIN = 0.6, 1.0, 0.08
 
 
 def draw(
-    layout: Layout, projections: Sequence[Projection], measured: Sequence[Measured], scale: str, *, svg: str, png: str
+    layout: Layout, projections: Sequence[Projection], measured: Sequence[Mapping], scale: str, *, svg: str, png: str
 ) -> None:
     """Draw the projections, row by row, into the files `svg` and `png`, with the silhouettes of `measured` below.
 
@@ -94,7 +94,7 @@ def draw(
             for name in classes
         ]
         of_kind = [
-            Line2D([], [], linestyle="none", color="#777777", label=kind.name, **_marker(kind.name))
+            Line2D([], [], linestyle="none", color="#777777", label=kind, **_marker(kind))
             for kind in projections[0].kinds
         ]
         canvas.legend(handles=of_class, loc="outside right center", frameon=False, title="class", alignment="left")
@@ -104,7 +104,7 @@ def draw(
 
 def _extent(projection: Projection) -> tuple[float, float]:
     """Width and height that the points take; above 0."""
-    width, height = np.ptp(np.concatenate([kind.places for kind in projection.kinds]), axis=0)
+    width, height = np.ptp(np.concatenate([*projection.kinds.values()]), axis=0)
     return max(float(width), 1e-3), max(float(height), 1e-3)
 
 
@@ -118,12 +118,12 @@ def _marker(kind: str) -> dict:
 
 def _panel(axis: Axes, projection: Projection, colours: Mapping[str, str], aspect: float) -> None:
     classes = np.array(projection.classes)
-    for kind in projection.kinds:
+    for kind, of_kind in projection.kinds.items():
         for name, colour in colours.items():
-            x, y = kind.places[classes == name].T
-            axis.plot(x, y, linestyle="none", color=colour, **_marker(kind.name))
+            x, y = of_kind[classes == name].T
+            axis.plot(x, y, linestyle="none", color=colour, **_marker(kind))
     # One scale for x and y: only then are neighbours neighbours.
-    places = np.concatenate([kind.places for kind in projection.kinds])
+    places = np.concatenate([*projection.kinds.values()])
     centre = (places.max(axis=0) + places.min(axis=0)) / 2
     width, height = _extent(projection)
     half = (0.5 + MARGIN) * max(width, height / aspect) * np.array([1, aspect])
@@ -133,15 +133,15 @@ def _panel(axis: Axes, projection: Projection, colours: Mapping[str, str], aspec
     axis.spines[:].set_visible(True)
 
 
-def _silhouettes(projection: Projection, measured: Sequence[Measured]) -> str:
+def _silhouettes(projection: Projection, measured: Sequence[Mapping]) -> str:
     """Silhouettes of one panel, a line for each modality: audio 0.31 (attacked 0.12)."""
     words = []
     for embedding in ("audio", "visual"):
         found = {
-            one.condition.modality: one.mean
+            one["condition"]: one["mean"]
             for one in measured
-            if (one.panel, one.embedding, one.measure) == (projection.panel, embedding, "silhouette")
-            and one.condition.budget in ("", projection.budget)
+            if (one["panel"], one["embedding"], one["measure"]) == (projection.panel.title, embedding, "silhouette")
+            and one["budget"] in ("", projection.budget)
         }
         word = f"{embedding} {_two_decimals(found.pop('clean'))}"
         words.append(word + "".join(f" (attacked {_two_decimals(mean)})" for mean in found.values()))
@@ -152,9 +152,9 @@ def _two_decimals(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _sizes(layout: Layout, measured: Sequence[Measured], scale: str) -> str:
-    clips = ", ".join(map(str, sorted({one.clips for one in measured if one.measure == "silhouette"})))
-    seeds = ", ".join(map(str, sorted({one.seeds for one in measured})))
+def _sizes(layout: Layout, measured: Sequence[Mapping], scale: str) -> str:
+    clips = ", ".join(map(str, sorted({one["n"] for one in measured if one["measure"] == "silhouette"})))
+    seeds = ", ".join(map(str, sorted({one["seeds"] for one in measured})))
     elsewhere = others(layout.sources.get(panel.read["dataset"], PUBLISHED_SOURCE) for panel in layout.panels)
     line = f"scale {scale}, n = {clips}, seed drawn: {layout.seed}; silhouettes: mean over seeds: {seeds}"
     return f"{line}; clips: {elsewhere}" if elsewhere else line

@@ -73,7 +73,7 @@ def main() -> None:
             "objective": vars(objective_spec),
             "start": str(given.start or ""),
             "memory": given.memory,
-            "memory_steps": {name: float(defence.step) for name, defence in model.defences.items()},
+            "memory_steps": {name: float(one.step) for name, one in model.defences.items()} if given.memory else {},
             "view": given.view,
             "seed": given.seed,
             "precision": given.precision,

@@ -122,6 +122,13 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
         assert cells["music", variant, "fgsm"] == over([variant], *sweep) | over(EVERY, 0.006)
 
 
+def test_trained_are_the_nets_that_are_measured_and_what_they_go_on_from() -> None:
+    made = Grid(variants={name: ("", {}) for name in "abcdef"} | {"c": ("", {"start": "b"}), "b": ("", {"start": "a"})})
+    made.cells["music", "d", "fgsm"] = {"c": set()}
+    made.conditions["localisation"]["ave", "e", "fgsm"] = set()
+    assert made.trained == {*(("music", name) for name in "abcd"), ("ave", "e")}
+
+
 def test_localisation_and_embeddings_have_the_conditions_that_figures_tables_and_claims_read() -> None:
     made = grid()
     found = {family: {key: by_value(made, of) for key, of in keys.items()} for family, keys in made.conditions.items()}
@@ -394,7 +401,12 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: mixed(paper)["music"].pop("others"), ("attacks.mim_official.batch_size.music", "others")),
         (lambda paper: mixed(paper)["music"].update(exfmen=8), ("attacks.mim_official.batch_size.music", "exfmen")),
         (lambda paper: mixed(paper)["music"].update(others=0), ("batch_size.music.others", "0", "at least 1")),
-        (lambda paper: mixed(paper).pop("ave"), ("attacks.mim_official.batch_size", "ave")),
+        (lambda paper: mixed(paper).pop("ave"), ("attacks.mim_official", "nothing is said for ave")),
+        (lambda paper: paper["window"]["test"].pop("ave"), ("paper.yaml: window", "nothing is said for ave")),
+        (
+            lambda paper: paper["evaluation"].update(model_state={"by": "dataset", "music": "best"}),
+            ("paper.yaml: evaluation", "nothing is said for kinetics_sounds"),
+        ),
         (
             lambda paper: paper["window"].update(test={"by": "variant", "others": 9}),
             ("window.test", "'variant' is none of"),

@@ -8,7 +8,7 @@ named.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from lib.errors import SettingsError
+from lib.errors import SettingsError, UnsaidError
 
 DATASET = "dataset"
 VARIANT, OTHERS = "variant", "others"
@@ -45,7 +45,7 @@ def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None
     """Return `value` with every `by` replaced by what it stands for.
 
     Raises:
-        SettingsError: nothing is said for the dataset.
+        UnsaidError: nothing is said for the dataset.
     """
     if isinstance(value, list):
         return [resolve(part, chosen, dataset, variant) for part in value]
@@ -59,13 +59,16 @@ def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None
         selected = dataset if value["by"] == DATASET else chosen[value["by"]]
     if len(value) > 1 and selected not in value:
         given = ", ".join(name for name in value if name != "by")
-        raise SettingsError(f"by: {value['by']}: nothing is said for {selected}; given are {given}")
+        raise UnsaidError(f"by: {value['by']}: nothing is said for {selected}; given are {given}")
     return selected if len(value) == 1 else resolve(value[selected], chosen, dataset, variant)
 
 
 def check(paper: Mapping, section: str, where: str) -> None:
-    """Raise SettingsError unless every `by` of a section of a paper names a choice and has all its alternatives."""
-    known = {**alternatives(paper), DATASET: list(paper["datasets"])}
+    """Raise SettingsError unless every `by` of a section of a paper names a choice and has all its alternatives.
+
+    What is not said for a dataset is an error only of what needs it there: see `resolve`.
+    """
+    known = {**alternatives(paper), DATASET: []}
     for place, value in _all_by(paper[section], where):
         if value["by"] == VARIANT and section == "attacks":
             if OTHERS not in value:

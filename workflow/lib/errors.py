@@ -1,4 +1,4 @@
-"""The one error of the workflow layer."""
+"""The errors of the workflow layer."""
 
 
 class SettingsError(Exception):
@@ -6,3 +6,7 @@ class SettingsError(Exception):
 
     def __init__(self, text: str):
         super().__init__(" ".join(text.split()))
+
+
+class UnsaidError(SettingsError):
+    """Something goes by dataset, and nothing is said for one of them."""

@@ -57,6 +57,16 @@ class Grid:
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
 
+    @property
+    def trained(self) -> set[tuple[str, str]]:
+        """(dataset, variant) of every net that something is measured with, and of those that it goes on from."""
+        used = {(dataset, net) for (dataset, maker, _), victims in self.cells.items() for net in (maker, *victims)}
+        used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
+        for dataset, net in [*used]:
+            while net := self.variants[net][1].get("start"):
+                used.add((dataset, net))
+        return used
+
     def need(self, family: str, wanted: Reading) -> Key:
         """Take in what is read of a family, and return the key of its file."""
         key = (wanted.dataset, wanted.surrogate, wanted.attack)

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lib import digest, options
-from lib.errors import SettingsError
+from lib.errors import SettingsError, UnsaidError
 from lib.grid import Grid, expand
 from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
@@ -94,9 +94,19 @@ class Plan:
         self._check_parts()
         self._check_bundles()
         schema = self.settings.root / "workflow/schemas/training.json"
+        for paper, facts in self.settings.papers.items():
+            for dataset in facts["datasets"]:
+                self.train.resolved(paper, "window", dataset)
+                self.train.resolved(paper, "evaluation", dataset)
+        trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
-                variant = variant_of(self.settings, paper, name, dataset)
+                try:
+                    variant = variant_of(self.settings, paper, name, dataset)
+                except UnsaidError:
+                    if (dataset, name) in trained:
+                        raise
+                    continue
                 for recipe in (variant.recipe, variant.search_recipe):
                     check(recipe, schema, f"training of {name} on {dataset}")
                     self.train.check_warm_up(name, dataset, recipe)

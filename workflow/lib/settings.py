@@ -5,7 +5,8 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,7 +15,7 @@ import jsonschema
 from avrobust.spec import notation
 from lib import choices
 from lib.configuration import configuration, said, said_by
-from lib.errors import SettingsError
+from lib.errors import SettingsError, UnsaidError
 from lib.overlay import overlaid
 from lib.yaml_files import read_yaml
 
@@ -66,6 +67,18 @@ class Settings:
     def scale_name(self) -> str:
         """The name of the scale, which is part of every path of a result."""
         return self.config["scale"]
+
+    def taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
+        """A section of a paper, or a part of it, on a dataset, with every choice taken; an empty one if it has none.
+
+        Raises:
+            UnsaidError: something of it goes by dataset, and nothing is said for this one.
+        """
+        value = reduce(getitem, part, self.papers[paper].get(section, {}))
+        try:
+            return choices.resolve(value, self.chosen[paper], dataset)
+        except UnsaidError as error:
+            raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
 
 
 def load_settings(root: Path, config: Mapping) -> Settings:

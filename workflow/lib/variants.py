@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from lib import choices
 from lib.settings import Settings
 
 # The parts of a net, and in which table of which registry each stands.
@@ -121,16 +121,16 @@ class Variant:
 
 
 def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> Variant:
-    """Return a variant of a paper on a dataset."""
-    paper, chosen = settings.papers[paper_name], settings.chosen[paper_name]
-    facts = choices.resolve(paper["variants"][name], chosen, dataset)
-    training = choices.resolve(paper["training"][facts.get("training", "undefended")], chosen, dataset)
-    search = choices.resolve(paper["search"], chosen, dataset).get("training", {})
+    """Return a variant of a paper on a dataset.
+
+    Raises:
+        UnsaidError: something of it goes by dataset, and nothing is said for this one.
+    """
+    taken, paper = partial(settings.taken, paper_name, dataset), settings.papers[paper_name]
+    facts = taken("variants", name)
+    training, search = taken("training", facts.get("training", "undefended")), taken("search").get("training", {})
     # More than a memory takes, so that another size of a memory trains no net anew.
-    kept = [
-        other["memory"]["kept"]
-        for other in (choices.resolve(value, chosen, dataset) for value in paper["variants"].values())
-        if "memory" in other and other["start"] == name
-    ]
-    parts = choices.resolve(paper.get("parts", {}), chosen, dataset)
+    goes_on = [other for other, told in paper["variants"].items() if "memory" in told and told["start"] == name]
+    kept = [taken("variants", other, "memory", "kept") for other in goes_on]
+    parts = taken("parts")
     return Variant(facts, parts, paper.get("pretrained", True), training, search, max(kept, default=0))

@@ -13,7 +13,7 @@ from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from lib import choices, digest, options
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
-from lib.settings import Settings, known_name
+from lib.settings import Settings, known_name, place_of
 from lib.variants import TRAINING, Variant, variant_of
 
 Wildcards = Mapping
@@ -107,11 +107,11 @@ class Jobs:
         try:
             return choices.resolve(self.attack_facts(name), chosen, dataset, variant)
         except SettingsError as error:
-            raise SettingsError(f"attack {name}: {error}") from None
+            raise SettingsError(f"{place_of(self.grid.attacks[name][0], 'attacks')}.{name}: {error}") from None
 
     def resolved(self, paper: str, part: str, dataset: str) -> Mapping:
         """A part of a paper's file on a dataset, with every choice taken."""
-        return choices.resolve(self.settings.papers[paper][part], self.settings.chosen[paper], dataset)
+        return self.settings.taken(paper, dataset, part)
 
     def evaluation_options(self, paper: str, dataset: str) -> list[str]:
         """Which weights of a net are tested, and what a frame's epsilon counts in."""

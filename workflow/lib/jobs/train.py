@@ -141,12 +141,9 @@ class Train(Jobs):
 
     @cached_property
     def _longest_training(self) -> int:
-        """The work of the longest training of the papers."""
-        return max(
-            self._passes(dataset, self.variant_on(name, dataset).recipe["epochs"])
-            for name, (paper, _) in self.grid.variants.items()
-            for dataset in self.settings.papers[paper]["datasets"]
-        )
+        """The work of the longest training."""
+        recipes = {(dataset, name): self.variant_on(name, dataset).recipe for dataset, name in self.grid.trained}
+        return max((self._passes(dataset, recipe["epochs"]) for (dataset, _), recipe in recipes.items()), default=0)
 
     def _passes(self, dataset: str, epochs: int) -> int:
         return work.training_passes(self.data.split_clips(dataset, "train"), epochs)

@@ -2,11 +2,10 @@
 
 import io
 import pickle
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
+from extending_page import sections
 from PIL import Image
 
 from avrobust.data.store import PackedClip, Store, writing
@@ -130,10 +129,8 @@ def test_nets_of_one_modality_learn_from_the_same_pictures_and_sound(store: Stor
 
 def documented() -> View:
     """The view that docs/extending.md adds."""
-    text = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
-    (snippet,) = [part for part in re.findall("```python\n(.*?)```", text, re.DOTALL) if "class Beginning" in part]
     names: dict = {"__name__": __name__}
-    exec(snippet, names)
+    exec(sections()["A view"][0].text, names)
     return names["Beginning"](frame_size=24)
 
 

@@ -2,12 +2,12 @@
 
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
 import yaml
+from extending_page import sections
 from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
 
 from avrobust.attacks.registry import ATTACKS
@@ -18,10 +18,11 @@ from avrobust.objectives.registry import OBJECTIVES
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.budgets import named
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs/extending.md").read_text(encoding="utf-8")
-SECTION = TEXT[TEXT.index("## An attack") : TEXT.index("## A defence")]
-SNIPPETS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
-BUDGETS = re.findall(r"```yaml\nbudgets:\n(.*?)```", SECTION, re.DOTALL)
+PAGE = sections()
+ATTACKS_HERE = ("An attack", "Kinds of attacks, a snippet each")
+FILES = [block for heading in ATTACKS_HERE for block in PAGE[heading] if block.file.endswith(".py")]
+SNIPPETS = [block.text for block in FILES if not block.under]
+BUDGETS = named(yaml.safe_load(PAGE["A budget"][0].text))
 # The last name that a snippet defines is what it adds.
 ADDED = [re.findall(r"^(?:def|class) (\w+)", snippet, re.MULTILINE)[-1] for snippet in SNIPPETS]
 BOTH = ("audio", "visual")
@@ -77,13 +78,12 @@ def test_every_snippet_is_tried():
 
 @pytest.mark.parametrize("budget", ["l2", "uneven", "quiet"])
 def test_the_budgets_are_those_of_any_attack(budget):
-    told = {name: value for text in BUDGETS for name, value in yaml.safe_load(text).items()}
-    start, made = perturbed({"update": "pgd"}, named(told)[budget])
+    start, made = perturbed({"update": "pgd"}, BUDGETS[budget])
     for key in BOTH:
         moved = made[key] - start.inputs[key]
-        if key not in named(told)[budget]:
+        if key not in BUDGETS[budget]:
             assert made[key] is start.inputs[key]
             continue
-        given = named(told)[budget][key]
+        given = BUDGETS[budget][key]
         used = UNITS[key].budget(**given, clean=start.inputs[key]).used(moved)
         assert used.max() <= 1 + 1e-4 and (used > 0.5).all()

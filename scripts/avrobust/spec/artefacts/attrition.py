@@ -5,6 +5,7 @@ The layout is a JSON object: `datasets`, their names in the order of their files
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from avrobust.spec.kind import Kind
 from avrobust.spec.record import record
@@ -17,9 +18,6 @@ class Layout:
     datasets: Sequence[str]
 
 
-def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
-    return record(Layout, spec, "attrition")
-
-
-ATTRITION = Kind(shown=(".csv",), others=(), reads=("classes", "availability"), parse=layout)
+ATTRITION = Kind(
+    shown=(".csv",), others=(), reads=("classes", "availability"), parse=partial(record, Layout, where="attrition")
+)

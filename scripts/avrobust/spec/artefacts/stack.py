@@ -5,6 +5,7 @@ The layout is a JSON object: `papers`, their keys in the order of the tables.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from avrobust.spec.kind import Kind
 from avrobust.spec.record import record
@@ -17,9 +18,4 @@ class Layout:
     papers: Sequence[str]
 
 
-def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
-    return record(Layout, spec, "stack")
-
-
-STACK = Kind(shown=(".csv",), others=(), reads=("tables",), parse=layout)
+STACK = Kind(shown=(".csv",), others=(), reads=("tables",), parse=partial(record, Layout, where="stack"))

@@ -25,7 +25,7 @@ def right(count: int) -> list[int]:
 
 
 def made(folder: Path, identity: str, counts: Mapping[tuple, int], surrogate: str = "", **facts: object) -> Made:
-    """A cell with so many right answers by condition; by itself it takes one step of pgd in float32."""
+    """A cell with so many right answers by condition; by itself it takes ten steps of pgd in float32."""
     predictions = {condition: right(count) for condition, count in counts.items()}
     (cell,) = read_cells(write_cell(folder, identity, [0] * CLIPS, predictions, surrogate=surrogate))
     return Made(cell, {"spec": {"update": "pgd"}, "steps": 10, "keeps": KEPT, "precision": "float32"} | facts)

@@ -39,10 +39,10 @@ rule published_list:
     conda:
         "../../envs/environment.yaml"
     params:
-        source=data.list_source,
+        address=data.list_address,
         code=data.code("download.py"),
     shell:
-        "python scripts/download.py {params.source:q} --output {output.list:q} --provenance {output.provenance:q}"
+        "python scripts/download.py {params.address:q} --output {output.list:q} --provenance {output.provenance:q}"
         " 2> {log:q}"
 
 

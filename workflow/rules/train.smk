@@ -12,10 +12,10 @@ rule weights:
     conda:
         "../../envs/environment.yaml"
     params:
-        source=train.weights_source,
+        address=train.weights_address,
         code=train.code("download.py"),
     shell:
-        "python scripts/download.py {params.source:q} --output {output.weights:q} 2> {log:q}"
+        "python scripts/download.py {params.address:q} --output {output.weights:q} 2> {log:q}"
 
 
 rule train:

@@ -119,7 +119,7 @@ class Data(Jobs):
             *(["--spans-needed"] if "clip_seconds" in facts else []),
         ]
 
-    def list_source(self, wildcards: Wildcards) -> list[str]:
+    def list_address(self, wildcards: Wildcards) -> list[str]:
         """The address of a list, and what is known of its content."""
         facts = self.downloads[wildcards.list]
         known = {"sha256": "--sha256", "git_blob": "--git-blob"}

@@ -44,7 +44,7 @@ class Train(Jobs):
         """A regular expression for the published weights that can be downloaded."""
         return one_of(self.settings.weights)
 
-    def weights_source(self, wildcards: Wildcards) -> list[str]:
+    def weights_address(self, wildcards: Wildcards) -> list[str]:
         """The address of published weights, and the first digits of their SHA-256."""
         facts = self.settings.weights[wildcards.weights]
         return [f"--url={facts['url']}", f"--sha256={facts['sha256']}"]

@@ -4,7 +4,7 @@ The claims are a JSON object:
 
     paper, citation  key and name of the paper
     strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
-    sources          where the clips of each dataset come from, as in `avrobust.report.tables`
+    sources          where the clips of each dataset come from, as in `avrobust.spec.artefacts.table`
     claims           [{"name": "audio_visual_better_clean", "section": "4.3", "sentence": "...", "note": "...",
                        "datasets": ["music", "ave"], "attacks": ["fgsm"],
                        "tests": [{"higher": Q, "lower": Q, "by": 0.0, "label": "..."}, ...]}, ...]

@@ -447,7 +447,8 @@ def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
     """A second paper attacks a net of the first one; what its attack leaves open is its own choice."""
     root = copy_project(tmp_path)
     told = paper_told(root)
-    told["attacks"] |= {"theirs": {"update": "pgd", "batch_size": {"by": "epsilon", "corrected": 3, "printed": 5}}}
+    clips = {"by": "epsilon", "corrected": 3, "printed": 5}
+    told["attacks"] |= {"theirs": {"update": "mim_official", "batch_size": clips}}
     told["labels"]["attack"]["theirs"] = "Theirs"
     rows = {"dataset": "music", "variant": "concat", "attack": "theirs"}
     told |= {"artefacts": {"table2": told["artefacts"]["table2"] | {"rows": rows}}, "claims": []}
@@ -455,7 +456,7 @@ def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
     told["budgets"] = {"small": 0.006, "large": 0.012}
     write_paper(root, told, "second")
     made = plan(root, papers=["tian2021", "second"], second={"epsilon": "printed"}, scale="paper")
-    assert made.attack.attack_on("theirs", "music", "concat") == {"update": "pgd", "batch_size": 5}
+    assert made.attack.attack_on("theirs", "music", "concat") == {"update": "mim_official", "batch_size": 5}
 
 
 def test_the_demo_recipe_is_the_scales(demo: Plan) -> None:

@@ -3,7 +3,7 @@
 import argparse
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,31 +11,24 @@ import pyarrow.parquet as pq
 from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
-from avrobust.evaluation.ensemble import as_surrogate
 from avrobust.evaluation.finished import Finished, resume_key
 from avrobust.evaluation.rows import IDENTITY, in_order
 from avrobust.files import replacing, write_json
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import Terminated, UserError, json_argument, progress, run
-from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
+from avrobust.spec.attacks import AttackSpec
 
 log = logging.getLogger("attack")
 
 
 @dataclass(frozen=True)
 class CellSpec:
-    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions, `nets` those of an ensemble."""
+    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions."""
 
     surrogate: str
     attack: str
     spec: Mapping
     victims: Mapping[str, Sequence]
-    nets: Sequence[str] = field(default=())
-
-    @property
-    def sources(self) -> Sequence[str]:
-        """The nets that the gradients are taken of."""
-        return self.nets or [self.surrogate]
 
 
 def arguments() -> argparse.Namespace:
@@ -114,17 +107,11 @@ def main() -> None:
 
 
 def _cell(spec: CellSpec, job: Opened, given: argparse.Namespace) -> Cell:
-    if missing := [name for name in (*spec.sources, *spec.victims) if name not in job.nets]:
+    if missing := [name for name in (spec.surrogate, *spec.victims) if name not in job.nets]:
         raise UserError(f"--nets: no {', '.join(dict.fromkeys(missing))}, which {spec.surrogate}/{spec.attack} needs")
     attack = AttackSpec.of(spec.spec)
-    if len(spec.sources) > 1 and attack.objective in (None, TRAINING_OBJECTIVE):
-        raise UserError(
-            f"{spec.surrogate}/{spec.attack}: several nets have no training loss of their own; name another"
-        )
-    nets = [job.nets[name] for name in spec.sources]
-    surrogate = as_surrogate(
-        [net._replace(model=net.model.in_precision(attack.precision or given.precision)) for net in nets]
-    )
+    net = job.nets[spec.surrogate]
+    surrogate = net._replace(model=net.model.in_precision(attack.precision or given.precision))
     conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
     victims = {name: job.nets[name].model for name in spec.victims}
     threat = bind(attack, surrogate, spec.attack, int(given.key["seed"]))

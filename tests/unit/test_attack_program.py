@@ -135,7 +135,7 @@ def test_what_was_run_is_written_down(attacked):
     _, said = attacked([OWN])
     asked = {**KEY, "budgets": BUDGETS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
     assert {key: said[key] for key in asked} == asked
-    facts = {**OWN, "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0, "nets": []}
+    facts = {**OWN, "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0}
     assert said["cells"] == [{**facts, "keeps": {"ball": True, "range": True}}]
     assert said["resumed_clips"] == 0
 
@@ -193,18 +193,11 @@ def test_a_budget_of_a_job_comes_out_of_its_file(tmp_path, attacked):
         ([cell("three", {"one": CONDITIONS})], "--nets: no three, which three/mim needs"),
         ([cell("one", {"one": [["touch", "small"]]})], "unknown modality 'touch'"),
         ([cell("one", {"one": [["audio", "much"]]})], "budget 'much' is none of small, large"),
-        ([{**cell("both", {"one": CONDITIONS}), "nets": ["one", "two"]}], "several nets have no training loss"),
     ],
 )
 def test_what_cannot_be_attacked_is_named(attacked, cells, message):
     with pytest.raises(UserError, match=message):
         attacked(cells)
-
-
-def test_several_nets_are_one_surrogate(attacked):
-    together = {**cell("both", {"one": CONDITIONS}, objective="cross_entropy"), "nets": ["one", "two"]}
-    rows, said = attacked([together])
-    assert set(rows["surrogate"]) == {"both"} and said["cells"][0]["nets"] == ["one", "two"]
 
 
 def test_killed_it_goes_on_after_the_batches_that_are_finished(tmp_path):

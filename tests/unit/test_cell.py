@@ -9,9 +9,7 @@ from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_net
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import UNBOUNDED_CLIPS, Cell, evaluate
-from avrobust.evaluation.ensemble import Ensemble, as_surrogate
 from avrobust.evaluation.rows import SCHEMA, in_order
-from avrobust.models.files import Trained
 from avrobust.spec.conditions import UNBOUNDED, Condition
 
 CPU = torch.device("cpu")
@@ -242,32 +240,6 @@ def test_a_bundle_is_what_its_cells_are_one_by_one():
     together = in_order([part.rows for part in evaluate(cells, batches(4), GIVEN, CPU)])
     alone = in_order([part.rows for cell in cells for part in evaluate([cell], batches(4), GIVEN, CPU)])
     assert together.equals(alone)
-
-
-def test_several_nets_are_one_surrogate_by_the_mean_of_their_logits():
-    nets, inputs = [narrow_net(seed=0), narrow_net("visual", seed=1)], clips(4)
-    together = as_surrogate([Trained(net, CROSS_ENTROPY, list("abcde"), {}) for net in nets]).model
-    assert isinstance(together, Ensemble) and set(together.modalities) == {"audio", "visual"}
-    features = {name: together.encode(name, inputs[name]) for name in together.modalities}
-    wanted = torch.stack([net(inputs) for net in nets]).mean(dim=0)
-    assert torch.allclose(together.head(features), wanted, atol=1e-6)
-    (whole,) = batches(6)
-    asked = [Condition("both", "strong")]
-    table = attacked_rows(Threat(build_attack("fgsm"), together, CROSS_ENTROPY), [whole], asked, GIVEN, nets[0])[0]
-    leaves = {"audio": whole["audio"].clone(), "visual": whole["visual"].float() / 255}
-    for leaf in leaves.values():
-        leaf.requires_grad_()
-    torch.nn.functional.cross_entropy(sum(net(leaves) for net in nets) / 2, whole["label"], reduction="sum").backward()
-    steps = {"audio": 0.05, "visual": 0.05 * GIVEN.units["visual"].scale}
-    low = {"audio": -1, "visual": 0}
-    moved = {name: (leaf + steps[name] * leaf.grad.sign()).clamp(low[name], 1) for name, leaf in leaves.items()}
-    expected = nets[0]({name: value.detach() for name, value in moved.items()})
-    found = table.to_pandas().query("modality == 'both'")
-    assert found.prediction.tolist() == expected.argmax(1).tolist()
-    losses = torch.nn.functional.cross_entropy(expected, whole["label"], reduction="none")
-    assert found.loss.tolist() == pytest.approx(losses.tolist(), rel=1e-3)
-    single = Trained(nets[0], CROSS_ENTROPY, list("abcde"), {})
-    assert as_surrogate([single]) is single
 
 
 def test_the_cosine_of_features_of_steps_is_that_of_their_means():

@@ -24,7 +24,7 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/classes", "data/partners", "data/shards", "files", "foreign", "lazy", "runtime",
+    "data/batches", "data/classes", "data/shards", "files", "foreign", "lazy", "runtime",
     "models/build", "views/view",
     "models/files", "processor",
     "models/late_fusion", "models/modes", "models/task", "objectives/build", "program", "provenance",
@@ -41,7 +41,7 @@ ATTACKING = {
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "evaluation/rows", "models/pooling"}
-RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/ensemble", "evaluation/finished", "models/folding"}
+RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "training/schedule",

@@ -1,8 +1,8 @@
 """Which clips an attack is at, and what is drawn at random for them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Context:
-    """Clips under attack: their ids and, modality -> (N, ...), the clip that each may be mixed with.
+    """The ids of clips under attack.
 
     Whatever is drawn for a clip depends on `seed`, `attack` (its name), `restart`, `step`, the clip's id and the name
     of the draw, and neither on its place in a batch nor on its neighbours. A draw of the same name is the same for both
@@ -20,7 +20,6 @@ class Context:
     clip_ids: Sequence[str] = ()
     seed: int = 0
     attack: str = ""
-    partners: Mapping[str, Tensor] = field(default_factory=dict)
     restart: int = 0
     step: int = 0
 

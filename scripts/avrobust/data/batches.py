@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from avrobust.data.partners import partners
 from avrobust.data.shards import Shards
 from avrobust.program import UserError
 from avrobust.views.view import View
@@ -25,17 +24,12 @@ CACHED_BYTES = 512 * 2**20
 MODALITIES = ("audio", "visual")
 # What a task asks of a clip: one class, or a yes or no for each.
 TASKS = ("single", "multiple")
-# What the entries of a batch that belong to its clips' partners begin with.
-PARTNER = "partner_"
 
 Batch = dict[str, Tensor | list[str]]
 
 
 class _Views(Dataset):
-    """What `view` shows of each of `indices`, with its target: a label (single), or float32 0 and 1 (multiple).
-
-    `partnered`: with another clip of its split beside each (`avrobust.data.partners`), whatever part `indices` are.
-    """
+    """What `view` shows of each of `indices`, with its target: a label (single), or float32 0 and 1 (multiple)."""
 
     def __init__(
         self,
@@ -44,38 +38,23 @@ class _Views(Dataset):
         view: View,
         modalities: Sequence[str],
         task: str = "single",
-        partnered: bool = False,
     ):
         if task == "single":
             refuse_several_labels(store, indices)
         self.store, self.indices, self.view, self.modalities = store, indices, view, tuple(modalities)
-        self.task, self.partners = task, None
-        if partnered:
-            self.partners = {}
-            for split in {store.splits[index] for index in indices}:
-                whole = store.indices(split).tolist()
-                found = partners(*([of[index] for index in whole] for of in (store.clip_ids, store.labels)))
-                self.partners |= {index: whole[other] for index, other in zip(whole, found, strict=True)}
+        self.task = task
 
     def __len__(self) -> int:
         return len(self.indices)
 
     @property
     def bytes_per_item(self) -> int:
-        """How much memory a clip, and its partner, take in a batch."""
+        """How much memory a clip takes in a batch."""
         forms = self.view.inputs(self.store)
-        clip = sum(forms[name].bytes for name in self.modalities)
-        return clip if self.partners is None else 2 * clip
+        return sum(forms[name].bytes for name in self.modalities)
 
     def _item(self, position: int, shown: Callable[[int], dict]) -> dict:
         index = int(self.indices[position])
-        item = self._told(index, shown)
-        if self.partners is not None:
-            other = self._told(self.partners[index], shown)
-            item |= {PARTNER + name: value for name, value in other.items()}
-        return item
-
-    def _told(self, index: int, shown: Callable[[int], dict]) -> dict:
         labels = list(self.store.labels[index])
         target = labels[0]
         if self.task == "multiple":
@@ -168,11 +147,6 @@ def inputs_of(batch: Batch, device: torch.device) -> dict[str, Tensor]:
             values = batch[name].to(device, non_blocking=True)
             inputs[name] = values.float() / 255 if values.dtype == torch.uint8 else values.float()
     return inputs
-
-
-def partners_of(batch: Batch) -> Batch:
-    """Return the batch of the clips' partners."""
-    return {name.removeprefix(PARTNER): values for name, values in batch.items() if name.startswith(PARTNER)}
 
 
 def workers_for(dataset: Dataset, keys: Sequence, passes: int, threads: int) -> int:

@@ -408,8 +408,8 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("paper.yaml: evaluation", "nothing is said for kinetics_sounds"),
         ),
         (
-            lambda paper: paper["window"].update(test={"by": "variant", "others": 9}),
-            ("window.test", "'variant' is none of"),
+            lambda paper: paper["window"].update(test={"by": "surrogate", "others": 9}),
+            ("window.test", "'surrogate' is none of"),
         ),
         (
             lambda paper: claim(paper).update(tests="concat.speed > audio.clean"),

@@ -2,8 +2,8 @@
 
 In a paper's files a mapping with the key `by` stands for one of its other values: that of the alternative chosen for
 the choice of that name, or that of the job's dataset where it says `by: dataset`. `{by: name}` alone is the
-alternative's own name. Below `attacks` it may say `by: variant` too: the victim, or `others` for all that are not
-named.
+alternative's own name. Below `attacks` it may say `by: surrogate` too: the net whose gradients are taken, or `others`
+for all that are not named.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from lib.errors import SettingsError, UnsaidError
 
 DATASET = "dataset"
-VARIANT, OTHERS = "variant", "others"
+SURROGATE, OTHERS = "surrogate", "others"
 
 
 def alternatives(paper: Mapping) -> dict[str, list[str]]:
@@ -41,26 +41,28 @@ def chosen(paper: Mapping, given: Mapping, where: Callable[..., str]) -> dict[st
     return {name: given.get(name, names[0]) for name, names in known.items()}
 
 
-def resolve(value: object, chosen: Mapping[str, str], dataset: str | None = None, variant: str | None = None) -> object:
+def resolve(
+    value: object, chosen: Mapping[str, str], dataset: str | None = None, surrogate: str | None = None
+) -> object:
     """Return `value` with every `by` replaced by what it stands for.
 
     Raises:
         UnsaidError: nothing is said for the dataset.
     """
     if isinstance(value, list):
-        return [resolve(part, chosen, dataset, variant) for part in value]
+        return [resolve(part, chosen, dataset, surrogate) for part in value]
     if not isinstance(value, Mapping):
         return value
     if "by" not in value:
-        return {name: resolve(part, chosen, dataset, variant) for name, part in value.items()}
-    if value["by"] == VARIANT:
-        selected = variant if variant in value else OTHERS
+        return {name: resolve(part, chosen, dataset, surrogate) for name, part in value.items()}
+    if value["by"] == SURROGATE:
+        selected = surrogate if surrogate in value else OTHERS
     else:
         selected = dataset if value["by"] == DATASET else chosen[value["by"]]
     if len(value) > 1 and selected not in value:
         given = ", ".join(name for name in value if name != "by")
         raise UnsaidError(f"by: {value['by']}: nothing is said for {selected}; given are {given}")
-    return selected if len(value) == 1 else resolve(value[selected], chosen, dataset, variant)
+    return selected if len(value) == 1 else resolve(value[selected], chosen, dataset, surrogate)
 
 
 def check(paper: Mapping, section: str, where: str) -> None:
@@ -70,7 +72,7 @@ def check(paper: Mapping, section: str, where: str) -> None:
     """
     known = {**alternatives(paper), DATASET: []}
     for place, value in _all_by(paper[section], where):
-        if value["by"] == VARIANT and section == "attacks":
+        if value["by"] == SURROGATE and section == "attacks":
             if OTHERS not in value:
                 raise SettingsError(f"{place}: {OTHERS} must be given, for the variants that are not named")
             if unknown := [name for name in value if name not in ("by", OTHERS, *paper["variants"])]:

@@ -39,7 +39,7 @@ SAME = {
     "plain": (SGD, torch.optim.SGD, {"momentum": 0.0, "weight_decay": 0.0}, {}),
     "adam": (Adam, torch.optim.Adam, {}, {}),
     "adam with decay": (
-        Adam, torch.optim.Adam, {"beta1": 0.5, "beta2": 0.9, "epsilon": 1e-3, "weight_decay": 0.3},
+        Adam, torch.optim.Adam, {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3},
         {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.3},
     ),
 }  # fmt: skip
@@ -105,7 +105,7 @@ def test_a_changed_rate_counts():
 
 
 def test_an_unknown_option_is_named_with_those_that_there_are():
-    with pytest.raises(UserError, match=r"adam: .*'momentum'.*; its options are beta1, beta2, epsilon, weight_decay"):
+    with pytest.raises(UserError, match=r"adam: .*'momentum'.*; its options are beta1, beta2, eps, weight_decay"):
         built(OPTIMISERS, {"name": "adam", "options": {"momentum": 0.9}}, [])
     with pytest.raises(UserError, match=r"unknown name 'lion'; registered are: adam, sgd"):
         built(OPTIMISERS, {"name": "lion"}, [])

@@ -18,13 +18,13 @@ CONDITIONS = ("clean", "audio", "visual", "both")
 
 @dataclass(frozen=True)
 class Shown:
-    """One row with its clip; `source` says which net and attack, `places` where each condition is in the example.
+    """One row with its clip; `examples` say which net and attack, `places` where each condition is in the example.
 
     `example` is None where the dataset has no clip of the class.
     """
 
     row: Row
-    source: Examples
+    examples: Examples
     example: Example | None
     places: Mapping[str, int]
 
@@ -40,37 +40,37 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     return f"{figure.title}: {sum(one.example is not None for one in shown)} of {len(shown)} rows have a clip"
 
 
-def find(figure: Layout, sources: Iterable[Examples]) -> list[Shown]:
+def find(figure: Layout, given: Iterable[Examples]) -> list[Shown]:
     """Find each row's clip in the examples of its dataset.
 
     Raises:
         UserError: no or more than one set of examples of a dataset, or one without the conditions of the figure.
     """
     by_dataset: dict[str, Examples] = {}
-    for source in sources:
-        if source.dataset in by_dataset:
-            raise UserError(f"two sets of examples of {source.dataset} are given; leave one out")
-        by_dataset[source.dataset] = source
+    for held in given:
+        if held.dataset in by_dataset:
+            raise UserError(f"two sets of examples of {held.dataset} are given; leave one out")
+        by_dataset[held.dataset] = held
     shown = []
     for row in figure.rows:
         if row.dataset not in by_dataset:
             raise UserError(
                 f"no examples of {row.dataset} among those given ({', '.join(sorted(by_dataset))}); add their file"
             )
-        source = by_dataset[row.dataset]
-        example = next((one for one in source.examples if one.label == row.label), None)
-        shown.append(Shown(row, source, example, _places(source, figure.budget)))
+        examples = by_dataset[row.dataset]
+        example = next((one for one in examples.examples if one.label == row.label), None)
+        shown.append(Shown(row, examples, example, _places(examples, figure.budget)))
     return shown
 
 
-def _places(source: Examples, budget: str) -> dict[str, int]:
-    held = [Condition(*one) for one in zip(source.modalities, source.budgets, strict=True)]
+def _places(examples: Examples, budget: str) -> dict[str, int]:
+    held = [Condition(*one) for one in zip(examples.modalities, examples.budgets, strict=True)]
     places = {}
     for modality in CONDITIONS:
         wanted = CLEAN if modality == "clean" else Condition(modality, budget)
         if wanted not in held:
             raise UserError(
-                f"examples of {source.dataset}: {wanted} is not among their conditions "
+                f"examples of {examples.dataset}: {wanted} is not among their conditions "
                 f"({', '.join(map(str, held))}); make them with it"
             )
         places[modality] = held.index(wanted)
@@ -89,7 +89,7 @@ def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> str:
             continue
         for condition, place in one.places.items():
             measures = [_number(example.measures[name][place]) for name in MEASURES]
-            epsilon = strength(one.source.budgets[place], figure.strengths)
+            epsilon = strength(one.examples.budgets[place], figure.strengths)
             line = [example.clip_id, condition, epsilon, example.predictions[place], *measures, scale, ""]
             lines.append([*start, *line])
     return write_csv_text(header, lines)

@@ -126,8 +126,8 @@ def _mixed(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _subtitle(figure: Layout, shown: Sequence[Shown], scale: str) -> str:
-    sources = dict.fromkeys((one.source.attack, one.source.variant, one.source.seed) for one in shown)
-    nets = "; ".join(f"{attack} on {variant}, seed {seed}" for attack, variant, seed in sources)
+    attacked = dict.fromkeys((one.examples.attack, one.examples.variant, one.examples.seed) for one in shown)
+    nets = "; ".join(f"{attack} on {variant}, seed {seed}" for attack, variant, seed in attacked)
     return f"scale {scale}, ε = {strength(figure.budget, figure.strengths)} in each attacked modality; {nets}"
 
 

@@ -10,17 +10,17 @@ from avrobust.training.optimiser import Optimiser
 
 
 class Adam(Optimiser):
-    """p <- p - lr m / (sqrt(v) + epsilon), m and v the bias-corrected running means of the gradient and its square."""
+    """p <- p - lr m / (sqrt(v) + eps), m and v the bias-corrected running means of the gradient and its square."""
 
     def __init__(
         self,
         groups: Sequence[dict],
         beta1: float = 0.9,
         beta2: float = 0.999,
-        epsilon: float = 1e-8,
+        eps: float = 1e-8,
         weight_decay: float = 0.0,
     ):
-        super().__init__(groups, beta1=beta1, beta2=beta2, eps=epsilon, weight_decay=weight_decay)
+        super().__init__(groups, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)
 
     def _move(self, parameters: list[Tensor], gradients: list[Tensor], states: list[dict], group: dict) -> None:
         for parameter, state in zip(parameters, states, strict=True):

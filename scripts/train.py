@@ -64,7 +64,7 @@ def main() -> None:
     save_model(given.model, spec, objective_spec, job.classes, *states, features)
     write_text(given.history, history_csv(result["history"]))
     best, judged = result["history"][result["best_epoch"] - 1], f"validation_{TASKS[spec.task].metric_name}"
-    made = job.meter.read()
+    made, waiting = job.meter.read(), round(result["waiting_seconds"], 3)
     write_json(
         given.provenance,
         {
@@ -83,14 +83,13 @@ def main() -> None:
             "best_epoch": result["best_epoch"],
             f"best_{judged}": best[judged],
             "resumed_epochs": result["resumed_epochs"],
-            "waiting_seconds": round(result["waiting_seconds"], 3),
+            "waiting_seconds": waiting,
             **made,
         },
     )
     resume.unlink(missing_ok=True)
     log.info("best epoch %d: %s %.2f %%", best["epoch"], judged.replace("_", " "), best[judged])
-    waited = 100 * result["waiting_seconds"] / made["seconds"]
-    log.info("%.0f s, %.0f %% of it waiting for clips", made["seconds"], waited)
+    log.info("%.0f s, %.0f %% of it waiting for clips", made["seconds"], 100 * waiting / made["seconds"])
 
 
 def _objective_spec(given: argparse.Namespace) -> ObjectiveSpec:

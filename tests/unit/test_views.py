@@ -303,6 +303,10 @@ def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store, caplog):
     net = net_with_memory(group=2)
     victim = Trained(net, CROSS_ENTROPY, ["a"] * 5, {})
     dataset = EvaluationViews(store, store.indices("test"), SMALL, ("audio", "visual"))
+
+    def job_of(net: Trained) -> Opened:
+        return Opened({"concat": net}, store, dataset, None, torch.device("cpu"), None)
+
     for spec, size, sizes in (
         (AttackSpec("fgsm"), 3, [2, 2]),
         (AttackSpec("fgsm"), 1, [2, 2]),
@@ -310,15 +314,15 @@ def test_an_attack_gets_whole_groups_or_the_batch_that_it_mixes(store, caplog):
         (AttackSpec("mim_official", batch_size=3), 2, [3, 1]),
         (AttackSpec("mim_official", batch_size=1), 4, [1, 1, 1, 1]),
     ):
-        job = Opened(victim, spec, store, dataset, [], torch.device("cpu"), None)
-        made = job.batches(bind(spec, victim), size, threads=1)
+        threat = bind(spec, victim)
+        group = threat.clips_together(victim.model)
+        made = job_of(victim).batches(group, size, threads=1, batch_size=threat.batch_size)
         assert [len(batch["clip_id"]) for batch in made] == sizes
     assert "2 clips at a time, not 3: the result of each depends on 2" in caplog.messages
     assert "3 clips at a time, not 2: the result of each depends on 3" in caplog.messages
-    plain = Opened(
-        victim._replace(model=narrow_net()), AttackSpec("fgsm"), store, dataset, [], torch.device("cpu"), None
-    )
-    assert [len(batch["clip_id"]) for batch in plain.batches(bind(plain.spec, plain.victim), 3, 1)] == [3, 1]
+    plain = victim._replace(model=narrow_net())
+    alone = bind(AttackSpec("fgsm"), plain).clips_together(plain.model)
+    assert [len(batch["clip_id"]) for batch in job_of(plain).batches(alone, 3, threads=1)] == [3, 1]
 
 
 def test_the_epoch_is_chosen_by_batches_of_whole_groups(store):

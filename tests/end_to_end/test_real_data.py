@@ -167,8 +167,8 @@ def test_all_sources_and_failures_add_up(project: Project, videos: dict[str, byt
         shard = Store(sorted((project.results / "data/audioset_balanced/shards").glob("*.arrow")))
         # Eight seconds of the web's video, cut exactly; the folder's file as a whole.
         lengths = {name: len(shard.audio(index)) for index, name in enumerate(shard.clip_ids)}
-        assert lengths["-w_1000_9000"] == 8 * 11_025
-        assert abs(lengths["e1_0_10000"] - 12 * 11_025) < 1000
+        assert lengths["-w_1000_9000"] == 8 * 16_000
+        assert abs(lengths["e1_0_10000"] - 12 * 16_000) < 1000
 
         asked = Counter(path for path, _ in site.asked if path.startswith("/watch/"))
         assert "Nothing to be done" in project.make("data")

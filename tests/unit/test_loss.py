@@ -206,3 +206,15 @@ def test_threats_of_the_same_random_points_draw_each_their_own():
     together = [first(name, losses) for name in "ab"]
     assert all(torch.equal(one, first(name, {})) for one, name in zip(together, "ab", strict=True))
     assert not torch.equal(*together)
+
+
+def test_the_first_clips_alone_encode_nothing_that_all_have_encoded():
+    """Features and first gradients of the first two are those of all four, to the bit."""
+    net = narrow_net()
+    seen = encoded(Loss(net, CROSS_ENTROPY, clips(4), LABELS))
+    start = Start(Threat(build_attack("fgsm"), net, CROSS_ENTROPY), clips(4), LABELS, clip_ids=IDS)
+    before = Counter(seen)
+    part = start.first(2)
+    made = part.perturbed({key: UNITS[key].budget(0.01) for key in BOTH}, build_attack("fgsm"))
+    assert seen == before and all(made[key].shape[0] == 2 for key in BOTH)
+    assert all(torch.equal(part.loss.first_gradients(BOTH)[key], start.gradients[key][:2]) for key in BOTH)

@@ -64,6 +64,15 @@ class Loss:
                 self._features[modality] = self.model.encode(modality, self.inputs[modality])
         return self._features[modality]
 
+    def first(self, count: int) -> "Loss":
+        """Return the same of the first clips alone, with what is known of them."""
+        inputs = {name: x[:count] for name, x in self.inputs.items()}
+        features = {name: feature[:count] for name, feature in self._features.items()}
+        part = Loss(self.model, self._objective, inputs, self.labels[:count], features)
+        for key, known in self._first.items():
+            part._first[key] = {name: gradient[:count] for name, gradient in known.items()}
+        return part
+
     @cached_property
     def objective(self) -> Objective:
         """The objective, which knows the clean clips if it wants to."""

@@ -40,11 +40,10 @@ class Start:
     def first(self, count: int) -> "Start":
         """Return the same of the first clips alone."""
         part = copy(self)
-        part.labels = self.labels[:count]
-        for name in ("inputs", "features", "gradients"):
+        part.loss, part.context = self.loss.first(count), self.threat.context(self.context.clip_ids[:count])
+        part.inputs, part.labels = part.loss.inputs, part.loss.labels
+        for name in ("features", "gradients"):
             setattr(part, name, {key: value[:count] for key, value in getattr(self, name).items()})
-        part.context = self.threat.context(self.context.clip_ids[:count])
-        part.loss = Loss(self.threat.model, self.threat.objective, part.inputs, part.labels, part.features)
         return part
 
     def perturbed(self, budgets: Mapping[str, Budget], attack: Attack) -> dict[str, Tensor]:

@@ -12,8 +12,8 @@ from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished, resume_key
-from avrobust.evaluation.rows import IDENTITY, in_order
 from avrobust.files import replacing, write_json
+from avrobust.metrics.schema import IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import Terminated, UserError, json_argument, progress, run
 from avrobust.spec.attacks import AttackSpec

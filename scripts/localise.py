@@ -4,11 +4,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from avrobust.analysis.examples import Chosen, Examples, write_examples
 from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import conditions_of, one_net_parser, opened
 from avrobust.evaluation.attention import localise, view_boxes
 from avrobust.files import write_json
+from avrobust.metrics.examples import Chosen, Examples, write_examples
 from avrobust.metrics.scores import write_scores
 from avrobust.program import UserError, progress, run
 from avrobust.spec.attacks import AttackSpec

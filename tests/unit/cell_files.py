@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.evaluation.rows import SCHEMA
+from avrobust.metrics.schema import SCHEMA
 
 CLEAN = ("clean", "")
 # What the names of budgets stand for in these tests.

@@ -11,8 +11,8 @@ from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
-from avrobust.evaluation.rows import in_order
 from avrobust.lazy import load
+from avrobust.metrics.schema import in_order
 from avrobust.models import registry
 from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.fusions.concat import Concat

@@ -21,7 +21,7 @@ from avrobust.data.batches import EvaluationViews, collate
 from avrobust.data.store import Store
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
-from avrobust.evaluation.rows import in_order
+from avrobust.metrics.schema import in_order
 from avrobust.models.files import Trained, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError

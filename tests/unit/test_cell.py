@@ -9,7 +9,7 @@ from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_net
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import UNBOUNDED_CLIPS, Cell, evaluate
-from avrobust.evaluation.rows import SCHEMA, in_order
+from avrobust.metrics.schema import SCHEMA, in_order
 from avrobust.spec.conditions import UNBOUNDED, Condition
 
 CPU = torch.device("cpu")

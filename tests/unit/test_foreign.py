@@ -15,9 +15,9 @@ import torch
 from nets import narrow_net, narrow_spec
 from torch import Tensor
 
-from avrobust.analysis.examples import read_examples
 from avrobust.data.store import Store
 from avrobust.foreign import kind
+from avrobust.metrics.examples import read_examples
 from avrobust.metrics.rows import read_cells
 from avrobust.metrics.scores import Scores
 from avrobust.models.encoders.resnet18 import ResNet18

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from avrobust.analysis.examples import MEASURES, Example, Examples, read_examples, write_examples
 from avrobust.files import write_text
+from avrobust.metrics.examples import MEASURES, Example, Examples, read_examples, write_examples
 from avrobust.program import UserError
 from avrobust.report.heat_maps import find, tidy
 from avrobust.report.heat_maps_plot import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, overlay

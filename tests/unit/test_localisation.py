@@ -23,12 +23,12 @@ from PIL import Image
 from tiny_store import VIEW, VIEWS
 
 import localise
-from avrobust.analysis import localisation
-from avrobust.analysis.examples import MEASURES, Chosen, Example, read_examples
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import PackedClip, Store
 from avrobust.evaluation.attention import view_boxes
+from avrobust.metrics import localisation
+from avrobust.metrics.examples import MEASURES, Chosen, Example, read_examples
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.models.build import build
 from avrobust.models.files import load_model, save_model

@@ -8,12 +8,12 @@ import pytest
 import torch
 from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_spec, net_with_memory
 
-from avrobust.analysis.examples import Chosen
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.attention import localise
 from avrobust.evaluation.embedding import embed
 from avrobust.evaluation.memory import within_memory
+from avrobust.metrics.examples import Chosen
 from avrobust.models.build import build
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion

@@ -40,7 +40,7 @@ ATTACKING = {
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "evaluation/start", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
-SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "evaluation/rows", "models/pooling"}
+SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema", "models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
@@ -51,7 +51,7 @@ ARTEFACT = {
     "files", "lazy", "program", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
     "spec/conditions",
 }  # fmt: skip
-MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "evaluation/rows", "parquet"}
+MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "metrics/schema", "parquet"}
 DRAWING = {"report/style"}
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -93,7 +93,7 @@ CLOSURES = {
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (
         "localise.py", [],
-        MODEL | ATTACKING | {"analysis/examples", "analysis/localisation", "evaluation/arguments",
+        MODEL | ATTACKING | {"metrics/examples", "metrics/localisation", "evaluation/arguments",
                              "evaluation/attention", "metrics/scores", "models/folding", "parquet"},
     ),
     "embed": (
@@ -135,7 +135,7 @@ CLOSURES = {
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
-        ARTEFACT | DRAWING | {"csv_text", "foreign", "analysis/examples", "report/heat_maps", "report/heat_maps_plot",
+        ARTEFACT | DRAWING | {"csv_text", "foreign", "metrics/examples", "report/heat_maps", "report/heat_maps_plot",
                               "spec/artefacts/heat_maps", "spec/budgets"},
     ),
     "localisation": (
@@ -156,7 +156,7 @@ CLOSURES = {
     "checks": (
         "checks.py", [],
         {"csv_text", "files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks",
-         "evaluation/rows", "parquet", "spec/conditions"},
+         "metrics/schema", "parquet", "spec/conditions"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),

@@ -8,12 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from avrobust import parquet
 from avrobust.attacks.loss import Inputs, Objective
 from avrobust.data.batches import Batch
-from avrobust.evaluation import rows
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.start import encode_changed
+from avrobust.metrics.schema import SCHEMA
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.pooling import pooled
 from avrobust.spec.budgets import MODALITIES
@@ -59,7 +60,9 @@ def answered(
         perturbation = crafted.inputs[name] - asked.inputs[name] if moved else None
         columns[f"norm_{name}"] = budgets.norms(first, name, perturbation).tolist() if moved else [0.0] * count
         columns[f"epsilon_{name}"] = budgets.epsilons(first, name, crafted.budgets, count)
-    return pa.concat_tables(rows.table(columns | _named(condition, count)) for condition in crafted.conditions)
+    return pa.concat_tables(
+        parquet.table(SCHEMA, columns | _named(condition, count)) for condition in crafted.conditions
+    )
 
 
 def unchanged(asked: Asked) -> Crafted:

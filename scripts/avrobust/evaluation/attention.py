@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avrobust.analysis import localisation
-from avrobust.analysis.examples import MEASURES, Chosen, Example
-from avrobust.analysis.localisation import Box
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, EvaluationViews, inputs_of
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import craft
 from avrobust.evaluation.memory import within_memory
 from avrobust.evaluation.start import Start, encode_changed
+from avrobust.metrics import localisation
+from avrobust.metrics.examples import MEASURES, Chosen, Example
+from avrobust.metrics.localisation import Box
 from avrobust.models.files import Trained
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError
@@ -25,7 +25,7 @@ from avrobust.spec.conditions import CLEAN, Condition
 def view_boxes(views: EvaluationViews) -> dict[str, Box | None]:
     """Return where what sounds is in the frame that each clip is judged by: clip id -> box, None where none is known.
 
-    See `avrobust.analysis.localisation.box_in_view`.
+    See `avrobust.metrics.localisation.box_in_view`.
 
     Raises:
         UserError: the view shows no single frame.

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from avrobust import parquet
-from avrobust.evaluation.rows import IDENTITY, KEY, SCHEMA
 from avrobust.files import remaking
 from avrobust.metrics.interval import Mean, mean
+from avrobust.metrics.schema import IDENTITY, KEY, SCHEMA
 from avrobust.program import UserError
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 

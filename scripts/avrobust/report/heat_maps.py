@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from avrobust.analysis.examples import MEASURES, Example, Examples, read_examples
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
+from avrobust.metrics.examples import MEASURES, Example, Examples, read_examples
 from avrobust.program import UserError
 from avrobust.report.given import Given
 from avrobust.spec.artefacts.heat_maps import Layout, Row

@@ -30,12 +30,6 @@ IDENTITY = ("dataset", "seed")
 KEY = ("surrogate", "victim", "attack", "modality", "budget", "steps")
 
 
-def table(columns: dict[str, list]) -> pa.Table:
-    """Return rows from lists of equal length, one for each column of `SCHEMA`; an array makes pyarrow import pandas."""
-    arrays = [pa.array(columns[name], SCHEMA.field(name).type) for name in SCHEMA.names]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-
 def in_order(tables: list[pa.Table]) -> pa.Table:
     """Return all rows in the order in which a file holds them."""
     return pa.concat_tables(tables).sort_by([(name, "ascending") for name in (*KEY, "clip_id")])

@@ -15,7 +15,7 @@ MEASURES = ("pointing", "mass", "peak_shift", "correlation")
 
 @dataclass(frozen=True)
 class Example:
-    """One clip under all conditions, of which there are C, clean first; positions as in `analysis.localisation`.
+    """One clip under all conditions, of which there are C, clean first; positions as in `metrics.localisation`.
 
     `predictions`: C class names. `maps`: float32 (C, h, w). `frames`: uint8 (C, size, size, 3), what the net saw,
     rounded to 8 bits for drawing. `box`: (4,), NaN where none is known. `measures`: name -> (C,), NaN likewise.

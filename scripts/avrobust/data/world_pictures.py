@@ -5,72 +5,26 @@ import numpy as np
 # Everything is drawn in the object's own coordinates: u to the right, v down, half its size about 1. A shape
 # is the depth of a point below its edge, positive inside, in that unit; a texture is a shade from -1 to 1.
 
-
-def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return 0.9 - np.hypot(u, v)
-
-
-def _ring(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return 0.27 - np.abs(np.hypot(u, v) - 0.73)
-
-
-def _triangle(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    v = v - 0.25
-    return 0.55 - np.maximum(v, 0.87 * np.abs(u) - 0.5 * v)
-
-
-def _square(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return 0.85 - np.maximum(np.abs(u), np.abs(v))
-
-
-def _bar(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.minimum(1 - np.abs(u), 0.4 - np.abs(v))
-
-
-def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    u, v = np.abs(u), np.abs(v)
-    return np.minimum(1 - np.maximum(u, v), 0.3 - np.minimum(u, v))
-
-
-def _hourglass(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    u, v = np.abs(u), np.abs(v)
-    return np.minimum(0.9 - v, 0.1 + 0.7 * v - 0.8 * u)
-
-
-def _plain(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.zeros_like(u)
-
-
-def _rows(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sin(STRIPES * v)
-
-
-def _columns(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sin(STRIPES * u)
-
-
-def _checks(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sin(STRIPES * u) * np.sin(STRIPES * v)
-
-
-def _circles(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return np.sin(STRIPES * np.hypot(u, v))
-
-
 # Radians per unit: two light and dark stripes across the object's half width.
 STRIPES = np.float32(2 * np.pi * 2)
 
 # The three counts are pairwise coprime, as `attributes` needs.
 SHAPES = {
-    "disc": _disc,
-    "ring": _ring,
-    "triangle": _triangle,
-    "square": _square,
-    "bar": _bar,
-    "cross": _cross,
-    "hourglass": _hourglass,
+    "disc": lambda u, v: 0.9 - np.hypot(u, v),
+    "ring": lambda u, v: 0.27 - np.abs(np.hypot(u, v) - 0.73),
+    "triangle": lambda u, v: 0.55 - np.maximum(v - 0.25, 0.87 * np.abs(u) - 0.5 * (v - 0.25)),
+    "square": lambda u, v: 0.85 - np.maximum(np.abs(u), np.abs(v)),
+    "bar": lambda u, v: np.minimum(1 - np.abs(u), 0.4 - np.abs(v)),
+    "cross": lambda u, v: np.minimum(1 - np.maximum(abs(u), abs(v)), 0.3 - np.minimum(abs(u), abs(v))),
+    "hourglass": lambda u, v: np.minimum(0.9 - abs(v), 0.1 + 0.7 * abs(v) - 0.8 * abs(u)),
 }
-TEXTURES = {"plain": _plain, "rows": _rows, "columns": _columns, "checks": _checks, "circles": _circles}
+TEXTURES = {
+    "plain": lambda u, v: np.zeros_like(u),
+    "rows": lambda u, v: np.sin(STRIPES * v),
+    "columns": lambda u, v: np.sin(STRIPES * u),
+    "checks": lambda u, v: np.sin(STRIPES * u) * np.sin(STRIPES * v),
+    "circles": lambda u, v: np.sin(STRIPES * np.hypot(u, v)),
+}
 # What an onset sets off, a swing that dies away: how much of it goes across, down and into the tilt, turns per
 # second, seconds to fall to 1/e. None is a tilt alone, which would not show on a plain disc.
 MOTIONS = {

@@ -11,11 +11,7 @@ def _harmonics(*amplitudes: float) -> Callable[[np.ndarray, np.random.Generator]
     """A timbre with the given amplitudes at 1, 2, 3, ... times the pitch."""
 
     def timbre(phase: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        partials = (
-            np.float32(amplitude) * np.sin(np.float32(order) * phase)
-            for order, amplitude in enumerate(amplitudes, start=1)
-            if amplitude
-        )
+        partials = (np.float32(a) * np.sin(np.float32(order) * phase) for order, a in enumerate(amplitudes, 1) if a)
         return sum(partials, np.float32(0))
 
     return timbre
@@ -34,18 +30,6 @@ def _breath(phase: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return slow * np.sin(phase)
 
 
-def _percussive(since: np.ndarray) -> np.ndarray:
-    return np.exp(since / np.float32(-0.09))
-
-
-def _sustained(since: np.ndarray) -> np.ndarray:
-    return np.ones_like(since)
-
-
-def _tremolo(since: np.ndarray) -> np.ndarray:
-    return np.float32(0.6) + np.float32(0.4) * np.cos(TAU * np.float32(11) * since)
-
-
 # The three counts are pairwise coprime, as `attributes` needs.
 TIMBRES = {
     "pure": _harmonics(1),
@@ -55,7 +39,11 @@ TIMBRES = {
     "breath": _breath,
 }
 REGISTERS = {"bass": 180.0, "tenor": 360.0, "alto": 720.0, "treble": 1440.0}  # centres, Hz
-ENVELOPES = {"percussive": _percussive, "sustained": _sustained, "tremolo": _tremolo}
+ENVELOPES = {
+    "percussive": lambda since: np.exp(since / np.float32(-0.09)),
+    "sustained": np.ones_like,
+    "tremolo": lambda since: np.float32(0.6) + np.float32(0.4) * np.cos(TAU * np.float32(11) * since),
+}
 SOUNDS = len(TIMBRES) * len(REGISTERS) * len(ENVELOPES)
 
 # Semitones either side of a register's centre; registers are 12 apart.

@@ -4,11 +4,12 @@ Users, passwords and queries of addresses are nowhere to be seen: in no message,
 """
 
 import hashlib
+import io
 import ipaddress
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -36,18 +37,29 @@ class Refused(Exception):
         self.wait = wait
 
 
-class Body:
-    """The body of an answer as it came over the wire."""
+class Body(io.RawIOBase):
+    """What an address holds, as it comes: its bytes are counted and summed up.
 
-    def __init__(self, answer: requests.Response) -> None:
-        self._answer = answer
+    `heard` is told how many came each time; what it raises breaks the reading off.
+    """
 
-    def read(self, size: int) -> bytes:
-        """Return the next `size` bytes, fewer at the end. Raises Refused if the connection breaks."""
+    def __init__(self, raw: FileIO | urllib3.HTTPResponse, heard: Callable[[int], None]) -> None:
+        self._raw, self._heard = raw, heard
+        self.bytes, self.sha256 = 0, hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
         try:
-            return self._answer.raw.read(size, decode_content=False)
+            data = self._raw.read(len(buffer))
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Refused(f"the connection broke: {_scrubbed(str(error))}") from error
+            raise Refused(f"it broke off: {_scrubbed(str(error))}") from error
+        buffer[: len(data)] = data
+        self.sha256.update(data)
+        self.bytes += len(data)
+        self._heard(len(data))
+        return len(data)
 
 
 def is_remote(address: str) -> bool:
@@ -96,8 +108,8 @@ def is_drive(address: str) -> bool:
 
 
 @contextmanager
-def opened(address: str, allow_http: bool) -> Iterator[FileIO | Body]:
-    """Yield what an address holds, from its beginning.
+def opened(address: str, allow_http: bool, heard: Callable[[int], None] = lambda size: None) -> Iterator[Body]:
+    """Yield what an address holds, from its beginning; `heard` as of `Body`.
 
     Raises:
         NotThere: the server does not have it.
@@ -109,32 +121,25 @@ def opened(address: str, allow_http: bool) -> Iterator[FileIO | Body]:
         except OSError as error:
             raise Refused(f"cannot be read: {error.strerror}") from error
         with file:
-            yield file
+            yield Body(file, heard)
         return
-    with requests.Session() as session, _answer(session, address, allow_http) as answer:
+    with requests.Session() as session:
+        try:
+            # What is counted and summed up is the archive and not a packed form of it.
+            headers = {"Accept-Encoding": "identity"}
+            answer = session.get(address, stream=True, timeout=TIMEOUT_SECONDS, headers=headers)
+            for step in (*answer.history[1:], answer):
+                check_address(step.url, allow_http)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            raise Refused(_scrubbed(str(error))) from error
+        except UserError as error:
+            raise Refused(f"leads elsewhere: {error}") from None
         if answer.status_code in (404, 410):
             raise NotThere(f"HTTP {answer.status_code}")
         if answer.status_code != 200:
             after = answer.headers.get("Retry-After", "")
             raise Refused(f"HTTP {answer.status_code}", float(after) if after.isdecimal() else 0.0)
-        yield Body(answer)
-
-
-def _answer(session: requests.Session, address: str, allow_http: bool) -> requests.Response:
-    """Ask for an address; it may be led on from only to addresses that may be asked."""
-    try:
-        # What is counted and summed up is the archive and not a packed form of it.
-        headers = {"Accept-Encoding": "identity"}
-        answer = session.get(address, stream=True, timeout=TIMEOUT_SECONDS, headers=headers)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        raise Refused(_scrubbed(str(error))) from error
-    try:
-        for step in (*answer.history[1:], answer):
-            check_address(step.url, allow_http)
-    except UserError as error:
-        answer.close()
-        raise Refused(f"leads elsewhere: {error}") from None
-    return answer
+        yield Body(answer.raw, heard)
 
 
 def fetch_from_drive(address: str, path: Path) -> None:

@@ -46,17 +46,6 @@ class Damaged(Exception):
     """An archive ends too early or is not what it should be."""
 
 
-@dataclass(frozen=True)
-class Member:
-    """A clip that was written: its video, its file, size and SHA-256 in hexadecimal, and its seconds by its name."""
-
-    video_id: str
-    path: Path
-    bytes: int
-    sha256: str
-    span: Span | None = None
-
-
 @dataclass
 class Sieve:
     """What is kept of one archive, and what was not.
@@ -92,22 +81,23 @@ class Sieve:
             "too_large": size > self.largest,
         }
         reason = next((reason for reason, holds in reasons.items() if holds), None)
-        if reason:
-            self.skipped[reason] += 1
-            return None
-        stem, suffix = named.groups()
-        wanted = next((one for one in possible_videos(stem) if self.take(*one)), None)
-        if wanted is None:
-            self.others.add(stem)
-            return None
-        video_id, span = wanted
-        if video_id in self._kept:
-            self.skipped["repeated"] += 1
-            return None
-        return video_id, span, self.folder / f"{video_id}.{suffix}"
+        if not reason:
+            stem, suffix = named.groups()
+            wanted = next((one for one in possible_videos(stem) if self.take(*one)), None)
+            if wanted is None:
+                self.others.add(stem)
+                return None
+            video_id, span = wanted
+            if video_id not in self._kept:
+                return video_id, span, self.folder / f"{video_id}.{suffix}"
+            reason = "repeated"
+        self.skipped[reason] += 1
+        return None
 
-    def write(self, content: IO[bytes], size: int, video_id: str, span: Span | None, path: Path) -> Member:
-        """Copy `size` bytes to a file; one that is there with this content is left alone.
+    def write(self, content: IO[bytes], size: int, video_id: str, span: Span | None, path: Path) -> dict:
+        """Copy `size` bytes to a file; one that is there with this content is left alone. Return what it is.
+
+        That is `video_id`, `file` (in the folder), `bytes`, `sha256`, and `start` and `end` if its name has them.
 
         Raises:
             Damaged: the content is damaged or shorter.
@@ -133,11 +123,12 @@ class Sieve:
         finally:
             temporary.unlink(missing_ok=True)
         self._kept.add(video_id)
-        return Member(video_id, path, size, seen.hexdigest(), span)
+        kept = {"video_id": video_id, "file": path.name, "bytes": size, "sha256": seen.hexdigest()}
+        return kept | dict(zip(("start", "end"), span or (), strict=False))
 
 
-def tar_members(stream: BufferedReader, sieve: Sieve) -> Iterator[Member]:
-    """Write the wanted clips of a tar stream, gzipped or plain, and yield each.
+def tar_members(stream: BufferedReader, sieve: Sieve) -> Iterator[dict]:
+    """Write the wanted clips of a tar stream, gzipped or plain, and yield what `Sieve.write` says of each.
 
     The stream is read once, in order, to its end.
 
@@ -164,8 +155,8 @@ def tar_members(stream: BufferedReader, sieve: Sieve) -> Iterator[Member]:
             pass
 
 
-def zip_members(path: Path, sieve: Sieve) -> Iterator[Member]:
-    """Write the wanted clips of a zip file and yield each.
+def zip_members(path: Path, sieve: Sieve) -> Iterator[dict]:
+    """Write the wanted clips of a zip file and yield what `Sieve.write` says of each.
 
     Raises:
         Damaged: it is no zip file, or a wanted member is damaged; what was yielded is whole and stays.

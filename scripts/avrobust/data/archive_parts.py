@@ -1,21 +1,18 @@
 """Parts of archives that are far too large to keep: tar files, read while they arrive, and zip files."""
 
-import hashlib
 import io
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import urljoin
 
 from avrobust.data import journal
 from avrobust.data.archive_addresses import (
-    Body,
     NotThere,
     Refused,
     address_digest,
@@ -63,8 +60,7 @@ class Reading:
     allow_http: bool = False
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of a part, by its shown address: READ, UNNEEDED (all was found before), MISSING or FAILED."""
 
     part: str
@@ -103,46 +99,62 @@ def _joined(base: str, line: str) -> str:
         raise UserError(f"{shown(base)}: {shown(f'https:{line}')} is no address") from None
 
 
-def read_parts(addresses: Sequence[str], search: Search, reading: Reading, connections: int) -> Iterator[Outcome]:
-    """Read tar parts, `connections` at a time, until all is found, and yield what came of each when it has ended.
+def read_parts(
+    addresses: Sequence[str],
+    search: Search,
+    reading: Reading,
+    connections: int,
+    record_of: Callable[[str, Search, Reading, str], dict] | None = None,
+) -> Iterator[Outcome]:
+    """Read parts, `connections` at a time, until all is found, and yield what came of each when it has ended.
 
     Each address is that of a file or begins with https:// (or http://, see `check_address`). A part that breaks off is
-    read anew from its beginning.
+    read anew from its beginning. `record_of`: reads a part and returns its record; by default it is taken for a tar.
 
     Raises:
         UserError: an address is none, a file is missing, or the disk is full. Parts that were read stay in the journal.
     """
     for address in addresses:
         check_address(address, reading.allow_http)
-    _prepare(search)
+    try:
+        search.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{search.folder}: cannot be made: {error.strerror}") from error
+    # What earlier runs with this journal were writing when they were killed.
+    for path in search.folder.glob(f".part-{search.mark}*"):
+        path.unlink(missing_ok=True)
 
     def one(number: int, address: str) -> tuple[Outcome, dict | None]:
+        part = shown(address)
         if search.stop.is_set() or search.complete():
-            return Outcome(shown(address), UNNEEDED), None
+            return Outcome(part, UNNEEDED), None
         check_room(search.folder, reading.keep_free)
-        record = partial(_tar_record, address, search, reading, f"{search.mark}{number}-")
-        return _ended(record, address, search, reading)
+        read = partial(record_of or _tar_record, address, search, reading, f"{search.mark}{number}-")
+        try:
+            record = _tried(read, address, reading, search.stop.wait)
+            search.add(record)
+            return Outcome(part, READ), record
+        except NotThere:
+            log.warning("%s: the server does not have it", part)
+            return Outcome(part, MISSING), {"part": part, "missing": True, "finished": journal.now()}
+        except (Refused, Damaged):
+            search.give_up(part)
+            return Outcome(part, FAILED), None
 
     with journal.writing(search.state) as write, ThreadPoolExecutor(connections) as threads:
         order = {threads.submit(one, number, address): number for number, address in enumerate(addresses)}
-        running, error = set(order), None
+        running = set(order)
         try:
             while running:
                 done, running = wait(running, timeout=SILENCE, return_when=FIRST_COMPLETED)
                 if not done:
                     log.info("%.0f MB read, %d of %d found", search.bytes / 1e6, len(search.found), len(search.wanted))
-                for future in sorted(done, key=order.get):
-                    try:
-                        outcome, record = future.result()
-                    except Exception as raised:
-                        error = error or raised
-                        search.stop.set()
-                        continue
+                # What has failed comes last, so that the records of the others are kept.
+                for future in sorted(done, key=lambda future: (future.exception() is not None, order[future])):
+                    outcome, record = future.result()
                     if record:
                         write(record)
                     yield outcome
-            if error:
-                raise error
         except BaseException:
             search.stop.set()
             raise
@@ -156,56 +168,28 @@ def read_zip(address: str, search: Search, reading: Reading) -> Outcome:
     Raises:
         UserError: as of `read_parts`; or Google Drive refuses, or a wanted member is encrypted.
     """
-    check_address(address, reading.allow_http)
     remote = is_remote(address)
-    _prepare(search)
-    check_room(search.folder, reading.keep_free)
     path = search.folder / f"archive-{search.mark}{address_digest(address)}.zip" if remote else Path(address)
 
-    def record() -> dict:
+    def record(address: str, search: Search, reading: Reading, mark: str) -> dict:
         if not path.exists():
             if is_drive(address):
                 fetch_from_drive(address, path)
             else:
                 _fetch(address, path, search, reading)
+        sieve = Sieve(partial(search.take, shown(address)), search.folder, reading.keep_free, mark=mark)
         try:
-            return _zip_record(path, shown(address), search, reading)
+            kept = list(zip_members(path, sieve))
         except Damaged:
             if remote:
                 path.unlink()
             raise
+        return _record(address, kept, sieve, path.stat().st_size, file_sha256(path))
 
-    outcome, made = _ended(record, address, search, reading)
-    if made:
-        with journal.writing(search.state) as write:
-            write(made)
+    (outcome,) = read_parts([address], search, reading, 1, record)
     if remote and outcome.status == READ:
         path.unlink()
     return outcome
-
-
-def _prepare(search: Search) -> None:
-    """Make the folder, and remove what earlier runs with this journal were writing when they were killed."""
-    try:
-        search.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{search.folder}: cannot be made: {error.strerror}") from error
-    for path in search.folder.glob(f".part-{search.mark}*"):
-        path.unlink(missing_ok=True)
-
-
-def _ended(read: Callable[[], dict], address: str, search: Search, reading: Reading) -> tuple[Outcome, dict | None]:
-    """Read a part, and return what came of it and its record."""
-    part = shown(address)
-    try:
-        return Outcome(part, READ), _tried(read, address, reading, search.stop.wait)
-    except NotThere:
-        search.give_up(part)
-        log.warning("%s: the server does not have it", part)
-        return Outcome(part, MISSING), {"part": part, "missing": True, "finished": _now()}
-    except (Refused, Damaged):
-        search.give_up(part)
-        return Outcome(part, FAILED), None
 
 
 def _tried(read: Callable[[], Result], address: str, reading: Reading, sleep: Callable[[float], bool | None]) -> Result:
@@ -226,65 +210,26 @@ def _tried(read: Callable[[], Result], address: str, reading: Reading, sleep: Ca
 
 
 def _tar_record(address: str, search: Search, reading: Reading, mark: str) -> dict:
-    part = shown(address)
-    sieve = Sieve(partial(search.take, part), search.folder, reading.keep_free, mark=mark)
-    with opened(address, reading.allow_http) as source:
-        received = _Received(source, search)
-        kept = [search.keep(part, member) for member in tar_members(io.BufferedReader(received, PIECE), sieve)]
-    return _record(part, kept, sieve, received.bytes, received.sha256.hexdigest())
+    sieve = Sieve(partial(search.take, shown(address)), search.folder, reading.keep_free, mark=mark)
+    with opened(address, reading.allow_http, search.heard) as body:
+        kept = list(tar_members(io.BufferedReader(body, PIECE), sieve))
+    return _record(address, kept, sieve, body.bytes, body.sha256.hexdigest())
 
 
-def _zip_record(path: Path, part: str, search: Search, reading: Reading) -> dict:
-    sieve = Sieve(partial(search.take, part), search.folder, reading.keep_free, mark=search.mark)
-    kept = [search.keep(part, member) for member in zip_members(path, sieve)]
-    return _record(part, kept, sieve, path.stat().st_size, file_sha256(path))
-
-
-def _record(part: str, kept: list[dict], sieve: Sieve, size: int, sha256: str) -> dict:
-    return {
-        "part": part,
-        "kept": kept,
-        "others": sorted(sieve.others),
-        "skipped": dict(sieve.skipped),
-        "bytes": size,
-        "sha256": sha256,
-        "finished": _now(),
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _record(address: str, kept: list[dict], sieve: Sieve, size: int, sha256: str) -> dict:
+    read = {"part": shown(address), "bytes": size, "sha256": sha256, "finished": journal.now()}
+    return read | {"kept": kept, "others": sorted(sieve.others), "skipped": dict(sieve.skipped)}
 
 
 def _fetch(address: str, path: Path, search: Search, reading: Reading) -> None:
     try:
-        with opened(address, reading.allow_http) as source, replacing(path) as temporary, temporary.open("wb") as file:
-            received = _Received(source, search)
-            for data in progress(iter(lambda: received.read(CHUNK), b""), label="downloading", unit="MiB"):
+        with (
+            opened(address, reading.allow_http, search.heard) as body,
+            replacing(path) as temporary,
+            temporary.open("wb") as file,
+        ):
+            for data in progress(iter(lambda: body.read(CHUNK), b""), label="downloading", unit="MiB"):
                 check_room(search.folder, reading.keep_free, len(data))
                 file.write(data)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-class _Received(io.RawIOBase):
-    """A stream that counts and sums up what is read of it, and breaks off when the run is to stop."""
-
-    def __init__(self, source: io.FileIO | Body, search: Search) -> None:
-        self.source = source
-        self.search = search
-        self.bytes = 0
-        self.sha256 = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        if self.search.stop.is_set():
-            raise Damaged("left off, because the run ends")
-        data = self.source.read(len(buffer))
-        buffer[: len(data)] = data
-        self.sha256.update(data)
-        self.bytes += len(data)
-        self.search.count(len(data))
-        return len(data)

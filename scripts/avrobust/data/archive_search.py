@@ -18,7 +18,7 @@ from threading import Event, Lock
 
 from avrobust.data import journal, manifest
 from avrobust.data.archive_addresses import shown
-from avrobust.data.archive_members import Member, possible_videos
+from avrobust.data.archive_members import Damaged, possible_videos
 from avrobust.data.spans import Span, covers
 from avrobust.files import replacing
 from avrobust.program import UserError
@@ -54,11 +54,12 @@ class Search:
                 kept["video_id"]: {**kept, "part": record["part"]}
                 for record in self._records.values()
                 for kept in record["kept"]
-                if self._wants(kept["video_id"], _span(kept)) and _has_size(folder / kept["file"], kept["bytes"])
+                if self._wants(kept["video_id"], _span(kept))
+                and (folder / kept["file"]).is_file()
+                and (folder / kept["file"]).stat().st_size == kept["bytes"]
             }
         except (AttributeError, KeyError, TypeError):
             raise UserError(f"{state}: not the journal of an archive; give another --state") from None
-        self._found_before = frozenset(self.found)
         self._takers = {video_id: row["part"] for video_id, row in self.found.items()}
 
     def complete(self) -> bool:
@@ -90,25 +91,21 @@ class Search:
         with self._lock:
             return self._takers.setdefault(video_id, part) == part
 
-    def keep(self, part: str, member: Member) -> dict:
-        """Note a clip that was written, and return what the journal says of it."""
-        kept = {"video_id": member.video_id, "file": member.path.name, "bytes": member.bytes, "sha256": member.sha256}
-        kept |= dict(zip(("start", "end"), member.span or (), strict=False))
-        self.found[member.video_id] = {**kept, "part": part}
-        return kept
+    def add(self, record: Mapping) -> None:
+        """Note what a part gave that was read to its end: nothing vouches for its clips before."""
+        self.found |= {kept["video_id"]: {**kept, "part": record["part"]} for kept in record["kept"]}
 
     def give_up(self, part: str) -> None:
-        """Forget what a part gave that could not be read to its end, unless an earlier run had it."""
+        """Let other parts give what this one took and cannot vouch for."""
         with self._lock:
-            taken = {video_id for video_id, taker in self._takers.items() if taker == part}
-            for video_id in taken - self._found_before:
-                del self._takers[video_id]
-                self.found.pop(video_id, None)
+            self._takers = {video: by for video, by in self._takers.items() if by != part or video in self.found}
 
-    def count(self, size: int) -> None:
-        """Note that so many bytes were read."""
+    def heard(self, size: int) -> None:
+        """Note that so many bytes were read. Raises Damaged if the run is to end."""
         with self._lock:
             self.bytes += size
+        if self.stop.is_set():
+            raise Damaged("left off, because the run ends")
 
 
 def wanted_videos(path: str | Path) -> dict[str, set[Span | None]]:
@@ -133,7 +130,3 @@ def write_table(path: Path, rows: Iterable[Mapping]) -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(sorted(rows, key=lambda row: row["video_id"]))
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size

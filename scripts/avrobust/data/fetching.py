@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -189,7 +188,7 @@ def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> di
     before = last or {"attempts": 0, "days": [], "kind": ""}
     for attempt in range(1, TRIES + 1):
         site.budget.acquire(site.videos.host)
-        record = {"video_id": video.video_id, "attempts": before["attempts"] + attempt, "time": _now()}
+        record = {"video_id": video.video_id, "attempts": before["attempts"] + attempt, "time": journal.now()}
         try:
             made = fetch(video.video_id, video.span, target, site.videos)
         except Refused as refused:
@@ -235,9 +234,5 @@ def _check_disk(folder: Path, keep_free: int, videos: int, records: Iterable[Map
         ) from None
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
+    return journal.now()[:10]

@@ -4,20 +4,14 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from avrobust.program import UserError
 
 log = logging.getLogger(__name__)
-
-
-class Write(Protocol):
-    """Adds a record to a journal; when it returns, the record is on the disk."""
-
-    def __call__(self, record: dict) -> None: ...
 
 
 def read(path: str | Path) -> Iterator[dict]:
@@ -41,12 +35,15 @@ def read(path: str | Path) -> Iterator[dict]:
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[Write]:
-    """Yield a function that adds records to a journal, after cutting off a torn last line."""
+def writing(path: str | Path) -> Iterator[Callable[[dict], None]]:
+    """Yield a function that adds a record to a journal, after cutting off a torn last line.
+
+    When it returns, the record is on the disk.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
-        _cut_torn_line(file)
+        file.truncate(path.read_bytes().rfind(b"\n") + 1)
 
         def write(record: dict) -> None:
             file.write(json.dumps(record, sort_keys=True, ensure_ascii=False).encode() + b"\n")
@@ -70,14 +67,6 @@ def alone(path: str | Path) -> Iterator[None]:
         yield
 
 
-def _cut_torn_line(file) -> None:
-    end = file.seek(0, os.SEEK_END)
-    while end:
-        size = min(1 << 16, end)
-        file.seek(end - size)
-        newline = file.read(size).rfind(b"\n")
-        if newline >= 0:
-            file.truncate(end - size + newline + 1)
-            return
-        end -= size
-    file.truncate(0)
+def now() -> str:
+    """Return the time for a record, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

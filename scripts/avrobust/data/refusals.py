@@ -1,14 +1,16 @@
 """What the failure of a download means: whether to wait, to try again, or to give the video up.
 
-The phrases are those of yt-dlp and of the sites that it reads, as of 2026. "Sign in" and "use --cookies" decide
-nothing: they stand in messages about private videos, about the viewer's age and about robots alike. yt-dlp's errors are
-known by the names of their classes, because to import it takes long.
+The phrases, in refusals.csv, are those of yt-dlp and of the sites that it reads, as of 2026. "Sign in" and "use
+--cookies" decide nothing: they stand in messages about private videos, about the viewer's age and about robots alike.
+yt-dlp's errors are known by the names of their classes, because to import it takes long.
 """
 
+import csv
 import email.utils
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 # The whole host is refused for a while; the video is not to blame.
 THROTTLED = "throttled"
@@ -36,92 +38,10 @@ LONGEST_REASON = 200
 # Characters of an address's path that are kept in a reason; the longer ones of media servers hold signatures.
 LONGEST_PATH = 64
 
-# In the order of testing: a site that refuses the host, and one that fails, begin with "Video unavailable", too.
-PHRASES = {
-    THROTTLED: (
-        "not a bot",
-        "this content isn't available, try again later",
-        "rate-limited by youtube",
-        "captcha challenge",
-        "your ip is likely being blocked",
-        "http error 429",
-        "http error 402",
-    ),
-    TRANSIENT: (
-        "timed out",
-        "http error 5",
-        "http error 403",
-        "downloaded file is empty",
-        "unable to download api page",
-        "unable to download webpage",
-        "failed to extract any player response",
-        "exited with code",
-        "live event will begin",
-        "live event has ended",
-        "premieres in",
-        "premiere will begin",
-        "check back later",
-        "try again later",
-    ),
-    TOOL: (
-        "requested format is not available",
-        "no video formats found",
-        "only images",
-        "nsig extraction",
-        "cannot identify player",
-        "no javascript runtime",
-        "no supported javascript runtime",
-        "ffmpeg is not installed",
-        "ffmpeg not found",
-        "ffmpeg could not be found",
-        "cannot be partially downloaded",
-        "drm protected",
-        "unsupported url",
-        "not available on this app",
-        "latest version of youtube",
-    ),
-    GEO: (
-        "not made this video available in your country",
-        "blocked it in your country",
-        "not available in your country",
-        "not available in your region",
-        "not available from your location",
-    ),
-    AGE: ("confirm your age", "inappropriate for some users", "age-restricted", "only available for registered users"),
-    GONE: (
-        "private video",
-        "video is private",
-        # The account closed or terminated; a claim of copyright, of a trademark, of privacy.
-        "no longer available because",
-        "no longer available due to",
-        "account has been terminated",
-        "account has been closed",
-        "account has been suspended",
-        "removed by the uploader",
-        "removed by the user",
-        "removed for violating",
-        "video has been removed",
-        "blocked it on copyright grounds",
-        "members-only",
-        "members on level",
-        "join this channel",
-        "premium members",
-        "requires payment",
-        "requires purchase",
-        "requires a purchase",
-        "live stream recording is not available",
-        "incomplete youtube id",
-    ),
-    GONE_MAYBE: (
-        "video unavailable",
-        "video is unavailable",
-        "video is not available",
-        "video isn't available",
-        "video is no longer available",
-        "video does not exist",
-        "this content isn't available",
-    ),
-}
+# (kind, phrase in lower case) in the order of testing: a site that refuses the host, and one that fails, begin with
+# "Video unavailable", too. Jobs do not run anew when this table changes: what was refused is asked again as it is said.
+with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as _table:
+    _, *PHRASES = map(tuple, csv.reader(_table))
 
 _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc\uff07", "''''")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])")
@@ -183,14 +103,15 @@ def one_line(text: str) -> str:
     lines = _ESCAPES.sub("", text).splitlines()
     text = " ".join(_HEADER.sub(r"\1: ...", line) for line in lines)
     text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
-    text = _ADDRESS.sub(_bare, text)
+    text = _ADDRESS.sub(lambda at: at[1] + at[2] + (at[3] if len(at[3]) <= LONGEST_PATH else "/..."), text)
     text = _SECRET.sub(r"\1\2...", _PAIR.sub(r"\1=...", _QUERY.sub("", text)))
     text = text.removeprefix("ERROR: ").strip()
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 3].rstrip() + "..."
 
 
 def _kind(names: set[str], statuses: set[int], text: str) -> str | None:
-    if statuses & {429, 402} or _says(THROTTLED, text):
+    said = next((kind for kind, phrase in PHRASES if phrase in text), None)
+    if statuses & {429, 402} or said == THROTTLED:
         return THROTTLED
     if "GeoRestrictedError" in names:
         return GEO
@@ -201,28 +122,15 @@ def _kind(names: set[str], statuses: set[int], text: str) -> str | None:
         return TOOL
     if "TransportError" in names or any(status == 403 or 500 <= status < 600 for status in statuses):
         return TRANSIENT
-    return next((kind for kind in PHRASES if _says(kind, text)), None)
-
-
-def _says(kind: str, text: str) -> bool:
-    return any(phrase in text for phrase in PHRASES[kind])
+    return said
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield the error and what it was raised for; yt-dlp keeps that in `exc_info` or `cause`."""
-    waiting, seen = [error], set()
-    while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
+    chain = [error]
+    # It grows while it is gone through.
+    for one in chain:
         yield one
         inner = [getattr(one, "cause", None), (getattr(one, "exc_info", None) or (None, None))[1], one.__cause__]
-        if not one.__suppress_context__:
-            inner.append(one.__context__)
-        waiting += [other for other in inner if isinstance(other, BaseException)]
-
-
-def _bare(address: re.Match) -> str:
-    scheme, host, path = address.group(1), address.group(2), address.group(3)
-    return f"{scheme}{host}{path if len(path) <= LONGEST_PATH else '/...'}"
+        inner.append(None if one.__suppress_context__ else one.__context__)
+        chain += [other for other in inner if isinstance(other, BaseException) and not any(other is o for o in chain)]

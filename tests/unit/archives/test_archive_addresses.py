@@ -78,7 +78,7 @@ def test_paths_and_the_web_give_all_their_bytes(site, tmp_path):
 def test_what_does_not_come_is_not_there_refused_or_broken_off(site, tmp_path):
     site.files, site.statuses = dict.fromkeys(["/1", "/2", "/3"], content("1")), {"/1": [503, 410], "/2": [429]}
     site.retry_after, site.cut["/3"] = {503: "7", 429: "Fri, 31 Dec 1999 23:59:59 GMT"}, 1
-    for path, reason, wait in (("/1", "HTTP 503", 7.0), ("/2", "HTTP 429", 0.0), ("/3", "the connection broke", 0.0)):
+    for path, reason, wait in (("/1", "HTTP 503", 7.0), ("/2", "HTTP 429", 0.0), ("/3", "it broke off", 0.0)):
         with pytest.raises(Refused, match=reason) as refused:
             read(site.url + path)
         assert refused.value.wait == wait

@@ -4,14 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from avrobust.attacks.threat import bind
-from avrobust.evaluation.arguments import conditions_of, one_net_parser, opened
+from avrobust.evaluation.arguments import one_net_parser, opened_one_net
 from avrobust.evaluation.attention import localise, view_boxes
 from avrobust.files import write_json
 from avrobust.metrics.examples import Chosen, Examples, write_examples
 from avrobust.metrics.scores import write_scores
-from avrobust.program import UserError, progress, run
-from avrobust.spec.attacks import AttackSpec
+from avrobust.program import UserError, run
 from avrobust.spec.conditions import CLEAN
 
 log = logging.getLogger("localise")
@@ -31,26 +29,12 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
-    job = opened(given, {"net": given.model})
-    net = job.nets["net"]
+    job, net, threat, conditions, batches, said = opened_one_net(given, "localise")
     if not hasattr(net.model.fusion, "attention"):
         raise UserError(f"{given.model}: the net has no attention to look at; give one with fusion attended_concat")
-    conditions = list(dict.fromkeys([CLEAN, *conditions_of(given.conditions, job.budgets.named)]))
-    log.info("%d clips, %d conditions, on %s", len(job.views), len(conditions), job.device)
-    boxes = view_boxes(job.views)
-    threat = bind(AttackSpec.of(given.attack_spec), net, given.key["attack"], int(given.key["seed"]))
-    batches = job.batches(threat.clips_together(net.model), given.batch_size, given.threads, threat.batch_size)
-    chosen = Chosen(tuple(dict.fromkeys(given.example_classes)))
-    columns = localise(
-        net,
-        threat,
-        progress(batches, label="localise", unit="batches", total=len(batches)),
-        boxes,
-        job.budgets,
-        conditions,
-        job.device,
-        chosen,
-    )
+    conditions = list(dict.fromkeys([CLEAN, *conditions]))
+    boxes, chosen = view_boxes(job.views), Chosen(tuple(dict.fromkeys(given.example_classes)))
+    columns = localise(net, threat, batches, boxes, job.budgets, conditions, job.device, chosen)
     write_scores(given.scores, given.key, columns)
     examples = chosen.examples()
     if without := sorted({*chosen.classes} - {example.label for example in examples}):
@@ -64,9 +48,8 @@ def main() -> None:
     write_json(
         given.provenance,
         {
-            **job.written_down(given),
+            **said,
             "conditions": conditions,
-            "attack_spec": given.attack_spec,
             "clips_with_box": sum(box is not None for box in boxes.values()),
             "examples": {example.label: example.clip_id for example in examples},
             **job.meter.read(),

@@ -10,9 +10,10 @@ import yaml
 from extending_page import sections
 from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
 
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.loss import Loss
 from avrobust.attacks.registry import ATTACKS
-from avrobust.attacks.threat import bind
-from avrobust.evaluation.start import Start
+from avrobust.attacks.threat import Threat, bind
 from avrobust.models.files import Trained
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.spec.attacks import AttackSpec
@@ -39,14 +40,14 @@ def registered(monkeypatch):
         monkeypatch.setitem(table, short, f"snippet_{name}:{name}")
 
 
-def perturbed(described: dict, budgets: dict, seed: int = 0) -> tuple[Start, dict]:
+def perturbed(described: dict, budgets: dict, seed: int = 0) -> tuple[Loss, Threat, dict]:
     net, inputs = narrow_net(), clips(4)
     victim = Trained(net, CROSS_ENTROPY, ["a", "b", "c", "d", "e"], {})
     threat = bind(AttackSpec.of(described), victim, seed=seed)
     with torch.no_grad():
-        start = Start(threat, inputs, net(inputs).argmax(dim=1), clip_ids=["a", "b", "c", "d"])
+        loss = Loss(net, threat.objective, inputs, net(inputs).argmax(dim=1))
         balls = {key: UNITS[key].budget(**given, clean=inputs[key]) for key, given in budgets.items()}
-        return start, start.perturbed(balls, threat.attack)
+        return loss, threat, perturb(loss, balls, threat.attack, threat.context(["a", "b", "c", "d"]))
 
 
 @pytest.mark.parametrize(
@@ -63,13 +64,13 @@ def perturbed(described: dict, budgets: dict, seed: int = 0) -> tuple[Start, dic
     ids=lambda described: str(list(described.values())),
 )
 def test_a_snippet_is_an_attack_that_raises_its_objective_inside_its_ball(described):
-    start, made = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH})
-    assert (start.loss.value(made) > start.loss.value(start.inputs)).all()
+    loss, threat, made = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH})
+    assert (loss.value(made) > loss.value(loss.inputs)).all()
     for key in BOTH:
-        used = UNITS[key].norm(made[key] - start.inputs[key]) / 0.02
+        used = UNITS[key].norm(made[key] - loss.inputs[key]) / 0.02
         assert used.max() <= 1 + 1e-4 and (used > 0.8).all()
-    others = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH}, seed=1)[1]
-    assert start.threat.attack.random != all(torch.equal(made[key], others[key]) for key in BOTH)
+    others = perturbed(described, {key: {"epsilon": 0.02} for key in BOTH}, seed=1)[2]
+    assert threat.attack.random != all(torch.equal(made[key], others[key]) for key in BOTH)
 
 
 def test_every_snippet_is_tried():
@@ -78,12 +79,12 @@ def test_every_snippet_is_tried():
 
 @pytest.mark.parametrize("budget", ["l2", "uneven", "quiet"])
 def test_the_budgets_are_those_of_any_attack(budget):
-    start, made = perturbed({"update": "pgd"}, BUDGETS[budget])
+    loss, _, made = perturbed({"update": "pgd"}, BUDGETS[budget])
     for key in BOTH:
-        moved = made[key] - start.inputs[key]
+        moved = made[key] - loss.inputs[key]
         if key not in BUDGETS[budget]:
-            assert made[key] is start.inputs[key]
+            assert made[key] is loss.inputs[key]
             continue
         given = BUDGETS[budget][key]
-        used = UNITS[key].budget(**given, clean=start.inputs[key]).used(moved)
+        used = UNITS[key].budget(**given, clean=loss.inputs[key]).used(moved)
         assert used.max() <= 1 + 1e-4 and (used > 0.5).all()

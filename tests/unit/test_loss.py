@@ -5,15 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
+from nets import CROSS_ENTROPY, UNITS, budgets, clips, narrow_net
 
 from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack, perturb
 from avrobust.attacks.loss import Loss, Point
 from avrobust.attacks.threat import Threat
-from avrobust.evaluation.start import Start
+from avrobust.evaluation.cell import Cell, evaluate
+from avrobust.evaluation.craft import clean_gradients
 from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.spec.conditions import Condition
 
 LABELS = torch.tensor([0, 1, 2, 3])
 IDS = ["a", "b", "c", "d"]
@@ -49,8 +51,7 @@ def test_three_conditions_of_five_attacks_encode_no_clip_twice_at_the_same_place
     for name in ("fgsm", "i_fgsm", "mi_fgsm", "ni_fgsm"):
         options = {} if name == "fgsm" else {"steps": 2}
         for modalities in (BOTH, ("audio",), ("visual",)):
-            budgets = {key: UNITS[key].budget(0.01) for key in modalities}
-            perturb(loss, budgets, build_attack(name, options))
+            perturb(loss, {key: UNITS[key].budget(0.01) for key in modalities}, build_attack(name, options))
     # Four clips: their gradients, their features for the other modality's sake, and a second step of three attacks,
     # each with both and with one modality.
     assert seen == {"audio": 4 * (1 + 1 + 3 * 2), "visual": 4 * (1 + 1 + 3 * 2)}
@@ -156,11 +157,11 @@ def test_every_restart_draws_its_own_points():
     """From the clean clip, too: the first gradient that all conditions share is that of the first run."""
     loss = loss_of()
     noisy = Point(lambda modality, x, context: x + 0.3 * context.normal("noise", *x.shape[1:]).to(x))
-    budgets, attack = {"visual": UNITS["visual"].budget(0.1)}, Attack(1, points=lambda step: [noisy], random=True)
-    runs = [perturb(loss_of(), budgets, attack, replace(CONTEXT, restart=restart)) for restart in range(3)]
+    balls, attack = {"visual": UNITS["visual"].budget(0.1)}, Attack(1, points=lambda step: [noisy], random=True)
+    runs = [perturb(loss_of(), balls, attack, replace(CONTEXT, restart=restart)) for restart in range(3)]
     values = torch.stack([loss.value(run) for run in runs])
     assert values.argmax(dim=0).any(), "the first run is the worst of every clip"
-    worst = perturb(loss, budgets, replace(attack, restarts=3), CONTEXT)
+    worst = perturb(loss, balls, replace(attack, restarts=3), CONTEXT)
     torch.testing.assert_close(loss.value(worst), values.amax(dim=0), rtol=0, atol=1e-12)
 
 
@@ -183,14 +184,20 @@ def test_who_draws_must_be_told_the_clips():
         Context(attack="mine").uniform("x")
 
 
-def test_threats_of_the_same_net_and_objective_share_what_is_computed_once():
-    """FGSM and I-FGSM encode the clips once between them, FGSM of another objective does so for itself."""
-    net, inputs, losses = narrow_net(), clips(4), {}
+def test_cells_of_the_same_net_and_objective_share_what_is_computed_once():
+    """FGSM and I-FGSM encode the clips once between them for their first gradients, FGSM of a margin for itself."""
+    net, inputs = narrow_net(), clips(4)
     seen = encoded(Loss(net, CROSS_ENTROPY, inputs, LABELS))
-    other = build_objective(ObjectiveSpec("margin"), {}, 5)
-    for name, objective, count in (("fgsm", CROSS_ENTROPY, 8), ("i_fgsm", CROSS_ENTROPY, 8), ("fgsm", other, 16)):
-        Start(Threat(build_attack(name), net, objective), inputs, LABELS, clip_ids=IDS, losses=losses)
-        assert seen["audio"] == count
+    batch = {**inputs, "label": LABELS, "clip_id": IDS}
+    margin = build_objective(ObjectiveSpec("margin"), {}, 5)
+    threats = [Threat(build_attack(*one), net, CROSS_ENTROPY) for one in (("fgsm",), ("i_fgsm", {"steps": 1}))]
+    asked = {"net": [Condition("both", "small")]}
+    # The clean clips, and their gradients; what each makes of them is encoded for its answer.
+    for together, count in ((threats, 8 + 2 * 4), ([*threats, Threat(build_attack("fgsm"), net, margin)], 12 + 3 * 4)):
+        seen.clear()
+        list(evaluate([Cell("net", str(n), one, {"net": net}, asked) for n, one in enumerate(together)], [batch],
+                      budgets(small=0.01), torch.device("cpu")))  # fmt: skip
+        assert seen["audio"] == seen["visual"] == count
 
 
 def test_threats_of_the_same_random_points_draw_each_their_own():
@@ -198,23 +205,24 @@ def test_threats_of_the_same_random_points_draw_each_their_own():
     points = [Point(drawn)]
     attack, net = Attack(1, points=lambda step: points, random=True), narrow_net()
 
-    def first(name: str, losses: dict) -> torch.Tensor:
-        threat = Threat(attack, net, CROSS_ENTROPY, name=name)
-        return Start(threat, clips(4), LABELS, clip_ids=IDS, losses=losses).gradients["visual"]
+    def first(name: str, loss: Loss) -> torch.Tensor:
+        return clean_gradients(Threat(attack, net, CROSS_ENTROPY, name=name), loss, IDS)["visual"]
 
-    losses = {}
-    together = [first(name, losses) for name in "ab"]
-    assert all(torch.equal(one, first(name, {})) for one, name in zip(together, "ab", strict=True))
+    loss = Loss(net, CROSS_ENTROPY, clips(4), LABELS)
+    together = [first(name, loss) for name in "ab"]
+    alone = [first(name, Loss(net, CROSS_ENTROPY, clips(4), LABELS)) for name in "ab"]
+    assert all(torch.equal(*pair) for pair in zip(together, alone, strict=True))
     assert not torch.equal(*together)
 
 
 def test_the_first_clips_alone_encode_nothing_that_all_have_encoded():
     """Features and first gradients of the first two are those of all four, to the bit."""
-    net = narrow_net()
-    seen = encoded(Loss(net, CROSS_ENTROPY, clips(4), LABELS))
-    start = Start(Threat(build_attack("fgsm"), net, CROSS_ENTROPY), clips(4), LABELS, clip_ids=IDS)
+    loss = Loss(narrow_net(), CROSS_ENTROPY, clips(4), LABELS)
+    seen, gradients = encoded(loss), loss.first_gradients(BOTH)
+    features = {key: loss.features(key) for key in BOTH}
     before = Counter(seen)
-    part = start.first(2)
-    made = part.perturbed({key: UNITS[key].budget(0.01) for key in BOTH}, build_attack("fgsm"))
+    part = loss.first({key: x[:2] for key, x in loss.inputs.items()})
+    made = perturb(part, {key: UNITS[key].budget(0.01) for key in BOTH}, build_attack("fgsm"))
     assert seen == before and all(made[key].shape[0] == 2 for key in BOTH)
-    assert all(torch.equal(part.loss.first_gradients(BOTH)[key], start.gradients[key][:2]) for key in BOTH)
+    assert all(torch.equal(part.first_gradients(BOTH)[key], gradients[key][:2]) for key in BOTH)
+    assert all(torch.equal(part.features(key), features[key][:2]) for key in BOTH)

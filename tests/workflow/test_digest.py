@@ -37,7 +37,7 @@ SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
     "attacks/budget", "attacks/build", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
-    "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "evaluation/start", "imagenet",
+    "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema", "models/pooling", "parquet"}
@@ -94,12 +94,12 @@ CLOSURES = {
     "localise": (
         "localise.py", [],
         MODEL | ATTACKING | {"metrics/examples", "metrics/localisation", "evaluation/arguments",
-                             "evaluation/attention", "metrics/scores", "models/folding", "parquet"},
+                             "evaluation/attention", "evaluation/look", "metrics/scores", "models/folding", "parquet"},
     ),
     "embed": (
         "embed.py", [],
-        MODEL | ATTACKING | {"evaluation/arguments", "evaluation/embedding", "metrics/clusters", "metrics/scores",
-                             "models/folding", "parquet"},
+        MODEL | ATTACKING | {"evaluation/arguments", "evaluation/embedding", "evaluation/look", "metrics/clusters",
+                             "metrics/scores", "models/folding", "parquet"},
     ),
     "render": (
         "render.py", [],

@@ -64,9 +64,9 @@ class Loss:
                 self._features[modality] = self.model.encode(modality, self.inputs[modality])
         return self._features[modality]
 
-    def first(self, count: int) -> "Loss":
-        """Return the same of the first clips alone, with what is known of them."""
-        inputs = {name: x[:count] for name, x in self.inputs.items()}
+    def first(self, inputs: Inputs) -> "Loss":
+        """Return the same of the first clips alone, `inputs`, with what is known of them."""
+        count = len(next(iter(inputs.values())))
         features = {name: feature[:count] for name, feature in self._features.items()}
         part = Loss(self.model, self._objective, inputs, self.labels[:count], features)
         for key, known in self._first.items():
@@ -79,13 +79,17 @@ class Loss:
         told = getattr(self._objective, "relative_to", None)
         return told({name: self.features(name) for name in self.modalities}) if told else self._objective
 
-    @torch.no_grad()
-    def value(self, inputs: Inputs) -> Tensor:
-        """Return each clip's objective at `inputs`: (N,)."""
-        encoded = {
+    def encoded(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return the features of every modality of `inputs`, the clean ones where an input is the very clean one."""
+        return {
             name: self.features(name) if inputs[name] is self.inputs[name] else self.model.encode(name, inputs[name])
             for name in self.modalities
         }
+
+    @torch.no_grad()
+    def value(self, inputs: Inputs) -> Tensor:
+        """Return each clip's objective at `inputs`: (N,)."""
+        encoded = self.encoded(inputs)
         return self.objective(encoded, self.model.head(encoded), self.labels)
 
     def first_gradients(

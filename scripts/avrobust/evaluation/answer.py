@@ -1,7 +1,6 @@
 """What victims answer to clips, and the rows that say so."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import torch
@@ -9,69 +8,40 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from avrobust import parquet
-from avrobust.attacks.loss import Inputs, Objective
-from avrobust.data.batches import Batch
+from avrobust.attacks.loss import Inputs, Loss
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted
-from avrobust.evaluation.start import encode_changed
 from avrobust.metrics.schema import SCHEMA
-from avrobust.models.late_fusion import LateFusion
 from avrobust.models.pooling import pooled
 from avrobust.spec.budgets import MODALITIES
-from avrobust.spec.conditions import CLEAN, Condition
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A batch before it is attacked: `inputs` modality -> (N, ...), `labels` (N,) on the device of the nets."""
-
-    batch: Batch
-    inputs: Inputs
-    labels: Tensor
 
 
 def answered(
-    names: Mapping[str, str],
-    victim: LateFusion,
-    asked: Asked,
-    crafted: Crafted,
-    features: Inputs,
-    objective: Objective,
-    budgets: Budgets,
+    names: Mapping[str, str], victim: Loss, clip_ids: Sequence[str], crafted: Crafted, budgets: Budgets
 ) -> pa.Table:
-    """Return the rows of what `victim` answers to `crafted`, a set for each of its conditions.
+    """Return the rows of what the net of `victim` answers to `crafted`, a set for each of its conditions.
 
-    `names`: what the rows call surrogate, victim and attack. `features`: modality -> (N, D), the victim's of the clean
-    clips; `objective`: the rows' `loss`.
+    `names`: what the rows call surrogate, victim and attack. `victim`: of the clean clips, with the objective that the
+    rows' `loss` is of.
     """
-    encoded = encode_changed(victim, asked.inputs, crafted.inputs, features)
-    logits = victim.head(encoded)
-    count, first = len(asked.labels), crafted.conditions[0]
+    encoded = victim.encoded(crafted.inputs)
+    logits = victim.model.head(encoded)
+    count, first = len(clip_ids), crafted.conditions[0]
     columns = {
         **{name: [value] * count for name, value in names.items()},
-        "clip_id": asked.batch["clip_id"],
-        "label": asked.labels.tolist(),
+        "clip_id": clip_ids,
+        "label": victim.labels.tolist(),
         "prediction": logits.argmax(dim=1).tolist(),
-        "loss": objective(encoded, logits, asked.labels).tolist(),
+        "loss": victim.objective(encoded, logits, victim.labels).tolist(),
         "cosine": _cosine(encoded, count).tolist(),
     }
     for name in MODALITIES:
-        moved = name in crafted.inputs and crafted.inputs[name] is not asked.inputs[name]
-        perturbation = crafted.inputs[name] - asked.inputs[name] if moved else None
-        columns[f"norm_{name}"] = budgets.norms(first, name, perturbation).tolist() if moved else [0.0] * count
+        clean, made = victim.inputs.get(name), crafted.inputs.get(name)
+        moved = made is not clean
+        columns[f"norm_{name}"] = budgets.norms(first, name, made - clean).tolist() if moved else [0.0] * count
         columns[f"epsilon_{name}"] = budgets.epsilons(first, name, crafted.budgets, count)
-    return pa.concat_tables(
-        parquet.table(SCHEMA, columns | _named(condition, count)) for condition in crafted.conditions
-    )
-
-
-def unchanged(asked: Asked) -> Crafted:
-    """Return the clean clips as what an attack makes of them under no budget."""
-    return Crafted((CLEAN,), asked.inputs, {})
-
-
-def _named(condition: Condition, count: int) -> dict[str, list]:
-    return {name: [value] * count for name, value in condition._asdict().items()}
+    conditions = ({name: [value] * count for name, value in one._asdict().items()} for one in crafted.conditions)
+    return pa.concat_tables(parquet.table(SCHEMA, columns | condition) for condition in conditions)
 
 
 def _cosine(encoded: Inputs, count: int) -> Tensor:

@@ -2,23 +2,26 @@
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch.utils.data import DataLoader
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
 from avrobust.data.shards import Shards
 from avrobust.evaluation.budgets import Budgets, read_budgets
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
-from avrobust.program import UserError, json_argument, positive
+from avrobust.program import UserError, json_argument, positive, progress
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
+from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.conditions import ATTACKED, Condition
 from avrobust.views.view import VIEW_HELP, build_view
 
@@ -150,3 +153,30 @@ def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition
         if condition.budget not in budgets and condition.modality != "clean":
             raise UserError(f"conditions: budget {condition.budget!r} is none of {', '.join(budgets)}; give it a value")
     return conditions
+
+
+class OneNet(NamedTuple):
+    """A net and the attack by its own gradients that it is looked into under; `said` is for the provenance."""
+
+    job: Opened
+    net: Trained
+    threat: Threat
+    conditions: list[Condition]
+    batches: Iterable[Batch]
+    said: dict
+
+
+def opened_one_net(given: argparse.Namespace, label: str) -> OneNet:
+    """Return what the arguments of `one_net_parser` name; `label`: what a user sees of the progress.
+
+    Raises:
+        UserError: as `opened` and `conditions_of`.
+    """
+    job = opened(given, {"net": given.model})
+    net, conditions = job.nets["net"], conditions_of(given.conditions, job.budgets.named)
+    threat = bind(AttackSpec.of(given.attack_spec), net, given.key["attack"], int(given.key["seed"]))
+    batches = job.batches(threat.clips_together(net.model), given.batch_size, given.threads, threat.batch_size)
+    log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(conditions), job.device)
+    said = {**job.written_down(given), "conditions": conditions, "attack_spec": given.attack_spec}
+    shown = progress(batches, label=label, unit="batches", total=len(batches))
+    return OneNet(job, net, threat, conditions, shown, said)

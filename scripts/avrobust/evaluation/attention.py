@@ -7,17 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avrobust.attacks.loss import Inputs
 from avrobust.attacks.threat import Threat
-from avrobust.data.batches import Batch, EvaluationViews, inputs_of
+from avrobust.data.batches import Batch, EvaluationViews
 from avrobust.evaluation.budgets import Budgets
-from avrobust.evaluation.craft import craft
-from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start, encode_changed
+from avrobust.evaluation.look import add_scores, looked_into
 from avrobust.metrics import localisation
 from avrobust.metrics.examples import MEASURES, Chosen, Example
 from avrobust.metrics.localisation import Box
 from avrobust.models.files import Trained
-from avrobust.models.modes import evaluating
 from avrobust.program import UserError
 from avrobust.spec.conditions import CLEAN, Condition
 
@@ -68,33 +66,24 @@ def localise(
     Raises:
         RuntimeError: an input left its ball or its valid range, or changed without being attacked.
     """
-    model, fusion = trained.model, trained.model.fusion
-    conditions = list(dict.fromkeys([CLEAN, *conditions]))
-    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
-    everyone = _as_tensor(boxes.values())
+    model, columns, everyone = trained.model, {}, _as_tensor(boxes.values())
 
-    def looked_at(batch: Batch) -> tuple[Batch, tuple[Tensor], tuple[Tensor], tuple[Tensor]]:
-        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
-        features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-        start = Start(threat, inputs, labels, features if threat.model is model else None, batch["clip_id"])
-        seen: dict[Condition, tuple[Tensor, Tensor, Tensor]] = {}
-        for crafted in craft(start, threat.attack, conditions, budgets):
-            encoded = encode_changed(model, inputs, crafted.inputs, features)
-            predictions = model.head(encoded).argmax(dim=1).cpu()
-            made = fusion.attention(encoded).cpu(), predictions, crafted.inputs["visual"]
-            seen |= dict.fromkeys(crafted.conditions, made)
-        maps, predictions, frames = zip(*(seen[condition] for condition in conditions), strict=True)
-        return batch, maps, predictions, frames
+    def look(inputs: Inputs, features: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+        return model.fusion.attention(features).cpu(), model.head(features).argmax(dim=1).cpu(), inputs["visual"]
 
-    with evaluating(model), evaluating(threat.model), torch.no_grad():
-        for batch, maps, predictions, frames in within_memory(looked_at, batches, threat.clips_together(model)):
-            known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
-            measures = [
-                _measures(maps[0], map_, predicted == batch["label"], known, everyone, condition)
-                for map_, predicted, condition in zip(maps, predictions, conditions, strict=True)
-            ]
-            _append(columns, batch, conditions, measures)
-            _offer(chosen, trained.classes, batch, conditions, maps, predictions, frames, known, measures)
+    for batch, seen in looked_into(model, threat, batches, budgets, conditions, device, look):
+        known = _as_tensor([boxes[clip_id] for clip_id in batch["clip_id"]])
+        clean, *_ = seen[CLEAN]
+        measures = {
+            condition: _measures(clean, maps, predicted == batch["label"], known, everyone, condition)
+            for condition, (maps, predicted, _) in seen.items()
+        }
+        for condition, of_condition in measures.items():
+            for measure, values in of_condition.items():
+                there = (~values.isnan()).nonzero().flatten().tolist()
+                clip_ids, labels = [batch["clip_id"][place] for place in there], batch["label"][there].tolist()
+                add_scores(columns, clip_ids, labels, condition, measure, values[there].tolist())
+        _offer(chosen, trained.classes, batch, seen, known, measures)
     return columns
 
 
@@ -124,51 +113,33 @@ def _measures(
     return measures
 
 
-def _append(
-    columns: dict[str, list], batch: Batch, conditions: Sequence[Condition], measures: Sequence[Mapping[str, Tensor]]
-) -> None:
-    for condition, of_condition in zip(conditions, measures, strict=True):
-        for measure, values in of_condition.items():
-            known = (~values.isnan()).nonzero().flatten().tolist()
-            columns["clip_id"] += [batch["clip_id"][place] for place in known]
-            columns["label"] += batch["label"][known].tolist()
-            columns["modality"] += [condition.modality] * len(known)
-            columns["budget"] += [condition.budget] * len(known)
-            columns["measure"] += [measure] * len(known)
-            columns["value"] += values[known].tolist()
-
-
 def _offer(
     chosen: Chosen,
     classes: Sequence[str],
     batch: Batch,
-    conditions: Sequence[Condition],
-    maps: Sequence[Tensor],
-    predictions: Sequence[Tensor],
-    frames: Sequence[Tensor],
+    seen: Mapping[Condition, tuple[Tensor, Tensor, Tensor]],
     boxes: Tensor,
-    measures: Sequence[Mapping[str, Tensor]],
+    measures: Mapping[Condition, Mapping[str, Tensor]],
 ) -> None:
+    maps, predictions, frames = zip(*seen.values(), strict=True)
     for place, (clip_id, label) in enumerate(zip(batch["clip_id"], batch["label"].tolist(), strict=True)):
         answers = [predicted[place].item() for predicted in predictions]
         recognised = answers[0] == label
         fooled = all(
-            answer != label
-            for answer, condition in zip(answers, conditions, strict=True)
-            if condition.modality == "both"
+            answer != label for answer, condition in zip(answers, seen, strict=True) if condition.modality == "both"
         )
         if not chosen.wants(clip_id, classes[label], recognised, fooled):
             continue
-        seen = torch.stack([frame[place] for frame in frames]).permute(0, 2, 3, 1)
+        shown = torch.stack([frame[place] for frame in frames]).permute(0, 2, 3, 1)
         example = Example(
             clip_id=clip_id,
             label=classes[label],
             predictions=tuple(classes[answer] for answer in answers),
             maps=torch.stack([map_[place] for map_ in maps]).float().numpy(),
-            frames=(255 * seen).round().clamp(0, 255).byte().cpu().numpy(),
+            frames=(255 * shown).round().clamp(0, 255).byte().cpu().numpy(),
             box=boxes[place].numpy(),
             measures={
-                name: np.array([one[name][place].item() if name in one else np.nan for one in measures])
+                name: np.array([one[name][place].item() if name in one else np.nan for one in measures.values()])
                 for name in MEASURES
             },
         )

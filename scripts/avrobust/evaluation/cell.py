@@ -1,21 +1,22 @@
 """Cells: one surrogate under one attack each, crafted once and answered by every victim, a row per clip."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import chain
 
 import pyarrow as pa
 import torch
 
-from avrobust.attacks.loss import Inputs
+from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
-from avrobust.evaluation.answer import Asked, answered, unchanged
+from avrobust.evaluation.answer import answered
 from avrobust.evaluation.budgets import Budgets
-from avrobust.evaluation.craft import Crafted, craft
+from avrobust.evaluation.craft import Crafted, clean_gradients, craft
 from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.spec.conditions import CLEAN, UNBOUNDED, Condition
@@ -69,20 +70,20 @@ def evaluate(
     """
 
     def attacked(batch: Batch) -> Part:
-        asked = Asked(batch, inputs_of(batch, device), batch["label"].to(device))
-        features = _remembered(lambda net: {name: net.encode(name, asked.inputs[name]) for name in net.modalities})
-        tables, counts, losses = [], [], {}
+        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
+        features = cache(lambda net: {name: net.encode(name, inputs[name]) for name in net.modalities})
+        loss = cache(lambda net, objective: Loss(net, objective, inputs, labels, features(net)))
+        tables, counts = [], []
         for cell in cells:
-            start = Start(
-                cell.threat, asked.inputs, asked.labels, features(cell.threat.model), batch["clip_id"], losses
-            )
-            counts.append(_clips_without_gradient(start.gradients))
-            tables += _attacked(cell, start, asked, features, budgets, UNBOUNDED_CLIPS - before)
-        return Part(len(asked.labels), pa.concat_tables(tables), tuple(counts))
+            own = loss(cell.threat.model, cell.threat.objective)
+            victims = {name: loss(net, cell.threat.objective) for name, net in cell.victims.items()}
+            counts.append(_clips_without_gradient(clean_gradients(cell.threat, own, batch["clip_id"])))
+            tables += _rows(cell, own, victims, batch["clip_id"], budgets, UNBOUNDED_CLIPS - before)
+        return Part(len(labels), pa.concat_tables(tables), tuple(counts))
 
-    nets = {id(net): net for cell in cells for net in (cell.threat.model, *cell.victims.values())}
+    nets = dict.fromkeys(net for cell in cells for net in (cell.threat.model, *cell.victims.values()))
     with ExitStack() as stack:
-        for net in nets.values():
+        for net in nets:
             stack.enter_context(evaluating(net))
         stack.enter_context(torch.no_grad())
         for part in within_memory(attacked, batches, clips_together(cells)):
@@ -95,53 +96,34 @@ def clips_together(cells: Iterable[Cell]) -> int:
     return math.lcm(*(cell.clips_together for cell in cells))
 
 
-def _attacked(
-    cell: Cell,
-    start: Start,
-    asked: Asked,
-    features: Callable[[LateFusion], Inputs],
-    budgets: Budgets,
-    unbounded_clips: int,
+def _rows(
+    cell: Cell, own: Loss, victims: Mapping[str, Loss], clip_ids: Sequence[str], budgets: Budgets, unbounded_clips: int
 ) -> Iterator[pa.Table]:
-    clean = {name: features(victim) for name, victim in cell.victims.items()}
-    yield from _answers(cell, asked, unchanged(asked), clean, budgets)
-    everyone = dict.fromkeys(condition for of_victim in cell.conditions.values() for condition in of_victim)
+    """Yield the rows of a cell; `own`: the surrogate's loss, `victims`: name -> the victim's, of the same inputs."""
+    everyone = dict.fromkeys([CLEAN, *chain(*cell.conditions.values())])
     bounded = [condition for condition in everyone if condition.budget != UNBOUNDED]
-    for crafted in craft(start, cell.threat.attack, bounded, budgets):
-        yield from _answers(cell, asked, crafted, clean, budgets)
+    crafted = craft(cell.threat, own, clip_ids, bounded, budgets)
+    yield from _answers(cell, victims, clip_ids, crafted, budgets)
     if len(bounded) < len(everyone) and unbounded_clips > 0:
-        few = start.first(unbounded_clips)
-        batch = {name: values[:unbounded_clips] for name, values in asked.batch.items()}
-        asked = Asked(batch, few.inputs, few.labels)
-        clean = {victim: {name: value[:unbounded_clips] for name, value in of.items()} for victim, of in clean.items()}
-        for crafted in craft(few, cell.threat.attack, everyone.keys() - bounded, budgets):
-            yield from _answers(cell, asked, crafted, clean, budgets)
+        few, clip_ids = {name: x[:unbounded_clips] for name, x in own.inputs.items()}, clip_ids[:unbounded_clips]
+        crafted = craft(cell.threat, own.first(few), clip_ids, everyone.keys() - bounded, budgets)
+        yield from _answers(
+            cell, {name: victim.first(few) for name, victim in victims.items()}, clip_ids, crafted, budgets
+        )
 
 
 def _answers(
-    cell: Cell, asked: Asked, crafted: Crafted, features: Mapping[str, Inputs], budgets: Budgets
+    cell: Cell, victims: Mapping[str, Loss], clip_ids: Sequence[str], crafted: Iterable[Crafted], budgets: Budgets
 ) -> Iterator[pa.Table]:
     """Yield the rows of each victim that is asked one of the conditions of `crafted`."""
-    for name, victim in cell.victims.items():
-        wanted = {CLEAN, *cell.conditions[name]}
-        if conditions := tuple(one for one in crafted.conditions if one in wanted):
-            names = {"surrogate": cell.surrogate, "victim": name, "attack": cell.attack}
-            made = replace(crafted, conditions=conditions)
-            yield answered(names, victim, asked, made, features[name], cell.threat.objective, budgets)
+    for made in crafted:
+        for name, victim in victims.items():
+            wanted = {CLEAN, *cell.conditions[name]}
+            if conditions := tuple(one for one in made.conditions if one in wanted):
+                names = {"surrogate": cell.surrogate, "victim": name, "attack": cell.attack}
+                yield answered(names, victim, clip_ids, replace(made, conditions=conditions), budgets)
 
 
 def _clips_without_gradient(gradients: Inputs) -> int:
     zero = [(gradient.flatten(1) == 0).all(dim=1) for gradient in gradients.values()]
     return int(torch.stack(zero).any(dim=0).sum())
-
-
-def _remembered(encode: Callable[[LateFusion], Inputs]) -> Callable[[LateFusion], Inputs]:
-    """Return `encode`, which is asked for each net once."""
-    found: dict[int, Inputs] = {}
-
-    def once(net: LateFusion) -> Inputs:
-        if id(net) not in found:
-            found[id(net)] = encode(net)
-        return found[id(net)]
-
-    return once

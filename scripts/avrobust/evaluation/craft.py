@@ -1,14 +1,16 @@
 """Adversarial clips: what an attack makes of a batch under each condition, once for conditions that allow the same."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from torch import Tensor
+
 from avrobust.attacks.budget import Budget
-from avrobust.attacks.loop import Attack
-from avrobust.attacks.loss import Inputs
+from avrobust.attacks.loop import perturb
+from avrobust.attacks.loss import Inputs, Loss
+from avrobust.attacks.threat import Threat
 from avrobust.evaluation.budgets import Budgets
-from avrobust.evaluation.start import Start
 from avrobust.spec.conditions import Condition
 
 
@@ -21,20 +23,31 @@ class Crafted:
     budgets: Mapping[str, Budget]
 
 
-def craft(start: Start, attack: Attack, conditions: Iterable[Condition], budgets: Budgets) -> Iterator[Crafted]:
-    """Yield what `attack` makes of the batch of `start`; equal budgets of any name are attacked once.
+def clean_gradients(threat: Threat, loss: Loss, clip_ids: Sequence[str]) -> dict[str, Tensor]:
+    """Return the gradients that the attack begins with, of every modality; computed once, at the first call."""
+    attack = threat.attack
+    return loss.first_gradients(loss.modalities, attack.points, threat.context(clip_ids), attack.random)
+
+
+def craft(
+    threat: Threat, loss: Loss, clip_ids: Sequence[str], conditions: Iterable[Condition], budgets: Budgets
+) -> Iterator[Crafted]:
+    """Yield what the attack makes of the clips of `loss`, that of the threat's net and objective; equal budgets once.
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or a modality
             that is not attacked changed. No row of such a batch must ever be stored.
     """
+    attack = threat.attack
+    clean_gradients(threat, loss, clip_ids)
     alike: dict[str, list[Condition]] = {}
     for condition in conditions:
         given = [budgets.given(condition), condition.steps]
         alike.setdefault(json.dumps(given, sort_keys=True), []).append(condition)
     for group in alike.values():
         first = group[0]
-        allowed = budgets.under(first, start.inputs)
-        made = start.perturbed(allowed, replace(attack, steps=first.steps) if first.steps else attack)
-        budgets.check_promises(attack, start.inputs, made, allowed, first)
+        allowed = budgets.under(first, loss.inputs)
+        taken = replace(attack, steps=first.steps) if first.steps else attack
+        made = perturb(loss, allowed, taken, threat.context(clip_ids))
+        budgets.check_promises(attack, loss.inputs, made, allowed, first)
         yield Crafted(tuple(group), made, allowed)

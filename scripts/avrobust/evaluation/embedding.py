@@ -7,15 +7,13 @@ import pyarrow as pa
 import torch
 
 from avrobust import parquet
+from avrobust.attacks.loss import Inputs
 from avrobust.attacks.threat import Threat
-from avrobust.data.batches import Batch, inputs_of
+from avrobust.data.batches import Batch
 from avrobust.evaluation.budgets import Budgets
-from avrobust.evaluation.craft import craft
-from avrobust.evaluation.memory import within_memory
-from avrobust.evaluation.start import Start, encode_changed
+from avrobust.evaluation.look import add_scores, looked_into
 from avrobust.metrics.clusters import distances, intra_inter_ratios, shifts, silhouettes
 from avrobust.models.late_fusion import LateFusion
-from avrobust.models.modes import evaluating
 from avrobust.program import UserError
 from avrobust.spec.conditions import CLEAN, Condition
 
@@ -43,31 +41,21 @@ def embed(
         UserError: a feature of the model is no vector, so that it has no Euclidean distance of the usual kind, or not
             finite.
     """
-    conditions = list(dict.fromkeys([CLEAN, *conditions]))
 
-    def embedded(batch: Batch) -> tuple[list[str], np.ndarray, Points]:
-        inputs, labels = inputs_of(batch, device), batch["label"].to(device)
-        clean = {name: model.encode(name, inputs[name]) for name in MODALITIES}
-        if matrix := next((name for name in MODALITIES if clean[name].dim() != 2), None):
+    def vectors(inputs: Inputs, features: Inputs) -> dict[str, np.ndarray]:
+        if matrix := next((name for name in MODALITIES if features[name].dim() != 2), None):
             raise UserError(
-                f"the {matrix} feature of a clip has the shape {tuple(clean[matrix].shape[1:])}, not one vector; "
+                f"the {matrix} feature of a clip has the shape {tuple(features[matrix].shape[1:])}, not one vector; "
                 "embed a variant whose fusion takes vectors"
             )
-        start = Start(threat, inputs, labels, clean if threat.model is model else None, batch["clip_id"])
-        made = {}
-        for crafted in craft(start, threat.attack, conditions, budgets):
-            features = encode_changed(model, inputs, crafted.inputs, clean)
-            points = {name: feature.cpu().numpy() for name, feature in features.items()}
-            made |= dict.fromkeys(crafted.conditions, points)
-        return batch["clip_id"], batch["label"].numpy(), made
+        return {name: features[name].cpu().numpy() for name in MODALITIES}
 
-    with evaluating(model), evaluating(threat.model), torch.no_grad():
-        parts = list(within_memory(embedded, batches, threat.clips_together(model)))
-    clip_ids = [clip_id for ids, _, _ in parts for clip_id in ids]
-    labels = np.concatenate([of_part for _, of_part, _ in parts])
+    parts = list(looked_into(model, threat, batches, budgets, conditions, device, vectors))
+    clip_ids = [clip_id for batch, _ in parts for clip_id in batch["clip_id"]]
+    labels = np.concatenate([batch["label"].numpy() for batch, _ in parts])
     points = {
-        condition: {name: np.concatenate([made[condition][name] for _, _, made in parts]) for name in MODALITIES}
-        for condition in conditions
+        condition: {name: np.concatenate([made[condition][name] for _, made in parts]) for name in MODALITIES}
+        for condition in parts[0][1]
     }
     for condition, of_modality in points.items():
         for name, values in of_modality.items():
@@ -106,7 +94,7 @@ def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str,
 
     `silhouette_*` and `ratio_*` compare the clips of every condition with the clean clips; `shift_*` has no clean row.
     """
-    columns: dict[str, list] = {name: [] for name in ("clip_id", "label", "modality", "budget", "measure", "value")}
+    columns: dict[str, list] = {}
     for name in MODALITIES:
         among_clean = distances(points[CLEAN][name], points[CLEAN][name])
         for condition, of_modality in points.items():
@@ -118,10 +106,5 @@ def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str,
             if condition != CLEAN:
                 values[f"shift_{name}"] = shifts(to_clean, among_clean, labels)
             for measure, of_clips in values.items():
-                columns["clip_id"] += clip_ids
-                columns["label"] += labels.tolist()
-                columns["modality"] += [condition.modality] * len(labels)
-                columns["budget"] += [condition.budget] * len(labels)
-                columns["measure"] += [measure] * len(labels)
-                columns["value"] += of_clips.tolist()
+                add_scores(columns, clip_ids, labels.tolist(), condition, measure, of_clips.tolist())
     return columns

@@ -67,6 +67,13 @@ def test_a_scale_may_extend_another_by_what_it_changes(root: Path) -> None:
     assert epochs == {("concat", "music"): 9, ("concat", "ave"): 16, ("exfmem", "music"): 3, ("exfmem", "ave"): 3}
 
 
+def test_a_scale_says_of_a_section_only_what_it_changes(root: Path) -> None:
+    scale(root, "slow", extends="demo", render={"seconds": 4}, minutes={"train": 600})
+    made = plan(root, scale="slow").settings.scale
+    assert made["render"] == {"seconds": 4, "width": 96, "height": 72, "seed": 1}
+    assert made["minutes"] == {"render": 10, "pack": 10, "train": 600, "attack": 20}
+
+
 def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> None:
     clip = {"name": "clip", "options": {"seconds": 2, "frames": 4, "frame_size": 64}}
     scale(root, "clips", extends="demo", view=clip)
@@ -76,9 +83,13 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"extends": "demi"}, "mine.yaml: extends: 'demi' is not known; allowed are clips, demo, mine, ours, paper"),
+        (
+            {"extends": "demi"},
+            "mine.yaml: extends: 'demi' is not known; allowed are clips, demo, mine, ours, paper, slow",
+        ),
         ({"extends": "mine"}, "workflow/scales/mine.yaml: extends itself"),
         ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),
+        ({"extends": "demo", "minutes": {"trian": 1}}, "mine.yaml: minutes: unknown key trian = 1; allowed are attack"),
         ({"extends": "demo", "seeds": ["a"]}, "mine.yaml: seeds.0: 'a' must be of type integer"),
         ({"extends": "demo", "papers": {"tian2012": {}}}, "mine.yaml: papers: 'tian2012' is not known"),
         (

@@ -206,7 +206,7 @@ def test_a_calibrated_budget_is_an_input_of_what_names_it_alone(tmp_path: Path) 
 
 
 def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the_scale_says(
-    demo: Plan, paper: Plan
+    demo: Plan, paper: Plan, tmp_path: Path
 ) -> None:
     weights = "results/weights/resnet18_imagenet.pth"
     music = {name: job(dataset="music", variant=name) for name in ("concat", "visual", "audio", "sum", "pcl", "exfmem")}
@@ -216,8 +216,9 @@ def test_only_a_net_with_a_frame_encoder_starts_from_imagenet_and_only_where_the
     # What goes on from another net has its weights.
     assert paper.train.weights(music["pcl"]) == paper.train.weights(music["exfmem"]) == []
     assert demo.train.weights(music["concat"]) == []
-    own = plan(unedited(), scale="paper", weights={"resnet18_imagenet": "/mine.pth"})
-    assert own.train.weights(music["sum"]) == ["/mine.pth"]
+    (tmp_path / "mine.pth").touch()
+    own = plan(unedited(), scale="paper", weights={"resnet18_imagenet": f"{tmp_path}/mine.pth"})
+    assert own.train.weights(music["sum"]) == [f"{tmp_path}/mine.pth"]
 
 
 def test_choices_of_the_configuration_arrive_at_the_programs() -> None:

@@ -72,6 +72,8 @@ def check(paper: Mapping, section: str, where: str) -> None:
     """
     known = {**alternatives(paper), DATASET: []}
     for place, value in _all_by(paper[section], where):
+        if not isinstance(value["by"], str):
+            raise SettingsError(f"{place}: by: {value['by']!r} is no name; give one of {', '.join(known)}")
         if value["by"] == SURROGATE and section == "attacks":
             if OTHERS not in value:
                 raise SettingsError(f"{place}: {OTHERS} must be given, for the variants that are not named")
@@ -96,7 +98,7 @@ def _all_by(value: object, place: str) -> Iterator[tuple[str, Mapping]]:
         for number, part in enumerate(value):
             yield from _all_by(part, f"{place}.{number}")
     elif isinstance(value, Mapping):
-        if "by" in value and isinstance(value["by"], str):
+        if "by" in value:
             yield place, value
         for name, part in value.items():
             yield from _all_by(part, f"{place}.{name}")

@@ -1,5 +1,6 @@
 """Options of an attack or an objective in a paper's file, checked before any job starts."""
 
+import math
 from collections.abc import Mapping
 
 from lib.errors import SettingsError
@@ -19,6 +20,7 @@ def check(given: Mapping, known: Mapping[str, tuple[str, bool]], where: str) -> 
             )
         kind = known[name][0]
         wrong = not isinstance(value, TYPES.get(kind, object)) or (isinstance(value, bool) and kind in ("int", "float"))
+        wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
         if wrong and not (isinstance(value, Mapping) and "by" in value):
             raise SettingsError(f"{where}: option {name} = {value!r} is no {kind}")
     if missing := [name for name, (_, needed) in known.items() if needed and name not in given]:

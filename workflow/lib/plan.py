@@ -93,11 +93,11 @@ class Plan:
             options.check(facts["view"]["options"], known, f"view {facts['view']['name']} of {dataset}")
         self._check_parts()
         self._check_bundles()
-        schema = self.settings.root / "workflow/schemas/training.json"
+        schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
-                self.train.resolved(paper, "window", dataset)
-                self.train.resolved(paper, "evaluation", dataset)
+                sections = {name: self.train.resolved(paper, name, dataset) for name in ("window", "evaluation")}
+                check(sections, taken, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:
@@ -110,6 +110,7 @@ class Plan:
                 for recipe in (variant.recipe, variant.search_recipe):
                     check(recipe, schema, f"training of {name} on {dataset}")
                     self.train.check_warm_up(name, dataset, recipe)
+                check({"memory": variant.memory}, taken, f"{place_of(paper, 'variants')}.{name}, on {dataset}")
                 self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
                 self._check_options(variant, f"{place_of(paper, 'variants')}.{name}")

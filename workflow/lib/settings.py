@@ -93,13 +93,16 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     sections = {name: {"type": "object"} for name in known["papers"]}
     check(config, schemas / "config.json", lambda path: said_by(config, path), sections)
     known_name(config["scale"], known["scales"], said(config, "scale"))
-    layers = _layers(root, config["scale"], known)
-    scale = _scale(root, layers)
+    layers = _layers(root, config["scale"], known["scales"])
+    scale = _scale(root, layers, known)
     for name in config["datasets"]:
         known_name(name, known["datasets"], said(config, "datasets"))
     weights = read_yaml(root / "workflow/weights.yaml")
-    for name in config["weights"]:
+    check(weights, schemas / "weights.json", "workflow/weights.yaml")
+    for name, path in config["weights"].items():
         known_name(name, sorted(weights), said(config, "weights"))
+        if not (root / path).is_file():
+            raise SettingsError(f"{said(config, 'weights', name)}: {path!r} is no file")
     papers, chosen = {}, {}
     for name in config["papers"]:
         known_name(name, known["papers"], said(config, "papers"))
@@ -173,6 +176,9 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         raise SettingsError(f"{where}: source archive needs `archive`, its parts or zip; this dataset has none known")
     for key in given.get("lists", {}):
         known_name(key, sorted(facts.get("lists", {})), f"{where}.lists")
+    for key, value in facts.get("options", {}).items():
+        if chosen and isinstance(value, Mapping) and value.get("by") not in (*chosen, choices.DATASET):
+            raise SettingsError(f"{file}: options.{key}: by: {value.get('by')!r} is none of {', '.join(chosen)}")
     # A choice of a paper that is not made leaves the protocol's own default, which is the released behaviour.
     options = {
         key: choices.resolve(value, chosen, name)
@@ -193,7 +199,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     }
 
 
-def _layers(root: Path, name: str, known: Mapping[str, list[str]]) -> list[tuple[str, dict]]:
+def _layers(root: Path, name: str, known: list[str]) -> list[tuple[str, dict]]:
     """Return a scale and what it extends, each with its file; the one that extends none is the first."""
     layers: list[tuple[str, dict]] = []
     while True:
@@ -201,22 +207,24 @@ def _layers(root: Path, name: str, known: Mapping[str, list[str]]) -> list[tuple
         if file in (one for one, _ in layers):
             raise SettingsError(f"{file}: extends itself, by {' and '.join(one for one, _ in layers)}")
         told = read_yaml(root / file)
-        check(told, root / "workflow/schemas/scale.json", file, required=False)
-        for kind in ("papers", "datasets"):
-            for of in told.get(kind, {}):
-                known_name(of, known[kind], f"{file}: {kind}")
+        if not isinstance(told, dict):
+            raise SettingsError(f"{file}: must hold keys with values, not {told!r}")
         layers.insert(0, (file, told))
         if "extends" not in told:
             return layers
         name = told["extends"]
-        known_name(name, known["scales"], f"{file}: extends")
+        known_name(name, known, f"{file}: extends")
 
 
-def _scale(root: Path, layers: list[tuple[str, dict]]) -> dict:
+def _scale(root: Path, layers: list[tuple[str, dict]], known: Mapping[str, list[str]]) -> dict:
+    """Return what the layers of a scale say together, checked with each one, so that a mistake is told of its file."""
     scale: dict = {}
-    for _, told in layers:
+    for file, told in layers:
         scale = overlaid(scale, told)
-    check(scale, root / "workflow/schemas/scale.json", layers[-1][0])
+        check(scale, root / "workflow/schemas/scale.json", file)
+        for kind in ("papers", "datasets"):
+            for of in told.get(kind, {}):
+                known_name(of, known[kind], f"{file}: {kind}")
     return scale
 
 

@@ -11,6 +11,7 @@
 What a modality is given is a mapping with `norm` and either `epsilon` or `snr`: what `avrobust.attacks.budget` takes.
 """
 
+import math
 from collections.abc import Mapping
 
 MODALITIES = ("audio", "visual")
@@ -82,7 +83,7 @@ def _of_modality(value: object) -> dict:
     if ("epsilon" in given) == ("snr" in given):
         raise ValueError(f"either epsilon or snr must be given, got {value!r}")
     strength = given.get("epsilon", given.get("snr"))
-    is_number = isinstance(strength, int | float) and not isinstance(strength, bool)
+    is_number = isinstance(strength, int | float) and not isinstance(strength, bool) and math.isfinite(strength)
     if not (is_number and (strength >= 0 or "snr" in given)) and given.get("epsilon") != RANGE:
         raise ValueError(f"{strength!r} is no strength; give a number, of an epsilon one that is not negative")
     long = {"norm": "linf", **given}

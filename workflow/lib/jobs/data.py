@@ -180,7 +180,8 @@ class Data(Jobs):
         """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
-            return len(facts["classes"]) * self._rendered(dataset)[split]
+            rendered = self._rendered(dataset)
+            return len(facts["classes"]) * rendered[split]
         if facts["source"] == "lists" and "clips" not in facts:
             return self._list_rows(facts["lists"][split])
         return self.clips(dataset)
@@ -196,6 +197,10 @@ class Data(Jobs):
             raise SettingsError(
                 f"workflow/scales/{self.settings.scale_name}.yaml: `render`, and `rendered` under datasets.{dataset}, "
                 "must be given to render it"
+            )
+        if "classes" not in self.settings.datasets[dataset]:
+            raise SettingsError(
+                f"workflow/datasets/{dataset}.yaml: classes must be given to render it, not class_index"
             )
         return rendered
 
@@ -227,7 +232,8 @@ class Data(Jobs):
     def _count_clips(self, dataset: str) -> int:
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
-            return len(facts["classes"]) * sum(self._rendered(dataset).values())
+            rendered = self._rendered(dataset)
+            return len(facts["classes"]) * sum(rendered.values())
         if facts["source"] == "lists":
             splits = ("train", "val", "test")
             stated, lists = facts.get("clips"), facts["lists"].values()
@@ -237,7 +243,12 @@ class Data(Jobs):
             if all(isinstance(of, str) and of.endswith(".csv") for of in lists):
                 return min(stated, sum(map(self._list_rows, lists)))
             return stated
-        return count_rows(Path(facts["table"])) - 1  # its header
+        clips = count_rows(Path(facts["table"])) - 1  # its header
+        if clips < 1:
+            raise SettingsError(
+                f"{facts['table']}: has no clip; the first line is clip_id,path,label,split, each other one a clip"
+            )
+        return clips
 
 
 def _list_name(facts: Mapping, url: str) -> str:

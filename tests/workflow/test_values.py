@@ -1,0 +1,94 @@
+"""Values that go by a choice, a dataset or a source, and those of config.yaml: named before any job starts."""
+
+import math
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+
+import pytest
+import yaml
+from planning import copy_project, paper, plan, replace, unedited, write_paper
+
+from lib.errors import SettingsError
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "parts"),
+    [
+        ("window.test", 0, ("paper.yaml, on music: window.test: 0", "at least 1")),
+        ("window.test.ave.whole", "all", ("paper.yaml, on ave: window.test: 'all'", "integer")),
+        ("window.test.ave.by", 7, ("window.test.ave: by: 7 is no name", "ave_test_window", "dataset")),
+        ("budgets.large.by", ["epsilon"], ("budgets.large: by: ['epsilon'] is no name", "epsilon")),
+        ("budgets.strong", math.inf, ("budgets.strong: inf is no strength",)),
+        ("evaluation.model_state", "last", ("paper.yaml, on music: evaluation.model_state: 'last'", "best, latest")),
+        ("evaluation.epsilon_space", "pixels", ("evaluation.epsilon_space: 'pixels'", "normalised, pixel")),
+        ("variants.exfmem.memory.features", "eval", ("exfmem, on music: memory.features: 'eval'", "eval_mode")),
+        ("variants.exfmem.memory.steps.music.audio", -1, ("exfmem, on music: memory.steps.audio: -1", "more than 0")),
+        ("variants.exfmem.memory.steps.ave", {"audio": 1e-6}, ("exfmem, on ave: memory.steps: visual must be",)),
+        ("variants.exfmem.defence.options.penalty", math.nan, ("exfmem.defence", "penalty = nan is no float")),
+    ],
+)
+def test_a_value_is_looked_at_with_every_choice_taken(root: Path, place: str, value: object, parts: tuple) -> None:
+    *outer, key = place.split(".")
+    told = paper(root)
+    reduce(getitem, outer, told)[key] = value
+    kept = {file: file.read_bytes() for file in (root / "workflow/papers/tian2021").glob("*.yaml")}
+    write_paper(root, told)
+    try:
+        with pytest.raises(SettingsError) as error:
+            plan(root, scale="paper")
+    finally:
+        for file, text in kept.items():
+            file.write_bytes(text)
+    assert len(str(error.value).splitlines()) == 1
+    for part in ("workflow/papers/tian2021/", *parts):
+        assert part in str(error.value)
+
+
+def test_an_option_of_a_dataset_goes_by_a_choice_of_its_paper(root: Path) -> None:
+    file = root / "workflow/datasets/ave.yaml"
+    text = file.read_text(encoding="utf-8")
+    replace(file, "leaked: {by: ave_leaked}", "leaked: {by: ave_leakd}")
+    try:
+        with pytest.raises(SettingsError, match=r"ave\.yaml: options\.leaked: by: 'ave_leakd' is none of epsilon, "):
+            plan(root)
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+
+def test_published_weights_have_an_address_and_a_digest(root: Path) -> None:
+    file = root / "workflow/weights.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}\nmine: {{url: https://here/w.pth}}\n", encoding="utf-8")
+    try:
+        with pytest.raises(SettingsError, match=r"weights\.yaml: mine: sha256 must be given"):
+            plan(root)
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+
+def test_weights_that_are_no_file_are_named_at_every_scale() -> None:
+    for scale in ("demo", "paper"):
+        with pytest.raises(SettingsError, match=r"weights.resnet18_imagenet: '/no/such.pth' is no file"):
+            plan(unedited(), scale=scale, weights={"resnet18_imagenet": "/no/such.pth"})
+
+
+@pytest.mark.parametrize("text", ["", "clip_id,path,label,split\n"])
+def test_a_table_without_clips_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"mine\.csv: has no clip"):
+        plan(unedited(), datasets={"music": {"source": "local", "table": str(tmp_path / "mine.csv")}})
+
+
+def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
+    with pytest.raises(SettingsError, match=r"`rendered` under datasets\.audioset, must be given"):
+        plan(root, datasets={"audioset": {}})
+    scale = {"extends": "demo", "datasets": {"audioset": {"rendered": {"train": 1, "val": 1, "test": 1}}}}
+    (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"audioset\.yaml: classes must be given to render it"):
+        plan(root, scale="mine", datasets={"audioset": {}})

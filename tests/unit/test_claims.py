@@ -21,7 +21,7 @@ from avrobust.report.claims import Judgement, judge, markdown, tidy_claims, tidy
 from avrobust.report.stack import stack
 from avrobust.report.table import measure
 from avrobust.report.text import csv_of
-from avrobust.spec.artefacts.claims import claims
+from avrobust.spec.artefacts.claims import claims, needs
 from avrobust.spec.artefacts.table import layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -100,7 +100,7 @@ def judged(cells: Cells, *tests: Mapping, scores: Sequence[Path] = (), **more: o
 def test_a_clear_difference_holds_and_the_reverse_fails(cells: Cells) -> None:
     forward = judged(cells, {"higher": read("concat", "clean"), "lower": read("minsim", "clean")})
     assert (forward.overall.verdict, forward.overall.speaks_of) == ("holds here", "clips")
-    assert (forward.overall.effect, forward.overall.clips, forward.overall.seeds) == (60, 100, 1)
+    assert (forward.overall.effect, forward.overall.n, forward.overall.seeds) == (60, 100, 1)
     # 60 of 100 clips differ, all one way, which has a chance of 2 ** -60; 49.7 to 69.7 if none could be worse.
     assert forward.overall.p_holds == pytest.approx(0.5**60, abs=1e-12)
     assert (forward.overall.low, forward.overall.high) == pytest.approx((48.2, 69.7), abs=0.1)
@@ -310,7 +310,7 @@ def test_scores_are_tested_as_they_are(tmp_path: Path) -> None:
     clean, attacked = [0.75] * 30 + [0.25] * 10, [0.5] * 30 + [0.25] * 10
     path = write_score(tmp_path / "a.parquet", {("clean", "", "iou"): clean, ("audio", "small", "iou"): attacked})
     one = judged(Cells([]), {"higher": score("a", "iou"), "lower": score("a", "iou", "audio")}, scores=[path])
-    assert (one.overall.verdict, one.overall.effect, one.overall.clips) == ("holds here", 0.1875, 40)
+    assert (one.overall.verdict, one.overall.effect, one.overall.n) == ("holds here", 0.1875, 40)
     assert one.claim.tests[0].label == "music, fgsm: a iou clean > a iou audio at 0.006"
     # A quarter on 30 of 40 clips; no score has a known range here. Clopper & Pearson: 58.8 to 87.3 %.
     assert (one.overall.low, one.overall.high) == pytest.approx((0.25 * 0.588, 0.25 * 0.873), abs=1e-4)
@@ -333,27 +333,58 @@ def test_scores_that_are_not_there_leave_a_test_undecided(tmp_path: Path) -> Non
         return judged(Cells([]), *tests, scores=[path])
 
     empty = one("pointing")
-    assert (empty.overall.verdict, empty.overall.effect, empty.weakest) == ("undecided", None, None)
-    assert empty.overall.reason == "1 of 1 tests without a result: no clip has a value of a pointing clean"
-    assert "was not measured" in one("ciou").tests[0].reason
+    assert (empty.overall.verdict, str(empty.overall.effect), empty.weakest) == ("undecided", "nan", None)
+    assert empty.overall.note == "1 of 1 tests without a result: no clip has a value of a pointing clean"
+    assert "was not measured" in one("ciou").tests[0].note
     # Six clips of which each is above: by chance in 1 of 64 cases. One clip, or five, are in more than 2.5 % of them.
-    assert (one("six").overall.verdict, one("six").overall.clips) == ("holds here", 6)
+    assert (one("six").overall.verdict, one("six").overall.n) == ("holds here", 6)
     for name, clips in (("rare", 1), ("five", 5)):
         few = one(name).overall
-        assert (few.verdict, few.effect) == ("undecided", None)
-        assert f"too few clips to tell of a score without an end: {clips}, and 6 are needed" in few.reason
+        assert (few.verdict, str(few.effect)) == ("undecided", "nan")
+        assert f"too few clips to tell of a score without an end: {clips}, and 6 are needed" in few.note
     absent = judged(Cells([]), {"higher": score("b", "iou"), "lower": 0})
-    assert "no scores of music/b/fgsm among those given" in absent.overall.reason
+    assert "no scores of music/b/fgsm among those given" in absent.overall.note
     # A half of the clips has values, and the other half is left out.
     half = one("iou")
-    assert (half.overall.verdict, half.overall.effect, half.overall.clips) == ("holds here", 0.75, 20)
+    assert (half.overall.verdict, half.overall.effect, half.overall.n) == ("holds here", 0.75, 20)
     partly = judged(
         Cells([]), {"higher": score("a", "iou"), "lower": score("a", "iou", "audio")}, scores=[path]
     ).overall
-    assert (partly.effect, partly.clips) == (0.5, 20)
+    assert (partly.effect, partly.n) == (0.5, 20)
     # What was measured does not make up for what was not, and a failure stays one.
     assert (one("iou", "pointing").overall.verdict, one("iou", "pointing").overall.effect) == ("undecided", 0.75)
     assert one("iou", "pointing", by=2).overall.verdict == "fails here"
+
+
+def test_what_the_scale_lacks_is_skipped_with_the_reason(cells: Cells) -> None:
+    told = claim(
+        {"higher": read("concat", "clean"), "lower": read("pcl", "clean")},
+        {"higher": read("concat", "clean"), "lower": read("minsim", "clean")},
+        skipped="scale mine: 'pcl' is none of the paper's variants: concat, minsim",
+        note="by hand",
+    )
+    given = claims(spec(told))
+    assert not list(needs(given))
+    found = judge(given, cells, Scores([]))
+    printed = tidy_claims(given, found, "mine")
+    (row,) = lines(csv_of(printed))
+    assert [row[name] for name in ("verdict", "effect", "p_holds", "n", "holding", "note")] == [
+        "skipped", "", "", "", "0 of 2", f"by hand; {told['skipped']}",
+    ]  # fmt: skip
+    assert {row["verdict"] for row in lines(csv_of(tidy_tests(given, found, "mine")))} == {"skipped"}
+    assert "1 claims: 1 skipped. Scale `mine`." in markdown(given, printed, "mine")
+
+
+def test_clips_of_another_nets_gradients_are_named(tmp_path: Path) -> None:
+    side = {"dataset": "music", "attack": "fgsm", "budget": "small", "steps": 4, "of": "X_A"}
+    test = {"higher": {**side, "surrogate": "concat", "variant": "minsim"}, "lower": {**side, "variant": "concat"}}
+    given = claims(spec(claim(test)))
+    assert given.claims[0].tests[0].label == (
+        "music, fgsm: minsim X_A at 0.006 in 4 steps (of concat) > concat X_A at 0.006 in 4 steps"
+    )
+    assert [str(need.reading) for need in needs(given)] == [
+        "music/concat/minsim/fgsm, audio at small in 4 steps", "music/concat/fgsm, audio at small in 4 steps",
+    ]  # fmt: skip
 
 
 def test_a_missing_cell_is_the_users_mistake(cells: Cells) -> None:
@@ -474,14 +505,16 @@ def test_csv_and_markdown(cells: Cells) -> None:
         ("one", "music", "holds here"),
         ("two", "music", "undecided"),
     ]
-    text = markdown(given, found, "demo")
+    text = markdown(given, tidy_claims(given, found, "demo"), "demo")
     assert text.startswith("# Claims of Hand et al\n\n2 claims: 1 holds here, 1 undecided. Scale `demo`.\n")
     assert "| 4.3 | holds here | clips | It is so. | 60.00 [" in text
     assert "This \\| that." in text
     assert "- one: by hand\n- two: 1 of 1 tests without" in text
     assert "not comparable" not in text
     rendered = claims({**TWO, "sources": {"music": "render"}})
-    assert "The clips are rendered: these numbers are not comparable" in markdown(rendered, found, "demo")
+    assert "The clips are rendered: these numbers are not comparable" in markdown(
+        rendered, tidy_claims(rendered, found, "demo"), "demo"
+    )
 
 
 def test_the_program(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_a_table_has_keys_of_labels_and_reads_names() -> None:
         ("audio@large", {"condition": {"modality": "audio", "budget": "large"}}),
         ("both@strong", {"condition": {"modality": "both", "budget": "strong"}}),
         ("both@sweep/2", {"condition": {"modality": "both", "budget": "sweep/2"}}),
+        ("audio@sweep/2:20", {"condition": {"modality": "audio", "budget": "sweep/2", "steps": 20}}),
         ("visual/clean", {"condition": {"modality": "clean", "variant": "visual"}}),
         ("visual/fgsm/audio@large", {
             "condition": {"modality": "audio", "budget": "large", "variant": "visual", "attack": "fgsm"},
@@ -107,12 +108,15 @@ def test_columns_stand_in_their_order_with_their_headers() -> None:
 def test_curves_that_an_attack_moves_have_its_name() -> None:
     series = [
         {"net": "AV", "variant": "concat", "attack": ["fgsm", "pgd"], "modality": "audio"},
+        {"net": "AV", "victim": "sum", "surrogate": "concat", "attack": "pgd", "steps": [2, 20], "modality": "audio"},
         {"net": "V", "variant": "visual", "attack": "fgsm", "modality": "clean"},
     ]
     told = {"kind": "sweep", "title": "T", "dataset": "ave", "budgets": ["sweep"]}
     told["panels"] = [{"name": "a", "title": "A", "series": series}]
     read = {"dataset": "ave", "variant": "concat", "attack": "fgsm"}
-    assert artefacts({"figure3": told}, LABELS)["figure3"]["spec"] == {
+    transferred = {"dataset": "ave", "surrogate": "concat", "victim": "sum", "attack": "pgd"}
+    labels = LABELS | {"attack": LABELS["attack"] | {"pgd of concat": "PGD of concat"}}
+    assert artefacts({"figure3": told}, labels)["figure3"]["spec"] == {
         "title": "T",
         "budgets": ["sweep"],
         "panels": [
@@ -122,6 +126,10 @@ def test_curves_that_an_attack_moves_have_its_name() -> None:
                 "series": [
                     {"net": "AV", "modality": "audio", "read": read, "attack": "FGSM"},
                     {"net": "AV", "modality": "audio", "read": read | {"attack": "pgd"}, "attack": "PGD"},
+                    *(
+                        {"net": "AV", "modality": "audio", "read": transferred | {"steps": steps}, "attack": said}
+                        for steps, said in ((2, "PGD of concat, 2 steps"), (20, "PGD of concat, 20 steps"))
+                    ),
                     {"net": "V", "modality": "clean", "read": read | {"variant": "visual"}},
                 ],
             }
@@ -148,6 +156,17 @@ def test_tests_of_claims_are_comparisons() -> None:
             "by": 1.5,
         },
     ]
+
+
+def test_a_claim_may_be_of_another_nets_gradients_and_of_some_steps() -> None:
+    (one,) = comparisons("sum<film/pgd.X_A@sweep/1:20 > film.X_A@small:2")
+    assert one["higher"] == {
+        "variant": "sum", "surrogate": "film", "attack": "pgd", "of": "X_A", "budget": "sweep/1", "steps": 20,
+    }  # fmt: skip
+    assert one["lower"] == {"variant": "film", "of": "X_A", "budget": "small", "steps": 2}
+    # It is the surrogate's loss that a twin for some nets changes.
+    told = claim("sum<minsim.X_A@small > minsim<sum.X_A@small", attacks=["fgsm"], also=["hard"])
+    assert claims([told], TWINS)[1]["tests"] == comparisons("sum<minsim/fgsm_ce.X_A@small > minsim<sum.X_A@small")
 
 
 def claim(*lines: str, **more: object) -> dict:
@@ -202,6 +221,7 @@ def test_choices_are_numbered_and_set_by_their_names() -> None:
         ({"columns": {"Z": "audio"}}, "column Z: audio needs a budget"),
         ({"columns": {"Z": "clean@small"}}, "column Z: clean has no budget"),
         ({"columns": {"Z": "a/b/c/clean"}}, "column Z: 'a/b/c/clean' is neither"),
+        ({"columns": {"Z": "audio@large:0"}}, "column Z: 'audio@large:0': '0' is no number of steps"),
         ({"columns": {"Z": "mean(a"}}, r"column Z: 'mean\(a' is neither"),
     ],
 )

@@ -473,6 +473,10 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
         (lambda paper: rows(paper)["rows"][1].pop("ours_only"),
          (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM official AV_clean", "ours_only")),
         (column("AV_clear", "clean"), (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM AV_clear")),
+        (lambda paper: rows(paper)["rows"].pop(0),
+         ("artefacts.table1", "published/table1.csv: no row reads what is printed for MUSIC FGSM")),
+        (lambda paper: paper["artefacts"].pop("tableA1"),
+         ("published/tableA1.csv: no artefact reads it; add tableA1, or remove the file",)),
         (lambda paper: layout(paper).update(keys=["dataset"]), ("table1: row 2: MUSIC occurs twice",)),
         (lambda paper: layout(paper)["keys"].reverse(), ("table1.csv: the header must be attack,dataset,column",)),
     ],
@@ -518,7 +522,7 @@ def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell(tmp_p
 
     papers = unedited() / "workflow/papers"
     for name in ("tian2021", "second"):
-        shutil.copytree(papers / "tian2021/published", tmp_path / f"workflow/papers/{name}/published")
+        shutil.copytree(papers / "tian2021", tmp_path / f"workflow/papers/{name}")
     both = expand(replace(with_second_paper(change), root=tmp_path))
     assert both.cells.keys() == CELLS
     assert both.variants == grid().variants
@@ -535,6 +539,8 @@ def test_one_budget_name_for_two_strengths_is_one_line() -> None:
 
 def test_a_difference_needs_the_cells_of_both_sides() -> None:
     made = settings()
+    # A scale that has its own rows need not read all that is printed.
+    made = replace(made, scale={**made.scale, "papers": {"tian2021": {"artefacts": {}}}})
     paper = copy.deepcopy(made.papers["tian2021"])
     place = {"dataset": "music", "variant": "film", "attack": "pgd"}
     film = {"keys": {"fusion": "FiLM"}, "read": place, "ours_only": True}
@@ -559,3 +565,31 @@ def test_a_difference_needs_the_cells_of_both_sides() -> None:
         # Of the improvement that another improvement is part of, which the row says nothing of.
         ("music", "sum", "pgd"): read,
     }
+
+
+def test_a_claim_of_what_the_scale_lacks_is_skipped_and_asks_for_nothing(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    told = paper(root)
+    one = {"section": "4", "sentence": "So it is."}
+    tests = {
+        "of_points": "concat/fgsm.X_A@sweep/1 > concat/fgsm.X_A@sweep/6",
+        "of_both": ["concat/fgsm.clean > concat/fgsm.X_A@sweep/2", "concat/fgsm.clean > concat/fgsm.X_A@sweep/5"],
+        "here": "concat/fgsm.X_A@sweep/1 > concat/fgsm.X_A@sweep/2",
+    }
+    told["claims"] = [{"name": name, "datasets": ["music"], "tests": of, **one} for name, of in tests.items()]
+    write_paper(root, told)
+    made = plan(root).grid.artefacts["tian2021", "claims"]
+    skipped = {claim["name"]: claim.get("skipped") for claim in made.spec["claims"]}
+    assert skipped["of_points"].startswith(
+        "scale demo: 'sweep/6' is none of the paper's budgets: small, large, sweep/1"
+    )
+    assert (skipped["of_both"][:21], skipped["here"]) == ("scale demo: 'sweep/5'", None)
+    assert made.needs["cells"] == (("music", "concat", "fgsm"),)
+    assert not any(
+        "skipped" in claim for claim in plan(root, scale="paper").grid.artefacts["tian2021", "claims"].spec["claims"]
+    )
+    # What the paper does not have at any scale is a mistake.
+    told["claims"][0]["tests"] = "concat/fgsm.X_A@sweep/1 > concat/fgsm.X_A@sweep/7"
+    write_paper(root, told)
+    with pytest.raises(SettingsError, match="claim of_points: 'sweep/7' is none of the paper's budgets"):
+        plan(root)

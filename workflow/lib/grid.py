@@ -1,19 +1,20 @@
 """From the artefacts of all papers to what they need: every cell once, with all its victims and conditions."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets
 from avrobust.spec.conditions import CLEAN, FREE, UNBOUNDED, Condition, Reading
-from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES
+from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
-from lib.settings import Settings, place_of, published_file
+from lib.settings import Settings, paper_file, place_of, published_file
 from lib.variants import variant_of
+from lib.yaml_files import read_yaml
 
 # Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
@@ -21,6 +22,8 @@ Key = tuple[str, str, str]
 # What an artefact can be computed from: rows of a cell; or one file for each key, where the net is looked into.
 FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
 FLOAT32 = "float32"
+# What a number is read of; a scale may have less of it than the paper.
+NAMED = ("datasets", "variants", "budgets")
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
@@ -119,6 +122,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     facts = settings.papers[paper]
     where = place_of(paper, name) if kind_name in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
     told, known = _budgets(settings, paper)
+    facts = {**facts, "budgets": known}
     spec = _with_budgets(spec, told, known, where)
     if kind_name not in KINDS:
         raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
@@ -128,17 +132,24 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
+        if kind_name == "claims":
+            spec["claims"] = _or_skipped(grid, settings, paper, kind, spec["claims"], facts)
         layout = kind.parse(spec)
         needs = list(kind.needs(layout))
         if kind.check_published:
-            kind.check_published(layout, settings.root / published_file(paper, name))
+            unread = kind.check_published(layout, settings.root / published_file(paper, name))
+            # A scale may have fewer rows than the paper.
+            if unread and "artefacts" not in _over(settings, paper):
+                raise UserError(f"{published_file(paper, name)}: no row reads what is printed for {unread[0]}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
         _check_names(need.reading, facts, where_of)
-        family = _scored(grid, need.reading, where_of) if need.family == SCORES else need.family
+        family = _scored(grid, need.reading) if need.family == SCORES else need.family
+        if not family:
+            raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
         key = grid.need(family, need.reading)
         keys[family].add(key)
         if need.example:
@@ -160,14 +171,45 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
 
 
-def _scored(grid: Grid, wanted: Reading, where: str) -> str:
-    """Which of the artefacts' files have this score."""
+def _scored(grid: Grid, wanted: Reading) -> str:
+    """Which of the artefacts' files have this score; nothing if none has."""
     key = (wanted.dataset, wanted.surrogate, wanted.attack)
     for family in (LOCALISATION, EMBEDDINGS):
         known = grid.conditions[family].get(key)
         if known is not None and (wanted.condition == CLEAN or wanted.condition in known):
             return family
-    raise SettingsError(f"{where}: no artefact scores {wanted}")
+    return ""
+
+
+def _or_skipped(
+    grid: Grid, settings: Settings, paper: str, kind: Kind, claims: Sequence[Mapping], facts: Mapping
+) -> list[dict]:
+    """Return claims, each with the reason where the scale lacks what the paper has: it is `skipped`, never re-mapped.
+
+    A claim that names what the paper does not have either is left as it is.
+    """
+    over = _over(settings, paper)
+    own = {part: read_yaml(settings.root / paper_file(paper, part))[part] for part in NAMED if part in over}
+    if "budgets" in own:
+        own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
+    made = []
+    for claim in claims:
+        needs = list(kind.needs(kind.parse({"paper": paper, "claims": [claim]})))
+        lacking = [_lacking(need.reading, facts) for need in needs]
+        if "artefacts" in over and not any(lacking):
+            scores = [need.reading for need in needs if need.family == SCORES]
+            lacking = [f"no artefact scores {one}" for one in scores if not _scored(grid, one)]
+        reason = next(filter(None, lacking), "")
+        is_mistake = any(_lacking(need.reading, {**facts, **own}) for need in needs)
+        made.append(
+            {**claim, "skipped": f"scale {settings.scale_name}: {reason}"} if reason and not is_mistake else claim
+        )
+    return made
+
+
+def _over(settings: Settings, paper: str) -> Mapping:
+    """What the scale says of a paper."""
+    return settings.scale.get("papers", {}).get(paper, {})
 
 
 # What a layout says beside what its author wrote.
@@ -246,7 +288,7 @@ def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:
 
 
 def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], where: str) -> object:
-    """Put the points of a list for its name, under `budgets`, and numbers for names in captions; unknown is refused."""
+    """Put the points of a list for its name, under `budgets`, and numbers for names in captions."""
     if isinstance(value, list):
         return [_with_budgets(part, told, known, where) for part in value]
     if not isinstance(value, Mapping):
@@ -254,9 +296,6 @@ def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], wh
     made = {name: _with_budgets(part, told, known, where) for name, part in value.items()}
     if "budgets" in made:
         made["budgets"] = [point for name in made["budgets"] for point in budgets.points(name, told)]
-    for name in [*made.get("budgets", []), *([made["budget"]] if "budget" in made else [])]:
-        if name not in known:
-            raise SettingsError(f"{where}: budget {name!r} is none of {', '.join(known)}")
     if "caption" in made:
         printed = {name: budgets.printed(budget) or name for name, budget in known.items()}
         try:
@@ -267,6 +306,14 @@ def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], wh
 
 
 def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:
-    for kind, name in (("datasets", wanted.dataset), ("variants", wanted.surrogate), ("variants", wanted.victim)):
-        if name not in facts[kind]:
-            raise SettingsError(f"{where}: {name!r} is none of the paper's {kind}: {', '.join(facts[kind])}")
+    if lacking := _lacking(wanted, facts):
+        raise SettingsError(f"{where}: {lacking}")
+
+
+def _lacking(wanted: Reading, facts: Mapping) -> str:
+    """What is read and a paper does not have, as a message says it; nothing if it has all."""
+    names = (wanted.dataset, wanted.surrogate, wanted.victim, wanted.condition.budget)
+    for kind, name in zip(("datasets", "variants", "variants", "budgets"), names, strict=True):
+        if name and name not in facts[kind]:
+            return f"{name!r} is none of the paper's {kind}: {', '.join(facts[kind])}"
+    return ""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+from avrobust.lazy import load
+from avrobust.spec.registry import KINDS
 from lib import digest, options
 from lib.errors import SettingsError, UnsaidError
 from lib.grid import Grid, expand
@@ -14,7 +16,7 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of
+from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of, published_file
 from lib.variants import NET, TOLD, Variant, variant_of
 from lib.yaml_files import read_yaml
 
@@ -93,6 +95,7 @@ class Plan:
             options.check(facts["view"]["options"], known, f"view {facts['view']['name']} of {dataset}")
         self._check_parts()
         self._check_bundles()
+        self._check_printed()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
@@ -123,6 +126,15 @@ class Plan:
             for dataset, net, attack in keys:
                 self.attack.attack_entries(attack)
                 self.attack.attack_on(attack, dataset, net)
+
+    def _check_printed(self) -> None:
+        """Raise SettingsError if a file of values that a paper prints is of no artefact that reads it."""
+        for paper, facts in self.settings.papers.items():
+            for path in sorted((self.settings.root / published_file(paper, "")).parent.glob("*.csv")):
+                kind = facts["artefacts"].get(path.stem, {}).get("kind")
+                if kind is None or "published" not in load(KINDS, kind).reads:
+                    where = published_file(paper, path.stem)
+                    raise SettingsError(f"{where}: no artefact reads it; add {path.stem}, or remove the file")
 
     def _check_parts(self) -> None:
         registered = {name for place in {*NET.values()} for name in digest.registered_names(self.train.scripts, *place)}

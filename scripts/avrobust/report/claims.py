@@ -7,6 +7,7 @@ is McNemar's exact test:
     holds      the whole interval is above 0: a true effect of 0 or less has a p-value of at most 2.5 %
     fails      the whole interval is below 0, the mirror image
     undecided  anything else: too few clips to tell, a tie, or a score that is not there
+    skipped    not tested: the scale lacks a dataset, a net or a budget that the claim names
 
 A claim with several tests claims all of them, so its effect is the smallest of theirs. It holds if each of its tests
 holds, which needs no correction (an intersection-union test: Berger, Technometrics 24, 1982). It fails if one of its
@@ -22,7 +23,8 @@ fewer than `FEWEST` clips tell nothing, and the test is undecided.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from math import nan
 
 import numpy as np
 import pandas as pd
@@ -33,14 +35,14 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
-from avrobust.report.text import PUBLISHED_SOURCE, csv_of, grid, warning
+from avrobust.report.text import PUBLISHED_SOURCE, csv_of, fixed, grid, warning
 from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
 
-HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
+HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
 # Of these trainings, on other clips.
 HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
-VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED)
+VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED, SKIPPED)
 CLIPS, TRAININGS = "clips", "clips and trainings"
 _DECIMALS = {POINTS: 2, SCORE: 4}
 _MEASURED = ("verdict", "speaks_of", "effect", "low", "high", "unit", "p_holds", "p_fails")
@@ -59,25 +61,25 @@ _PRECISION = 9
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of one test or claim: numbers in its unit, None where nothing was measured.
+    """What came out of one test or claim: numbers in its unit, NaN where nothing was measured.
 
     `speaks_of` is `CLIPS` or `TRAININGS`. The p-values are one-sided: of an effect that is not above 0 (`p_holds`), and
     of one that is not below 0 (`p_fails`, a claim's corrected for the number of its tests; `p_fails_holm`: a test's
-    corrected for those of its claim). `clips` and `seeds` are those of the (weakest) test; `reason` says why nothing
+    corrected for those of its claim). `n` clips and `seeds` are those of the (weakest) test; `note` says why nothing
     was measured, or what is missing.
     """
 
     verdict: str
     speaks_of: str = ""
-    effect: float | None = None
-    low: float | None = None
-    high: float | None = None
-    p_holds: float | None = None
-    p_fails: float | None = None
-    p_fails_holm: float | None = None
-    clips: int = 0
+    effect: float = nan
+    low: float = nan
+    high: float = nan
+    p_holds: float = nan
+    p_fails: float = nan
+    p_fails_holm: float = nan
+    n: int = 0
     seeds: int = 0
-    reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,13 @@ class Judgement:
     claim: Claim
     tests: Sequence[Result]
     overall: Result
-    weakest: int | None
-
-    @property
-    def holding(self) -> int:
-        """How many tests hold."""
-        return sum(result.verdict in (HOLDS, HOLDS_HERE) for result in self.tests)
+    weakest: int | None = None
 
     @property
     def held(self) -> str:
-        """`holding` of how many, as it is printed."""
-        here = any(result.verdict == HOLDS_HERE for result in self.tests)
-        return f"{self.holding} of {len(self.tests)}{' here' if here else ''}"
+        """How many tests hold, of how many."""
+        holding = [result.verdict for result in self.tests if result.verdict in (HOLDS, HOLDS_HERE)]
+        return f"{len(holding)} of {len(self.tests)}{' here' if HOLDS_HERE in holding else ''}"
 
 
 def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
@@ -106,10 +103,11 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     cells = cells_of(progress(files.cells, label="reading", unit="files"))
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
     judgements = judge(given, cells, scores)
-    write_text(to[".csv"], csv_of(tidy_claims(given, judgements, files.scale)))
-    write_text(to["_tests.csv"], csv_of(tidy_tests(given, judgements, files.scale)))
-    write_text(to[".md"], markdown(given, judgements, files.scale))
-    return f"{given.paper}: {counted(judgements)}"
+    claims, tests = (tidy(given, judgements, files.scale) for tidy in (tidy_claims, tidy_tests))
+    write_text(to[".csv"], csv_of(claims))
+    write_text(to["_tests.csv"], csv_of(tests))
+    write_text(to[".md"], markdown(given, claims, files.scale))
+    return f"{given.paper}: {counted(claims)}"
 
 
 def judge(given: Claims, cells: Cells, scores: Scores) -> list[Judgement]:
@@ -141,36 +139,31 @@ def spoken(means: Sequence[Mean]) -> tuple[str, str, Sequence[Mean]]:
 
 
 def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
+    if claim.skipped:
+        nothing = Result(SKIPPED, note=claim.skipped)
+        return Judgement(claim, [nothing] * len(claim.tests), nothing)
     measured: dict[int, Mean] = {}
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
-        if claim.unit == SCORE:
-            try:
-                measured[number] = _scored(test, scores)
-            except UserError as error:
-                reasons[number] = str(error)
-        else:
-            try:
-                measured[number] = _counted(test, cells)
-            except UserError as error:
+        try:
+            measured[number] = _scored(test, scores) if claim.unit == SCORE else _counted(test, cells)
+        except UserError as error:
+            if claim.unit == POINTS:
                 raise UserError(f"claim {claim.name}: {error}") from None
+            reasons[number] = str(error)
     results = {number: _result([one]) for number, one in measured.items()}
+    corrected = 0.0
     for place, number in enumerate(sorted(results, key=lambda number: results[number].p_fails)):
         # Holm: never less than what came before it.
-        corrected = min(results[number].p_fails * (len(results) - place), 1)
-        before = max((one.p_fails_holm for one in results.values() if one.p_fails_holm is not None), default=0)
-        results[number] = replace(results[number], p_fails_holm=max(corrected, before))
-    missing = (
-        f"{len(reasons)} of {len(claim.tests)} tests without a result: {min(reasons.items())[1]}" if reasons else ""
-    )
-    tests = [results.get(number) or Result(UNDECIDED, reason=reasons[number]) for number in range(len(claim.tests))]
-    if not measured:
-        return Judgement(claim, tests, Result(UNDECIDED, reason=missing), None)
-    overall = _result(list(measured.values()))
+        corrected = max(corrected, min(results[number].p_fails * (len(results) - place), 1))
+        results[number] = replace(results[number], p_fails_holm=corrected)
+    tests = [results.get(number) or Result(UNDECIDED, note=reasons[number]) for number in range(len(claim.tests))]
+    overall = _result([*measured.values()]) if measured else Result(UNDECIDED)
     if reasons:
-        held = overall.verdict in (HOLDS, HOLDS_HERE)
-        overall = replace(overall, verdict=UNDECIDED if held else overall.verdict, p_holds=None, reason=missing)
-    return Judgement(claim, tests, overall, min(measured, key=lambda number: results[number].effect))
+        found = overall.verdict if overall.verdict in (FAILS, FAILS_HERE) else UNDECIDED
+        missing = f"{len(reasons)} of {len(tests)} tests without a result: {min(reasons.items())[1]}"
+        overall = replace(overall, verdict=found, p_holds=nan, note=missing)
+    return Judgement(claim, tests, overall, min(results, key=lambda number: results[number].effect, default=None))
 
 
 def _result(means: Sequence[Mean]) -> Result:
@@ -184,7 +177,8 @@ def _result(means: Sequence[Mean]) -> Result:
         max(one.p_above() for one in means),
         min(1, len(means) * min(one.negative.p_above() for one in means)),
     )
-    return Result(found, speaks_of, *(round(number, _PRECISION) for number in numbers), None, least.clips, least.seeds)
+    rounded = (round(number, _PRECISION) for number in numbers)
+    return Result(found, speaks_of, *rounded, n=least.clips, seeds=least.seeds)
 
 
 def _counted(test: Comparison, cells: Cells) -> Mean:
@@ -227,65 +221,45 @@ def _scored(test: Comparison, scores: Scores) -> Mean:
 
 
 def tidy_claims(given: Claims, judgements: Iterable[Judgement], scale: str) -> pd.DataFrame:
-    """One line per claim; `n` and `seeds` are those of the weakest test."""
-    lines = (
-        {
-            "claim": one.claim.name,
-            "section": one.claim.section,
-            "sentence": one.claim.sentence,
-            **_told(one.overall, one.claim.unit),
-            "weakest": "" if one.weakest is None else one.claim.tests[one.weakest].label,
-            "holding": one.held,
-            "scale": scale,
-            "source": _sources(given, one.claim),
-            "note": _joined(one.claim.note, one.overall.reason),
-        }
-        for one in judgements
-    )
-    return pd.DataFrame(lines, columns=list(CLAIM_COLUMNS))
+    """One line per claim (`CLAIM_COLUMNS`), as it is printed; `n` and `seeds` are those of the weakest test."""
+    lines = []
+    for one in judgements:
+        claim, sources = one.claim, {given.sources.get(test.dataset, "") for test in one.claim.tests}
+        line = {"claim": claim.name, "section": claim.section, "sentence": claim.sentence, **asdict(one.overall)}
+        line |= {"unit": claim.unit, "holding": one.held, "source": ", ".join(sorted(filter(None, sources)))}
+        line["weakest"] = "" if one.weakest is None else claim.tests[one.weakest].label
+        lines.append(line | {"note": "; ".join(filter(None, (claim.note, one.overall.note)))})
+    return _printed(lines, CLAIM_COLUMNS, scale)
 
 
 def tidy_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> pd.DataFrame:
-    """One line per test, in the order of the claims."""
+    """One line per test (`TEST_COLUMNS`), in the order of the claims."""
     lines = (
-        {
-            "claim": one.claim.name,
-            "test": test.label,
-            "dataset": test.dataset,
-            **_told(result, test.unit),
-            "scale": scale,
-            "source": given.sources.get(test.dataset, ""),
-            "note": result.reason,
-        }
+        {"claim": one.claim.name, "test": test.label, "dataset": test.dataset, **asdict(result), "unit": test.unit}
+        | {"source": given.sources.get(test.dataset, "")}
         for one in judgements
         for test, result in zip(one.claim.tests, one.tests, strict=True)
     )
-    return pd.DataFrame(lines, columns=list(TEST_COLUMNS))
+    return _printed(lines, TEST_COLUMNS, scale)
 
 
-def _told(result: Result, unit: str) -> dict[str, object]:
-    """What is written of a claim and of a test alike."""
-    effect, low, high = _numbers(result, unit)
-    values = {name: getattr(result, name) for name in ("p_holds", "p_fails", "p_fails_holm")}
-    return {
-        "verdict": result.verdict,
-        "speaks_of": result.speaks_of,
-        "effect": effect,
-        "low": low,
-        "high": high,
-        "unit": unit,
-        **{name: "" if value is None else f"{value:.3g}" for name, value in values.items()},
-        "n": result.clips or "",
-        "seeds": result.seeds or "",
-    }
+def _printed(lines: Iterable[Mapping], columns: Sequence[str], scale: str) -> pd.DataFrame:
+    """Lines with numbers as text: with the decimals of their unit, p-values with three digits, nothing for nothing."""
+    frame = pd.DataFrame(lines).reindex(columns=columns).assign(scale=scale)
+    for name in ("effect", "low", "high"):
+        frame[name] = [fixed(value, _DECIMALS[unit]) for value, unit in zip(frame[name], frame["unit"], strict=True)]
+    for name in frame.columns.intersection(["p_holds", "p_fails", "p_fails_holm"]):
+        frame[name] = frame[name].map("{:.3g}".format).replace("nan", "")
+    frame[["n", "seeds"]] = frame[["n", "seeds"]].astype(str).replace("0", "")
+    return frame
 
 
-def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
-    """The claims as a table for readers; warns if the clips are not the paper's."""
+def markdown(given: Claims, claims: pd.DataFrame, scale: str) -> str:
+    """The claims (`tidy_claims`) as a table for readers; warns if the clips are not the paper's."""
     lines = [
         f"# Claims of {given.citation or given.paper}",
         "",
-        f"{counted(judgements)}. Scale `{scale}`.",
+        f"{counted(claims)}. Scale `{scale}`.",
         "",
         "Effect of the weakest test [95 % interval, paired by clip and seed], in percentage points or in the score's",
         "unit. A claim holds if each of its tests does, with an interval above 0. It fails if one of them is below 0",
@@ -294,41 +268,20 @@ def markdown(given: Claims, judgements: Sequence[Judgement], scale: str) -> str:
         "what is said of other trainings too has three seeds or more behind it, and their spread in its interval.",
         "",
     ]
-    lines += warning(
-        given.sources.get(test.dataset, PUBLISHED_SOURCE) for one in judgements for test in one.claim.tests
-    )
-    rows = []
-    for one in judgements:
-        effect, low, high = _numbers(one.overall, one.claim.unit)
-        weakest = "" if one.weakest is None else one.claim.tests[one.weakest].label
-        shown = f"{effect} [{low}, {high}]" if effect else ""
-        said = [one.claim.section, one.overall.verdict, one.overall.speaks_of, one.claim.sentence]
-        rows.append([*said, shown, weakest, one.held])
+    datasets = (test.dataset for claim in given.claims for test in claim.tests)
+    lines += warning(given.sources.get(dataset, PUBLISHED_SOURCE) for dataset in datasets)
+    effects = (claims["effect"] + " [" + claims["low"] + ", " + claims["high"] + "]").where(claims["effect"] != "", "")
+    shown = claims[["section", "verdict", "speaks_of", "sentence"]].assign(effect=effects)
+    rows = shown.join(claims[["weakest", "holding"]]).to_numpy()
     header = ["section", "verdict", "speaks of", "claim", "effect", "weakest test", "tests that hold"]
     lines += grid(header, rows, numbers=("effect", "tests that hold"))
-    notes = [(one.claim.name, _joined(one.claim.note, one.overall.reason)) for one in judgements]
-    if notes := [f"- {name}: {note}" for name, note in notes if note]:
-        lines += ["", "Notes:", "", *notes]
+    noted = claims[claims["note"] != ""]
+    if len(noted):
+        lines += ["", "Notes:", "", *("- " + noted["claim"] + ": " + noted["note"])]
     return "\n".join(lines) + "\n"
 
 
-def counted(judgements: Sequence[Judgement]) -> str:
+def counted(claims: pd.DataFrame) -> str:
     """How many claims there are, and how many of each verdict that occurs."""
-    verdicts = [one.overall.verdict for one in judgements]
-    counts = [f"{verdicts.count(name)} {name}" for name in VERDICTS if name in verdicts]
-    return f"{len(verdicts)} claims: {', '.join(counts)}" if counts else "no claims"
-
-
-def _numbers(result: Result, unit: str) -> list[str]:
-    values = (result.effect, result.low, result.high)
-    decimals = _DECIMALS[unit]
-    return ["" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}" for value in values]
-
-
-def _sources(given: Claims, claim: Claim) -> str:
-    found = (given.sources.get(test.dataset, "") for test in claim.tests)
-    return ", ".join(sorted({source for source in found if source}))
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(note for note in notes if note)
+    counts = claims["verdict"].value_counts()
+    return f"{len(claims)} claims: {', '.join(f'{counts[name]} {name}' for name in VERDICTS if name in counts)}"

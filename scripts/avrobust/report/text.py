@@ -29,6 +29,11 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Containe
     return [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (header, rule, *rows)]
 
 
+def fixed(value: float, decimals: int) -> str:
+    """A number with so many decimals, and no negative zero; nothing where there is no value."""
+    return "" if value != value else f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
 def csv_of(frame: pd.DataFrame, decimals: int = 2) -> str:
     """A frame as CSV with Unix line ends: numbers with so many decimals, nothing where there is no value."""
     return frame.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n")

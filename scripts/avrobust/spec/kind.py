@@ -38,7 +38,8 @@ class Kind:
     What it is published as, after its name: `shown`, which a report of the whole shows, too, and `others`.
     `reads`: inputs of the program, of `avrobust.report.given.READS`.
     `parse`: from JSON to a layout, or a UserError that says what is wrong. `needs`: what a layout is computed from.
-    `check_published`: whether the file of printed values has all that a layout compares with, or a UserError.
+    `check_published`: what of the file of printed values a layout does not compare with; a UserError if that file has
+    not all that it does.
     `facts`: what the layout says beside what its author wrote: citation, sources, seed, ...
     `stacked`: whether those of all papers also stand below each other in one file.
     """
@@ -48,7 +49,7 @@ class Kind:
     reads: tuple[str, ...]
     parse: Callable[[Any], Any]
     needs: Callable[[Any], Iterable[Need]] = nothing
-    check_published: Callable[[Any, Path], None] | None = None
+    check_published: Callable[[Any, Path], list[str]] | None = None
     facts: tuple[str, ...] = ()
     stacked: bool = False
 

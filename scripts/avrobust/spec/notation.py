@@ -3,7 +3,9 @@
 Rows: a list is a factor, and a block stands for every combination, the first factor slowest; `rows` inside a block
 inherit what the block says. Claims: `concat.clean > {audio,visual}.X_A@small - 5`, where braces are a factor too.
 Columns: `audio@large`, `variant/attack/clean`, `mean(X_A X_V)`, `sum(AV_clean Avg) - concat`, and `*` behind what the
-paper has no values for. What is printed for a name stands in `labels`, once.
+paper has no values for. In both, `@large:20` is a budget under which an attack takes 20 steps; in a claim
+`sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. What is printed for a name stands in
+`labels`, once.
 """
 
 import re
@@ -12,10 +14,10 @@ from itertools import product
 
 from avrobust.spec.conditions import place
 
-# [dataset:]variant[/attack].measure[@budget], or, with brackets, the score of one modality.
+# [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]], or, with brackets, the score of one modality.
 QUANTITY = re.compile(
-    r"(?:(?P<dataset>\w+):)?(?P<variant>[\w+]+)(?:/(?P<attack>[\w+]+))?"
-    r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<budget>[\w./]+))?"
+    r"(?:(?P<dataset>\w+):)?(?P<variant>[\w+]+)(?:<(?P<surrogate>[\w+]+))?(?:/(?P<attack>[\w+]+))?"
+    r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<budget>[\w./]+)(?::(?P<steps>[1-9]\d*))?)?"
 )
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
@@ -23,7 +25,7 @@ COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
 BRACES = re.compile(r"\{([^{}]*)\}")
 # What a row of a table must read, may read, and says beside that.
 PLACE = ("dataset", "surrogate", "victim", "attack")
-READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips")
+READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
 BESIDE = ("against", "printed_as", "ours_only")
 # Without a budget, and in a legend without the name of an attack; with both.
 UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
@@ -141,6 +143,8 @@ def _quantity(text: str) -> dict | int | float:
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
     if "modality" in parts:
         parts["score"] = parts.pop("of")
+    if "steps" in parts:
+        parts["steps"] = int(parts["steps"])
     return parts
 
 
@@ -170,7 +174,7 @@ def _otherwise(quantity: object, claim: Mapping, rule: Mapping, nets: Mapping[st
     clean = "clean" in (quantity.get("of"), quantity.get("modality"))
     if of is None and "attack" in quantity:
         made["attack"] = swaps.get(quantity["attack"], quantity["attack"])
-    elif of is not None and quantity["variant"] in of and not clean:
+    elif of is not None and quantity.get("surrogate", quantity["variant"]) in of and not clean:
         attacks = [quantity["attack"]] if "attack" in quantity else claim.get("attacks", [])
         if len(attacks) != 1:
             raise NotationError("a twin for some nets needs one attack, of the claim or of each quantity")
@@ -223,7 +227,15 @@ def _condition(text: str) -> dict:
     if (modality in ATTACKED) != bool(at):
         raise NotationError(f"{modality} {'has no' if at else 'needs a'} budget (@...)")
     read = dict(zip(("variant", "attack"), names, strict=False))
-    return {"modality": modality, **read, **({"budget": budget} if at else {})}
+    name, _, steps = budget.partition(":")
+    if steps and not re.fullmatch(r"[1-9]\d*", steps):
+        raise NotationError(f"{text!r}: {steps!r} is no number of steps")
+    return {
+        "modality": modality,
+        **read,
+        **({"budget": name} if at else {}),
+        **({"steps": int(steps)} if steps else {}),
+    }
 
 
 def _sweep(told: Mapping, labels: Mapping) -> dict:
@@ -235,7 +247,8 @@ def _sweep(told: Mapping, labels: Mapping) -> dict:
 
 
 def _series(row: Mapping, labels: Mapping) -> dict:
-    named = {} if row["modality"] in UNATTACKED else {"attack": label(labels, "attack", row)}
+    steps = f", {row['steps']} steps" if "steps" in row else ""
+    named = {} if row["modality"] in UNATTACKED else {"attack": label(labels, "attack", row) + steps}
     read = {part: row[part] for part in READ if part in row}
     return {"net": row["net"], "modality": row["modality"], "read": read, **named}
 

@@ -1,19 +1,11 @@
 """Claims of a paper: every claim is data, and cells and scores decide whether it holds.
 
-The claims are a JSON object:
-
-    paper, citation  key and name of the paper
-    strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
-    sources          where the clips of each dataset come from, as in `avrobust.spec.artefacts.table`
-    claims           [{"name": "audio_visual_better_clean", "section": "4.3", "sentence": "...", "note": "...",
-                       "datasets": ["music", "ave"], "attacks": ["fgsm"],
-                       "tests": [{"higher": Q, "lower": Q, "by": 0.0, "label": "..."}, ...]}, ...]
-
-Q is a number or what to read: {"dataset", "variant", "attack", "budget", "of": measure} takes percentages of cells,
-{"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score; `surrogate` and `victim` may
-stand for the `variant` of cells. The measures are those of `MEASURES`. A test is read with each of the claim's
-`datasets` and `attacks`, the same on both sides, where Q does not say its own. A test stays on one dataset, and a claim
-has either percentages or scores.
+A claim is as in claims.yaml, its tests as `avrobust.spec.notation.comparisons` gives them: `higher`, `lower`, `by`. A
+side is a number or what to read: {"dataset", "variant", "attack", "budget", "steps", "of": one of `MEASURES`} takes
+percentages of cells, {"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score;
+`surrogate` and `victim` may stand for the `variant` of cells. A test is read with each of the claim's `datasets` and
+`attacks`, the same on both sides, where a side does not say its own. A test stays on one dataset, and a claim has
+either percentages or scores.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +34,7 @@ class Quantity:
     victim: str
     attack: str
     budget: str = ""
+    steps: int | None = None
     of: str = ""
     modality: str = ""
     score: str = ""
@@ -60,7 +53,7 @@ class Quantity:
     @property
     def readings(self) -> Mapping[Reading, float]:
         """What is read, with its weight."""
-        read = {name: getattr(self, name) for name in ("dataset", "surrogate", "victim", "attack", "budget")}
+        read = {name: getattr(self, name) for name in (*Reading._fields[:-1], "budget", "steps")}
         weights = MEASURES[self.of] if self.of else {self.modality: 1.0}
         return {reading({**read, "modality": modality}): weight for modality, weight in weights.items()}
 
@@ -95,13 +88,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim before it is tested."""
+    """A claim before it is tested; `skipped` says why it cannot be, at this scale."""
 
     name: str
     section: str
     sentence: str
     tests: Sequence[Comparison]
     note: str = ""
+    skipped: str = ""
 
     @property
     def unit(self) -> str:
@@ -129,6 +123,7 @@ class _Spec:
     note: str = ""
     datasets: Sequence[str] = ()
     attacks: Sequence[str] = ()
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ def claims(spec: object) -> Claims:
             raise UserError(f"{where}: two tests are called {twice[0]!r}; leave the label out, or name each its own")
         if len({test.unit for test in tests}) > 1:
             raise UserError(f"{where}: has percentages and scores, which have no common minimum; make it two claims")
-        found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note))
+        found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note, claim.skipped))
     return replace(given, claims=tuple(found))
 
 
@@ -187,7 +182,7 @@ def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quant
     if quantity.score and quantity.surrogate != quantity.victim:
         raise UserError(f"{where}: a score is of a net's own gradients, not of {quantity.surrogate}'s; got {value}")
     if quantity.clean:
-        return replace(quantity, budget="")
+        return replace(quantity, budget="", steps=None)
     if not quantity.budget:
         raise UserError(f"{where}: budget must be given, for {value}")
     return replace(quantity, strength=strength(quantity.budget, strengths))
@@ -218,17 +213,17 @@ def name_of(side: Side, attack: str) -> str:
     if not side.clean:
         made = [side.attack * (side.attack != attack), f"of {side.surrogate}" * (side.surrogate != side.victim)]
         made = " ".join(filter(None, made))
-        words += [f"at {side.strength}", f"({made})" if made else ""]
+        steps = f"in {side.steps} steps" if side.steps else ""
+        words += [f"at {side.strength}", steps, f"({made})" if made else ""]
     return " ".join(filter(None, words))
 
 
 def needs(given: Claims) -> Iterator[Need]:
     """The cells of every percentage, and the scores of whichever artefact has them."""
     for claim in given.claims:
-        for test in claim.tests:
-            for side in test.read:
-                family = CELLS if side.of else SCORES
-                yield from (Need(family, one, part=f"claim {claim.name}") for one in side.readings)
+        for side in (side for test in claim.tests for side in test.read if not claim.skipped):
+            family = CELLS if side.of else SCORES
+            yield from (Need(family, one, part=f"claim {claim.name}") for one in side.readings)
 
 
 CLAIMS = Kind(

@@ -71,7 +71,7 @@ def layout(spec: object) -> Layout:
         panel = record(Panel, value, f"panel {number}")
         series = [record(Series, one, f"panel {panel.name}, series {i}") for i, one in enumerate(panel.series, 1)]
         for one in series:
-            if {*place(one.read)} != {"dataset", "surrogate", "victim", "attack"}:
+            if {*place(one.read)} - {"steps"} != {"dataset", "surrogate", "victim", "attack"}:
                 raise UserError(f"panel {panel.name}, series {one.name}: read must name dataset, variant and attack")
             if bool(one.attack) == (one.modality in REFERENCES):
                 raise UserError(

@@ -113,12 +113,13 @@ def printed_at(table: Layout, row: Row, column: Column) -> tuple[str, ...]:
     return *({**row.keys, **row.printed_as}[key] for key in table.keys), column.name
 
 
-def check_published(table: Layout, path: Path) -> None:
-    """Raise UserError unless the file at `path` has a value for every entry that the paper prints."""
+def check_published(table: Layout, path: Path) -> list[str]:
+    """Return where the file has a value that no entry reads; UserError if one that the paper prints has none."""
     published = read_published(path, table.keys)
-    for printed in (printed_at(table, row, column) for row in table.rows for column in table.columns):
-        if printed:
-            published_at(published, printed)
+    places = {printed_at(table, row, column): None for row in table.rows for column in table.columns}
+    for printed in filter(None, places):
+        published_at(published, printed)
+    return [" ".join(printed) for printed in published if printed not in places]
 
 
 def combination(

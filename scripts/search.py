@@ -58,6 +58,8 @@ def main() -> None:
         raise UserError(
             f"--attack-spec: {spec.update} mixes the clips of its batch, here one of training; give another"
         )
+    if given.model_spec.get("task", "single") != "single":
+        raise UserError("--model-spec: candidates are judged by accuracy; give a net of one label a clip")
     job = Job(given)
 
     rows = []

@@ -1,5 +1,6 @@
 """scripts/attack.py on a tiny store: whose answers, under what, what is written down, and going on after a kill."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -8,20 +9,24 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from nets import CROSS_ENTROPY, FORMS, narrow_net, narrow_spec
-from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
+from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, clip, write_shard
 
 import attack
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import bind
-from avrobust.data.batches import EvaluationViews, collate
+from avrobust.data import store
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import Store
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
-from avrobust.metrics.schema import in_order
+from avrobust.metrics.rows import read_cells
+from avrobust.metrics.schema import SCHEMAS, in_order
+from avrobust.models.build import build
 from avrobust.models.files import Trained, save_model
 from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
@@ -242,3 +247,40 @@ def attacked_left(folder: Path, monkeypatch, cells: list[dict], *extra: str) -> 
     monkeypatch.setattr(sys, "argv", ["attack.py", *words(folder, cells, *extra)])
     attack.main()
     return pq.read_table(folder / "bundle.parquet").to_pydict(), json.loads((folder / "bundle.json").read_text())
+
+
+def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, attacked):
+    """All labels of a clip and float32 logits; the attack raises the binary cross-entropy of the net."""
+    spec = dataclasses.replace(narrow_spec(), task="multiple")
+    torch.manual_seed(0)
+    toy = build(spec, len(CLASSES)).eval()
+    torch.nn.init.normal_(toy.classifier.weight)
+    with store.writing(tmp_path / "0.arrow", audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
+        for number in range(6):
+            made = clip(number, "test", number % 3, np.random.default_rng(number))
+            shard.add(dataclasses.replace(made, labels=((), (0,), (0, 2))[number % 3]))
+    state = {"model": toy.state_dict(), "objective": {}}
+    save_model(tmp_path / "one.pt", spec, ObjectiveSpec("binary_cross_entropy"), CLASSES, state, state, {})
+    attacked([OWN], "--nets", f"one={tmp_path / 'one.pt'}")
+    table = pq.read_table(tmp_path / "bundle.parquet")
+    assert table.schema.remove_metadata() == SCHEMAS["multiple"]
+    rows = table.to_pandas()
+    clean = rows[rows.modality == "clean"]
+    assert [label.tolist() for label in clean.label] == [[], [0], [0, 2]] * 2
+    packed = Store([tmp_path / "0.arrow"])
+    views = EvaluationViews(packed, packed.indices("test"), VIEWS, ("audio", "visual"), "multiple")
+    batch = collate([views[number] for number in range(6)])
+    with torch.no_grad():
+        logits = toy(inputs_of(batch, CPU))
+    torch.testing.assert_close(torch.tensor(np.stack(clean.logits)), logits, rtol=1e-3, atol=1e-3)
+    wanted = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch["label"], reduction="none").mean(1)
+    assert clean.loss.tolist() == pytest.approx(wanted.tolist(), rel=1e-3, abs=1e-3)
+    both = rows[rows.modality == "both"]
+    assert (both.loss.to_numpy() > clean.loss.to_numpy()).all()
+    with pytest.raises(UserError, match=r"no prediction in it; .* of nets of one label"):
+        read_cells(tmp_path / "bundle.parquet")
+    with pytest.raises(UserError, match="attack mim: Margin needs one label a clip"):
+        attacked([cell("one", {"one": CONDITIONS}, objective="margin")], "--nets", f"one={tmp_path / 'one.pt'}")
+    saved(tmp_path / "two.pt", 3, 4)
+    with pytest.raises(UserError, match="some are of one label a clip, some of several"):
+        attacked([OWN])

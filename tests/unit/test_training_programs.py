@@ -297,6 +297,12 @@ def searched(tmp_path, monkeypatch):
     return run
 
 
+def test_a_search_for_a_net_of_several_labels_is_refused(tmp_path, searched, monkeypatch):
+    monkeypatch.setitem(NET, "task", "multiple")
+    with pytest.raises(UserError, match="candidates are judged by accuracy; give a net of one label a clip"):
+        searched("several", write_shard(tmp_path / "0.arrow"), tmp_path, [1.0])
+
+
 def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(tmp_path, trained, searched):
     shard = write_shard(tmp_path / "0.arrow")
     start = trained("start", shard, 3)

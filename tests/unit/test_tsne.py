@@ -238,9 +238,9 @@ def shard(path: Path, labels: list[int]) -> Path:
     return path
 
 
-def model_file(path: Path, fusion: str = "concat") -> Path:
+def model_file(path: Path, fusion: str = "concat", task: str = "single") -> Path:
     """A model whose best and latest weights are two nets."""
-    spec = narrow_spec(fusion)
+    spec = dataclasses.replace(narrow_spec(fusion), task=task)
     states = []
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -333,6 +333,12 @@ def test_mistakes_are_named_before_anything_is_written(
     with pytest.raises(UserError, match=message):
         call(embed.main, embedding_of(tmp_path, model_file(tmp_path / "model.pt", fusion), labels, **change))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_net_of_several_labels_a_clip_is_refused(tmp_path: Path, call: Callable) -> None:
+    model = model_file(tmp_path / "model.pt", task="multiple")
+    with pytest.raises(UserError, match="takes a clip for any number of classes; give one of one label a clip"):
+        call(embed.main, embedding_of(tmp_path, model, [0, 1, 2]))
 
 
 # Layout, projection, measures

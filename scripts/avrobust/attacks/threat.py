@@ -60,6 +60,8 @@ def bind(spec: AttackSpec, surrogate: Trained, name: str = "", seed: int = 0) ->
         objective = surrogate.objective
     else:
         objective = build_objective(ObjectiveSpec(spec.objective_name, spec.objective_options), *place)
+    if model.task != "single" and getattr(objective, "needs_one_label", False):
+        raise UserError(f"attack {name or spec.update}: {type(objective).__name__} needs one label a clip")
     if attack.mixes_clips and spec.batch_size is None:
         raise UserError(
             f"attack {spec.update}: its result depends on how many clips it takes at a time; give the attack a "

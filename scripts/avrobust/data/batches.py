@@ -22,8 +22,6 @@ WORKER_START_METHOD = "spawn"
 CACHED_BYTES = 512 * 2**20
 
 MODALITIES = ("audio", "visual")
-# What a task asks of a clip: one class, or a yes or no for each.
-TASKS = ("single", "multiple")
 
 Batch = dict[str, Tensor | list[str]]
 
@@ -56,8 +54,9 @@ class _Views(Dataset):
     def _item(self, position: int, shown: Callable[[int], dict]) -> dict:
         index = int(self.indices[position])
         labels = list(self.store.labels[index])
-        target = labels[0]
-        if self.task == "multiple":
+        if self.task == "single":
+            (target,) = labels
+        else:
             target = np.zeros(len(self.store.classes), np.float32)
             target[labels] = 1
         return {"clip_id": self.store.clip_ids[index], "label": target, **shown(index)}

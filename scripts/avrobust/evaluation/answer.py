@@ -11,7 +11,7 @@ from avrobust import parquet
 from avrobust.attacks.loss import Inputs, Loss
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted
-from avrobust.metrics.schema import SCHEMA
+from avrobust.metrics.schema import SCHEMAS
 from avrobust.models.pooling import pooled
 from avrobust.spec.budgets import MODALITIES
 
@@ -30,8 +30,7 @@ def answered(
     columns = {
         **{name: [value] * count for name, value in names.items()},
         "clip_id": clip_ids,
-        "label": victim.labels.tolist(),
-        "prediction": logits.argmax(dim=1).tolist(),
+        **_answer(victim.model.task, victim.labels, logits),
         "loss": victim.objective(encoded, logits, victim.labels).tolist(),
         "cosine": _cosine(encoded, count).tolist(),
     }
@@ -41,7 +40,13 @@ def answered(
         columns[f"norm_{name}"] = budgets.norms(first, name, made - clean).tolist() if moved else [0.0] * count
         columns[f"epsilon_{name}"] = budgets.epsilons(first, name, crafted.budgets, count)
     conditions = ({name: [value] * count for name, value in one._asdict().items()} for one in crafted.conditions)
-    return pa.concat_tables(parquet.table(SCHEMA, columns | condition) for condition in conditions)
+    return pa.concat_tables(parquet.table(SCHEMAS[victim.model.task], columns | condition) for condition in conditions)
+
+
+def _answer(task: str, labels: Tensor, logits: Tensor) -> dict[str, list]:
+    if task == "single":
+        return {"label": labels.tolist(), "prediction": logits.argmax(dim=1).tolist()}
+    return {"label": [of_clip.nonzero().flatten().tolist() for of_clip in labels], "logits": logits.tolist()}
 
 
 def _cosine(encoded: Inputs, count: int) -> Tensor:

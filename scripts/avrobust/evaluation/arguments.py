@@ -96,7 +96,7 @@ class Opened:
         if taken != size:
             log.info("%d clips at a time, not %d: the result of each depends on %d", taken, size, group)
         views = self.views
-        rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities)
+        rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities, views.task)
         return evaluation_batches(rest, taken, 1, threads)
 
     def written_down(self, given: argparse.Namespace) -> dict:
@@ -131,7 +131,10 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     for name, net in nets.items():
         check_classes(paths[name], net.classes, given.shards[0].parent, store.classes)
     modalities = dict.fromkeys(modality for net in nets.values() for modality in net.model.modalities)
-    views = EvaluationViews(store, store.indices(given.split), view, tuple(modalities))
+    task, *others = dict.fromkeys(net.model.task for net in nets.values())
+    if others:
+        raise UserError("--nets: some are of one label a clip, some of several; attack those apart from these")
+    views = EvaluationViews(store, store.indices(given.split), view, tuple(modalities), task)
     if not len(views):
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
     first = inputs_of(collate([views[0]]), device)
@@ -174,6 +177,8 @@ def opened_one_net(given: argparse.Namespace, label: str) -> OneNet:
     """
     job = opened(given, {"net": given.model})
     net, conditions = job.nets["net"], conditions_of(given.conditions, job.budgets.named)
+    if net.model.task != "single":
+        raise UserError(f"{given.model}: the net takes a clip for any number of classes; give one of one label a clip")
     threat = bind(AttackSpec.of(given.attack_spec), net, given.key["attack"], int(given.key["seed"]))
     batches = job.batches(threat.clips_together(net.model), given.batch_size, given.threads, threat.batch_size)
     log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(conditions), job.device)

@@ -78,7 +78,7 @@ def read_cells(path: str | Path) -> list[Cell]:
 
     Raises `UserError` if it is no such file, or if a clip occurs twice under one condition.
     """
-    identity = parquet.metadata(path, COLUMNS, IDENTITY, "give a file from results/*/cells")
+    identity = parquet.metadata(path, COLUMNS, IDENTITY, "give a file from results/*/cells, of nets of one label")
     table = parquet.read(path, COLUMNS)
     if not table.num_rows:
         raise UserError(f"{path}: has no rows; {remaking(path)}")

@@ -24,6 +24,9 @@ SCHEMA = pa.schema(
         "cosine": pa.float32(),
     }
 )
+_SEVERAL = {"label": pa.field("label", pa.list_(pa.int16())), "prediction": pa.field("logits", pa.list_(pa.float32()))}
+# By the task of the nets: `multiple` has all labels of a clip, and every logit in the place of a prediction.
+SCHEMAS = {"single": SCHEMA, "multiple": pa.schema([_SEVERAL.get(field.name, field) for field in SCHEMA])}
 # What the metadata of such a file say.
 IDENTITY = ("dataset", "seed")
 # What is one number is measured under, beside dataset and seed.

@@ -78,7 +78,9 @@ def build(spec: ModelSpec, classes: int) -> LateFusion:
         defences = {name: _made(DEFENCES, spec.defence, size) for name, size in sizes.items()}
     fusion = _made(FUSIONS, spec.fusion, features)
     head = _made(HEADS, spec.head, fusion.out_features, classes, spec.task)
-    return LateFusion(encoders, fusion, head, defences)
+    net = LateFusion(encoders, fusion, head, defences)
+    net.task = spec.task
+    return net
 
 
 def _made(table: Mapping[str, str], part: Part, *sizes: object) -> nn.Module:

@@ -16,10 +16,10 @@ class LateFusion(nn.Module):
     `encode` and `head` are separate because an attack on one modality needs the other's feature only once.
 
     `precision`: `float32` (whatever the parameters are), or `bfloat16` for the encoders' arithmetic; features,
-    defences, fusion and classifier stay as they are.
+    defences, fusion and classifier stay as they are. `task`: a name of `avrobust.models.task.TASKS`.
     """
 
-    precision = "float32"
+    precision, task = "float32", "single"
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class LateFusion(nn.Module):
     def without_defences(self) -> "LateFusion":
         """Return a net of the very same encoders, fusion and classifier whose features pass no defence."""
         bare = LateFusion(self.encoders, self.fusion, self.classifier)
-        bare.precision = self.precision
+        bare.precision, bare.task = self.precision, self.task
         return bare.train(self.training)
 
     def in_precision(self, precision: str) -> "LateFusion":

@@ -12,6 +12,8 @@ class Margin(nn.Module):
     `most`: where it stops to grow, so that an attack is content there; by default nowhere.
     """
 
+    needs_one_label = True
+
     def __init__(self, dimensions: Mapping[str, int], classes: int, most: float = float("inf")):
         super().__init__()
         self.most = most

@@ -11,6 +11,8 @@ from avrobust.program import UserError
 class Targeted(nn.Module):
     """Minus the cross-entropy of the class `shift` places after the clip's own, in nats; 0 follows the last."""
 
+    needs_one_label = True
+
     def __init__(self, dimensions: Mapping[str, int], classes: int, shift: int = 1):
         super().__init__()
         if shift % classes == 0:

@@ -66,6 +66,11 @@ def test_the_modality_that_is_not_attacked_is_encoded_again_only_if_a_point_touc
     assert seen == Counter(audio=4, visual=again)
 
 
+def test_a_cpu_takes_one_point_at_a_time():
+    """`attack_batch_size` is what fits its memory."""
+    assert loss_of().points_at_once == 1
+
+
 def test_a_gradient_over_points_is_the_weighted_sum_however_many_go_together():
     """By hand: of 1.5 x the gradient is 1.5 times that at 1.5 x."""
     loss = loss_of()

@@ -176,6 +176,9 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert shown == ["75.00", "50.00", "50.00", "0.00", "33.33", "8.33", "75.00"]
     assert "(99.00) |" in text
     assert "music: n = 4 clips, 2 seeds; one clip is 25.00 points." in text
+    many, fewer = (measure(table, cells, PUBLISHED).assign(scale="demo", n=n) for n in (1000, 999))
+    assert "music: n = 1000 clips, 2 seeds." in markdown(table, many)
+    assert "music: n = 999 clips, 2 seeds; one clip is 0.10 points." in markdown(table, fewer)
     assert "Published values: Hand et al. In %" in text
     assert "not comparable" not in text
     own = dataclasses.replace(table, sources={"music": "local", "ave": "render"})

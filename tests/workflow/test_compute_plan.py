@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from planning import copy_project, program
+from planning import copy_project, plan, program, unedited
+
+from compute_plan import jobs
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +61,9 @@ def test_what_cannot_be_planned_is_one_line(project, argument, message):
     run = program(project, "compute_plan", argument)
     assert run.returncode == 1
     assert message in run.stderr and run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
+
+
+def test_a_paper_is_charged_with_its_own_jobs_only():
+    made = plan(unedited())
+    assert {job.kind for job in jobs(made, "tian2021")} == {"train", "search", "attack", "localise", "embed"}
+    assert jobs(made, "a_paper_with_nothing_yet") == set()

@@ -8,7 +8,7 @@ from itertools import product
 from types import SimpleNamespace
 
 import pytest
-from planning import ROOT, plan, unedited
+from planning import ROOT, paper, plan, unedited
 
 from avrobust.spec.artefacts.claims import Claim, Comparison, Quantity, claims
 from avrobust.spec.measures import MEASURES
@@ -100,6 +100,25 @@ def test_curves_of_figures_read_what_their_legends_say(name: str, dataset: str) 
         "unimodal V", "unimodal A",
     ]  # fmt: skip
     assert len(panels["c"]) == 9
+
+
+# Typed from sections 3 to 5, the appendix and the released code: what is taken, and what else can be.
+CHOICES = {
+    "epsilon": "corrected printed", "epsilon_space": "normalised pixel", "learning_rates": "code paper",
+    "visual_pooling": "average max", "similarity_weight": "code paper", "training": "code paper",
+    "batch_norm": "batch replica", "kinetics_sounds_val_test": "released printed", "ave_test_window": "whole half",
+    "ave_leaked": "keep drop", "memory_features": "train_mode eval_mode", "ista": "official per_sample",
+    "mixing_weight": "code paper", "attention": "unscaled scaled", "model_state": "best latest",
+    "ave_labels": "released annotations",
+}  # fmt: skip
+
+
+def test_the_choices_are_these() -> None:
+    told = [choice for choice in paper(unedited())["choices"] if "name" in choice]
+    # The schedules are one choice with three questions, the rates one with two.
+    assert len(told) == len(CHOICES) + 2
+    for choice in told:
+        assert " ".join([choice["default"], *choice["alternatives"]]) == CHOICES[choice["name"]]
 
 
 def printed_rows(name: str) -> Mapping[tuple[str, ...], dict[str, float]]:

@@ -12,8 +12,9 @@ import pytest
 from extending_page import ADDITIONS, DATA, sections, type_in
 from planning import changed, codes, copy_project, plan, unedited
 
+from avrobust import parquet
 from avrobust.data import manifest
-from avrobust.evaluation import rows
+from avrobust.metrics.schema import SCHEMA
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -106,8 +107,8 @@ def test_the_counts_are_of_the_clips_that_are_recognised(extended: tuple[Path, d
     given = {"label": [0, 0, 1], "prediction": [0, 1, 1], "clip_id": ["a", "b", "c"]}
     given |= {name: [said] * 3 for name, said in (("surrogate", "concat"), ("victim", "concat"), ("attack", "fgsm"))}
     given |= {"modality": ["clean"] * 3, "budget": [""] * 3}
-    rest = {"steps": [None] * 3} | dict.fromkeys(set(rows.SCHEMA.names) - {*given, "steps"}, [0.0] * 3)
-    made = rows.table(given | rest).replace_schema_metadata({"dataset": "music", "seed": "0"})
+    rest = {"steps": [None] * 3} | dict.fromkeys(set(SCHEMA.names) - {*given, "steps"}, [0.0] * 3)
+    made = parquet.table(SCHEMA, given | rest).replace_schema_metadata({"dataset": "music", "seed": "0"})
     pq.write_table(made, cell, write_page_checksum=True)
     command = [sys.executable, "scripts/artefact.py", "--kind", "counts", "--spec", layout, "--scale", "demo"]
     subprocess.run([*command, "--cells", cell, "--files", tmp_path / "table9.csv"], cwd=root, check=True)

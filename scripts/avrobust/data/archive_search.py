@@ -10,7 +10,6 @@ Of every part that was read to its end a journal keeps one record:
 A part that the server does not have is recorded as `missing` and asked for again by the next run.
 """
 
-import csv
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,7 +19,6 @@ from avrobust.data import journal, manifest
 from avrobust.data.archive_addresses import shown
 from avrobust.data.archive_members import Damaged, possible_videos
 from avrobust.data.spans import Span, covers
-from avrobust.files import replacing
 from avrobust.program import UserError
 
 COLUMNS = ("video_id", "file", "bytes", "sha256", "part", "start", "end")
@@ -126,7 +124,5 @@ def _span(kept: Mapping) -> Span | None:
 
 def write_table(path: Path, rows: Iterable[Mapping]) -> None:
     """Write a CSV of what was found, by video id, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted(rows, key=lambda row: row["video_id"]))
+    ordered = sorted(rows, key=lambda row: row["video_id"])
+    manifest.write_rows(path, COLUMNS, ([row.get(column) for column in COLUMNS] for row in ordered))

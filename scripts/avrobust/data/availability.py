@@ -1,18 +1,14 @@
 """What came of every clip: one CSV row each, joined from the parts of the shards and judged as a whole."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from avrobust.data import manifest
 from avrobust.data.manifest import LABEL_SEPARATOR, SPLITS, Clip
-from avrobust.files import replacing
 from avrobust.notice import warn
 from avrobust.program import UserError
-
-COLUMNS = ("clip_id", "split", "labels", "status", "reason", "frames", "samples")
 
 # `ok`: packed. `gone`, `geo`, `age`: the web site does not give it, to this country, or without an account. `media`:
 # the file is there and unfit. `pending`: there is no file yet, and there may be one later.
@@ -29,8 +25,7 @@ CURE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one clip: a status of STATUSES, fault codes joined by `+` (none: ok), decoded amounts."""
 
     clip_id: str
@@ -42,32 +37,29 @@ class Outcome:
     samples: int
 
 
+COLUMNS = Outcome._fields
+
+
 def write(path: str | Path, outcomes: Iterable[Outcome]) -> None:
     """Write an availability CSV, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for o in outcomes:
-            labels = LABEL_SEPARATOR.join(o.labels)
-            writer.writerow((o.clip_id, o.split, labels, o.status, o.reason, o.frames, o.samples))
+    manifest.write_rows(path, COLUMNS, (one._replace(labels=LABEL_SEPARATOR.join(one.labels)) for one in outcomes))
 
 
 def read(path: str | Path) -> Iterator[Outcome]:
     """Yield the rows of an availability CSV; raises UserError if it is none."""
     for where, row in manifest.rows(path, COLUMNS):
-        if row["status"] not in STATUSES:
-            raise UserError(f"{where}: status {row['status']!r} is none of {', '.join(STATUSES)}")
+        check_status(where, row["status"])
         if not (row["frames"].isdecimal() and row["samples"].isdecimal()):
             raise UserError(f"{where}: frames {row['frames']!r} and samples {row['samples']!r} must be counts")
-        yield Outcome(
-            clip_id=row["clip_id"],
-            split=manifest.split(where, row["split"]),
-            labels=tuple(row["labels"].split(LABEL_SEPARATOR)),
-            status=row["status"],
-            reason=row["reason"],
-            frames=int(row["frames"]),
-            samples=int(row["samples"]),
-        )
+        split, labels = manifest.split(where, row["split"]), tuple(row["labels"].split(LABEL_SEPARATOR))
+        counts = int(row["frames"]), int(row["samples"])
+        yield Outcome(row["clip_id"], split, labels, row["status"], row["reason"], *counts)
+
+
+def check_status(where: str, text: str) -> None:
+    """Raise UserError unless it is one of STATUSES."""
+    if text not in STATUSES:
+        raise UserError(f"{where}: status {text!r} is none of {', '.join(STATUSES)}")
 
 
 def joined(parts: Iterable[str | Path], clips: Iterable[Clip]) -> Iterator[Outcome]:
@@ -124,29 +116,30 @@ class Tally:
     """Counts outcomes while they pass, and judges them."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
+        # (split, status, reason) -> clips; split -> the classes of its clips, and those of its ok clips.
         self.reasons: Counter[tuple[str, str, str]] = Counter()
-        # Split -> the classes of its clips, and those of its ok clips.
         self.classes: dict[str, set[str]] = {name: set() for name in SPLITS}
         self.classes_ok: dict[str, set[str]] = {name: set() for name in SPLITS}
 
     def passing(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Yield the outcomes as they come, counting each."""
         for outcome in outcomes:
-            self.counts[outcome.split, outcome.status] += 1
-            if outcome.status != "ok":
-                self.reasons[outcome.split, outcome.status, outcome.reason] += 1
+            self.reasons[outcome.split, outcome.status, outcome.reason] += 1
             self.classes[outcome.split].update(outcome.labels)
             if outcome.status == "ok":
                 self.classes_ok[outcome.split].update(outcome.labels)
             yield outcome
 
+    def _counts(self, split: str) -> list[int]:
+        """Return how many clips of a split have each of STATUSES."""
+        return [sum(n for key, n in self.reasons.items() if key[:2] == (split, status)) for status in STATUSES]
+
     def table(self) -> list[str]:
         """Return lines of text: a heading, then a line per split with its number of clips per status."""
         lines = ["".join(f"{word:>9}" for word in ("split", *STATUSES, "all"))]
         for split in SPLITS:
-            numbers = [self.counts[split, status] for status in STATUSES]
-            lines.append("".join(f"{cell:>9}" for cell in (split, *numbers, sum(numbers))))
+            counts = self._counts(split)
+            lines.append("".join(f"{cell:>9}" for cell in (split, *counts, sum(counts))))
         return lines
 
     def check(self, minimum_share: float) -> None:
@@ -157,12 +150,15 @@ class Tally:
         """
         problems = []
         for split in SPLITS:
-            wanted = sum(self.counts[split, status] for status in STATUSES)
-            ok = self.counts[split, "ok"]
+            counts = self._counts(split)
+            ok, wanted = counts[0], sum(counts)
             if not ok or ok < minimum_share * wanted:
-                reasons = [(rest, count) for (of, *rest), count in self.reasons.most_common() if of == split]
-                why = ", ".join(f"{count} {status} {reason}" for (status, reason), count in reasons[:NAMED_REASONS])
-                why += ", ..." if len(reasons) > NAMED_REASONS else ""
+                why = [
+                    f"{n} {s} {reason}"
+                    for (of, s, reason), n in self.reasons.most_common()
+                    if of == split and s != "ok"
+                ]
+                why = ", ".join(why[:NAMED_REASONS]) + ", ..." * (len(why) > NAMED_REASONS)
                 problems.append(f"{split} has {ok} of {wanted} clips ({why or 'none wanted'})")
         silent = sorted(set().union(*self.classes.values()) - self.classes_ok["train"])
         if silent:

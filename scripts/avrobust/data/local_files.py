@@ -66,10 +66,8 @@ class _MediaFiles:
     """The media files below a folder. Two million are possible, so a file costs its name and not its path."""
 
     def __init__(self, folder: Path) -> None:
-        # stem -> (folder, suffix), shared by all files of one folder.
-        self._places: dict[str, tuple[str, str]] = {}
-        # (class, stem) -> (folder, suffix) of the further files of one stem.
-        self._doubles: dict[tuple[str, str], tuple[str, str]] = {}
+        # stem -> ((folder, suffix), ...): what has one place shares it with all files of its folder.
+        self.places: dict[str, tuple[tuple[str, str], ...]] = {}
         # id -> stems of its files `<id>_<start>_<end>`.
         self._cuts: dict[str, tuple[str, ...]] = {}
         self.count = 0
@@ -81,52 +79,42 @@ class _MediaFiles:
         self.closed: list[str] = []
         for parent, folders, names in os.walk(folder, followlinks=True, onerror=self._refused):
             here = Path(parent).resolve()
+            folders[:], names = (sorted(name for name in of if self._is_text(parent, name)) for of in (folders, names))
             # A link to a folder above this one would lead in a circle.
-            folders[:] = sorted(
-                name
-                for name in folders
-                if self._is_text(parent, name) and not here.is_relative_to((here / name).resolve())
-            )
-            self._look(os.path.relpath(parent, folder), [name for name in sorted(names) if self._is_text(parent, name)])
+            folders[:] = [name for name in folders if not here.is_relative_to((here / name).resolve())]
+            inner = os.path.relpath(parent, folder)
+            self._look("" if inner == "." else inner, names)
 
     def _refused(self, error: OSError) -> None:
         self.closed.append(f"{escaped(str(error.filename))} ({error.strerror})")
 
     def _is_text(self, parent: str, name: str) -> bool:
         """Whether a name is UTF-8; a manifest, which is, could not say where else the file is."""
-        if is_text(name):
-            return True
-        self.odd.append(escaped(os.path.join(parent, name)))  # noqa: PTH118
-        return False
+        if not is_text(name):
+            self.odd.append(escaped(os.path.join(parent, name)))  # noqa: PTH118
+            return False
+        return True
 
     def _look(self, inner: str, names: list[str]) -> None:
-        inner = "" if inner == "." else inner
-        shared: dict[str, tuple[str, str]] = {}
-        pictures = False
+        shared: dict[str, tuple[tuple[str, str]]] = {}
+        kinds: Counter[str] = Counter()
         for name in names:
             stem, suffix = os.path.splitext(name)  # noqa: PTH122
-            kind = suffix.lower()
-            if kind in SUFFIXES:
-                self._add(stem, shared.setdefault(suffix, (inner, suffix)))
-            else:
-                self.others[kind] += 1
-                pictures = pictures or kind in PICTURES
-        if pictures and not shared:
+            if suffix.lower() not in SUFFIXES:
+                kinds[suffix.lower()] += 1
+                continue
+            self.count += 1
+            place = shared.setdefault(suffix, ((inner, suffix),))
+            known = self.places.setdefault(stem, place)
+            if known is not place:
+                self.places[stem] = known + place
+            elif named := spans.of_name(stem):
+                self._cuts[named[0]] = (*self._cuts.get(named[0], ()), stem)
+            if len(self.first) < NAMED:
+                self.first.append(_joined(place[0], stem))
+        self.others += kinds
+        if not shared and not kinds.keys().isdisjoint(PICTURES):
             self.frames.setdefault(os.path.basename(inner), inner)  # noqa: PTH119
-
-    def _add(self, stem: str, place: tuple[str, str]) -> None:
-        self.count += 1
-        if len(self.first) < NAMED:
-            self.first.append(_joined(place, stem))
-        first = self._places.setdefault(stem, place)
-        if _class_of(first) != _class_of(place):
-            self._doubles.setdefault((_class_of(place), stem), place)
-        if first is place and (named := spans.of_name(stem)):
-            self._cuts[named[0]] = (*self._cuts.get(named[0], ()), stem)
-
-    def has(self, stem: str) -> bool:
-        """Whether there is a file of this name, without its suffix."""
-        return stem in self._places
 
     def cuts(self, video_id: str) -> list[tuple[tuple[float, float], str]]:
         """Return (seconds, name without suffix) of the files `<id>_<start>_<end>` of a video."""
@@ -134,9 +122,9 @@ class _MediaFiles:
 
     def path(self, stem: str, labels: Iterable[str]) -> str:
         """Return the file of this name, relative to the folder, best in a folder of one of these classes."""
-        first = self._places[stem]
-        of_class = (first if label == _class_of(first) else self._doubles.get((label, stem)) for label in labels)
-        return _joined(next(filter(None, of_class), first), stem)
+        places = self.places[stem]
+        of_class = (place for label in labels for place in places if _class_of(place) == label)
+        return _joined(next(of_class, places[0]), stem)
 
 
 class _Search:
@@ -158,47 +146,36 @@ class _Search:
         """Return the file of a clip, relative to the folder; empty if there is none."""
         if len(self.wanted) < NAMED:
             self.wanted.append(f"{clip.labels[0]}/{clip.video_id}.mp4")
-        if not self.files.count and not self.files.frames:
-            return ""
         stem = self._stem(clip)
         if stem is None:
             frames = self.files.frames
-            folder = frames.get(clip.clip_id, frames.get(clip.video_id))
-            if folder is not None:
+            if (folder := frames.get(clip.clip_id, frames.get(clip.video_id))) is not None:
                 self.framed.append(folder)
             return ""
         self.found += 1
         path = self.files.path(stem, clip.labels)
-        if stem == clip.video_id:
-            self._claim(path, clip)
+        if stem == clip.video_id and clip.start is not None:
+            taker = self.takers.setdefault(path, clip)
+            if not spans.is_same((taker.start, taker.end), clip.start, clip.end):
+                self.claims.append(f"{path}: {_told(taker)} and {_told(clip)}")
         return path
 
     def _stem(self, clip: Clip) -> str | None:
-        if self.files.has(clip.clip_id):
+        if clip.clip_id in self.files.places:
             return clip.clip_id
         cuts = self.files.cuts(clip.video_id)
-        if clip.start is None:
-            if self.files.has(clip.video_id):
-                return clip.video_id
-            if self.parts and len(cuts) == 1:
-                self.unplaced += 1
-                return cuts[0][1]
-        else:
+        if clip.start is not None:
             fit = [(_distance(span, clip), stem) for span, stem in cuts if spans.covers(span, clip.start, clip.end)]
             if fit:
                 return min(fit)[1]
-            if self.files.has(clip.video_id):
-                return clip.video_id
+        if clip.video_id in self.files.places:
+            return clip.video_id
+        if clip.start is None and self.parts and len(cuts) == 1:
+            self.unplaced += 1
+            return cuts[0][1]
         if cuts:
             self.other_spans.append(f"{_told(clip)} ({', '.join(stem for _, stem in cuts[:NAMED])})")
         return None
-
-    def _claim(self, path: str, clip: Clip) -> None:
-        if clip.start is None:
-            return
-        taker = self.takers.setdefault(path, clip)
-        if not spans.is_same((taker.start, taker.end), clip.start, clip.end):
-            self.claims.append(f"{path}: {_told(taker)} and {_told(clip)}")
 
     def report(self, folder: Path, required: bool) -> None:
         """Say what was found and what was not; raises UserError as `with_local_files` does."""
@@ -222,10 +199,8 @@ class _Search:
                 f"{folder} has pictures in place of a video for {_some(self.framed, 'clip')}; frames have no sound and "
                 f"are not read: put the videos there ({', '.join(SUFFIXES)})"
             )
-        videos = {suffix: files.others[suffix] for suffix in OTHER_SUFFIXES if files.others[suffix]}
-        if videos:
-            counts = ", ".join(f"{count} {suffix}" for suffix, count in videos.items())
-            warn(f"{folder}: {counts} files are not looked at, only {', '.join(SUFFIXES)} are; convert or remux them")
+        if videos := ", ".join(f"{files.others[kind]} {kind}" for kind in OTHER_SUFFIXES if files.others[kind]):
+            warn(f"{folder}: {videos} files are not looked at, only {', '.join(SUFFIXES)} are; convert or remux them")
         if folder.is_dir() and not self.found and self.wanted:
             text = self._nothing(folder)
             if required:
@@ -241,20 +216,20 @@ class _Search:
         files = self.files
         looked_for = f"looked for: {', '.join(self.wanted)}, ... or <id>_<start>_<end>.mp4 in any folder"
         if files.count:
-            there = f"there: {', '.join(files.first)}{', ...' if files.count > len(files.first) else ''}"
+            there = f"there: {', '.join(files.first)}{', ...' * (files.count > len(files.first))}"
             return (
                 f"{folder} has {files.count} media files, and none is called as a clip of the lists; {there}; "
                 f"{looked_for}; rename them, or write a table of your own (source: local)"
             )
-        kinds = ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in files.others.most_common(NAMED))
-        but = f", but {kinds}" if kinds else ""
-        frames = ""
+        text = f"{folder} has no media file ({', '.join(SUFFIXES)})"
+        if kinds := files.others.most_common(NAMED):
+            text += ", but " + ", ".join(f"{count} {suffix or 'without suffix'}" for suffix, count in kinds)
         if files.frames:
-            frames = (
-                f"; pictures, for example in {next(iter(files.frames.values())) or '.'}, have no sound: give videos"
-            )
-        odd = f"; names that are not UTF-8 are left out: {_some(files.odd, 'name')}" if files.odd else ""
-        return f"{folder} has no media file ({', '.join(SUFFIXES)}){but}{frames}{odd}; {looked_for}"
+            example = next(iter(files.frames.values())) or "."
+            text += f"; pictures, for example in {example}, have no sound: give videos"
+        if files.odd:
+            text += f"; names that are not UTF-8 are left out: {_some(files.odd, 'name')}"
+        return f"{text}; {looked_for}"
 
 
 def _distance(span: tuple[float, float], clip: Clip) -> float:

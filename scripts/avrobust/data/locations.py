@@ -1,21 +1,16 @@
 """Where the media of each clip are: a CSV row per clip of a shard, written by scripts/fetch.py, read when packing."""
 
-import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from avrobust.data import manifest
-from avrobust.data.availability import STATUSES
+from avrobust.data.availability import check_status
 from avrobust.data.manifest import Clip
-from avrobust.files import replacing
 from avrobust.program import UserError
 
-COLUMNS = ("clip_id", "status", "reason", "source", "path", "start", "end")
 
-
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """What came of looking for one clip.
 
     `status`: `ok` if there is a file, else why there is none (`avrobust.data.availability.STATUSES`), and `reason` says
@@ -41,19 +36,13 @@ def in_manifest(clip: Clip) -> Location:
 
 def write(path: str | Path, locations: Iterable[Location]) -> None:
     """Write a CSV of locations, whole or not at all."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in locations:
-            span = ("" if seconds is None else repr(seconds) for seconds in (one.start, one.end))
-            writer.writerow((one.clip_id, one.status, one.reason, one.source, one.path, *span))
+    manifest.write_rows(path, Location._fields, locations)
 
 
 def read(path: str | Path) -> Iterator[Location]:
     """Yield the rows of a CSV of locations; raises UserError if it is none."""
-    for where, row in manifest.rows(path, COLUMNS):
-        if row["status"] not in STATUSES:
-            raise UserError(f"{where}: status {row['status']!r} is none of {', '.join(STATUSES)}")
+    for where, row in manifest.rows(path, Location._fields):
+        check_status(where, row["status"])
         start, end = manifest.span(where, row["start"], row["end"])
         yield Location(row["clip_id"], row["status"], row["reason"], row["source"], row["path"], start, end)
 

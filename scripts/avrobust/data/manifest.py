@@ -38,22 +38,29 @@ class Clip:
     box: tuple[float, float, float, float] | None = None
 
 
-def write(path: str | Path, clips: Iterable[Clip]) -> int:
-    """Write a manifest, whole or not at all, and return the number of its rows; `clips` may be any length."""
+def write_rows(path: str | Path, columns: Iterable[str], rows: Iterable[Iterable]) -> int:
+    """Write a CSV of ours, whole or not at all, and return how many rows it has; None is an empty cell."""
     count = 0
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for count, clip in enumerate(clips, start=1):  # noqa: B007
-            start, end = ("" if seconds is None else repr(seconds) for seconds in (clip.start, clip.end))
-            labels = LABEL_SEPARATOR.join(clip.labels)
-            box = " ".join(map(repr, clip.box)) if clip.box else ""
-            origin = (clip.split, clip.source, clip.list, clip.path)
-            row = (clip.clip_id, clip.video_id, start, end, labels, *origin, box)
-            if any("\n" in cell or "\r" in cell for cell in row):
-                raise UserError(f"clip {clip.clip_id!r} ({clip.list}): a line break in a name; take it out")
+        writer.writerow(columns)
+        for count, row in enumerate(rows, start=1):  # noqa: B007
             writer.writerow(row)
     return count
+
+
+def write(path: str | Path, clips: Iterable[Clip]) -> int:
+    """Write a manifest, whole or not at all, and return the number of its rows; `clips` may be any length."""
+    return write_rows(path, COLUMNS, map(_row, clips))
+
+
+def _row(clip: Clip) -> tuple:
+    names = (clip.clip_id, clip.video_id, LABEL_SEPARATOR.join(clip.labels), clip.list, clip.path)
+    if any("\n" in name or "\r" in name for name in names):
+        raise UserError(f"clip {clip.clip_id!r} ({clip.list}): a line break in a name; take it out")
+    clip_id, video_id, labels, of_list, path = names
+    box = " ".join(map(repr, clip.box)) if clip.box else ""
+    return clip_id, video_id, clip.start, clip.end, labels, clip.split, clip.source, of_list, path, box
 
 
 def read(path: str | Path, classes: Iterable[str] | None = None) -> Iterator[Clip]:

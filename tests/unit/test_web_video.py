@@ -354,7 +354,7 @@ def test_after_a_kill_the_next_call_makes_the_file(site, get, clips, tmp_path):
         ({"url_template": "file:///etc/{id}"}, "no address"),
         ({"url_template": "https://{id}/watch"}, "no address"),
         ({"url_template": "watch?v={id}"}, "no address"),
-        ({"url_template": "https://example.org/watch"}, "has no {id}"),
+        ({"url_template": "https://example.org/watch"}, "no address"),
         ({"margin": -1.0}, "margin is -1"),
         ({"margin": float("nan")}, "margin is nan"),
         ({"socket_timeout": 0}, "socket_timeout is 0"),

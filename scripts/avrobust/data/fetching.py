@@ -86,33 +86,31 @@ def located(
     found: dict[str, Location] = {}
     wanted: dict[str, list[Clip]] = {}
     for clip in clips:
-        found[clip.clip_id] = Location(clip.clip_id, "pending", "no_file")
+        place = Location(clip.clip_id, "pending", "no_file")
         for source in sources:
-            if source == "local" and clip.path and (media / clip.path).is_file():
-                if (media / clip.path).stat().st_size:
-                    found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, str(media / clip.path), *part(clip))
-                    break
-                found[clip.clip_id] = Location(clip.clip_id, "pending", "empty_file")
-            if source == "archive" and clip.video_id in archive:
-                kept = archive[clip.video_id]
+            if source == "local" and clip.path and (path := media / clip.path).is_file():
+                place = place._replace(reason="empty_file")
+                if path.stat().st_size:
+                    place = Location(clip.clip_id, "ok", "", source, str(path), *part(clip))
+            elif source == "archive" and clip.video_id in archive:
+                place, kept = place._replace(reason="other_span"), archive[clip.video_id]
                 if spans.covers(kept.span, clip.start, clip.end):
                     seconds = spans.part(kept.span, clip.start, clip.end)
-                    found[clip.clip_id] = Location(clip.clip_id, "ok", "", source, kept.path, *seconds)
-                    break
-                found[clip.clip_id] = Location(clip.clip_id, "pending", "other_span")
-            if source == "youtube":
-                if spans_needed and clip.start is None:
-                    found[clip.clip_id] = Location(clip.clip_id, "pending", "no_start_time")
-                else:
-                    wanted.setdefault(clip.video_id, []).append(clip)
+                    place = Location(clip.clip_id, "ok", "", source, kept.path, *seconds)
+            elif source == "youtube" and spans_needed and clip.start is None:
+                place = place._replace(reason="no_start_time")
+            elif source == "youtube":
+                wanted.setdefault(clip.video_id, []).append(clip)
+            if place.status == "ok" or source == "youtube":
                 break
+        found[clip.clip_id] = place
     return found, [_video(video_id, of_video) for video_id, of_video in wanted.items()]
 
 
 def _video(video_id: str, clips: list[Clip]) -> Video:
-    if any(clip.start is None for clip in clips):
-        return Video(video_id, None, tuple(clips))
-    return Video(video_id, (min(clip.start for clip in clips), max(clip.end for clip in clips)), tuple(clips))
+    whole = any(clip.start is None for clip in clips)
+    span = None if whole else (min(clip.start for clip in clips), max(clip.end for clip in clips))
+    return Video(video_id, span, tuple(clips))
 
 
 def fetched(videos: Sequence[Video], folder: Path, state: Path, site: Site) -> Iterator[tuple[Video, dict]]:
@@ -155,13 +153,12 @@ def locations(video: Video, record: Mapping, folder: Path) -> list[Location]:
         status = STATUS.get(kind, "pending")
         return [Location(clip.clip_id, status, reason, "youtube") for clip in video.clips]
     path, offset = str(folder / record["file"]), record["offset"]
-    return [Location(clip.clip_id, "ok", "", "youtube", path, *_within(clip, video, offset)) for clip in video.clips]
-
-
-def _within(clip: Clip, video: Video, offset: float) -> tuple[float | None, float | None]:
-    if clip.start is None:
-        return None, None
-    return clip.start - offset, clip.end - offset
+    return [
+        Location(clip.clip_id, "ok", "", "youtube", path)
+        if clip.start is None
+        else Location(clip.clip_id, "ok", "", "youtube", path, clip.start - offset, clip.end - offset)
+        for clip in video.clips
+    ]
 
 
 def _is_done(record: Mapping | None, video: Video, folder: Path, retry: str) -> bool:
@@ -184,7 +181,8 @@ def _is_gone_by_days(record: Mapping) -> bool:
 def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> dict:
     """Ask for a video, several times if need be, and return its record."""
     random = Random(video.video_id)
-    target = folder / f"{video.video_id}{_named_span(video.span)}.mp4"
+    seconds = "".join(f"_{round(1000 * second)}" for second in video.span or ())
+    target = folder / f"{video.video_id}{seconds}.mp4"
     before = last or {"attempts": 0, "days": [], "kind": ""}
     for attempt in range(1, TRIES + 1):
         site.budget.acquire(site.videos.host)
@@ -201,25 +199,12 @@ def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> di
                 continue
         else:
             site.budget.succeeded(site.videos.host)
-            return record | {
-                "kind": "ok",
-                "reason": "",
-                "days": [],
-                "file": made.path.name,
-                "offset": made.offset,
-                "bytes": made.bytes,
-                "span": video.span,
-                "seconds": made.seconds,
-                "height": made.height,
-                "yt_dlp": made.ytdlp_version,
-            }
+            came = {"file": made.path.name, "offset": made.offset, "bytes": made.bytes, "span": video.span}
+            came |= {"seconds": made.seconds, "height": made.height, "yt_dlp": made.ytdlp_version}
+            return record | came | {"kind": "ok", "reason": "", "days": []}
         break
     same = before["days"] if before["kind"] == record["kind"] else []
     return record | {"days": sorted({*same, _today()})}
-
-
-def _named_span(span: tuple[float, float] | None) -> str:
-    return "" if span is None else f"_{round(1000 * span[0])}_{round(1000 * span[1])}"
 
 
 def _check_disk(folder: Path, keep_free: int, videos: int, records: Iterable[Mapping]) -> None:

@@ -9,6 +9,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from avrobust.data import manifest
@@ -36,9 +37,7 @@ SEED = 0
 
 def table_classes(table: str | Path) -> tuple[str, ...]:
     """Return the sorted class names that a user's table uses."""
-    found = set()
-    for _, row in table_rows(table):
-        found.update(row["label"].split(manifest.LABEL_SEPARATOR))
+    found = {name for _, row in table_rows(table) for name in row["label"].split(manifest.LABEL_SEPARATOR)}
     return manifest.checked_classes(str(table), sorted(found))
 
 
@@ -48,8 +47,8 @@ def table_rows(table: str | Path) -> Iterator[tuple[str, dict[str, str]]]:
     Raises UserError as `avrobust.data.users_csv.users_rows` does, and for a column of starts without one of ends.
     """
     for where, row in users_rows(table, TABLE_COLUMNS, SPAN_COLUMNS, OTHER_NAMES):
-        if ("start" in row) != ("end" in row):
-            there, absent = SPAN_COLUMNS if "start" in row else SPAN_COLUMNS[::-1]
+        if len(alone := row.keys() & {*SPAN_COLUMNS}) == 1:
+            (there,), (absent,) = alone, {*SPAN_COLUMNS} - alone
             raise UserError(f"{table}, row 1: column {there} without {absent}; give both or none")
         yield where, row
 
@@ -66,52 +65,45 @@ def table_clips(table: str | Path, classes: Iterable[str], folder: str | Path) -
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: the media folder is missing or no folder")
-    hashes, splits, found = array("q"), {name: array("q") for name in SPLITS}, False
+    hashes, found = array("q"), False
+    # Of each split, numbers that two clips share that are the same seconds of the same file.
+    places = {name: array("q") for name in SPLITS}
+
+    def place(clip: Clip) -> int:
+        return hash((os.path.normpath(os.path.join(folder, clip.path)), clip.start, clip.end))  # noqa: PTH118
+
     for where, row in table_rows(table):
         clip = _table_clip(where, row, classes, Path(table).name)
         if len(hashes) < LOOKED_FOR:
             found = found or os.path.isfile(folder / clip.path)  # noqa: PTH113 (a name that is too long is no error)
         hashes.append(hash(clip.clip_id))
-        splits[clip.split].append(_place(clip, folder))
+        places[clip.split].append(place(clip))
         yield clip
     if not hashes:
         raise UserError(f"{table}: the table has no rows")
     refuse_repeats("clip_id", hashes, lambda: ((where, row["clip_id"]) for where, row in table_rows(table)))
-    absent = [name for name in SPLITS if not splits[name]]
+    absent = [name for name in SPLITS if not places[name]]
     if absent:
         raise UserError(f"{table}: no row has split {', '.join(absent)}; each of {', '.join(SPLITS)} needs one")
     if not found:
         looked = min(len(hashes), LOOKED_FOR)
         raise UserError(f"{table}: none of the first {looked} files is there; is {folder} the right folder?")
-    _warn_of_leaks(
-        table, splits, lambda: ((w, _table_clip(w, row, classes, "")) for w, row in table_rows(table)), folder
-    )
+    if shared := _in_both(places["train"], places["val"] + places["test"]):
+        again = ((where, _table_clip(where, row, classes, "")) for where, row in table_rows(table))
+        leaked = [
+            f"{clip.clip_id!r} of {clip.split} ({where.rpartition(', ')[2]})"
+            for where, clip in again
+            if clip.split != "train" and place(clip) in shared
+        ]
+        some = f"{', '.join(leaked[:NAMED])}{', ...' * (len(leaked) > NAMED)}"
+        warn(f"{table}: trained with under another name, the same seconds of the same file, and so no test: {some}")
 
 
-def _place(clip: Clip, folder: Path) -> int:
-    """Return a number that two clips share that are the same seconds of the same file."""
-    return hash((os.path.normpath(os.path.join(folder, clip.path)), clip.start, clip.end))  # noqa: PTH118
-
-
-def _warn_of_leaks(
-    table: str | Path,
-    places: Mapping[str, array],
-    clips: Callable[[], Iterable[tuple[str, Clip]]],
-    folder: Path,
-) -> None:
-    """Warn of clips of validation and test whose place is one of a clip of training, too."""
+def _in_both(one: array, other: array) -> set[int]:
+    """Return the numbers that stand in both; as sets they would take ten times the memory."""
     import numpy as np
 
-    train, *others = (np.unique(np.frombuffer(of_split, np.int64)) for of_split in places.values())
-    if not (shared := set(np.intersect1d(train, np.concatenate(others)).tolist())):
-        return
-    leaked = [
-        f"{clip.clip_id!r} of {clip.split} ({where.rpartition(', ')[2]})"
-        for where, clip in clips()
-        if clip.split != "train" and _place(clip, folder) in shared
-    ]
-    some = f"{', '.join(leaked[:NAMED])}{', ...' * (len(leaked) > NAMED)}"
-    warn(f"{table}: trained with under another name, the same seconds of the same file, and so no test: {some}")
+    return set(np.intersect1d(np.frombuffer(one, np.int64), np.frombuffer(other, np.int64)).tolist())
 
 
 def with_classes_checked(clips: Iterable[Clip], classes: Iterable[str], where: str) -> Iterator[Clip]:
@@ -213,6 +205,18 @@ def refuse_repeats(column: str, hashes: array, named: Callable[[], Iterable[tupl
             if name in first:
                 raise UserError(f"{where}: {column} {name!r} is taken, see {first[name]}; each must be new")
             first[name] = where
+
+
+def divided(clips: Sequence[Clip], places: Sequence[str], weights: Mapping[str, int]) -> Iterator[Clip]:
+    """Yield clips of one label in splits as `stratified` makes them, one split after the other.
+
+    Raises UserError if a video comes twice; `places` says where each clip stands.
+    """
+    videos = [clip.video_id for clip in clips]
+    refuse_repeats("video", array("q", map(hash, videos)), lambda: zip(places, videos, strict=True))
+    split_of = stratified({clip.video_id: clip.labels[0] for clip in clips}, weights)
+    for split in SPLITS:
+        yield from (replace(clip, split=split) for clip in clips if split_of[clip.video_id] == split)
 
 
 def rank(video_id: str) -> bytes:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -45,6 +46,7 @@ class Throttled(UserError):
         self.until = until
 
 
+@dataclass
 class Budget:
     """Lets videos of a site begin: `per_hour` of them on average, never more than `burst` ahead of that.
 
@@ -56,27 +58,19 @@ class Budget:
     in a row `acquire` raises `Throttled`.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        per_hour: float,
-        burst: int = 2,
-        first_wait: float = 1800.0,
-        waits: int = 3,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-        random: Random | None = None,
-    ) -> None:
-        if not (math.isfinite(per_hour) and per_hour > 0):
-            raise UserError(f"{per_hour} videos per hour are no rate; give a number above 0")
-        self.path = Path(path)
-        self.gap = 3600.0 / per_hour
-        self.burst = burst
-        self.first_wait = first_wait
-        self.waits = waits
-        self.clock = clock
-        self.sleep = sleep
-        self.random = random or Random()
+    path: str | Path
+    per_hour: float
+    burst: int = 2
+    first_wait: float = 1800.0
+    waits: int = 3
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    random: Random = field(default_factory=Random)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.per_hour) and self.per_hour > 0):
+            raise UserError(f"{self.per_hour} videos per hour are no rate; give a number above 0")
+        self.path, self.gap = Path(self.path), 3600.0 / self.per_hour
 
     def acquire(self, host: str) -> float:
         """Wait until one more video of `host` may begin, count it as begun, and return the seconds waited.
@@ -159,22 +153,17 @@ class Budget:
 
     def _read(self) -> dict[str, dict]:
         try:
-            states = json.loads(self.path.read_text(encoding="utf-8"))
-            if all(_is_state(state) for state in states.values()):
-                return states
+            # A number that is none is damage, too.
+            states = json.loads(self.path.read_text(encoding="utf-8"), parse_constant=int)
+            return {
+                host: {"starts": [at + 0 for at in state["starts"]], **{name: state[name] + 0 for name in NUMBERS}}
+                for host, state in states.items()
+            }
         except FileNotFoundError:
             return {}
-        except (ValueError, AttributeError):
-            pass
-        log.warning("%s is damaged; the budget of requests is started anew", self.path)
-        return {}
-
-
-def _is_state(state: object) -> bool:
-    if not isinstance(state, dict) or state.keys() != {*NUMBERS, "starts"} or not isinstance(state["starts"], list):
-        return False
-    values = [*(state[name] for name in NUMBERS), *state["starts"]]
-    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            log.warning("%s is damaged; the budget of requests is started anew", self.path)
+            return {}
 
 
 def _duration(seconds: float) -> str:

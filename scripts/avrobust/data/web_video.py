@@ -81,20 +81,15 @@ class WebVideos:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url_template)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "{id}" in parts.netloc:
+        rest = self.url_template.partition(parts.netloc)[2]
+        if parts.scheme not in ("http", "https") or not parts.hostname or "{id}" not in rest or "{id}" in parts.netloc:
             raise UserError(
-                f"url_template {self.url_template!r} is no address of a web page; give http(s)://host/...{{id}}"
+                f"url_template {self.url_template!r} is no address of a video's page; give http(s)://host/...{{id}}"
             )
-        if "{id}" not in self.url_template:
-            raise UserError(
-                f"url_template {self.url_template!r} has no {{id}}, so that all videos would be the same one"
-            )
-        for name, least in (("margin", 0), ("retries", 0), ("request_pause", 0)):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= least):
-                raise UserError(f"{name} is {getattr(self, name)}; give a number of at least {least}")
-        for name in ("socket_timeout", "limit_bytes"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise UserError(f"{name} is {getattr(self, name)}; give a number above 0")
+        for name in ("margin", "retries", "request_pause", "socket_timeout", "limit_bytes"):
+            value, positive = getattr(self, name), name in ("socket_timeout", "limit_bytes")
+            if not math.isfinite(value) or value < 0 or (positive and not value):
+                raise UserError(f"{name} is {value}; give a number {'above' if positive else 'of at least'} 0")
         # ffmpeg, which fetches parts, knows no other kind, and would go to the site without a proxy.
         if self.proxy is not None and urlsplit(self.proxy).scheme not in ("http", "https"):
             raise UserError(f"proxy {refusals.one_line(self.proxy)!r} is no http://host:port")
@@ -358,28 +353,22 @@ def _decoded(path: Path, inside: tuple[float, float]) -> Decoded:
         container = containers.opened(path)
     except Exception:
         return Decoded(fault="unreadable")
-    ends, within, height = {"video": 0.0, "audio": 0.0}, {"video": False, "audio": False}, 0
+    ends, lacking, height = {"video": 0.0, "audio": 0.0}, {"video": "no_frames", "audio": "no_samples"}, 0
     with container:
         begin = containers.origin(container)
-        header = (container.duration or 0) / av.time_base
         *both, missing = containers.picture_and_sound(container)
-        streams = [stream for stream in both if stream is not None]
-        for frame in _frames(container, streams):
+        for frame in _frames(container, [stream for stream in both if stream is not None]):
             start = containers.in_seconds(frame.pts, frame.time_base) - begin
             if isinstance(frame, av.VideoFrame):
-                kind, seconds = "video", containers.in_seconds(frame.duration or 0, frame.time_base)
+                kind, end = "video", start + containers.in_seconds(frame.duration or 0, frame.time_base)
                 height = frame.height
             else:
-                kind, seconds = "audio", frame.samples / frame.sample_rate
-            ends[kind] = max(ends[kind], start + seconds)
-            within[kind] = within[kind] or (start < inside[1] and start + seconds > inside[0])
-    found = {
-        **dict.fromkeys(missing, True),
-        "no_frames": not within["video"],
-        "no_samples": not within["audio"],
-    }
-    fault = next((code for code, holds in found.items() if holds), "")
-    return Decoded(ends["video"], ends["audio"], header, height, fault)
+                kind, end = "audio", start + frame.samples / frame.sample_rate
+            ends[kind] = max(ends[kind], end)
+            if start < inside[1] and end > inside[0]:
+                lacking.pop(kind, None)
+        header = (container.duration or 0) / av.time_base
+    return Decoded(ends["video"], ends["audio"], header, height, next(iter([*missing, *lacking.values()]), ""))
 
 
 def _frames(container: av.container.InputContainer, streams: list[av.stream.Stream]) -> Iterator[av.frame.Frame]:

@@ -101,13 +101,6 @@ def _segments(path: str | Path) -> Iterator[tuple[int, str, float, float, str]]:
                 where = f"{path}, row {number}"
                 raise UserError(f"{where}: {len(cells)} cells, but a segment is 'YTID, start, end, \"mid,mid\"'")
             video_id, start, end, mids = cells
-            try:
-                span = float(start), float(end)
-            except ValueError:
-                span = ()
-            if not span or not 0 <= span[0] < span[1] < float("inf"):
-                where = f"{path}, row {number}"
-                raise UserError(f"{where}: start {start!r} and end {end!r} are no span; 0 <= start < end is needed")
-            if not video_id:
-                raise UserError(f"{path}, row {number}: the video id is empty")
-            yield number, video_id, *span, mids
+            if not (video_id and start):
+                raise UserError(f"{path}, row {number}: the {'start' if video_id else 'video id'} is empty")
+            yield number, video_id, *manifest.span(f"{path}, row {number}", start, end), mids

@@ -18,6 +18,7 @@ validation   `held_out`: a twentieth of each class of train, by a hash of the vi
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,14 +38,10 @@ WEIGHTS = {"train": 19, "val": 1}
 
 
 class Row(NamedTuple):
-    """One clip of a list: seconds in its video (None: not said) and its class."""
+    """One row of a list: its number from 1, and its clip, which has no split yet."""
 
-    list: str
     number: int
-    video_id: str
-    start: float | None
-    end: float | None
-    label: str
+    clip: Clip
 
 
 def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[str, str]) -> Iterator[Clip]:
@@ -68,35 +65,29 @@ def crmt_clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Map
 
 
 def _split(
-    train: list[Row],
-    val: list[Row],
-    test: list[Row] | None,
-    classes: Iterable[str],
-    held_out: bool,
-    path: str | Path,
+    train: list[Row], val: list[Row], test: list[Row] | None, classes: Iterable[str], held_out: bool, path: str | Path
 ) -> Iterator[Clip]:
-    absent = sorted(set(classes) - {row.label for row in train})
+    absent = sorted(set(classes) - {row.clip.labels[0] for row in train})
     if absent:
         raise UserError(f"{path}: no clip of class {', '.join(absent)}; is the name that of the list?")
+    parts = {"train": train, "val": val, "test": val if test is None else test}
     if held_out:
         # A video that comes twice stays in one split, that of its first row.
-        first: dict[str, str] = {}
-        for row in train:
-            first.setdefault(row.video_id, row.label)
-        split_of = stratified(first, WEIGHTS)
-        parts = [("train", row) for row in train if split_of[row.video_id] == "train"]
-        parts += [("val", row) for row in train if split_of[row.video_id] == "val"]
-        parts += [("test", row) for row in val]
-    else:
-        parts = [*(("train", row) for row in train), *(("val", row) for row in val)]
-        parts += [("test", row) for row in (val if test is None else test)]
+        split_of = stratified({row.clip.video_id: row.clip.labels[0] for row in reversed(train)}, WEIGHTS)
+        parts = {name: [row for row in train if split_of[row.clip.video_id] == name] for name in WEIGHTS}
+        parts["test"] = val
     seen = set()
-    for split, row in parts:
-        clip_id = row.video_id if row.start is None else f"{row.video_id}_{row.start:06.0f}_{row.end:06.0f}"
-        if clip_id in seen:
-            clip_id += f".{split}{row.number}"
-        seen.add(clip_id)
-        yield Clip(clip_id, row.video_id, row.start, row.end, (row.label,), split, "youtube", row.list, "")
+    for split, rows in parts.items():
+        for number, clip in rows:
+            clip_id = f"{clip.clip_id}.{split}{number}" if clip.clip_id in seen else clip.clip_id
+            seen.add(clip_id)
+            yield replace(clip, clip_id=clip_id, split=split)
+
+
+def _row(path: str | Path, number: int, video_id: str, begin: str, end: str, label: str) -> Row:
+    span = manifest.span(f"{path}, row {number}", begin, end)
+    clip_id = video_id if span[0] is None else f"{video_id}_{span[0]:06.0f}_{span[1]:06.0f}"
+    return Row(number, Clip(clip_id, video_id, *span, (label,), "", "youtube", Path(path).name, ""))
 
 
 def _annotated(name: str, path: str | Path, classes: frozenset[str]) -> Iterator[Row]:
@@ -109,8 +100,7 @@ def _annotated(name: str, path: str | Path, classes: frozenset[str]) -> Iterator
         if label in classes:
             if not row["youtube_id"]:
                 raise UserError(f"{where}: youtube_id is empty")
-            start, end = manifest.span(where, row["time_start"], row["time_end"])
-            yield Row(Path(path).name, number, row["youtube_id"], start, end, label)
+            yield _row(path, number, row["youtube_id"], row["time_start"], row["time_end"], label)
 
 
 def _numbered(path: str | Path, names: list[str]) -> Iterator[Row]:
@@ -125,5 +115,4 @@ def _numbered(path: str | Path, names: list[str]) -> Iterator[Row]:
                 raise UserError(f"{where}: {line.strip()!r} is not 'id_start_end label' or 'id label'")
             if int(found[4]) >= len(names):
                 raise UserError(f"{where}: label {found[4]} is none of 0 to {len(names) - 1}, the given classes")
-            start, end = manifest.span(where, found[2] or "", found[3] or "")
-            yield Row(Path(path).name, number, found[1], start, end, names[int(found[4])])
+            yield _row(path, number, found[1], found[2] or "", found[3] or "", names[int(found[4])])

@@ -11,13 +11,12 @@ duets   `drop`: solos only, 375 + 54 + 107; a task of one label per clip has no 
 """
 
 import json
-from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from avrobust.data import manifest
-from avrobust.data.lists import check_names, chosen, refuse_repeats, stratified
-from avrobust.data.manifest import SPLITS, Clip
+from avrobust.data.lists import check_names, chosen, divided
+from avrobust.data.manifest import Clip
 from avrobust.program import UserError
 
 OPTIONS = {"duets": ("drop", "first")}
@@ -32,14 +31,12 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     option = chosen(OPTIONS, options)
     check_names(lists, ["solo", "duet"])
     names = ["solo", "duet"] if option["duets"] == "first" else ["solo"]
-    videos = [(Path(lists[name]).name, label, video) for name in names for label, video in _read(lists[name], classes)]
-    places = [(f"{file}, {label}", video) for file, label, video in videos]
-    refuse_repeats("video", array("q", (hash(video) for _, video in places)), lambda: places)
-    split_of = stratified({video: label for _, label, video in videos}, WEIGHTS)
-    for split in SPLITS:
-        for file, label, video in videos:
-            if split_of[video] == split:
-                yield Clip(video, video, None, None, (label,), split, "youtube", file, "")
+    made = [
+        Clip(video, video, None, None, (label,), "", "youtube", Path(lists[name]).name, "")
+        for name in names
+        for label, video in _read(lists[name], classes)
+    ]
+    yield from divided(made, [f"{clip.list}, {clip.labels[0]}" for clip in made], WEIGHTS)
 
 
 def _read(path: str | Path, classes: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -55,13 +55,10 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     annotated = option["labels"] == "annotations"
     check_names(lists, [*SPLITS, *["annotations"] * annotated], ["times", *["annotations"] * (not annotated)])
     own_labels = _annotations(lists, classes) if annotated else {}
-    starts = start_times(lists["times"]) if "times" in lists else {}
-    list_of = {split: split for split in SPLITS}
-    if option["val_test"] == "printed":
-        list_of |= {"val": "test", "test": "val"}
+    printed = option["val_test"] == "printed"
+    list_of = dict(zip(SPLITS, ("train", "test", "val") if printed else SPLITS, strict=True))
     rows = {split: list(read(lists[list_of[split]], classes)) for split in SPLITS}
-    if "times" in lists:
-        check_times(lists["times"], starts, (row.video_id for split in SPLITS for row in rows[split]))
+    starts = start_times(lists, (row.video_id for split in SPLITS for row in rows[split]))
     evaluated = {row.video_id for split in SPLITS[1:] for row in rows[split]}
     seen = set()
     for split in SPLITS:
@@ -80,17 +77,8 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
 def clip_of(row: Row, split: str, starts: Mapping[str, float]) -> Clip:
     """Return the clip of a row, with its time if there is one in `starts`."""
     start = starts.get(row.video_id)
-    return Clip(
-        clip_id=row.video_id,
-        video_id=row.video_id,
-        start=start,
-        end=None if start is None else start + SECONDS,
-        labels=(row.label,),
-        split=split,
-        source="youtube",
-        list=row.list,
-        path="",
-    )
+    span = (None, None) if start is None else (start, start + SECONDS)
+    return Clip(row.video_id, row.video_id, *span, (row.label,), split, "youtube", row.list, "")
 
 
 def read(path: str | Path, classes: tuple[str, ...]) -> Iterator[Row]:
@@ -106,25 +94,26 @@ def read(path: str | Path, classes: tuple[str, ...]) -> Iterator[Row]:
             yield Row(Path(path).name, number, label, found[2])
 
 
-def start_times(path: str | Path) -> dict[str, float]:
-    """Return id -> start in seconds from a CSV `id,start`; raises UserError if it is none or names an id twice."""
+def start_times(lists: Mapping[str, Path], video_ids: Iterable[str]) -> dict[str, float]:
+    """Return id -> start in seconds from the list `times`, a CSV `id,start`; nothing if there is no such list.
+
+    Raises UserError if it is none, names an id twice, or has no time of any of the videos: it is that of other ones.
+    """
+    if "times" not in lists:
+        return {}
     starts = {}
-    for where, row in users_rows(path, ("id", "start")):
+    for where, row in users_rows(lists["times"], ("id", "start")):
         start = manifest.number(where, "start", row["start"])
         if start < 0:
             raise UserError(f"{where}: start {row['start']} is before the video begins")
         if row["id"] in starts:
             raise UserError(f"{where}: id {row['id']!r} was there before; each must be new")
         starts[row["id"]] = start
-    return starts
-
-
-def check_times(path: str | Path, starts: Mapping[str, float], video_ids: Iterable[str]) -> None:
-    """Raise UserError if a list of times has no time of any of the videos: it is that of other ones."""
     if starts.keys().isdisjoint(video_ids):
         raise UserError(
-            f"{path}: none of its {len(starts)} ids is a video of the lists; give the times of these videos"
+            f"{lists['times']}: none of its {len(starts)} ids is a video of the lists; give the times of these videos"
         )
+    return starts
 
 
 def _annotations(lists: Mapping[str, Path], classes: tuple[str, ...]) -> dict[tuple[str, int], str]:

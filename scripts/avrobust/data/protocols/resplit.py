@@ -8,11 +8,10 @@ Lists: train, val, test, and the optional times, as avrobust.data.protocols.rele
 clip stands plays no part. No options.
 """
 
-from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from avrobust.data.lists import check_names, chosen, refuse_repeats, stratified
+from avrobust.data.lists import check_names, chosen, divided
 from avrobust.data.manifest import SPLITS, Clip
 from avrobust.data.protocols import released
 
@@ -28,13 +27,6 @@ def clips(lists: Mapping[str, Path], classes: tuple[str, ...], options: Mapping[
     chosen(OPTIONS, options)
     check_names(lists, SPLITS, ["times"])
     rows = [row for name in SPLITS for row in released.read(lists[name], classes)]
-    places = [(f"{row.list}, row {row.number}", row.video_id) for row in rows]
-    refuse_repeats("video", array("q", (hash(video_id) for _, video_id in places)), lambda: places)
-    starts = released.start_times(lists["times"]) if "times" in lists else {}
-    if "times" in lists:
-        released.check_times(lists["times"], starts, (row.video_id for row in rows))
-    split_of = stratified({row.video_id: row.label for row in rows}, WEIGHTS)
-    for split in SPLITS:
-        for row in rows:
-            if split_of[row.video_id] == split:
-                yield released.clip_of(row, split, starts)
+    starts = released.start_times(lists, (row.video_id for row in rows))
+    made = [released.clip_of(row, "", starts) for row in rows]
+    yield from divided(made, [f"{row.list}, row {row.number}" for row in rows], WEIGHTS)

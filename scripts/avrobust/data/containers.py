@@ -31,25 +31,37 @@ class ClockGoesBackError(Exception):
     """The times of a stream go back, so that what follows has times that were taken already."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reading:
     """A file that is read: its streams of picture and sound (None where no decoder is known), and their packets.
 
-    `start`: of the span. `packets`: each with whether it lies clearly outside the span. `missing`: codes of streams
-    that are not there or that no decoder is known for.
+    `start`: of the span. `sound`: whether the packets of sound are read, too. `missing`: codes of streams that are not
+    there or that no decoder is known for. `packets`: each with whether it lies clearly outside the span.
     """
 
     container: av.container.InputContainer
-    video: av.VideoStream | None
-    audio: av.AudioStream | None
     start: float | None
-    packets: Iterator[tuple[av.Packet, bool]]
-    missing: tuple[str, ...]
+    sound: bool
 
-    @property
-    def streams(self) -> list[av.stream.Stream]:
-        """The streams that there are."""
-        return [stream for stream in (self.video, self.audio) if stream is not None]
+    def __post_init__(self) -> None:
+        self.video, self.audio, self.missing = picture_and_sound(self.container)
+        self.begin = origin(self.container)
+        self.streams = [stream for stream in (self.video, self.audio) if stream is not None]
+        self.read = [stream for stream in self.streams if self.sound or stream is self.video]
+        self.packets: Iterator[tuple[av.Packet, bool]] = iter(())
+
+    def demuxed(self) -> Iterator[av.Packet]:
+        """Yield the packets; raise ClockGoesBackError where the decoding times of a stream go back."""
+        latest: dict[int, float] = {}
+        for packet in self.container.demux(self.read) if self.read else ():
+            # What an edit list leaves out may lie before what it shows.
+            if packet.dts is not None and not packet.is_discard:
+                at = in_seconds(packet.dts, packet.time_base)
+                before = latest.get(packet.stream_index, at)
+                if at < before - LONGEST_STEP_BACK:
+                    raise ClockGoesBackError
+                latest[packet.stream_index] = max(at, before)
+            yield packet
 
 
 def ends_early(path: str | Path) -> bool:
@@ -127,21 +139,18 @@ def reading(path: str | Path, start: float | None, end: float | None, sound: boo
     The packets begin with a key frame that is shown by `start`, and with sound from before it. They raise what libav
     raises at a packet that it cannot read, and ClockGoesBackError. `sound`: whether the packets of sound are wanted.
     """
-    container = opened(path)
+    read = Reading(opened(path), start, sound)
     try:
-        found = picture_and_sound(container)
         if start is None or start <= MARGIN_BEFORE:
-            packets = _demuxed(container, found, sound)
-        elif (packets := _after_seeking(container, found, sound, start)) is None:
-            container.close()
-            container = opened(path)
-            found = picture_and_sound(container)
-            packets = _from_key_frame(_demuxed(container, found, sound), origin(container), start)
-        wanted = {stream.index for stream in _wanted(found, sound)}
-        inside = _within(packets, origin(container), start, end, wanted)
-        yield Reading(container, *found[:2], start, inside, found[2])
+            packets = read.demuxed()
+        elif (packets := _after_seeking(read, start)) is None:
+            read.container.close()
+            read = Reading(opened(path), start, sound)
+            packets = _from_key_frame(read.demuxed(), read.begin, start)
+        read.packets = _within(packets, read.begin, start, end, {stream.index for stream in read.read})
+        yield read
     finally:
-        container.close()
+        read.container.close()
 
 
 def decoded(packet: av.Packet) -> list[av.frame.Frame]:
@@ -152,59 +161,32 @@ def decoded(packet: av.Packet) -> list[av.frame.Frame]:
     return packet.decode() if packet.size or packet.dts is None else []
 
 
-def _demuxed(container: av.container.InputContainer, found: tuple, sound: bool) -> Iterator[av.Packet]:
-    """Yield the packets of picture and, if wanted, sound, none if there are no such streams."""
-    streams = _wanted(found, sound)
-    return _forward(container.demux(streams)) if streams else iter(())
-
-
-def _wanted(found: tuple, sound: bool) -> list[av.stream.Stream]:
-    return [stream for stream in found[: 2 if sound else 1] if stream is not None]
-
-
-def _forward(packets: Iterable[av.Packet]) -> Iterator[av.Packet]:
-    """Pass packets on; raise ClockGoesBackError where the decoding times of a stream go back."""
-    latest: dict[int, float] = {}
-    for packet in packets:
-        # What an edit list leaves out may lie before what it shows.
-        if packet.dts is not None and not packet.is_discard:
-            at = in_seconds(packet.dts, packet.time_base)
-            before = latest.get(packet.stream_index, at)
-            if at < before - LONGEST_STEP_BACK:
-                raise ClockGoesBackError
-            latest[packet.stream_index] = max(at, before)
-        yield packet
-
-
 def _shown(packet: av.Packet, begin: float) -> float | None:
     """Return the second at which a packet is shown or heard, or at least decoded; None if it does not say."""
     count = packet.dts if packet.pts is None else packet.pts
     return None if count is None else in_seconds(count, packet.time_base) - begin
 
 
-def _after_seeking(
-    container: av.container.InputContainer, found: tuple, sound: bool, start: float
-) -> Iterator[av.Packet] | None:
+def _after_seeking(file: Reading, start: float) -> Iterator[av.Packet] | None:
     """Seek to before `start` and return the packets from there, None if it cannot be seen to be the right place.
 
     Formats without an index are searched by their times, and the search may end behind the place. Where times may
     also go back or occur twice, it is not even tried.
     """
-    if Flags(container.format.flags) & Flags.ts_discont:
+    if Flags(file.container.format.flags) & Flags.ts_discont:
         return None
-    begin = origin(container)
-    wanted = {stream.index: stream for stream in _wanted(found, sound)}
+    awaited = {stream.index for stream in file.read}
     read: list[av.Packet] = []
     with suppress(Exception):  # a file that cannot seek is read from its beginning
-        container.seek(round((begin + start - MARGIN_BEFORE) * av.time_base))
-        packets = _demuxed(container, found, sound)
-        while wanted:
+        file.container.seek(round((file.begin + start - MARGIN_BEFORE) * av.time_base))
+        packets = file.demuxed()
+        while awaited:
             packet = next(packets)
             read.append(packet)
-            at = _shown(packet, begin)
-            stream = wanted.pop(packet.stream_index, None)
-            if stream is None and (at is None or at <= start + MARGIN_AFTER):
+            at = _shown(packet, file.begin)
+            if packet.stream_index not in awaited and (at is None or at <= start + MARGIN_AFTER):
                 continue
+            awaited.discard(packet.stream_index)
             picture = packet.stream.type == "video"
             if at is None or at > (start if picture else start - WARM_UP) or (picture and not packet.is_keyframe):
                 return None

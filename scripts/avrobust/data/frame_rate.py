@@ -104,13 +104,12 @@ def unneeded(path: str | Path, start: float | None, end: float | None, rate: int
     times = []
     try:
         with containers.reading(path, start, end, sound=False) as read:
-            begin = containers.origin(read.container)
             for packet, _ in read.packets:
                 if packet.size and packet.pts is None:
                     return frozenset()
                 if packet.size and not packet.is_discard:
                     at, lasts = (in_seconds(count or 0, packet.time_base) for count in (packet.pts, packet.duration))
-                    times.append((packet.pts, at - begin, lasts))
+                    times.append((packet.pts, at - read.begin, lasts))
             times.sort()
             seconds = [start or 0.0, *(at for _, at, _ in times)]
             if any(later - earlier > LONGEST_GAP for earlier, later in pairwise(seconds)):

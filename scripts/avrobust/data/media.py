@@ -4,7 +4,7 @@ import heapq
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def read(path: str | Path, start: float | None, end: float | None, form: Form) -
     """
     fault = _file_fault(Path(path))
     if fault is not None:
-        return Media([], (0, 0), np.zeros(0, np.int16), (fault,))
+        return replace(NOTHING, faults=(fault,))
     try:
         return _read(path, start, end, form, unneeded(path, start, end, form.frame_rate))
     except _Needed:  # a frame that was to be kept is broken, so that another one takes its place
@@ -100,7 +100,7 @@ def _read(path: str | Path, start: float | None, end: float | None, form: Form, 
         try:
             read = stack.enter_context(containers.reading(path, start, end))
         except Exception:
-            return Media([], (0, 0), np.zeros(0, np.int16), ("unreadable",))
+            return replace(NOTHING, faults=("unreadable",))
         decoder = _Decoder(skipped)
         pictures = Pictures(form.short_side, decoder)
         sound = _Sound(form.picked_from or form.audio_rate, start, end, decoder)
@@ -179,12 +179,11 @@ class _Decoder:
 
         None stands for a video frame that was left out. The time of sound that does not say its own is not a number.
         """
-        begin = containers.origin(read.container)
         clock = _PictureClock(read.video)
         last = -math.inf
         passed: list[tuple[int, float, float]] = []
-        for frame, outside in self._decoded(read, passed, begin):
-            seconds = None if frame.pts is None else in_seconds(frame.pts, frame.time_base) - begin
+        for frame, outside in self._decoded(read, passed):
+            seconds = None if frame.pts is None else in_seconds(frame.pts, frame.time_base) - read.begin
             duration = in_seconds(frame.duration or 0, frame.time_base)
             if isinstance(frame, av.VideoFrame):
                 seconds, trusted = clock.time(seconds)
@@ -206,14 +205,17 @@ class _Decoder:
             yield frame, seconds, duration
         yield from ((None, seconds, duration) for _, seconds, duration in sorted(passed))
 
-    def _decoded(
-        self, read: Reading, passed: list[tuple[int, float, float]], begin: float
-    ) -> Iterator[tuple[av.frame.Frame, bool]]:
+    def _decoded(self, read: Reading, passed: list[tuple[int, float, float]]) -> Iterator[tuple[av.frame.Frame, bool]]:
         """Yield the frames of a file, each with whether it is of a packet outside the span.
 
         Add the video packets that are left out to the heap `passed`: time of presentation, in seconds, and duration.
         """
-        while (got := self._next(read.packets)) is not None:
+        while True:
+            got = None
+            with self:
+                got = next(read.packets, None)
+            if got is None:
+                break
             packet, outside = got
             # What is broken outside the span is none of its faults.
             self.failed = self.failed or (packet.is_corrupt and not outside)
@@ -222,7 +224,7 @@ class _Decoder:
                 packet.stream.codec_context.skip_frame = "NONREF" if skip else "DEFAULT"
                 if skip:
                     at, lasts = (in_seconds(count or 0, packet.time_base) for count in (packet.pts, packet.duration))
-                    heapq.heappush(passed, (packet.pts, at - begin, lasts))
+                    heapq.heappush(passed, (packet.pts, at - read.begin, lasts))
             decoded = []
             with suppress(Exception) if outside else self:
                 decoded = containers.decoded(packet)
@@ -235,11 +237,6 @@ class _Decoder:
             for frame in decoded:
                 frame.time_base = stream.time_base
                 yield frame, True
-
-    def _next(self, packets: Iterator[tuple[av.Packet, bool]]) -> tuple[av.Packet, bool] | None:
-        with self:
-            return next(packets, None)
-        return None
 
 
 class _PictureClock:

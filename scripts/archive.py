@@ -35,7 +35,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--wait", type=float, default=2.0, help="seconds before the second try; each later wait is twice as long"
     )
-    parser.add_argument("--allow-http", action="store_true", help="take archives that come without encryption")
     parser.add_argument("--output", type=Path, required=True, help="CSV: video_id,file,bytes,sha256,part,start,end")
     return parser.parse_args()
 
@@ -49,7 +48,7 @@ def main() -> None:
 
 
 def _keep_wanted(given: argparse.Namespace) -> None:
-    reading = Reading(round(given.keep_free_gb * 1e9), given.tries, given.wait, given.allow_http)
+    reading = Reading(round(given.keep_free_gb * 1e9), given.tries, given.wait)
     search = Search(wanted_videos(given.manifest), given.folder, given.state)
     outcomes = _outcomes(given, search, reading)
     missing = [one.part for one in outcomes if one.status == MISSING]

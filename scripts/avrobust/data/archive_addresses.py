@@ -67,8 +67,8 @@ def is_remote(address: str) -> bool:
     return address.lower().startswith(("https://", "http://"))
 
 
-def check_address(address: str, allow_http: bool) -> None:
-    """Raise UserError if an address is no file that is there and not https; http: this machine, or `allow_http`."""
+def check_address(address: str) -> None:
+    """Raise UserError if an address is no file that is there and not https; http is for this machine only."""
     if not is_remote(address):
         if "://" in address:
             raise UserError(f"{_scrubbed(address)}: neither a file nor an address that begins with https://")
@@ -81,8 +81,8 @@ def check_address(address: str, allow_http: bool) -> None:
         raise UserError(f"{_scrubbed(address)}: no address: {error}") from None
     if not whole.hostname:
         raise UserError(f"{_scrubbed(address)}: an address without a host")
-    if whole.scheme == "http" and not allow_http and not _is_loopback(whole.hostname):
-        raise UserError(f"{shown(address)}: not encrypted; use https:// or allow it with --allow-http")
+    if whole.scheme == "http" and not _is_loopback(whole.hostname):
+        raise UserError(f"{shown(address)}: not encrypted; use https://")
 
 
 def shown(address: str) -> str:
@@ -108,7 +108,7 @@ def is_drive(address: str) -> bool:
 
 
 @contextmanager
-def opened(address: str, allow_http: bool, heard: Callable[[int], None] = lambda size: None) -> Iterator[Body]:
+def opened(address: str, heard: Callable[[int], None] = lambda size: None) -> Iterator[Body]:
     """Yield what an address holds, from its beginning; `heard` as of `Body`.
 
     Raises:
@@ -129,7 +129,7 @@ def opened(address: str, allow_http: bool, heard: Callable[[int], None] = lambda
             headers = {"Accept-Encoding": "identity"}
             answer = session.get(address, stream=True, timeout=TIMEOUT_SECONDS, headers=headers)
             for step in (*answer.history[1:], answer):
-                check_address(step.url, allow_http)
+                check_address(step.url)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             raise Refused(_scrubbed(str(error))) from error
         except UserError as error:

@@ -51,13 +51,12 @@ class Reading:
     """How archives are read.
 
     `keep_free`: bytes of the disk that stay free. `tries` of one part, with `wait` seconds before the second and twice
-    as long before each later one. `allow_http`: also from hosts other than this machine.
+    as long before each later one.
     """
 
     keep_free: int = 0
     tries: int = 5
     wait: float = 2.0
-    allow_http: bool = False
 
 
 class Outcome(NamedTuple):
@@ -72,10 +71,10 @@ def part_list(address: str, reading: Reading) -> list[str]:
 
     Raises UserError if it cannot be read, or a relative address in it is none.
     """
-    check_address(address, reading.allow_http)
+    check_address(address)
 
     def read() -> bytes:
-        with opened(address, reading.allow_http) as source:
+        with opened(address) as source:
             return b"".join(iter(lambda: source.read(CHUNK), b""))
 
     try:
@@ -115,7 +114,7 @@ def read_parts(
         UserError: an address is none, a file is missing, or the disk is full. Parts that were read stay in the journal.
     """
     for address in addresses:
-        check_address(address, reading.allow_http)
+        check_address(address)
     try:
         search.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -211,7 +210,7 @@ def _tried(read: Callable[[], Result], address: str, reading: Reading, sleep: Ca
 
 def _tar_record(address: str, search: Search, reading: Reading, mark: str) -> dict:
     sieve = Sieve(partial(search.take, shown(address)), search.folder, reading.keep_free, mark=mark)
-    with opened(address, reading.allow_http, search.heard) as body:
+    with opened(address, search.heard) as body:
         kept = list(tar_members(io.BufferedReader(body, PIECE), sieve))
     return _record(address, kept, sieve, body.bytes, body.sha256.hexdigest())
 
@@ -224,7 +223,7 @@ def _record(address: str, kept: list[dict], sieve: Sieve, size: int, sha256: str
 def _fetch(address: str, path: Path, search: Search, reading: Reading) -> None:
     try:
         with (
-            opened(address, reading.allow_http, search.heard) as body,
+            opened(address, search.heard) as body,
             replacing(path) as temporary,
             temporary.open("wb") as file,
         ):

@@ -149,18 +149,10 @@ def _table_clip(where: str, row: Mapping[str, str], classes: frozenset[str], nam
     for column in ("clip_id", "path", "label"):
         if not row[column]:
             raise UserError(f"{where}: {column} is empty")
-    start, end = manifest.span(where, row.get("start", ""), row.get("end", ""))
-    return Clip(
-        clip_id=row["clip_id"],
-        video_id=os.path.splitext(row["path"])[0],  # noqa: PTH122 (a million rows: no objects)
-        start=start,
-        end=end,
-        labels=manifest.labels(where, row["label"], classes, CURE),
-        split=manifest.split(where, row["split"]),
-        source="local",
-        list=name,
-        path=manifest.inner_path(where, row["path"]),
-    )
+    video_id, path = os.path.splitext(row["path"])[0], manifest.inner_path(where, row["path"])  # noqa: PTH122
+    span = manifest.span(where, row.get("start", ""), row.get("end", ""))
+    labels, split = manifest.labels(where, row["label"], classes, CURE), manifest.split(where, row["split"])
+    return Clip(row["clip_id"], video_id, *span, labels, split, "local", name, path)
 
 
 def chosen(allowed: Mapping[str, tuple[str, ...]], options: Mapping[str, str]) -> dict[str, str]:

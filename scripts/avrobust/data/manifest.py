@@ -88,18 +88,16 @@ def shard(path: str | Path, classes: Iterable[str] | None, index: int, shards: i
 def _clip(where: str, row: dict[str, str], classes: frozenset[str] | None) -> Clip:
     if not row["clip_id"]:
         raise UserError(f"{where}: clip_id is empty")
-    start, end = span(where, row["start"], row["end"])
     return Clip(
-        clip_id=row["clip_id"],
-        video_id=row["video_id"],
-        start=start,
-        end=end,
-        labels=labels(where, row["labels"], classes),
-        split=split(where, row["split"]),
-        source=row["source"],
-        list=row["list"],
-        path=inner_path(where, row["path"]),
-        box=_box(where, row["box"]),
+        row["clip_id"],
+        row["video_id"],
+        *span(where, row["start"], row["end"]),
+        labels(where, row["labels"], classes),
+        split(where, row["split"]),
+        row["source"],
+        row["list"],
+        inner_path(where, row["path"]),
+        _box(where, row["box"]),
     )
 
 

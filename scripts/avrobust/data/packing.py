@@ -43,20 +43,9 @@ def pack(
         if not ok and failed_clips == "drop":
             continue
         kept = made if ok else media.blank(form)
-        shard.add(
-            PackedClip(
-                clip_id=clip.clip_id,
-                split=clip.split,
-                labels=tuple(number[name] for name in clip.labels),
-                start=clip.start,
-                end=clip.end,
-                audio=kept.audio,
-                frames=kept.frames,
-                box=clip.box,
-                width=kept.size[0],
-                height=kept.size[1],
-            )
-        )
+        labels = tuple(number[name] for name in clip.labels)
+        span, size = (clip.start, clip.end), kept.size
+        shard.add(PackedClip(clip.clip_id, clip.split, labels, *span, kept.audio, kept.frames, clip.box, *size))
 
 
 def _decoded(folder: Path, form: Form, located: tuple[Clip, Location]) -> Media:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -48,13 +49,13 @@ class Dataset:
             raise UserError(f"{count} classes given: a rendered dataset has at most {MAXIMUM_CLASSES}")
         named: dict[str, str] = {}
         for label in self.classes:
-            if (other := named.setdefault(file_name(label), label)) is not label:
+            if not file_name(label):
+                raise UserError(f"class {label!r} has no letter or digit that a file can be named after")
+            if (other := named.setdefault(file_name(label), label)) != label:
                 raise UserError(f"classes {other!r} and {label!r} give the same file names; rename one")
-        if "" in named:
-            raise UserError(f"class {named['']!r} has no letter or digit that a file can be named after")
         for split, count in self.clips.items():
             manifest.split("clips", split)
-            if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= 9999:
+            if type(count) is not int or not 0 <= count <= 9999:
                 raise UserError(f"clips of split {split!r}: {count!r} is not a whole number from 0 to 9999")
         if not any(self.clips.values()):
             raise UserError("no clips asked for: give at least one split more than 0 clips per class")
@@ -65,8 +66,7 @@ class Dataset:
                 raise UserError(f"{side} {pixels}: give an even number of pixels, {MINIMUM_SIDE} or more")
 
 
-@dataclass(frozen=True)
-class PlannedClip:
+class PlannedClip(NamedTuple):
     """One clip of a dataset, by what names it."""
 
     clip_id: str
@@ -131,18 +131,10 @@ def render_clip(planned: PlannedClip, *, dataset: Dataset, media: Path) -> manif
     made = footage(dataset, planned)
     path = f"{planned.clip_id}.mp4"
     encode(made, media / path)
-    return manifest.Clip(
-        clip_id=planned.clip_id,
-        video_id=planned.clip_id,
-        start=0.0,
-        end=dataset.seconds,
-        labels=(dataset.classes[planned.label],),
-        split=planned.split,
-        source="render",
-        list=f"render:seed={dataset.seed}",
-        path=path,
-        box=tuple(round(side, 4) for side in made.box),
-    )
+    label, source = dataset.classes[planned.label], f"render:seed={dataset.seed}"
+    box = tuple(round(side, 4) for side in made.box)
+    names, span = (planned.clip_id, planned.clip_id), (0.0, dataset.seconds)
+    return manifest.Clip(*names, *span, (label,), planned.split, "render", source, path, box)
 
 
 def render(dataset: Dataset, media: Path, table: Path, processes: int) -> int:

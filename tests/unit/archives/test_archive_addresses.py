@@ -16,7 +16,7 @@ from avrobust.program import UserError
 
 
 def read(address):
-    with opened(address, allow_http=False) as source:
+    with opened(address) as source:
         return b"".join(iter(lambda: source.read(10_000), b""))
 
 
@@ -34,15 +34,14 @@ def read(address):
 )
 def test_other_addresses_are_refused(address, message):
     with pytest.raises(UserError, match=message):
-        check_address(address, False)
+        check_address(address)
 
 
 @pytest.mark.parametrize(
     "address", ["https://example.org/1", "HTTPS://example.org/1", "http://localhost:1/1", "http://[::1]/1", __file__]
 )
 def test_these_addresses_are_taken(address):
-    check_address(address, False)
-    check_address("http://example.org/1", True)
+    check_address(address)
 
 
 @pytest.mark.parametrize(

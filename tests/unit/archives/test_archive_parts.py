@@ -196,7 +196,7 @@ def test_no_password_or_token_is_shown_or_kept(site, tmp_path, folder, caplog):
     made = read(search, f"{secret}/1?token=hunter2", f"{secret}/0?token=hunter2", nowhere, reading=Reading(tries=1))
     assert [one.status for one in made] == ["read", "missing", "failed"]
     with pytest.raises(UserError) as refused:
-        check_address("http://user:hunter2@example.org/?token=hunter2", False)
+        check_address("http://user:hunter2@example.org/?token=hunter2")
     everything = f"{caplog.text} {made} {(tmp_path / 's').read_text()} {search.found} {refused.value}"
     assert "hunter2" not in everything and "127.0.0.1:1/gone" in everything
 

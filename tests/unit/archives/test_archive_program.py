@@ -164,7 +164,7 @@ def test_nothing_wanted_is_a_table_without_rows(site, tmp_path, command):
     ("arguments", "message"),
     [
         (["--parts", "SITE/1.tar.gz", "SITE/2.tar.gz"], "the server has none of the 2 parts, for one"),
-        (["--parts", "http://example.org/1.tar.gz"], "not encrypted; use https:// or allow it with --allow-http"),
+        (["--parts", "http://example.org/1.tar.gz"], "not encrypted; use https://"),
         (["--parts", "none.tar.gz"], "none.tar.gz: no such file"),
         (["--parts", "https://[::1/1.tar.gz"], "https://[::1/1.tar.gz: no address"),
         (["--part-list", "SITE/none.txt"], "the list of parts cannot be read: HTTP 404"),

@@ -16,20 +16,15 @@ def check_classes(net: object, of_net: Sequence[str], clips: object, of_clips: S
     of_net, of_clips = list(of_net), list(of_clips)
     if of_net == of_clips:
         return
-    only = [
-        f"only {who} has {_some(names)}"
-        for who, names in (
-            ("the net", [name for name in of_net if name not in of_clips]),
-            ("the list of the clips", [name for name in of_clips if name not in of_net]),
-        )
-        if names
-    ]
-    if not only:
+    sides = ("the net", of_net, of_clips), ("the list of the clips", of_clips, of_net)
+    lacking = [(who, [name for name in of_one if name not in of_other]) for who, of_one, of_other in sides]
+    said = "; ".join(f"only {who} has {_some(names)}" for who, names in lacking if names)
+    if not said:
         place = next(number for number, pair in enumerate(zip(of_net, of_clips, strict=False)) if len({*pair}) == 2)
-        only = [f"class {place} is {of_net[place]!r} to the net and {of_clips[place]!r} to the clips"]
+        said = f"class {place} is {of_net[place]!r} to the net and {of_clips[place]!r} to the clips"
     raise UserError(
         f"{net} was trained for other classes ({len(of_net)}) than the clips of {clips} have ({len(of_clips)}): "
-        f"{'; '.join(only)}; give a net that was trained on these clips' classes in this order"
+        f"{said}; give a net that was trained on these clips' classes in this order"
     )
 
 

@@ -35,7 +35,10 @@ class Pictures:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of all pictures, (0, 0) before the first."""
-        return _turned(_even(self.decoded_size), self.matrix) if self.jpegs else (0, 0)
+        if not self.jpegs:
+            return 0, 0
+        width, height = _even(self.decoded_size)
+        return (height, width) if _on_its_side(self.matrix) else (width, height)
 
     def add(self, frame: av.VideoFrame) -> None:
         """Append a frame; a stream may change its size, and all frames take that of the first."""
@@ -92,11 +95,6 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...]:
 def _on_its_side(matrix: tuple[int, ...]) -> bool:
     x_from_x, y_from_x = matrix[:2]
     return abs(y_from_x) > abs(x_from_x)
-
-
-def _turned(size: tuple[int, int], matrix: tuple[int, ...]) -> tuple[int, int]:
-    """Return the size (width, height) of a picture after a display matrix was applied."""
-    return size[::-1] if _on_its_side(matrix) else size
 
 
 def _even(size: tuple[int, int]) -> tuple[int, int]:

@@ -4,6 +4,7 @@ yt-dlp reads the site's pages and fetches whole videos, ffmpeg fetches parts. yt
 `fetch` does it.
 """
 
+import io
 import logging
 import math
 import os
@@ -149,7 +150,6 @@ def fetch(video_id: str, span: tuple[float, float] | None, target: Path, setting
     part = None if span is None else (max(0.0, span[0] - settings.margin), span[1] + settings.margin)
     offset = part[0] if part else 0.0
     with part_folder(target) as folder:
-        folder.joinpath("video").mkdir()
         path, offered, version = _downloaded(settings.address(video_id), span, part, folder, settings)
         inside = (0.0, math.inf) if span is None else (span[0] - offset, span[1] - offset)
         found = _decoded(path, inside)
@@ -183,7 +183,7 @@ def _downloaded(
                 offered = next(iter(offered["entries"]))
             _check_offer(offered, span)
             if part:
-                _cut(ydl, offered, part, folder / "video" / "video.mp4", settings)
+                _cut(ydl, offered, part, folder / "video.mp4", settings)
             else:
                 ydl.process_info(offered)
         except Refused:
@@ -193,7 +193,7 @@ def _downloaded(
             kind, reason = refusals.classify(error)
             raise Refused(kind, reason, refusals.retry_after(error)) from error
     # What has no place among the files is left over of a merge.
-    made = [path for path in folder.joinpath("video").iterdir() if path.stem == "video"]
+    made = [path for path in folder.iterdir() if path.stem == "video"]
     if len(made) != 1:
         raise Refused(refusals.TRANSIENT, f"yt-dlp made {len(made)} files of the video")
     return made[0], offered, __version__
@@ -250,7 +250,7 @@ def _options(folder: Path, settings: WebVideos) -> dict:
         "noplaylist": True,
         "format": settings.format,
         "paths": {"home": str(folder)},
-        "outtmpl": {"default": "video/video.%(ext)s"},
+        "outtmpl": {"default": "video.%(ext)s"},
         "updatetime": False,
         "retries": settings.retries,
         "fragment_retries": settings.retries,
@@ -267,13 +267,15 @@ def _options(folder: Path, settings: WebVideos) -> dict:
     if settings.proxy is not None:
         options["proxy"] = settings.proxy
     if settings.cookies is not None:
-        # yt-dlp writes to the file what the site sets.
-        options["cookiefile"] = str(_copied_cookies(Path(settings.cookies), folder / "cookies.txt"))
+        options["cookiefile"] = _cookies(Path(settings.cookies))
     return options
 
 
-def _copied_cookies(path: Path, copy: Path) -> Path:
-    """Copy a file of cookies for nobody else to read; what is wrong with it yt-dlp would print, cookies and all."""
+def _cookies(path: Path) -> io.StringIO:
+    """Return a copy of a file of cookies, into which yt-dlp may write what the site sets.
+
+    What is wrong with the file yt-dlp would print, cookies and all.
+    """
     with readable(path):
         lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or not re.match(r"#( Netscape)? HTTP Cookie File", lines[0]):
@@ -284,9 +286,7 @@ def _copied_cookies(path: Path, copy: Path) -> Path:
             raise UserError(
                 f"{path}, line {number}: no cookie in Netscape's format: 7 values between tabs, the fifth a number"
             )
-    copy.touch(mode=0o600)
-    copy.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return copy
+    return io.StringIO("\n".join(lines) + "\n")
 
 
 def _patience(settings: WebVideos) -> dict[str, object]:

@@ -11,18 +11,9 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 from urllib.parse import urljoin
 
+from avrobust.data import archive_addresses as addresses
 from avrobust.data import journal
-from avrobust.data.archive_addresses import (
-    NotThere,
-    Refused,
-    address_digest,
-    check_address,
-    fetch_from_drive,
-    is_drive,
-    is_remote,
-    opened,
-    shown,
-)
+from avrobust.data.archive_addresses import NotThere, Refused, check_address, is_remote, opened, shown
 from avrobust.data.archive_members import Damaged, Sieve, file_sha256, tar_members, zip_members
 from avrobust.data.archive_search import Search
 from avrobust.data.disk import check_room
@@ -99,7 +90,7 @@ def _joined(base: str, line: str) -> str:
 
 
 def read_parts(
-    addresses: Sequence[str],
+    parts: Sequence[str],
     search: Search,
     reading: Reading,
     connections: int,
@@ -113,7 +104,7 @@ def read_parts(
     Raises:
         UserError: an address is none, a file is missing, or the disk is full. Parts that were read stay in the journal.
     """
-    for address in addresses:
+    for address in parts:
         check_address(address)
     try:
         search.folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +132,7 @@ def read_parts(
             return Outcome(part, FAILED), None
 
     with journal.writing(search.state) as write, ThreadPoolExecutor(connections) as threads:
-        order = {threads.submit(one, number, address): number for number, address in enumerate(addresses)}
+        order = {threads.submit(one, number, address): number for number, address in enumerate(parts)}
         running = set(order)
         try:
             while running:
@@ -168,12 +159,12 @@ def read_zip(address: str, search: Search, reading: Reading) -> Outcome:
         UserError: as of `read_parts`; or Google Drive refuses, or a wanted member is encrypted.
     """
     remote = is_remote(address)
-    path = search.folder / f"archive-{search.mark}{address_digest(address)}.zip" if remote else Path(address)
+    path = search.folder / f"archive-{search.mark}{addresses.address_digest(address)}.zip" if remote else Path(address)
 
     def record(address: str, search: Search, reading: Reading, mark: str) -> dict:
         if not path.exists():
-            if is_drive(address):
-                fetch_from_drive(address, path)
+            if addresses.is_drive(address):
+                addresses.fetch_from_drive(address, path)
             else:
                 _fetch(address, path, search, reading)
         sieve = Sieve(partial(search.take, shown(address)), search.folder, reading.keep_free, mark=mark)
@@ -194,7 +185,7 @@ def read_zip(address: str, search: Search, reading: Reading) -> Outcome:
 def _tried(read: Callable[[], Result], address: str, reading: Reading, sleep: Callable[[float], bool | None]) -> Result:
     """Read, several times if that may help; `sleep` waits for so many seconds and returns whether to give up."""
     # A file on the disk does not get better, and Google Drive wants no haste.
-    tries = reading.tries if is_remote(address) and not is_drive(address) else 1
+    tries = reading.tries if is_remote(address) and not addresses.is_drive(address) else 1
     attempt = 1
     while True:
         try:

@@ -79,22 +79,22 @@ def joined(parts: Iterable[str | Path], clips: Iterable[Clip]) -> Iterator[Outco
     for clip in clips:
         outcome = next(rows, None)
         if outcome is None:
-            part = by_first.pop(clip.clip_id, None)
-            if part is None:
+            if clip.clip_id not in by_first:
                 raise UserError(f"no part begins with clip {clip.clip_id!r}; pack the shard that it belongs to")
-            rows = read(part)
-            outcome = next(rows)
-        if (outcome.clip_id, outcome.split, outcome.labels) != (clip.clip_id, clip.split, clip.labels):
+            part = by_first.pop(clip.clip_id)
+            outcome = next(rows := read(part))
+        found, wanted = outcome[:3], (clip.clip_id, clip.split, clip.labels)
+        if found != wanted:
+            (of_part, of_manifest) = (
+                f"{name!r}, {split}, {'|'.join(labels)}" for name, split, labels in (found, wanted)
+            )
             raise UserError(
-                f"{part}: {outcome.clip_id!r}, {outcome.split}, {LABEL_SEPARATOR.join(outcome.labels)} where "
-                f"the manifest has {clip.clip_id!r}, {clip.split}, {LABEL_SEPARATOR.join(clip.labels)}; "
-                "one of them has changed: pack the shard again"
+                f"{part}: {of_part} where the manifest has {of_manifest}; one of them has changed: pack the shard again"
             )
         yield outcome
-    extra = next(rows, None)
-    if extra is not None or by_first:
-        name = part if extra is not None else next(iter(by_first.values()))
-        raise UserError(f"{name}: more clips than in the manifest; delete it or pack the shard again")
+    more = [part] if next(rows, None) else [*by_first.values()]
+    if more:
+        raise UserError(f"{more[0]}: more clips than in the manifest; delete it or pack the shard again")
 
 
 def check_shards(parts: Iterable[str | Path], minimum_share: float) -> None:

@@ -64,13 +64,7 @@ def planes(frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReform
     left out, because chroma counts by two: simplejpeg 1.9 reads beyond planes that do not.
     """
     made = reformatter.reformat(
-        frame,
-        width=size[0],
-        height=size[1],
-        format="yuvj420p",
-        dst_colorspace=Colorspace.ITU601,
-        interpolation=Interpolation.BICUBIC,
-        threads=1,
+        frame, *size, "yuvj420p", dst_colorspace=Colorspace.ITU601, interpolation=Interpolation.BICUBIC, threads=1
     )
     width, height = _even(size)
     return [

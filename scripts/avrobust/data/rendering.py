@@ -30,17 +30,18 @@ LAYOUTS = {1: "mono", 2: "stereo"}
 
 @dataclass(frozen=True)
 class Dataset:
-    """What to render. Raises `UserError` for values that cannot be rendered."""
+    """What to render. Raises `UserError` for values that cannot be rendered.
+
+    `classes`: their names; which sound and picture each has depends on their order and number only. `clips`: per class
+    of each split. `width`, `height` of the frames in pixels are even: H.264 stores colour at half the resolution.
+    """
 
     name: str
     classes: tuple[str, ...]
-    """Names of the classes; which sound and picture each has depends on their order and number only."""
     clips: dict[str, int]
-    """Clips per class of each split."""
     seconds: float
     width: int
     height: int
-    """Size of the frames in pixels, even numbers: H.264 stores colour at half the resolution."""
     seed: int
 
     def __post_init__(self) -> None:

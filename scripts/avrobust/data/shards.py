@@ -126,7 +126,7 @@ class Shards(ABC):
         self.labels: list[tuple[int, ...]] = []
         batch_sizes, self._batches = [], []
         first: Form | None = None
-        for number, path in enumerate(self.paths):
+        for path in self.paths:
             shard, form = _open(type(self), path)
             first = first or form
             if differing := [name for name, fact in form.facts.items() if fact != first.facts[name]]:
@@ -136,7 +136,7 @@ class Shards(ABC):
             for index in range(shard.num_record_batches):
                 batch = _checked_batch(shard, index, path, form)
                 batch_sizes.append(batch.num_rows)
-                self._batches.append((number, index))
+                self._batches.append((path, index))
                 self.clip_ids += batch["clip_id"].to_pylist()
                 self.splits += batch["split"].to_pylist()
                 self.labels += map(tuple, batch["labels"].to_pylist())
@@ -172,17 +172,18 @@ class Shards(ABC):
         """Return the positions (n,) of a split's clips, ascending."""
         return np.flatnonzero(np.array(self.splits, dtype=str) == split)
 
+    def _position(self, i: int) -> int:
+        return int(np.searchsorted(self._ends, i, side="right")) - 1
+
     def _place(self, i: int) -> tuple[pa.RecordBatch, int]:
         """Return clip i's record batch and its row there."""
         if not 0 <= i < len(self):
             raise IndexError(f"clip {i} of {len(self)}")
-        position = int(np.searchsorted(self._ends, i, side="right")) - 1
-        number, index = self._batches[position]
-        return self._shard(self.paths[number])[index], i - int(self._ends[position])
+        path, index = self._batches[self._position(i)]
+        return self._shard(path)[index], i - int(self._ends[self._position(i)])
 
     def _damaged(self, i: int, what: str) -> UserError:
-        number, _ = self._batches[int(np.searchsorted(self._ends, i, side="right")) - 1]
-        path = self.paths[number]
+        path, _ = self._batches[self._position(i)]
         return UserError(f"{path}: the shard is damaged, {what} of {self.clip_ids[i]} has changed; {remaking(path)}")
 
 

@@ -82,8 +82,8 @@ class WebVideos:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url_template)
-        rest = self.url_template.partition(parts.netloc)[2]
-        if parts.scheme not in ("http", "https") or not parts.hostname or "{id}" not in rest or "{id}" in parts.netloc:
+        has_id = "{id}" in self.url_template and "{id}" not in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.hostname or not has_id:
             raise UserError(
                 f"url_template {self.url_template!r} is no address of a video's page; give http(s)://host/...{{id}}"
             )

@@ -6,6 +6,7 @@ classes apart, who does both can. The names of the classes have no meaning here,
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,7 @@ FRAME_RATES = (12, 15, 24, 25)
 SAMPLE_RATES = (22050, 44100)
 
 
-@dataclass(frozen=True)
-class ClassCode:
+class ClassCode(NamedTuple):
     """What a class sounds like and looks like: numbers below `SOUNDS` and `PICTURES`."""
 
     sound: int
@@ -33,18 +33,19 @@ class ClassCode:
 
 @dataclass(frozen=True)
 class Footage:
-    """What is seen and heard in one clip, before it is encoded."""
+    """What is seen and heard in one clip, before it is encoded.
+
+    `frames`: uint8 (frames, height, width, 3), RGB. `samples`: float32 (samples, channels) in [-1, 1]. `box`: where the
+    sounding object is during the clip, x0, y0, x1, y1 as fractions of the frame. `onsets`: seconds at which a note and
+    a movement start, ascending.
+    """
 
     frames: np.ndarray
-    """uint8 of shape (frames, height, width, 3), red, green, blue."""
     frame_rate: int
     samples: np.ndarray
-    """float32 of shape (samples, channels) in [-1, 1]."""
     sample_rate: int
     box: tuple[float, float, float, float]
-    """Where the sounding object is during the clip: x0, y0, x1, y1 as fractions of the frame."""
     onsets: np.ndarray
-    """Seconds at which a note and a movement start, ascending."""
 
 
 def class_codes(count: int) -> list[ClassCode]:

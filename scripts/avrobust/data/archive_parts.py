@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -37,8 +36,7 @@ SILENCE = 60.0
 READ, UNNEEDED, MISSING, FAILED = "read", "unneeded", "missing", "failed"
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """How archives are read.
 
     `keep_free`: bytes of the disk that stay free. `tries` of one part, with `wait` seconds before the second and twice

@@ -1,7 +1,7 @@
 """Checked downloads over HTTP."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
@@ -29,17 +29,21 @@ def download(url: str, output: Path, sha256: str = "", git_blob: str = "") -> di
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
-    seen = hashlib.sha256()
     try:
         with replacing(output) as temporary:
             with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as answer, temporary.open("wb") as file:
                 answer.raise_for_status()
-                for chunk in _chunks(answer):
+                length = answer.headers.get("Content-Length")
+                total = int(length) // CHUNK + 1 if length else None
+                for chunk in progress(answer.iter_content(CHUNK), label="downloading", unit="MiB", total=total):
                     file.write(chunk)
-                    seen.update(chunk)
-            _check(url, "sha256", seen.hexdigest(), sha256)
-            _check(url, "git blob", _git_blob(temporary) if git_blob else "", git_blob)
-            return {"url": url, "bytes": temporary.stat().st_size, "sha256": seen.hexdigest()}
+            found = _digest(temporary, hashlib.sha256)
+            _check(url, "sha256", found, sha256)
+            if git_blob:
+                header = b"blob %d\0" % temporary.stat().st_size
+                made = _digest(temporary, lambda: hashlib.sha1(header, usedforsecurity=False))
+                _check(url, "git blob", made, git_blob)
+            return {"url": url, "bytes": temporary.stat().st_size, "sha256": found}
     except requests.RequestException as error:
         raise UserError(
             f"{url} could not be downloaded ({error}); on a machine without a network, download it elsewhere and "
@@ -55,15 +59,6 @@ def _check(url: str, kind: str, found: str, expected: str) -> None:
         )
 
 
-def _git_blob(path: Path) -> str:
-    seen = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+def _digest(path: Path, start: Callable) -> str:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            seen.update(chunk)
-    return seen.hexdigest()
-
-
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
-    length = answer.headers.get("Content-Length")
-    chunks = answer.iter_content(CHUNK)
-    yield from progress(chunks, label="downloading", unit="MiB", total=int(length) // CHUNK + 1 if length else None)
+        return hashlib.file_digest(file, start).hexdigest()

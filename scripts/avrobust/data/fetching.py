@@ -6,9 +6,9 @@ What came of each video of the web is written to a journal at once, so that a la
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 from avrobust.data import journal, spans
 from avrobust.data.disk import check_room
@@ -47,8 +47,7 @@ USUAL_BYTES = 1_500_000
 TOOL_FAILURES = 5
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """A web site as source: how videos are asked for, at which rate, and which refusals are asked again."""
 
     videos: WebVideos
@@ -57,8 +56,7 @@ class Site:
     keep_free: int
 
 
-@dataclass(frozen=True)
-class Video:
+class Video(NamedTuple):
     """A video of the web and its clips; `span` covers them, in seconds of the video; None: the whole video."""
 
     video_id: str
@@ -66,8 +64,7 @@ class Video:
     clips: tuple[Clip, ...]
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(NamedTuple):
     """What was kept of a video out of an archive: its file, and which seconds these are by its name, if it says so."""
 
     path: str
@@ -209,14 +206,9 @@ def _fetched(video: Video, folder: Path, site: Site, last: Mapping | None) -> di
 
 def _check_disk(folder: Path, keep_free: int, videos: int, records: Iterable[Mapping]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        check_room(folder, keep_free)
-    except UserError as error:
-        sizes = [record["bytes"] for record in records if record["kind"] == "ok"]
-        size = sum(sizes) / len(sizes) if sizes else USUAL_BYTES
-        raise UserError(
-            f"{error}; {videos} videos of this shard need about {videos * size / 1e9:.1f} GB more"
-        ) from None
+    sizes = [record["bytes"] for record in records if record["kind"] == "ok"] or [USUAL_BYTES]
+    size = videos * sum(sizes) / len(sizes) / 1e9
+    check_room(folder, keep_free, more=f"; {videos} videos of this shard need about {size:.1f} GB more")
 
 
 def _today() -> str:

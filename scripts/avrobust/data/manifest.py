@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -234,11 +235,8 @@ def number(where: str, column: str, text: str) -> float:
 
 def inner_path(where: str, text: str) -> str:
     """Return the path; raises UserError if a relative one leaves the media folder."""
-    depth = 0
-    for part in [] if text.startswith("/") else text.split("/"):
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0:
-            raise UserError(f"{where}: path {text!r} leads out of the media folder; write it as absolute")
+    if os.path.normpath(text).split("/")[0] == "..":
+        raise UserError(f"{where}: path {text!r} leads out of the media folder; write it as absolute")
     if "\0" in text:
         raise UserError(f"{where}: path {text!r} holds a null character")
     return text

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -105,9 +105,8 @@ def _read(path: str | Path, start: float | None, end: float | None, form: Form, 
         pictures = Pictures(form.short_side, decoder)
         sound = _Sound(form.picked_from or form.audio_rate, start, end, decoder)
         guessed_rate = read.video.guessed_rate if read.video else None
-        for picture in constant_rate(
-            in_output_frames(_pictures(decoder.frames(read), sound), guessed_rate, start, end, form.frame_rate)
-        ):
+        shown = in_output_frames(decoder.pictures(read, sound), guessed_rate, start, end, form.frame_rate)
+        for picture in constant_rate(shown):
             if picture is None:
                 raise _Needed
             pictures.add(picture)
@@ -174,35 +173,32 @@ class _Decoder:
         self.failed = self.failed or fault
         return fault
 
-    def frames(self, read: Reading) -> Iterator[tuple[av.frame.Frame | None, float, float]]:
-        """Yield the frames of a file, each with time and duration in seconds, from before its span to after it.
+    def pictures(self, read: Reading, sound: "_Sound") -> Iterator[tuple[av.VideoFrame | None, float, float]]:
+        """Yield the pictures of a file, each with time and duration in seconds, from before its span to after it.
 
-        None stands for a video frame that was left out. The time of sound that does not say its own is not a number.
+        None stands for one that was left out. What is heard meanwhile is added to `sound`.
         """
         clock = _PictureClock(read.video)
         last = -math.inf
         passed: list[tuple[int, float, float]] = []
         for frame, outside in self._decoded(read, passed):
+            is_picture = isinstance(frame, av.VideoFrame)
             seconds = None if frame.pts is None else in_seconds(frame.pts, frame.time_base) - read.begin
-            duration = in_seconds(frame.duration or 0, frame.time_base)
-            if isinstance(frame, av.VideoFrame):
+            if is_picture:
                 seconds, trusted = clock.time(seconds)
                 self.times_missing = self.times_missing or not (trusted or outside)
-                if seconds is None:
-                    continue
-            elif seconds is None:
-                yield frame, math.nan, duration
-                continue
-            if seconds > max(last, read.start or 0.0) + LONGEST_GAP:
+            if seconds is not None and seconds > max(last, read.start or 0.0) + LONGEST_GAP:
                 self.failed = True
-                continue
-            last = seconds
-            if isinstance(frame, av.VideoFrame):
+            elif not is_picture:
+                last = last if seconds is None else seconds
+                sound.add(frame, seconds)
+            elif seconds is not None:
+                last = seconds
                 while passed and frame.pts is not None and passed[0][0] <= frame.pts:
                     pts, *when = heapq.heappop(passed)
                     if pts < frame.pts:
                         yield None, *when
-            yield frame, seconds, duration
+                yield frame, seconds, in_seconds(frame.duration or 0, frame.time_base)
         yield from ((None, seconds, duration) for _, seconds, duration in sorted(passed))
 
     def _decoded(self, read: Reading, passed: list[tuple[int, float, float]]) -> Iterator[tuple[av.frame.Frame, bool]]:
@@ -265,17 +261,6 @@ class _PictureClock:
         return seconds, agrees and seconds is not None
 
 
-def _pictures(
-    frames: Iterable[tuple[av.frame.Frame | None, float, float]], sound: "_Sound"
-) -> Iterator[tuple[av.VideoFrame | None, float, float]]:
-    """Hand the audio frames to `sound` and pass the others on."""
-    for frame, seconds, duration in frames:
-        if isinstance(frame, av.AudioFrame):
-            sound.add(frame, seconds)
-        else:
-            yield frame, seconds, duration
-
-
 class _Sound:
     """Mixes audio frames to mono int16 at one rate and lays them where their times say: sample k at start + k / rate.
 
@@ -295,13 +280,13 @@ class _Sound:
         self.length = 0
         self.heard: list[tuple[int, int]] = []
 
-    def add(self, frame: av.AudioFrame, seconds: float) -> None:
-        """Add a frame that begins at a time of the file; not a number: where the one before it ends."""
-        if math.isnan(seconds) and self.expected is None:
+    def add(self, frame: av.AudioFrame, seconds: float | None) -> None:
+        """Add a frame that begins at a time of the file; None: where the one before it ends."""
+        seconds = self.expected if seconds is None else seconds
+        if seconds is None:
             return
-        follows = self.resampler is not None and not abs(seconds - self.expected) > JITTER
-        if follows or math.isnan(seconds):
-            seconds = self.expected
+        follows = self.resampler is not None and abs(seconds - self.expected) <= JITTER
+        seconds = self.expected if follows else seconds
         self.expected = seconds + frame.samples / frame.sample_rate
         if self.expected <= self.start or seconds >= self.end:
             return

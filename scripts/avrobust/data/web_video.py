@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import av
@@ -107,8 +108,7 @@ class WebVideos:
         return self.url_template.replace("{id}", quote(video_id, safe=""))
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A file that was decoded to its end: its time 0 is second `offset` of the video, and it lasts `seconds`.
 
     `height`: of the picture, in pixels.
@@ -122,8 +122,7 @@ class Fetched:
     ytdlp_version: str
 
 
-@dataclass(frozen=True)
-class Decoded:
+class Decoded(NamedTuple):
     """What decoding a file came to, in seconds of the file; 0 where there is nothing.
 
     `picture`, `sound`: where they end. `header`: how long the file says that it is. `fault`: a code of

@@ -48,18 +48,12 @@ def write(path: str | Path, outcomes: Iterable[Outcome]) -> None:
 def read(path: str | Path) -> Iterator[Outcome]:
     """Yield the rows of an availability CSV; raises UserError if it is none."""
     for where, row in manifest.rows(path, COLUMNS):
-        check_status(where, row["status"])
+        manifest.one_of(where, "status", row["status"], STATUSES)
         if not (row["frames"].isdecimal() and row["samples"].isdecimal()):
             raise UserError(f"{where}: frames {row['frames']!r} and samples {row['samples']!r} must be counts")
         split, labels = manifest.split(where, row["split"]), tuple(row["labels"].split(LABEL_SEPARATOR))
         counts = int(row["frames"]), int(row["samples"])
         yield Outcome(row["clip_id"], split, labels, row["status"], row["reason"], *counts)
-
-
-def check_status(where: str, text: str) -> None:
-    """Raise UserError unless it is one of STATUSES."""
-    if text not in STATUSES:
-        raise UserError(f"{where}: status {text!r} is none of {', '.join(STATUSES)}")
 
 
 def joined(parts: Iterable[str | Path], clips: Iterable[Clip]) -> Iterator[Outcome]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from avrobust.data import manifest
-from avrobust.data.availability import check_status
+from avrobust.data.availability import STATUSES
 from avrobust.data.manifest import Clip
 from avrobust.program import UserError
 
@@ -42,7 +42,7 @@ def write(path: str | Path, locations: Iterable[Location]) -> None:
 def read(path: str | Path) -> Iterator[Location]:
     """Yield the rows of a CSV of locations; raises UserError if it is none."""
     for where, row in manifest.rows(path, Location._fields):
-        check_status(where, row["status"])
+        manifest.one_of(where, "status", row["status"], STATUSES)
         start, end = manifest.span(where, row["start"], row["end"])
         yield Location(row["clip_id"], row["status"], row["reason"], row["source"], row["path"], start, end)
 

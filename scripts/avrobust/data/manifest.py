@@ -3,7 +3,7 @@
 import csv
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -104,13 +104,9 @@ def _clip(where: str, row: dict[str, str], classes: frozenset[str] | None) -> Cl
 
 def clips_seen_in_training(path: str | Path) -> set[str]:
     """Return the test clips whose video is in the training split too, as in the released lists of AVE."""
-    training, test = set(), {}
-    for _, row in rows(path, COLUMNS):
-        if row["split"] == "train":
-            training.add(row["video_id"])
-        elif row["split"] == "test":
-            test[row["clip_id"]] = row["video_id"]
-    return {clip for clip, video in test.items() if video in training}
+    training = {row["video_id"] for _, row in rows(path, COLUMNS) if row["split"] == "train"}
+    test = (row for _, row in rows(path, COLUMNS) if row["split"] == "test")
+    return {row["clip_id"] for row in test if row["video_id"] in training}
 
 
 def write_classes(path: str | Path, classes: Iterable[str]) -> None:
@@ -207,8 +203,13 @@ def labels(where: str, text: str, classes: frozenset[str] | None, cure: str = ""
 
 def split(where: str, text: str) -> str:
     """Return the split's name; raises UserError if it is none of SPLITS."""
-    if text not in SPLITS:
-        raise UserError(f"{where}: split {text!r} is none of {', '.join(SPLITS)}")
+    return one_of(where, "split", text, SPLITS)
+
+
+def one_of(where: str, column: str, text: str, allowed: Sequence[str]) -> str:
+    """Return what stands in a column; raises UserError if it is none of `allowed`."""
+    if text not in allowed:
+        raise UserError(f"{where}: {column} {text!r} is none of {', '.join(allowed)}")
     return text
 
 

@@ -387,12 +387,11 @@ def _frames(container: av.container.InputContainer, streams: list[av.stream.Stre
 
 def _check(found: Decoded, path: Path, span: tuple[float, float] | None, offset: float, offered: Mapping) -> None:
     """Refuse a file that is not what the site offered, or that is unfit."""
-    if found.fault in ("empty_file", "unreadable"):
-        if path.read_bytes()[:512].lstrip()[:1] == b"<":
-            # A server between us and the site that wants something first.
-            raise Refused(refusals.TRANSIENT, "a page came in place of the video")
-        raise Refused(refusals.MEDIA, found.fault)
-    if found.fault.endswith("_decoder"):
+    no_media = found.fault in ("empty_file", "unreadable")
+    if no_media and path.read_bytes()[:512].lstrip()[:1] == b"<":
+        # A server between us and the site that wants something first.
+        raise Refused(refusals.TRANSIENT, "a page came in place of the video")
+    if no_media or found.fault.endswith("_decoder"):
         raise Refused(refusals.MEDIA, found.fault)
     length = offered.get("duration") or (0.0 if span else found.header)
     wanted = min(span[1], length or span[1]) if span else length

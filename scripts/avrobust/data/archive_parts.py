@@ -64,7 +64,7 @@ def part_list(address: str, reading: Reading) -> list[str]:
 
     def read() -> bytes:
         with opened(address) as source:
-            return b"".join(iter(lambda: source.read(CHUNK), b""))
+            return source.readall()
 
     try:
         text = _tried(read, address, reading, time.sleep).decode("utf-8-sig")

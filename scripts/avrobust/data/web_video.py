@@ -232,9 +232,6 @@ def _cut(ydl, offered: Mapping, part: tuple[float, float], path: Path, settings:
 def _options(folder: Path, settings: WebVideos) -> dict:
     """Return yt-dlp's parameters, which its class YoutubeDL describes."""
 
-    def pause(n: int) -> float:
-        return min(2.0**n, LONGEST_PAUSE)
-
     def limit(progress: Mapping) -> None:
         if max(progress.get("total_bytes") or 0, progress.get("downloaded_bytes") or 0) > settings.limit_bytes:
             raise Refused(refusals.MEDIA, "too_large")
@@ -244,17 +241,14 @@ def _options(folder: Path, settings: WebVideos) -> dict:
         "noprogress": True,
         "color": "no_color",
         "logger": _Log(),
-        "ignoreerrors": False,
         "cachedir": False,
         "noplaylist": True,
         "format": settings.format,
         "paths": {"home": str(folder)},
         "outtmpl": {"default": "video.%(ext)s"},
         "updatetime": False,
-        "retries": settings.retries,
-        "fragment_retries": settings.retries,
-        "extractor_retries": settings.retries,
-        "retry_sleep_functions": {"http": pause, "fragment": pause, "extractor": pause},
+        **dict.fromkeys(("retries", "fragment_retries", "extractor_retries"), settings.retries),
+        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), lambda n: min(2.0**n, LONGEST_PAUSE)),
         "skip_unavailable_fragments": False,
         "socket_timeout": settings.socket_timeout,
         "sleep_interval_requests": settings.request_pause,
@@ -263,11 +257,8 @@ def _options(folder: Path, settings: WebVideos) -> dict:
         "extractor_args": settings.extractor_arguments,
         "js_runtimes": {"deno": _deno()},
     }
-    if settings.proxy is not None:
-        options["proxy"] = settings.proxy
-    if settings.cookies is not None:
-        options["cookiefile"] = _cookies(Path(settings.cookies))
-    return options
+    given = {"proxy": settings.proxy, "cookiefile": settings.cookies and _cookies(Path(settings.cookies))}
+    return options | {name: value for name, value in given.items() if value is not None}
 
 
 def _cookies(path: Path) -> io.StringIO:

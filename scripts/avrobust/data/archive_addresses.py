@@ -70,10 +70,8 @@ def is_remote(address: str) -> bool:
 def check_address(address: str) -> None:
     """Raise UserError if an address is no file that is there and not https; http is for this machine only."""
     if not is_remote(address):
-        if "://" in address:
-            raise UserError(f"{_scrubbed(address)}: neither a file nor an address that begins with https://")
         if not Path(address).is_file():
-            raise UserError(f"{address}: no such file; give a file or an address that begins with https://")
+            raise UserError(f"{_scrubbed(address)}: no such file; give a file or an address that begins with https://")
         return
     try:
         whole = urlsplit(address)

@@ -99,8 +99,8 @@ def read_parts(
     Each address is that of a file or begins with https:// (or http://, see `check_address`). A part that breaks off is
     read anew from its beginning. `record_of`: reads a part and returns its record; by default it is taken for a tar.
 
-    Raises:
-        UserError: an address is none, a file is missing, or the disk is full. Parts that were read stay in the journal.
+    Raises UserError: an address is none, a file is missing, or the disk is full. Parts that were read stay in the
+    journal.
     """
     for address in parts:
         check_address(address)
@@ -153,8 +153,7 @@ def read_zip(address: str, search: Search, reading: Reading) -> Outcome:
 
     A fetched zip is removed when it was read, and when it is damaged, so that the next run fetches another.
 
-    Raises:
-        UserError: as of `read_parts`; or Google Drive refuses, or a wanted member is encrypted.
+    Raises UserError: as of `read_parts`; or Google Drive refuses, or a wanted member is encrypted.
     """
     remote = is_remote(address)
     path = search.folder / f"archive-{search.mark}{addresses.address_digest(address)}.zip" if remote else Path(address)

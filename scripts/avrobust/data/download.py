@@ -23,8 +23,7 @@ def download(url: str, output: Path, sha256: str = "", git_blob: str = "") -> di
     has for the content, where only that is known. Empty: any content is taken, and what came is in the result: `url`,
     `bytes`, `sha256`.
 
-    Raises:
-        UserError: the server refuses, breaks off, or sends something else.
+    Raises UserError: the server refuses, breaks off, or sends something else.
     """
     session = requests.Session()
     for scheme in ("http://", "https://"):

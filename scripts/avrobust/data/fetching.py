@@ -116,9 +116,8 @@ def fetched(videos: Sequence[Video], folder: Path, state: Path, site: Site) -> I
     A record has `video_id`, `kind` (`ok` or a kind of avrobust.data.refusals), `reason`, `days` (on which that was the
     answer), `attempts`, `time`, and where the kind is `ok` `file`, `offset`, `bytes` and `span`.
 
-    Raises:
-        UserError: the disk is nearly full, the site wants no more requests for a long time, or the tool is too old.
-            What is done stays done: the same command goes on.
+    Raises UserError: the disk is nearly full, the site wants no more requests for a long time, or the tool is too old.
+    What is done stays done: the same command goes on.
     """
     tool_failures = 0
     # A program that outlived its killed Snakemake may still be at these videos.

@@ -75,8 +75,7 @@ class Budget:
     def acquire(self, host: str) -> float:
         """Wait until one more video of `host` may begin, count it as begun, and return the seconds waited.
 
-        Raises:
-            Throttled: the site refused `waits` times in a row, and its time is not yet over.
+        Raises Throttled: the site refused `waits` times in a row, and its time is not yet over.
         """
         began = self.clock()
         told = None

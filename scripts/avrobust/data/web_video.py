@@ -66,8 +66,7 @@ class WebVideos:
     it is read, never written. `extractor_arguments`: of yt-dlp, {"youtube": {"player_client": ["default"]}}.
     `proxy`: http://host:port.
 
-    Raises:
-        UserError: one of them cannot be.
+    Raises UserError: one of them cannot be.
     """
 
     url_template: str = "https://www.youtube.com/watch?v={id}"
@@ -142,9 +141,8 @@ def fetch(video_id: str, span: tuple[float, float] | None, target: Path, setting
     The file has the name of `target`, with the suffix of what the site sent; a part is mp4, and cut exactly: its time 0
     is second span[0] - margin of the video, or 0. It appears only when it was decoded; nothing else is left behind.
 
-    Raises:
-        Refused: there is no file, and why. Of the kind `media`, the reason is a code: those of avrobust.data.media,
-            `span_outside` where the video ends before the span, or `too_large`.
+    Raises Refused: there is no file, and why. Of the kind `media`, the reason is a code: those of avrobust.data.media,
+    `span_outside` where the video ends before the span, or `too_large`.
     """
     part = None if span is None else (max(0.0, span[0] - settings.margin), span[1] + settings.margin)
     offset = part[0] if part else 0.0

@@ -75,9 +75,8 @@ def _distractor(
 
 
 def make_footage(
-    codes: list[ClassCode], label: int, seconds: float, width: int, height: int,
-    generator: np.random.Generator,
-) -> Footage:  # fmt: skip
+    codes: list[ClassCode], label: int, seconds: float, width: int, height: int, generator: np.random.Generator
+) -> Footage:
     """Make a clip of class number `label` of the world with these `codes`, a pure function of its arguments.
 
     Frame rate, sample rate and number of channels (1 or 2) are drawn at random.

@@ -84,9 +84,8 @@ def _background(width: int, height: int, generator: np.random.Generator) -> np.n
 
 
 def _paint(
-    picture: int, size: float, across: np.ndarray, down: np.ndarray, angle: np.ndarray,
-    width: int, height: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    picture: int, size: float, across: np.ndarray, down: np.ndarray, angle: np.ndarray, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Coverage (0 to 1) and shade (-1 to 1) of every pixel, float32 (frames, height, width) each.
 
     `across`, `down` (the centre) and `size` are in units of the frame's short side, `angle` in radians.
@@ -127,10 +126,8 @@ def film(
     margin = size + SWING
     across, down = (generator.uniform(margin, side / short - margin) for side in (width, height))
     tilt = generator.uniform(-0.15, 0.15)
-    coverage, shade = _paint(
-        picture, size, across + SWING * moved_across, down + SWING * moved_down, tilt + TILT * moved_tilt,
-        width, height,
-    )  # fmt: skip
+    across, down = across + SWING * moved_across, down + SWING * moved_down
+    coverage, shade = _paint(picture, size, across, down, tilt + TILT * moved_tilt, width, height)
     frames = _blend(frames, coverage, shade, generator)
 
     seen = coverage.any(axis=0)

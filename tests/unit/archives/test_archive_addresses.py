@@ -25,8 +25,8 @@ def read(address):
     [
         ("http://example.org/1.tar.gz", "use https://"),
         ("http://127.0.0.1.example.org/1.tar.gz", "use https://"),
-        ("ftp://example.org/1.tar.gz", "neither a file nor"),
-        ("file:///etc/passwd", "neither a file nor"),
+        ("ftp://example.org/1.tar.gz", "no such file"),
+        ("file:///etc/passwd", "no such file"),
         ("https:///1.tar.gz", "without a host"),
         ("https://[::1/1.tar.gz", "no address"),
         ("none.tar.gz", "no such file"),

@@ -75,6 +75,12 @@ def test_a_step_hears_its_own_time():
 def test_a_map_without_a_position_for_a_step_is_refused():
     with pytest.raises(ValueError, match="100 samples, one step, give vgg11_bn no map"):
         sound_net(samples_per_step=100)
+    with pytest.raises(ValueError, match="no map"):  # VGG halves the frequencies five times
+        sound_net(front={**FRONT, "mels": 16})
+    # Eight columns make a position, and a step has seven: enough for one step, not for each of many.
+    with pytest.raises(ValueError, match="100 steps of 448 samples give vgg11_bn a map of 87 positions"):
+        sound_net(samples_per_step=7 * FRONT["hop"])
+    assert sound_net(samples_per_step=8 * FRONT["hop"])(torch.zeros(1, 1, 80 * 8 * FRONT["hop"])).shape == (1, 80, 64)
     with pytest.raises(UserError, match="log_mel: 100 samples"):
         options = {"net": {"name": "vgg11_bn"}, "samples_per_step": 100, "front": FRONT}
         build(ModelSpec("audio", Part("log_mel", options)), 3)

@@ -49,8 +49,20 @@ def test_it_is_torchaudios_mel_spectrogram(spectrum, power, n_fft, window, hop):
 
 
 @pytest.mark.parametrize("spectrum", ["power", "magnitude"])
-def test_silence_has_a_finite_gradient(spectrum):
-    front = LogMel(RATE, spectrum=spectrum)
+def test_decibels_are_torchaudios(spectrum):
+    """A constant of 1e-10 in place of a bound there: less than 1e-5 dB for what is louder than -30 dB."""
+    sound = torch.rand(2, 1, 4_000, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) - 0.5
+    given = {"n_fft": 512, "mels": 40, "spectrum": spectrum, "log_constant": 1e-10}
+    mel = LogMel(RATE, **given).double()(sound).exp()
+    got = LogMel(RATE, **given, logarithm="decibel").double()(sound)
+    torch.testing.assert_close(got, torchaudio.transforms.AmplitudeToDB("power")(mel), rtol=0, atol=1e-5)
+    assert LogMel(RATE, **given, logarithm="decibel")(sound.float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("logarithm", ["natural", "decibel"])
+@pytest.mark.parametrize("spectrum", ["power", "magnitude"])
+def test_silence_has_a_finite_gradient(spectrum, logarithm):
+    front = LogMel(RATE, spectrum=spectrum, logarithm=logarithm)
     sound = torch.cat([torch.zeros(1, 1, 4000), torch.rand(1, 1, 4000)], dim=2).requires_grad_()
     picture = front(sound)
     picture.sum().backward()
@@ -58,8 +70,9 @@ def test_silence_has_a_finite_gradient(spectrum):
     assert (sound.grad[..., 4400:] != 0).any()
 
 
-def test_an_autocast_leaves_it_in_float32():
-    front, sound = LogMel(RATE), torch.rand(1, 1, 4000) - 0.5
+@pytest.mark.parametrize("logarithm", ["natural", "decibel"])
+def test_an_autocast_leaves_it_in_float32(logarithm):
+    front, sound = LogMel(RATE, logarithm=logarithm), torch.rand(1, 1, 4000) - 0.5
     with torch.autocast("cpu", torch.bfloat16):
         within = front(sound)
     assert within.dtype == torch.float32 and torch.equal(within, front(sound))
@@ -74,6 +87,7 @@ def test_a_clip_does_not_depend_on_its_batch():
     ("options", "message"),
     [
         ({"spectrum": "decibel"}, "'decibel'"),
+        ({"logarithm": "db"}, "logarithm is 'natural' or 'decibel', not 'db'"),
         ({"window": 2048}, "not 160, 2048, 1024"),
         ({"hop": 0}, "not 0, 400"),
         ({"n_fft": 400, "mels": 128}, "of 128 mel bands are without a frequency"),

@@ -11,9 +11,13 @@ from torch import Tensor, nn
 # What is added below the root: its gradient at silence is finite, and the magnitude of silence 1e-5.
 SILENCE = 1e-10
 
+LOGARITHMS = {"natural": torch.log, "decibel": lambda energy: 10 * torch.log10(energy)}
+
 
 class LogMel(nn.Module):
     """log(mel + `log_constant`) with mel the filterbank of the power or the magnitude of a Hann window's spectrum.
+
+    `logarithm`: `natural`, or `decibel`, 10 log10 of power and magnitude alike, as in the released code of Li et al.
 
     Input: (N, 1, L) waveform in [-1, 1]. Output: (N, 1, `mels`, 1 + L // `hop`), one column every `hop` samples,
     centred there; beyond the ends the sound is 0. In the waveform's own precision, also below an autocast.
@@ -37,6 +41,7 @@ class LogMel(nn.Module):
         mels: int = 64,
         spectrum: str = "power",
         log_constant: float = 1e-6,
+        logarithm: str = "natural",
     ):
         super().__init__()
         # Not at the top: half a second that only nets with this front pay.
@@ -44,13 +49,15 @@ class LogMel(nn.Module):
 
         if spectrum not in ("power", "magnitude"):
             raise ValueError(f"spectrum is 'power' or 'magnitude', not {spectrum!r}")
+        if logarithm not in LOGARITHMS:
+            raise ValueError(f"logarithm is {' or '.join(map(repr, LOGARITHMS))}, not {logarithm!r}")
         if not 1 <= hop <= window <= n_fft:
             raise ValueError(f"1 <= hop <= window <= n_fft is needed, not {hop}, {window}, {n_fft}")
         filters = melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, mels, sample_rate)
         if empty := int((filters.amax(dim=0) == 0).sum()):
             raise ValueError(f"{empty} of {mels} mel bands are without a frequency; give fewer, or more n_fft")
         self.sizes = n_fft, window, hop
-        self.spectrum, self.log_constant = spectrum, log_constant
+        self.spectrum, self.log_constant, self.logarithm = spectrum, log_constant, LOGARITHMS[logarithm]
         self.register_buffer("filters", filters, persistent=False)
         self.register_buffer("shape", torch.hann_window(window), persistent=False)
 
@@ -59,7 +66,7 @@ class LogMel(nn.Module):
             spectrum = torch.fft.rfft(self._frames(waveform.squeeze(1)) * self.shape, n=self.sizes[0])
             power = spectrum.real.square() + spectrum.imag.square()
             energy = power if self.spectrum == "power" else (power + SILENCE).sqrt()
-            return (energy @ self.filters + self.log_constant).log().transpose(1, 2).unsqueeze(1)
+            return self.logarithm(energy @ self.filters + self.log_constant).transpose(1, 2).unsqueeze(1)
 
     def _frames(self, waveform: Tensor) -> Tensor:
         """Return (N, 1 + L // hop, window) of (N, L): overlapping pieces, out of blocks of `hop` samples."""

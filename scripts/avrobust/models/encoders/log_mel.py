@@ -1,12 +1,16 @@
 """A net on pictures that listens: zhang2025's sound branch (ICLR 2025, section 3), features for every step."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
 from avrobust.lazy import built
 from avrobust.models.log_mel import LogMel, averaging_matrix
-from avrobust.models.modes import evaluating
 from avrobust.models.registry import VISUAL_ENCODERS
+
+# More steps than a clip has: a map that has a position for each of these has one for each of fewer.
+MANY = 100
 
 
 class LogMelEncoder(nn.Module):
@@ -29,11 +33,19 @@ class LogMelEncoder(nn.Module):
         self.samples_per_step = samples_per_step
         self.projection = nn.Identity() if projection is None else nn.Linear(self.net.out_features, projection)
         self.out_features = projection or self.net.out_features
-        with torch.no_grad(), evaluating(self):
+        # By shapes alone: nothing is computed.
+        shapes = deepcopy(self.net).eval().to("meta")
+        for steps in (1, MANY):
+            picture = torch.empty(1, 1, self.front.filters.shape[1], 1 + steps * samples_per_step // self.front.sizes[2])
             try:
-                self(torch.zeros(1, 1, samples_per_step))
+                positions = shapes.feature_map(picture.to("meta")).shape[3]
             except RuntimeError as error:
                 raise ValueError(f"{samples_per_step} samples, one step, give {net['name']} no map: {error}") from None
+            if positions < steps:
+                raise ValueError(
+                    f"{steps} steps of {samples_per_step} samples give {net['name']} a map of {positions} positions in "
+                    "time; give longer steps, a shorter hop or a smaller stride"
+                )
 
     def forward(self, waveform: Tensor) -> Tensor:
         steps = max(1, round(waveform.shape[-1] / self.samples_per_step))

@@ -34,11 +34,11 @@ class LogMelEncoder(nn.Module):
         self.projection = nn.Identity() if projection is None else nn.Linear(self.net.out_features, projection)
         self.out_features = projection or self.net.out_features
         # By shapes alone: nothing is computed.
-        shapes = deepcopy(self.net).eval().to("meta")
+        shapes, (_, mels) = deepcopy(self.net).eval().to("meta"), self.front.filters.shape
         for steps in (1, MANY):
-            picture = torch.empty(1, 1, self.front.filters.shape[1], 1 + steps * samples_per_step // self.front.sizes[2])
+            columns = 1 + steps * samples_per_step // self.front.sizes[2]
             try:
-                positions = shapes.feature_map(picture.to("meta")).shape[3]
+                positions = shapes.feature_map(torch.empty(1, 1, mels, columns, device="meta")).shape[3]
             except RuntimeError as error:
                 raise ValueError(f"{samples_per_step} samples, one step, give {net['name']} no map: {error}") from None
             if positions < steps:

@@ -75,7 +75,7 @@ def main() -> None:
     sgd = {"name": "sgd", "options": {"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY}}
     recipe = TrainingRecipe(1, given.batch_size, dict.fromkeys(("audio", "visual", "head"), RATE), optimiser=sgd)
     objective = CrossEntropy({}, 0)
-    descent, plainly = Descent(net, objective, recipe, BATCHES), Plain(Setting(objective, device, 0, 27))
+    descent, plainly = Descent(net, objective, recipe, BATCHES), Plain(Setting(objective, device, 0, 27, {}))
 
     def run_textbook() -> float:
         return textbook(plain, by_book, loader, device)

@@ -29,7 +29,7 @@ NARROW = {"width": 0.125}
 
 
 def sound_net(name: str = "vgg11_bn", **options) -> LogMelEncoder:
-    given = {"vgg11_bn": {"stride": 8}, "resnet18": {"stride": 8}, "alexnet": {"stem_stride": 2}}[name]
+    given = {"vgg11_bn": {"stride": 8}, "resnet18": {"stride": 8}, "alexnet": {"stride": 16}}[name]
     net = {"name": name, "options": {**NARROW, **given}}
     front = {**FRONT, "n_fft": 1024, "mels": 64} if name == "alexnet" else FRONT
     return LogMelEncoder(net, **{"samples_per_step": 8000, "front": front, **options})
@@ -37,7 +37,7 @@ def sound_net(name: str = "vgg11_bn", **options) -> LogMelEncoder:
 
 FRAME_NETS = {
     "resnet18": lambda: ResNet18(0.125, projection=24),
-    "alexnet": lambda: AlexNet(0.125, stem_stride=2, projection=24),
+    "alexnet": lambda: AlexNet(0.125, stride=16, projection=24),
     "vgg11_bn": lambda: VGG11BN(0.125, projection=24),
     "torchvision": lambda: Torchvision("squeezenet1_1", projection=24),
 }
@@ -98,7 +98,7 @@ def of_steps(fusion: str, head: str = "linear", task: str = "single") -> ModelSp
     """AcV of zhang2025, narrow: AlexNet on three frames, VGG on three seconds of sound."""
     net = {"name": "vgg11_bn", "options": {**NARROW, "stride": 8}}
     audio = Part("log_mel", {"net": net, "samples_per_step": 8000, "front": FRONT, "projection": 24})
-    visual = Part("alexnet", {**NARROW, "stem_stride": 2, "projection": 24})
+    visual = Part("alexnet", {**NARROW, "stride": 16, "projection": 24})
     encoders = {"audio": audio, "visual": visual}
     encoders = {name: encoders[name] for name in load(FUSIONS, fusion).modalities}
     return ModelSpec(fusion, **encoders, head=head, task=task)

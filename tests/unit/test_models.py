@@ -96,7 +96,7 @@ def test_frame_net_pools_by_average_or_maximum():
     largest.load_state_dict(average.state_dict())
     pixels = torch.rand(2, 3, 96, 64)
     with torch.no_grad():
-        maps = average.feature_map(average.normalised(pixels))
+        maps = average.feature_map((pixels - average.mean) / average.std)
         assert maps.shape == (2, 64, 3, 2)
         torch.testing.assert_close(average(pixels), maps.mean((2, 3)))
         torch.testing.assert_close(largest(pixels), maps.amax((2, 3)))

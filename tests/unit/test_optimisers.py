@@ -9,9 +9,8 @@ import torch
 from avrobust.lazy import built, load
 from avrobust.program import UserError
 from avrobust.training.adam import Adam
-from avrobust.training.recipe import TrainingRecipe, recipe_of
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.registry import OPTIMISERS
-from avrobust.training.schedule import rate_factor
 from avrobust.training.sgd import SGD
 
 
@@ -111,14 +110,9 @@ def test_an_unknown_option_is_named_with_those_that_there_are():
         built(OPTIMISERS, {"name": "lion"}, [])
 
 
-def test_a_key_that_no_training_has_is_named():
-    whole = {"epochs": 1, "batch_size": 2, "learning_rates": {}}
-    with pytest.raises(UserError, match=r"a training has no milestone; its keys are .*milestones"):
-        recipe_of({**whole, "milestone": [1]})
-    with pytest.raises(UserError, match=r"a training needs batch_size"):
-        recipe_of({"epochs": 1, "learning_rates": {}})
+def test_a_way_of_annealing_that_there_is_not_is_named():
     with pytest.raises(UserError, match=r"annealing is one of none, linear, cosine, not 'sine'"):
-        recipe_of({**whole, "annealing": "sine"})
+        TrainingRecipe(1, 2, {}, annealing="sine")
 
 
 # --- The factor of the rates
@@ -126,7 +120,7 @@ def test_a_key_that_no_training_has_is_named():
 
 def factors(epochs: int = 4, epoch_steps: int = 3, **more: object) -> list[float]:
     recipe = TrainingRecipe(epochs, 4, {}, **more)
-    return [rate_factor(recipe, step, epoch_steps) for step in range(epochs * epoch_steps)]
+    return [recipe.rate_factor(step, epoch_steps) for step in range(epochs * epoch_steps)]
 
 
 def test_rates_fall_in_the_epoch_after_a_milestone():

@@ -160,7 +160,7 @@ def test_a_mistake_in_a_recipe_is_said_in_a_line(tmp_path, trained):
     shard = write_shard(tmp_path / "0.arrow")
     for wrong, said in (
         ({"prepare": {"name": "mixup", "options": {"beta": 1}}}, "mixup: .*'beta'; its options are alpha"),
-        ({"epoch": 3}, "a training has no epoch"),
+        ({"epoch": 3}, "a training: unknown epoch"),
     ):
         with pytest.raises(UserError, match=said):
             trained("wrong", shard, 1, f"--recipe={json.dumps({**recipe(1), **wrong})}")

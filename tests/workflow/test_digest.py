@@ -32,7 +32,7 @@ MODEL = {
 NET = {"objectives/cross_entropy"}
 MOMENT = "avrobust.views.moment:Moment"
 SEEN = {"data/store", "views/moment", "views/augmentation"}
-FUSION = {"models/fusions/fusion"}
+FUSION = {"models/fusions/fusion", "models/pooling"}
 SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
@@ -44,7 +44,7 @@ SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema
 RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
-    "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "training/schedule",
+    "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
     "training/sgd", "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
 ARTEFACT = {
@@ -68,13 +68,13 @@ def kind(name: str, attribute: str) -> list[str]:
 CLOSURES = {
     "attack concat mim": (
         "attack.py", attack_entries(CONCAT, "mim:mim", CONV1D, RESNET18),
-        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", *FUSION, "models/pooling", *SOUND, *FRAME,
+        MODEL | NET | SEEN | RUNNING | {"models/fusions/concat", *FUSION, *SOUND, *FRAME,
                                  "attacks/mim", "attacks/momentum"},
     ),
     "attack minsim_exfmem fgsm": (
         "attack.py",
         [CONCAT, CONV1D, RESNET18, MIN_SIMILARITY, MEMORY, "avrobust.attacks.fgsm:fgsm"],
-        MODEL | RUNNING | {"models/fusions/concat", *FUSION, "models/pooling", *SOUND, *FRAME,
+        MODEL | RUNNING | {"models/fusions/concat", *FUSION, *SOUND, *FRAME,
                            "objectives/min_similarity", "objectives/similarity", "defences/feature_memory",
                            "defences/ista", "attacks/fgsm"},
     ),

@@ -16,7 +16,7 @@ from avrobust.defences.feature_memory import FeatureMemory
 from avrobust.models.build import ModelSpec, build
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.spec.attacks import AttackSpec
-from avrobust.training.recipe import TrainingRecipe, recipe_of
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.sgd import SGD
 from avrobust.training.start import MemoryRecipe
 from lib.plan import Plan
@@ -71,7 +71,7 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
     for variants, scripts in ((FROM_SCRATCH, ATTACK_SCRIPTS), (GOES_ON, DEFENCE_SCRIPTS)):
         epochs, milestones, batch_size, rates = scripts[dataset]
         for variant in variants:
-            recipe = recipe_of(json.loads(paper.train.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(paper.train.recipe(job(dataset, variant))))
             assert recipe == TrainingRecipe(
                 epochs=epochs,
                 milestones=milestones,
@@ -98,7 +98,7 @@ def test_what_the_appendix_prints_and_what_a_gpu_saw_are_alternatives(
     rates = {"audio": 1e-4, "visual": 1e-3, "head": 1e-3}
     for variants, size in ((FROM_SCRATCH, 12), (GOES_ON, replica)):
         for variant in variants:
-            recipe = recipe_of(json.loads(printed.train.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(printed.train.recipe(job(dataset, variant))))
             assert recipe == TrainingRecipe(epochs, 48, rates, milestones, replica_size=size)
 
 
@@ -151,7 +151,7 @@ def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
     assert json.loads(options["candidates"]) == [
         {"prox_weight": 10.0**-k, "conprox_weight": pytest.approx(1e-4 * 10.0**-k)} for k in range(4)
     ]
-    assert recipe_of(json.loads(options["recipe"])) == TrainingRecipe(100, 36, FAST, [30, 60, 90])
+    assert TrainingRecipe(**json.loads(options["recipe"])) == TrainingRecipe(100, 36, FAST, [30, 60, 90])
     assert json.loads(options["attack-spec"]) == {"update": "fgsm", "objective": "cross_entropy"}
     assert json.loads(options["budget"]) == paper.grid.budgets["small"] == linf(0.006)
     assert options["epsilon-space"] == "normalised"

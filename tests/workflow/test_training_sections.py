@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from planning import ROOT, copy_project, paper, plan, write_paper
 
-from avrobust.training.recipe import ANNEALINGS, TrainingRecipe, recipe_of
+from avrobust.training.recipe import ANNEALINGS, TrainingRecipe
 from lib.errors import SettingsError
 
 ADAM = {"name": "adam", "options": {"weight_decay": 0.01}}
@@ -51,10 +51,10 @@ def test_the_schema_has_the_keys_of_a_recipe() -> None:
 def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]) -> None:
     training = {"optimiser": ADAM, "warm_up": 7, "annealing": "linear", "accumulation": 3, "epoch_batches": 5}
     made = plan(told(training, {"prepare": MIXUP}))
-    recipe = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film"))))
+    recipe = TrainingRecipe(**json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film"))))
     assert {name: getattr(recipe, name) for name in training} == training
     assert recipe.prepare == MIXUP
-    plainly = recipe_of(json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="sum"))))
+    plainly = TrainingRecipe(**json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="sum"))))
     assert plainly.optimiser == ADAM and plainly.prepare == {"name": "plain"}
 
 

@@ -100,20 +100,20 @@ class Variant:
 
     def registered_parts(self) -> Iterator[tuple[str, str, str]]:
         """Yield (part, table, name) of every registry entry that the net is built of."""
-        for part, facts in self.net.items():
-            yield *NET[part], facts["name"]
-            if "net" in facts["options"]:
-                yield *NET["visual"], facts["options"]["net"]["name"]
+        return (place for _, place, _ in self._net_options())
 
     def options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
         """Yield (part, (registry, table, name), options) of the parts of the net and of its objective."""
+        yield from self._net_options()
+        for candidate in self.search or [{}]:
+            given = {**self.objective.get("options", {}), **candidate}
+            yield "objective", (*OBJECTIVE, self.objective["name"]), given
+
+    def _net_options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
         for part, facts in self.net.items():
             yield part, (*NET[part], facts["name"]), facts["options"]
             if inside := facts["options"].get("net"):
                 yield part, (*NET["visual"], inside["name"]), inside["options"]
-        for candidate in self.search or [{}]:
-            given = {**self.objective.get("options", {}), **candidate}
-            yield "objective", (*OBJECTIVE, self.objective["name"]), given
 
     def trained_by(self) -> dict[str, Mapping]:
         """The registered parts of the training by their kind, each {name, options}."""

@@ -18,10 +18,9 @@ from hashlib import sha256
 from math import sqrt
 
 import numpy as np
-from scipy.special import stdtrit
 from scipy.stats import rankdata
 
-from avrobust.metrics.interval import MANY_SEEDS, TAIL
+from avrobust.metrics.interval import TAIL, standard_error, student
 
 REPLICATES = 1000
 
@@ -61,9 +60,7 @@ class Estimate:
         if np.isnan(self.replicates).all():
             return float("nan")
         by_clips = min(float(np.nanquantile(self.replicates, tail)), self.value)
-        seeds = len(self.by_seed)
-        spread = float(np.std(self.by_seed, ddof=1)) / sqrt(seeds) if seeds >= MANY_SEEDS else 0.0
-        by_seeds = float(stdtrit(seeds - 1, 1 - tail)) * spread if spread else 0.0
+        by_seeds = student(standard_error(self.by_seed), len(self.by_seed), tail)
         return self.value - sqrt((self.value - by_clips) ** 2 + by_seeds**2)
 
     def high(self, tail: float = TAIL) -> float:

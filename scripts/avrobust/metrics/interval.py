@@ -82,7 +82,8 @@ class Mean:
         by_clips = _secant(
             lambda end: _probit(self._reaches(end)) - _probit(tail), self.least, self.value, self._negligible
         )
-        return max(self.value - sqrt((self.value - by_clips) ** 2 + self._by_seeds(tail) ** 2), self.least)
+        by_seeds = student(self.spread, self.seeds, tail)
+        return max(self.value - sqrt((self.value - by_clips) ** 2 + by_seeds**2), self.least)
 
     def high(self, tail: float = TAIL) -> float:
         """The upper end of the interval: the true mean is higher with a probability of at most `tail`."""
@@ -99,7 +100,7 @@ class Mean:
     def _excess(self, tail: float) -> float:
         """By how much the probability that the clips leave beyond the interval's share of 0 is larger than `tail`."""
         # The lower end is above 0 if the clips' own distance is below what Student's leaves of the value.
-        left = self.value**2 - self._by_seeds(tail) ** 2 if self.spread and self.value > 0 else self.value**2
+        left = self.value**2 - student(self.spread, self.seeds, tail) ** 2
         if self.value <= 0 or left <= 0:
             return 1.0 - tail
         return self._reaches(self.value - sqrt(left)) - tail
@@ -112,10 +113,6 @@ class Mean:
     @property
     def _negligible(self) -> float:
         return _PRECISION * (self.greatest - self.least)
-
-    def _by_seeds(self, tail: float) -> float:
-        # With a tail of more than a half the quantile would turn the distance round.
-        return float(stdtrit(self.seeds - 1, 1 - min(tail, 0.5))) * self.spread if self.spread else 0.0
 
 
 def mean(values: np.ndarray, least: float, greatest: float) -> Mean:
@@ -139,9 +136,18 @@ def mean(values: np.ndarray, least: float, greatest: float) -> Mean:
     distinct, counts = np.unique(np.round(by_clip, 9), return_counts=True)
     # A seed without any value is none.
     by_seed = filled.sum(axis=1)[there.any(axis=1)] / there.sum(axis=1)[there.any(axis=1)]
-    seeds = len(by_seed)
-    spread = float(by_seed.std(ddof=1)) / sqrt(seeds) if seeds >= MANY_SEEDS else 0.0
-    return Mean(distinct, counts, least, greatest, seeds, spread)
+    return Mean(distinct, counts, least, greatest, len(by_seed), standard_error(by_seed))
+
+
+def standard_error(by_seed: np.ndarray) -> float:
+    """Return that of the mean of one value for each training, 0 where there are fewer than `MANY_SEEDS`."""
+    return float(by_seed.std(ddof=1)) / sqrt(len(by_seed)) if len(by_seed) >= MANY_SEEDS else 0.0
+
+
+def student(spread: float, seeds: int, tail: float) -> float:
+    """Return the distance from the mean of `seeds` trainings to the end of its interval; `spread`: standard error."""
+    # With a tail of more than a half the quantile would turn the distance round.
+    return float(stdtrit(seeds - 1, 1 - min(tail, 0.5))) * spread if spread else 0.0
 
 
 def _probit(probability: float) -> float:

@@ -6,7 +6,6 @@ from avrobust.lazy import built
 from avrobust.models.late_fusion import LateFusion
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.registry import OPTIMISERS
-from avrobust.training.schedule import rate_factor
 from avrobust.training.sgd import SGD
 
 
@@ -32,7 +31,7 @@ class Descent:
         self.optimisers = [built(OPTIMISERS, recipe.optimiser, groups), SGD(own)]
         self._rates, self._recipe = [group["lr"] for group in groups], recipe
         self._epoch_steps = -(-epoch_batches // recipe.accumulation)
-        self._steps, self.factor = 0, rate_factor(recipe, 0, self._epoch_steps)
+        self._steps, self.factor = 0, recipe.rate_factor(0, self._epoch_steps)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -41,7 +40,7 @@ class Descent:
 
     def step(self) -> None:
         """Go one step along the gradients that the parameters hold."""
-        self.factor = rate_factor(self._recipe, self._steps, self._epoch_steps)
+        self.factor = self._recipe.rate_factor(self._steps, self._epoch_steps)
         for group, rate in zip(self.optimisers[0].groups, self._rates, strict=True):
             group["lr"] = self.factor * rate
         for optimiser in self.optimisers:

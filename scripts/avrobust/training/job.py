@@ -20,11 +20,12 @@ from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
+from avrobust.spec.record import record
 from avrobust.training.clips import TrainingClips, training_clips
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.loop import train
 from avrobust.training.prepare.plain import Setting
-from avrobust.training.recipe import recipe_of
+from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.registry import PREPARATIONS
 from avrobust.views.view import VIEW_HELP, build_view
 
@@ -73,7 +74,7 @@ class Job:
     """
 
     def __init__(self, given: argparse.Namespace):
-        self.given, self.recipe = given, recipe_of(given.recipe)
+        self.given, self.recipe = given, record(TrainingRecipe, given.recipe, "a training")
         self.spec = ModelSpec(**given.model_spec)
         self.device = prepare(given.device, given.threads)
         self.meter = Meter(self.device)

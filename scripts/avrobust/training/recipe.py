@@ -1,7 +1,8 @@
 """How a net is trained, as the paper's file and the scale say it; standard library only."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from avrobust.program import UserError
 
@@ -38,16 +39,21 @@ class TrainingRecipe:
         if self.annealing not in ANNEALINGS:
             raise UserError(f"annealing is one of {', '.join(ANNEALINGS)}, not {self.annealing!r}")
 
+    def rate_factor(self, step: int, epoch_steps: int) -> float:
+        """Return the factor of all learning rates in `step`, counted from 0, where an epoch has `epoch_steps`.
 
-def recipe_of(given: Mapping) -> TrainingRecipe:
-    """Return the recipe that a mapping states.
+        The product of three: `decay` to the power of the milestones that are over; (step + 1) / warm_up, at most 1;
+        and, with x the share of the steps after the warm-up that are over, 1 - x (linear) or (1 + cos(pi x)) / 2
+        (cosine).
 
-    Raises:
-        UserError: a key is unknown or missing, or a value is not allowed.
-    """
-    known = {part.name for part in fields(TrainingRecipe)}
-    if unknown := sorted(given.keys() - known):
-        raise UserError(f"a training has no {', '.join(unknown)}; its keys are {', '.join(sorted(known))}")
-    if missing := [name for name in ("epochs", "batch_size", "learning_rates") if name not in given]:
-        raise UserError(f"a training needs {', '.join(missing)}")
-    return TrainingRecipe(**given)
+        Raises:
+            UserError: the warm-up takes the whole training.
+        """
+        whole = self.epochs * epoch_steps
+        if self.warm_up >= whole:
+            raise UserError(f"a warm_up of {self.warm_up} steps in a training of {whole}; lower it, or train longer")
+        factor = self.decay ** sum(step // epoch_steps + 1 > milestone for milestone in self.milestones)
+        if step < self.warm_up:
+            return factor * (step + 1) / self.warm_up
+        over = (step - self.warm_up) / (whole - self.warm_up)
+        return factor * {"none": 1, "linear": 1 - over, "cosine": (1 + math.cos(math.pi * over)) / 2}[self.annealing]

@@ -1,10 +1,7 @@
 """Batch statistics of a part of the batch, as in the released training on several GPUs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from avrobust.models.late_fusion import LateFusion
@@ -19,19 +16,10 @@ def encode_in_replicas(model: LateFusion, modality: str, x: Tensor, size: int) -
     encoded = [model.encode(modality, first)]
     if not others:
         return encoded[0]
-    with resting_statistics(model.encoders[modality]):
-        encoded += [model.encode(modality, other) for other in others]
-    return torch.cat(encoded)
-
-
-@contextmanager
-def resting_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch normalisation use its batch's statistics and leave the running ones as they are."""
-    layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
+    layers = [layer for layer in model.encoders[modality].modules() if isinstance(layer, BatchNorm)]
     for layer in layers:
         layer.track_running_stats = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.track_running_stats = True
+    encoded += [model.encode(modality, other) for other in others]
+    for layer in layers:
+        layer.track_running_stats = True
+    return torch.cat(encoded)

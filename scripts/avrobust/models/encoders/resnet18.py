@@ -31,25 +31,19 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(PictureNet):
-    """ResNet-18 without its classifier; `avrobust.models.pictures` says what goes in and comes out.
+    """ResNet-18 without its classifier: 512 * width channels, non-negative.
 
     Released code of Tian & Xu: `pooling` `average`; `max` as in the paper's appendix A.3; `none` for the localisation
-    net of section 4.5. 512 * width channels, non-negative.
+    net of section 4.5.
 
-    `stride`: pixels per position of the map. 32 is He et al.'s net; 16 leaves out the halving of the last stage
-    and 8 that of the last two, with the same weights, for frames so small that 32 would leave few positions.
+    `stride`: 32 is He et al.'s net; 16 leaves out the halving of the last stage and 8 that of the last two, with the
+    same weights, for frames so small that 32 would leave few positions. Sizes of the map are rounded up.
     """
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        pooling: str = "average",
-        stride: int = 32,
-        channels: int = 3,
-        projection: int | None = None,
-        initialisation: str = "he",
-    ):
-        super().__init__(pooling, stride, (8, 16, 32))
+    strides = (32, 16, 8)
+
+    def layers(self, width: float, stride: int, channels: int) -> int:
+        """Make the stem and the stages."""
         stem, *stages = (int(channels * width) for channels in (64, 64, 128, 256, 512))
         self.conv1 = nn.Conv2d(channels, stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(stem)
@@ -59,18 +53,17 @@ class ResNet18(PictureNet):
         inner, reached = stem, 4
         for index, out in enumerate(stages, start=1):
             halving = 2 if index > 1 and reached < stride else 1
-            blocks = BasicBlock(inner, out, halving), BasicBlock(out, out, 1)
             reached *= halving
-            self.add_module(f"layer{index}", nn.Sequential(*blocks))
+            self.add_module(f"layer{index}", nn.Sequential(BasicBlock(inner, out, halving), BasicBlock(out, out, 1)))
             inner = out
-        self.finish(inner, initialisation, projection)
         # oneDNN limited to AVX2 writes beyond its memory in the backward pass of a strided 1 x 1 convolution of fewer
         # than 8 channels, if they are stored last.
-        self.memory_format = torch.channels_last if stem >= 8 else torch.contiguous_format
-        self.to(memory_format=self.memory_format)
+        if stem < 8:
+            self.memory_format = torch.contiguous_format
+        return inner
 
     def feature_map(self, pictures: Tensor) -> Tensor:
-        """Return the last stage's map, (N, 512 * width, H / stride, W / stride), sizes rounded up."""
+        """Return the last stage's map."""
         x = pictures.contiguous(memory_format=self.memory_format)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))

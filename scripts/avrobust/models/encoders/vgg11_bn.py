@@ -1,7 +1,6 @@
 """VGG-11 with batch normalisation (Simonyan & Zisserman, ICLR 2015), at any width, by torchvision's parameter names."""
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from avrobust.models.pictures import PictureNet
 
@@ -10,35 +9,24 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
 class VGG11BN(PictureNet):
-    """VGG-11-BN without its classifier: 512 * width channels, non-negative; `avrobust.models.pictures` says the rest.
+    """VGG-11-BN without its classifier: 512 * width channels, non-negative; the map is H / 32 high, rounded down.
 
-    `stride`: pixels along a picture's last side per position of the map. 32 is the original; with 16, 8 or 4 the last
-    stages halve the other side only, for spectrograms so short that 32 would leave few positions in time.
+    `stride`: along a picture's last side. 32 is the original; with 16, 8 or 4 the last stages halve the other side
+    only, for spectrograms so short that 32 would leave few positions in time.
     """
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        pooling: str = "average",
-        stride: int = 32,
-        channels: int = 3,
-        projection: int | None = None,
-        initialisation: str = "he",
-    ):
-        super().__init__(pooling, stride, (4, 8, 16, 32))
-        layers, inner, reached = [], channels, 1
+    strides = (32, 16, 8, 4)
+
+    def layers(self, width: float, stride: int, channels: int) -> int:
+        """Make `features`."""
+        layers, reached = [], 1
         for stage in STAGES:
             for wanted in stage:
                 out = int(wanted * width)
-                layers += [nn.Conv2d(inner, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
-                inner = out
+                layers += [nn.Conv2d(channels, out, 3, padding=1), nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
+                channels = out
             halving = 2 if reached < stride else 1
             reached *= halving
             layers.append(nn.MaxPool2d((2, halving)))
         self.features = nn.Sequential(*layers)
-        self.finish(inner, initialisation, projection)
-        self.to(memory_format=torch.channels_last)
-
-    def feature_map(self, pictures: Tensor) -> Tensor:
-        """Return the last map, (N, 512 * width, H / 32, W / stride), sizes rounded down."""
-        return self.features(pictures.contiguous(memory_format=torch.channels_last))
+        return channels

@@ -1,12 +1,9 @@
 """Fusion `concat`: Tian & Xu (CVPR 2021), appendix A.4."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from avrobust.models.fusions.fusion import Fusion
-from avrobust.models.pooling import pooled
 
 
 class Concat(Fusion):
@@ -14,5 +11,5 @@ class Concat(Fusion):
 
     times = 2
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        return torch.cat([pooled(features["visual"]), pooled(features["audio"])], dim=-1)
+    def fused(self, audio: Tensor, visual: Tensor) -> Tensor:
+        return torch.cat([visual, audio], dim=-1)

@@ -1,11 +1,8 @@
 """Fusion `film`: Tian & Xu (CVPR 2021), appendix A.4."""
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 from avrobust.models.fusions.fusion import Fusion
-from avrobust.models.pooling import pooled
 
 
 class FiLM(Fusion):
@@ -15,6 +12,5 @@ class FiLM(Fusion):
         super().__init__(features)
         self.alpha = nn.Linear(features, features)
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        audio, visual = pooled(features["audio"]), pooled(features["visual"])
+    def fused(self, audio: Tensor, visual: Tensor) -> Tensor:
         return self.alpha(audio) * visual + audio

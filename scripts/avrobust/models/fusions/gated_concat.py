@@ -1,12 +1,9 @@
 """Fusion `gated_concat`: Tian & Xu (CVPR 2021), appendix A.4."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from avrobust.models.fusions.fusion import Fusion
-from avrobust.models.pooling import pooled
 
 
 class GatedConcat(Fusion):
@@ -14,6 +11,5 @@ class GatedConcat(Fusion):
 
     times = 2
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        audio, visual = pooled(features["audio"]), pooled(features["visual"])
+    def fused(self, audio: Tensor, visual: Tensor) -> Tensor:
         return torch.cat([audio.sigmoid() * visual, visual.sigmoid() * audio], dim=-1)

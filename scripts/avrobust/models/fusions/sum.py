@@ -1,15 +1,12 @@
 """Fusion `sum`: Tian & Xu (CVPR 2021), appendix A.4."""
 
-from collections.abc import Mapping
-
 from torch import Tensor
 
 from avrobust.models.fusions.fusion import Fusion
-from avrobust.models.pooling import pooled
 
 
 class Sum(Fusion):
     """f_a + f_v."""
 
-    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
-        return pooled(features["audio"]) + pooled(features["visual"])
+    def fused(self, audio: Tensor, visual: Tensor) -> Tensor:
+        return audio + visual

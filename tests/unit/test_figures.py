@@ -15,8 +15,7 @@ from PIL import Image
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
-from avrobust.report.sweep import measure, tidy
-from avrobust.report.sweep_plot import COLOURS, draw
+from avrobust.report.sweep import COLOURS, draw, measure, tidy
 from avrobust.spec.artefacts.sweep import layout as figure
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

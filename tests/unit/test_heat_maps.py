@@ -17,8 +17,7 @@ from PIL import Image
 from avrobust.files import write_text
 from avrobust.metrics.examples import MEASURES, Example, Examples, read_examples, write_examples
 from avrobust.program import UserError
-from avrobust.report.heat_maps import find, tidy
-from avrobust.report.heat_maps_plot import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, overlay
+from avrobust.report.heat_maps import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, find, overlay, tidy
 from avrobust.report.style import drawing
 from avrobust.spec.artefacts.heat_maps import layout
 

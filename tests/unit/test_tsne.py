@@ -36,9 +36,8 @@ from avrobust.models.files import Trained, load_model, save_model
 from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
-from avrobust.report import tsne_plot
 from avrobust.report.text import csv_of
-from avrobust.report.tsne import Embeddings, measure, measures_of, points_of, project
+from avrobust.report.tsne import COLOURS, Embeddings, draw, measure, measures_of, points_of, project
 from avrobust.spec.artefacts.tsne import Panel
 from avrobust.spec.artefacts.tsne import layout as figure
 from avrobust.spec.attacks import AttackSpec
@@ -485,7 +484,7 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     assert {line["class"] for line in lines} == {*CLASSES} and {line["scale"] for line in lines} == {"demo"}
     with Image.open(one / "figure.png") as image:
         shown = {colour for _, colour in image.convert("RGB").getcolors(10**6)}
-    assert {tuple(bytes.fromhex(colour[1:])) for colour in tsne_plot.COLOURS} <= shown
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in COLOURS} <= shown
 
 
 def test_a_clean_figure_has_one_row_and_no_stars(files: Path, tmp_path: Path, call: Callable) -> None:
@@ -564,5 +563,5 @@ def test_more_classes_than_colours_are_an_error(tmp_path: Path, files: Path) -> 
     many = dataclasses.replace(embedding, classes=names, all_classes=names[:12])
     projections = [project(layout, panel, 0.0, many) for panel in layout.panels]
     with pytest.raises(UserError, match="12 classes; more than 11 cannot be told apart"):
-        tsne_plot.draw(layout, projections, measured, "demo", svg=str(tmp_path / "f.svg"), png=str(tmp_path / "f.png"))
+        draw(layout, projections, measured, "demo", svg=str(tmp_path / "f.svg"), png=str(tmp_path / "f.png"))
     assert not (tmp_path / "f.svg").exists()

@@ -131,11 +131,11 @@ CLOSURES = {
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
-        MEASURED | DRAWING | {"report/text", "report/sweep", "report/sweep_plot", "spec/artefacts/sweep"},
+        MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep"},
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
-        ARTEFACT | DRAWING | {"csv_text", "foreign", "metrics/examples", "report/heat_maps", "report/heat_maps_plot",
+        ARTEFACT | DRAWING | {"csv_text", "foreign", "metrics/examples", "report/heat_maps",
                               "spec/artefacts/heat_maps", "spec/budgets"},
     ),
     "localisation": (
@@ -146,7 +146,7 @@ CLOSURES = {
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
         ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "parquet", "processor",
-                              "report/text", "report/tsne", "report/tsne_plot", "spec/artefacts/tsne", "spec/budgets"},
+                              "report/text", "report/tsne", "spec/artefacts/tsne", "spec/budgets"},
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),

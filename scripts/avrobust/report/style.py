@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
@@ -52,11 +54,24 @@ def drawing() -> Iterator[None]:
         fontManager.ttflist = fonts
 
 
-def save(canvas: Figure, *, svg: str, png: str) -> None:
-    """Write a figure with a canvas as SVG and as PNG of 200 dots per inch, each whole or not at all.
+@contextmanager
+def page(width: float, height: float, *, svg: str, png: str, **options: object) -> Iterator[Figure]:
+    """Give a figure to draw on; it is then written as SVG and as PNG of 200 dots per inch, each whole or not at all.
 
-    Call it inside `drawing()`: what the SVG writer needs of the style is read while writing.
+    Sizes are in inches; `options` are those of matplotlib's Figure.
     """
-    for path, kind in ((svg, "svg"), (png, "png")):
-        with replacing(path) as temporary:
-            canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])
+    with drawing():
+        canvas = Figure(figsize=(width, height), **options)
+        FigureCanvasAgg(canvas)
+        yield canvas
+        # What the SVG writer needs of the style is read while writing.
+        for path, kind in ((svg, "svg"), (png, "png")):
+            with replacing(path) as temporary:
+                canvas.savefig(temporary, format=kind, dpi=200, metadata=UNSTABLE[kind])
+
+
+def sheet(canvas: Figure) -> Axes:
+    """The whole page as axes in inches, from its lower left, without lines or ticks."""
+    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, canvas.get_figwidth()), ylim=(0, canvas.get_figheight()))
+    axes.axis("off")
+    return axes

@@ -14,14 +14,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from avrobust.attacks.budget import units
-from avrobust.attacks.build import build_attack
+from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import bind
 from avrobust.csv_text import write_csv_text
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.files import write_json, write_text
+from avrobust.lazy import built
+from avrobust.models.build import Part
 from avrobust.models.files import Trained
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError, json_argument, run
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.conditions import Condition
@@ -54,7 +55,7 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     spec = AttackSpec.of(given.attack_spec)
-    if build_attack(spec.update, spec.options).mixes_clips:
+    if built(ATTACKS, {"name": spec.update, "options": spec.options}).mixes_clips:
         raise UserError(
             f"--attack-spec: {spec.update} mixes the clips of its batch, here one of training; give another"
         )
@@ -111,7 +112,7 @@ def main() -> None:
 def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     """Train one candidate and return its accuracy in per cent, clean and under each attack, on the split val."""
     given = job.given
-    spec = ObjectiveSpec(given.objective["name"], {**given.objective.get("options", {}), **options})
+    spec = Part(given.objective["name"], {**given.objective.get("options", {}), **options})
     _, model = continued_model(job.spec, job.start, given.seed, {}, {})
     fitted = job.fit(model, spec, given.chosen.with_name(f"resume-{number}.pt"))
     # Candidates are judged as the victims of a cell are.

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from avrobust.files import write_json, write_text
+from avrobust.models.build import Part
 from avrobust.models.files import save_model
 from avrobust.models.task import TASKS
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import json_argument, named_path, natural, run
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import history_csv
@@ -92,12 +92,12 @@ def main() -> None:
     log.info("%.0f s, %.0f %% of it waiting for clips", made["seconds"], 100 * waiting / made["seconds"])
 
 
-def _objective_spec(given: argparse.Namespace) -> ObjectiveSpec:
-    spec = ObjectiveSpec(**given.objective)
+def _objective_spec(given: argparse.Namespace) -> Part:
+    spec = Part(**given.objective)
     if not given.found_options:
         return spec
     found = json.loads(given.found_options.read_text(encoding="utf-8"))["chosen"]
-    return ObjectiveSpec(spec.name, {**spec.options, **found})
+    return Part(spec.name, {**spec.options, **found})
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
 """Small nets and units that the tests share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.loop import Attack
+from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
-from avrobust.lazy import load
+from avrobust.lazy import built, load
 from avrobust.metrics.schema import in_order
 from avrobust.models import registry
 from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.fusions.concat import Concat
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.spec.budgets import named
 from avrobust.spec.conditions import Condition
 from avrobust.views.view import pixels, waveform
@@ -27,6 +30,16 @@ FUSIONS = ("sum", "concat", "film", "gated_sum", "gated_concat")
 FORMS = {"audio": waveform(1, 4096), "visual": pixels(3, 32, 32)}
 UNITS = units("normalised", FORMS)
 CROSS_ENTROPY = CrossEntropy({}, 0)
+
+
+def build_attack(name: str, options: Mapping | None = None) -> Attack:
+    """The attack of a name, with its options."""
+    return built(ATTACKS, {"name": name, "options": options or {}})
+
+
+def build_objective(name: str, dimensions: Mapping[str, int], classes: int, **options: object) -> nn.Module:
+    """The objective of a name, with its options."""
+    return built(OBJECTIVES, {"name": name, "options": options}, dimensions, classes)
 
 
 class Flatten(nn.Module):

@@ -9,16 +9,14 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import CROSS_ENTROPY, UNITS, clips, linear_net, narrow_net
+from nets import CROSS_ENTROPY, UNITS, build_attack, build_objective, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.norms import L2, LINF, Norm
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 
 NET = narrow_net().double()
 INPUTS = {key: value.double() for key, value in clips(3).items()}
@@ -130,7 +128,7 @@ def test_an_attack_on_the_margin_is_pgd_of_carlinis_loss():
     for _ in range(4):
         found = gradients(adversarial, carlini)
         adversarial = back({key: adversarial[key] + EPSILON / 8 * found[key].sign() for key in INPUTS})
-    made = ours("pgd", build_objective(ObjectiveSpec("margin"), {}, 5), steps=4)
+    made = ours("pgd", build_objective("margin", {}, 5), steps=4)
     assert_same(made, adversarial)
     by_cross_entropy = ours("pgd", steps=4)
     assert any((made[key] - by_cross_entropy[key]).abs().max() > EPSILON / 10 for key in INPUTS)
@@ -142,7 +140,7 @@ def test_a_targeted_attack_is_that_of_torchattacks():
     for _ in range(4):
         found = gradients(adversarial, lambda *given, **named: -F.cross_entropy(*given, **named), target)
         adversarial = back({key: adversarial[key] + EPSILON / 8 * found[key].sign() for key in INPUTS})
-    objective = build_objective(ObjectiveSpec("targeted", {"shift": 2}), {}, 5)
+    objective = build_objective("targeted", {}, 5, shift=2)
     assert_same(ours("pgd", objective, steps=4), adversarial)
     before, after = (F.cross_entropy(NET(inputs), target, reduction="none") for inputs in (INPUTS, adversarial))
     assert (after < before - 0.5).all()

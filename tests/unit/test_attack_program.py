@@ -26,9 +26,8 @@ from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.metrics.rows import read_cells
 from avrobust.metrics.schema import SCHEMAS, in_order
-from avrobust.models.build import build
+from avrobust.models.build import Part, build
 from avrobust.models.files import Trained, save_model
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.budgets import named
@@ -49,7 +48,7 @@ def net(seed: int) -> Trained:
 def saved(path: Path, best: int, latest: int) -> Path:
     """Write a model whose best and latest weights are those of `net` with these seeds."""
     states = [{"model": net(seed).model.state_dict(), "objective": {}} for seed in (best, latest)]
-    save_model(path, narrow_spec(), ObjectiveSpec("cross_entropy"), CLASSES, *states, {})
+    save_model(path, narrow_spec(), Part("cross_entropy"), CLASSES, *states, {})
     return path
 
 
@@ -260,7 +259,7 @@ def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, at
             made = clip(number, "test", number % 3, np.random.default_rng(number))
             shard.add(dataclasses.replace(made, labels=((), (0,), (0, 2))[number % 3]))
     state = {"model": toy.state_dict(), "objective": {}}
-    save_model(tmp_path / "one.pt", spec, ObjectiveSpec("binary_cross_entropy"), CLASSES, state, state, {})
+    save_model(tmp_path / "one.pt", spec, Part("binary_cross_entropy"), CLASSES, state, state, {})
     attacked([OWN], "--nets", f"one={tmp_path / 'one.pt'}")
     table = pq.read_table(tmp_path / "bundle.parquet")
     assert table.schema.remove_metadata() == SCHEMAS["multiple"]

@@ -7,11 +7,10 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import CROSS_ENTROPY, FORMS, UNITS, clips, linear_net, narrow_net
+from nets import CROSS_ENTROPY, FORMS, UNITS, build_attack, clips, linear_net, narrow_net
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, units
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack, perturb
 from avrobust.attacks.loss import Loss
@@ -372,8 +371,8 @@ def test_options_are_what_an_attack_is_made_with():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("pgd", {"stesp": 4}, "attack pgd: 'stesp' is no option; its options are steps, step_size"),
-        ("fgsm", {"steps": 4}, "attack fgsm: 'steps' is no option; its options are none"),
+        ("pgd", {"stesp": 4}, "pgd: got an unexpected keyword argument 'stesp'; its options are steps, step_size"),
+        ("fgsm", {"steps": 4}, "fgsm: got an unexpected keyword argument 'steps'; its options are none"),
         ("pgd", {"steps": 0}, "steps of an attack are 1 or more, not 0"),
         ("pgdd", {}, "unknown name 'pgdd'"),
     ],

@@ -4,9 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_net
+from nets import CROSS_ENTROPY, attacked_rows, budgets, build_attack, clips, narrow_net
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import UNBOUNDED_CLIPS, Cell, evaluate
 from avrobust.metrics.schema import SCHEMA, in_order

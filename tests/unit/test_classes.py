@@ -18,9 +18,8 @@ import search
 import train
 from avrobust.data import store
 from avrobust.data.classes import check_classes
-from avrobust.models.build import build
+from avrobust.models.build import Part, build
 from avrobust.models.files import save_model
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 
 OURS = ["flute", "violin", "tuba"]
@@ -57,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shard.add(replace(clip(number, samples=4200), labels=(number % 3,)))
     for name, classes in (("ours", OURS), ("reversed", OURS[::-1])):
         state = {"model": build(SPEC, len(classes)).state_dict(), "objective": {}}
-        save_model(folder / f"{name}.pt", SPEC, ObjectiveSpec(), classes, state, state, {})
+        save_model(folder / f"{name}.pt", SPEC, Part("cross_entropy"), classes, state, state, {})
         (folder / f"{name}.txt").write_text("".join(f"{name}\n" for name in classes), encoding="utf-8")
     return folder
 

@@ -20,10 +20,10 @@ from avrobust.foreign import kind
 from avrobust.metrics.examples import read_examples
 from avrobust.metrics.rows import read_cells
 from avrobust.metrics.scores import Scores
+from avrobust.models.build import Part
 from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
 from avrobust.models.weights import load_weights
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.report.tsne import Embeddings
 
@@ -132,7 +132,7 @@ def test_our_own_kinds_are_known(tmp_path: Path) -> None:
 def model_file(tmp_path: Path) -> Path:
     states = {"model": narrow_net(classes=3).state_dict(), "objective": {}}
     spec = narrow_spec()
-    save_model(tmp_path / "model.pt", spec, ObjectiveSpec("cross_entropy"), list("abc"), states, states, {})
+    save_model(tmp_path / "model.pt", spec, Part("cross_entropy"), list("abc"), states, states, {})
     return tmp_path / "model.pt"
 
 

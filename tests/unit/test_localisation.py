@@ -30,9 +30,8 @@ from avrobust.evaluation.attention import view_boxes
 from avrobust.metrics import localisation
 from avrobust.metrics.examples import MEASURES, Chosen, Example, read_examples
 from avrobust.metrics.scores import Scores, write_scores
-from avrobust.models.build import build
+from avrobust.models.build import Part, build
 from avrobust.models.files import load_model, save_model
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.report import localisation as localisation_table
 from avrobust.report.localisation import ALL, COLUMNS, NO_BOX, markdown, measure
@@ -342,7 +341,7 @@ def write_model(path: Path, fusion: str = "attended_concat") -> Path:
         net = build(spec, len(CLASSES))
         torch.nn.init.normal_(net.classifier.weight)
         states.append({"model": net.state_dict(), "objective": {}})
-    save_model(path, spec, ObjectiveSpec(), CLASSES, *states, {})
+    save_model(path, spec, Part("cross_entropy"), CLASSES, *states, {})
     return path
 
 

@@ -5,16 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, UNITS, budgets, clips, narrow_net
+from nets import CROSS_ENTROPY, UNITS, budgets, build_attack, build_objective, clips, narrow_net
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack, perturb
 from avrobust.attacks.loss import Loss, Point
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.evaluation.craft import clean_gradients
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.spec.conditions import Condition
 
 LABELS = torch.tensor([0, 1, 2, 3])
@@ -194,7 +192,7 @@ def test_cells_of_the_same_net_and_objective_share_what_is_computed_once():
     net, inputs = narrow_net(), clips(4)
     seen = encoded(Loss(net, CROSS_ENTROPY, inputs, LABELS))
     batch = {**inputs, "label": LABELS, "clip_id": IDS}
-    margin = build_objective(ObjectiveSpec("margin"), {}, 5)
+    margin = build_objective("margin", {}, 5)
     threats = [Threat(build_attack(*one), net, CROSS_ENTROPY) for one in (("fgsm",), ("i_fgsm", {"steps": 1}))]
     asked = {"net": [Condition("both", "small")]}
     # The clean clips, and their gradients; what each makes of them is encoded for its answer.

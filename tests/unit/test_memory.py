@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, attacked_rows, budgets, clips, narrow_spec, net_with_memory
+from nets import CROSS_ENTROPY, attacked_rows, budgets, build_attack, clips, narrow_spec, net_with_memory
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.attention import localise
 from avrobust.evaluation.embedding import embed

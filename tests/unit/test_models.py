@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from nets import FUSIONS, clips, narrow_net, narrow_spec
+from nets import FUSIONS, build_objective, clips, narrow_net, narrow_spec
 
 from avrobust import imagenet
-from avrobust.models.build import ModelSpec, build
+from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.encoders.conv1d import Conv1d
 from avrobust.models.encoders.resnet18 import ResNet18
 from avrobust.models.files import load_model, read_tensors, save_model, write_tensors
@@ -25,7 +25,6 @@ from avrobust.models.fusions.sum import Sum
 from avrobust.models.fusions.visual_only import VisualOnly
 from avrobust.models.modes import evaluating
 from avrobust.models.weights import load_weights
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.program import UserError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -169,8 +168,10 @@ def test_a_model_file_gives_the_same_net_and_the_same_bytes_and_damage_is_named(
     nets, inputs = {"best": narrow_net(classes=2), "latest": narrow_net(classes=2, seed=1)}, clips(2)
     spec = narrow_spec()
     options = {"prox_weight": 1.0, "conprox_weight": 0.5, "prox_rate": 0.1, "conprox_rate": 0.1}
-    objective_spec = ObjectiveSpec("prototype_conformity", options)
-    objectives = {state: build_objective(objective_spec, net.dimensions, 2) for state, net in nets.items()}
+    objective_spec = Part("prototype_conformity", options)
+    objectives = {
+        state: build_objective("prototype_conformity", net.dimensions, 2, **options) for state, net in nets.items()
+    }
     states = {
         state: {"model": net.state_dict(), "objective": objectives[state].state_dict()} for state, net in nets.items()
     }

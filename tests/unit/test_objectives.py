@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from nets import build_objective
 
 from avrobust.lazy import load
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.objectives.similarity import audio_visual_similarity
@@ -30,7 +30,7 @@ LOG_3 = 1.0986123
 
 def objective(name: str, **options: object):
     torch.manual_seed(0)
-    return build_objective(ObjectiveSpec(name, OPTIONS.get(name, {}) | options), {"audio": 2, "visual": 2}, 3).double()
+    return build_objective(name, {"audio": 2, "visual": 2}, 3, **OPTIONS.get(name, {}) | options).double()
 
 
 def clips(count: int, seed: int = 0, name: str = "") -> tuple[dict, torch.Tensor, torch.Tensor]:

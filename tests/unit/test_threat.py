@@ -4,9 +4,8 @@ import copy
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, clips, narrow_net, narrow_spec, net_with_memory
+from nets import CROSS_ENTROPY, build_attack, clips, narrow_net, narrow_spec, net_with_memory
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.threat import Threat, bind
 from avrobust.models.build import Part
 from avrobust.models.files import Trained

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, FORMS, UNITS, clips, linear_net, narrow_net, narrow_spec
+from nets import CROSS_ENTROPY, FORMS, UNITS, build_attack, build_objective, clips, linear_net, narrow_net, narrow_spec
 from sklearn.metrics import average_precision_score
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.data.batches import Batch
+from avrobust.models.build import Part
 from avrobust.models.files import load_model, save_model
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.task import TASKS, Task
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
@@ -488,7 +487,7 @@ def model_file(tmp_path) -> Path:
     states = ({"model": narrow_net(seed=seed).state_dict(), "objective": {}} for seed in (0, 1))
     path = tmp_path / "model.pt"
     spec = narrow_spec()
-    save_model(path, spec, ObjectiveSpec("cross_entropy"), list("abcde"), *states, {})
+    save_model(path, spec, Part("cross_entropy"), list("abcde"), *states, {})
     return path
 
 
@@ -528,7 +527,7 @@ def test_clips_of_several_classes_are_trained_on_and_judged_by_mean_average_prec
         classes = torch.arange(5)
         return {**made, "label": ((made["label"][:, None] - classes) % 5 < 2).float()}
 
-    batches, net, objective = Several(), narrow_net(), build_objective(ObjectiveSpec("binary_cross_entropy"), {}, 5)
+    batches, net, objective = Several(), narrow_net(), build_objective("binary_cross_entropy", {}, 5)
     validation = several(batch(torch.arange(8)))
     made = TrainingClips(batches, batches, [validation], 8, 8)
     recipe = TrainingRecipe(12, 4, {name: rate / 2 for name, rate in RATES.items()})

@@ -19,8 +19,8 @@ import train
 from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, TrainingViews, collate, inputs_of
 from avrobust.data.store import Store
+from avrobust.models.build import Part
 from avrobust.models.files import Trained, load_model
-from avrobust.objectives.build import ObjectiveSpec
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.job import Job
@@ -241,7 +241,7 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
         files = [f"--{flag}={tmp_path / out / flag}" for flag in ("model", "history", "provenance")]
         told = shared(tmp_path, shard, 3, RATES, NET, {"name": "cross_entropy"}, 2)
         monkeypatch.setattr(sys, "argv", ["train.py", *told, *files, *more])
-        return Job(train.arguments()).key(ObjectiveSpec("max_similarity", {"weight": weight}))
+        return Job(train.arguments()).key(Part("max_similarity", {"weight": weight}))
 
     others = [
         f"--recipe={json.dumps(recipe(4))}", f"--model-spec={json.dumps({**NET, 'fusion': 'sum'})}", "--seed=3",

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from artefacts import PROGRAM, arguments
-from nets import budgets, clips, narrow_net, narrow_spec
+from nets import budgets, build_objective, clips, narrow_net, narrow_spec
 from PIL import Image
 from sklearn.metrics import silhouette_samples
 from tiny_store import VIEW, VIEWS
@@ -31,9 +31,8 @@ from avrobust.data.store import PackedClip
 from avrobust.evaluation import embedding
 from avrobust.metrics.clusters import distances
 from avrobust.metrics.scores import Score, Scores, write_scores
-from avrobust.models.build import build
+from avrobust.models.build import Part, build
 from avrobust.models.files import Trained, load_model, save_model
-from avrobust.objectives.build import ObjectiveSpec, build_objective
 from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
 from avrobust.report.text import csv_of
@@ -140,7 +139,7 @@ def batches(size: int) -> list[dict]:
 
 
 def trained(net) -> Trained:
-    objective = build_objective(ObjectiveSpec(), net.dimensions, len(CLASSES))
+    objective = build_objective("cross_entropy", net.dimensions, len(CLASSES))
     return Trained(net, objective, CLASSES, {})
 
 
@@ -244,7 +243,7 @@ def model_file(path: Path, fusion: str = "concat", task: str = "single") -> Path
     for seed in (0, 1):
         torch.manual_seed(seed)
         states.append({"model": build(spec, len(CLASSES)).state_dict(), "objective": {}})
-    save_model(path, spec, ObjectiveSpec(), CLASSES, *states, {})
+    save_model(path, spec, Part("cross_entropy"), CLASSES, *states, {})
     return path
 
 

@@ -27,7 +27,7 @@ MODEL = {
     "data/batches", "data/classes", "data/shards", "files", "foreign", "lazy", "runtime",
     "models/build", "views/view",
     "models/files", "processor",
-    "models/late_fusion", "models/modes", "models/task", "objectives/build", "program", "provenance",
+    "models/late_fusion", "models/modes", "models/task", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
 MOMENT = "avrobust.views.moment:Moment"
@@ -36,7 +36,7 @@ FUSION = {"models/fusions/fusion", "models/pooling"}
 SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
-    "attacks/budget", "attacks/build", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
+    "attacks/budget", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 from planning import configuration, plan, unedited
 
-from avrobust.attacks.build import build_attack
+from avrobust.attacks.registry import ATTACKS
 from avrobust.defences.feature_memory import FeatureMemory
+from avrobust.lazy import built
 from avrobust.models.build import ModelSpec, build
-from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.spec.attacks import AttackSpec
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.sgd import SGD
@@ -138,7 +139,7 @@ def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) 
             assert told == {"name": "prototype_conformity", "options": {"prox_rate": 0.1, "conprox_rate": 1e-4}}
         elif variant in similarity or variant == "maxsim":
             assert told == {"name": similarity.get(variant, "max_similarity"), "options": {"weight": weight}}
-            assert build_objective(ObjectiveSpec(**told), {"audio": 2, "visual": 2}, 3).weight == weight
+            assert built(OBJECTIVES, told, {"audio": 2, "visual": 2}, 3).weight == weight
         else:
             assert told == {"name": "cross_entropy"}
 
@@ -230,7 +231,7 @@ def test_the_attacks(paper: Plan) -> None:
         spec = one["spec"]
         assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
         made = AttackSpec.of(spec)
-        made = build_attack(made.update, made.options)
+        made = built(ATTACKS, {"name": made.update, "options": made.options})
         assert (made.steps, made.step_length) == steps[spec["update"]]
         assert {"--model-state=best", "--epsilon-space=normalised"} <= set(paper.attack.options(cell))
 

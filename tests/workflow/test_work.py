@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from planning import ROOT, copy_project, plan, replace, unedited
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.registry import ATTACKS
+from avrobust.lazy import load
 from avrobust.objectives.registry import OBJECTIVES
 from lib import work
 from lib.digest import attack_steps, options
@@ -95,7 +95,7 @@ def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
-    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == build_attack(name).steps
+    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == load(ATTACKS, name)().steps
 
 
 def test_the_options_of_an_attack_and_of_an_objective_are_read_from_its_file() -> None:

@@ -68,7 +68,7 @@ class Variant:
 
     @property
     def objective(self) -> dict:
-        """What `avrobust.objectives.build.ObjectiveSpec` takes."""
+        """Name and options of a class of `avrobust.objectives.registry`."""
         return {"name": "cross_entropy", **self.facts.get("objective", {})}
 
     @property

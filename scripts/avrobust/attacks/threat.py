@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from avrobust.attacks.build import build_attack
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack
+from avrobust.attacks.registry import ATTACKS
+from avrobust.lazy import built
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
-from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 
@@ -52,14 +53,14 @@ def bind(spec: AttackSpec, surrogate: Trained, name: str = "", seed: int = 0) ->
         UserError: the batch size is missing or superfluous, or an option is unknown.
     """
     model = surrogate.model.without_defences() if spec.without_defences else surrogate.model
-    attack = build_attack(spec.update, spec.options)
+    attack = built(ATTACKS, {"name": spec.update, "options": spec.options})
     place = model.dimensions, len(surrogate.classes)
     if spec.objective is None and attack.objective is not None:
         objective = attack.objective(*place)
     elif spec.objective in (None, TRAINING_OBJECTIVE):
         objective = surrogate.objective
     else:
-        objective = build_objective(ObjectiveSpec(spec.objective_name, spec.objective_options), *place)
+        objective = built(OBJECTIVES, spec.objective_part, *place)
     if model.task != "single" and getattr(objective, "needs_one_label", False):
         raise UserError(f"attack {name or spec.update}: {type(objective).__name__} needs one label a clip")
     if attack.mixes_clips and spec.batch_size is None:

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from avrobust.files import remaking, replacing
 from avrobust.foreign import PICKLE, SCRIPT, TORCH, first_line, kind, reason
-from avrobust.models.build import ModelSpec, build
+from avrobust.lazy import built
+from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.late_fusion import LateFusion
-from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError
 
 # What a user does about a file that no command of the workflow has made so.
@@ -41,7 +42,7 @@ class Trained(NamedTuple):
 def save_model(
     path: Path,
     spec: ModelSpec,
-    objective: ObjectiveSpec,
+    objective: Part,
     classes: list[str],
     best: Mapping,
     latest: Mapping,
@@ -72,7 +73,7 @@ def load_model(path: Path, state: str, device: torch.device) -> Trained:
     classes = content["classes"]
     try:
         model = build(ModelSpec(**content["spec"]), len(classes))
-        objective = build_objective(ObjectiveSpec(**content["objective"]), model.dimensions, len(classes))
+        objective = built(OBJECTIVES, content["objective"], model.dimensions, len(classes))
     except (UserError, TypeError, ValueError) as error:
         raise UserError(f"{path}: {first_line(error)}; the file is of another version: {OTHER}") from None
     for name, module in (("model", model), ("objective", objective)):

@@ -33,11 +33,6 @@ class AttackSpec:
         return cls(**{name: value for name, value in described.items() if name in parts}, options=options)
 
     @property
-    def objective_name(self) -> str | None:
-        """The name of the objective."""
-        return self.objective["name"] if isinstance(self.objective, Mapping) else self.objective
-
-    @property
-    def objective_options(self) -> Mapping:
-        """The options of the objective."""
-        return self.objective.get("options", {}) if isinstance(self.objective, Mapping) else {}
+    def objective_part(self) -> dict:
+        """The objective as name and options."""
+        return {"options": {}, **(self.objective if isinstance(self.objective, Mapping) else {"name": self.objective})}

@@ -12,11 +12,11 @@ from torch import nn
 from avrobust.data.classes import check_classes
 from avrobust.data.manifest import read_classes
 from avrobust.lazy import built
-from avrobust.models.build import ModelSpec
+from avrobust.models.build import ModelSpec, Part
 from avrobust.models.files import Trained, load_model
 from avrobust.models.late_fusion import PRECISIONS, LateFusion
 from avrobust.models.task import TASKS
-from avrobust.objectives.build import ObjectiveSpec, build_objective
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
@@ -39,7 +39,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--class-list", type=Path, required=True)
     parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
-    parser.add_argument("--objective", type=json_argument, required=True, help="JSON of an ObjectiveSpec")
+    parser.add_argument("--objective", type=json_argument, required=True, help="JSON: name and options")
     parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
     parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
     parser.add_argument("--seed", type=int, required=True)
@@ -90,14 +90,14 @@ class Job:
             self.start = load_model(given.start, "latest", self.device)
             check_classes(given.start, self.start.classes, given.class_list, self.classes)
 
-    def fit(self, model: LateFusion, objective_spec: ObjectiveSpec, resume: Path) -> Fitted:
+    def fit(self, model: LateFusion, objective_spec: Part, resume: Path) -> Fitted:
         """Train `model` as the arguments say, or go on with what `resume` holds.
 
         What the objective draws at first it draws from torch's global generator.
         """
         given, recipe = self.given, self.recipe
         model = model.to(self.device).in_precision(given.precision)
-        objective = build_objective(objective_spec, model.dimensions, len(self.classes)).to(self.device)
+        objective = built(OBJECTIVES, vars(objective_spec), model.dimensions, len(self.classes)).to(self.device)
         inputs = self.view.inputs(self.store)
         setting = Setting(objective, self.device, given.seed, len(self.classes), inputs)
         preparation = built(PREPARATIONS, recipe.prepare, setting)
@@ -113,7 +113,7 @@ class Job:
         result = train(model, clips, recipe, objective, preparation, task, resume, key, self.device, observer)
         return Fitted(model, objective, clips, observer, result)
 
-    def key(self, objective_spec: ObjectiveSpec) -> str:
+    def key(self, objective_spec: Part) -> str:
         """Return a digest of all that shapes a training: what the program is told, and all files that it reads.
 
         Files count by name, size and time. The number of threads decides the last bits of sums.

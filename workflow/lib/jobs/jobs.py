@@ -188,9 +188,10 @@ class Jobs:
             raise SettingsError(f"{where}: an attack is {{update: ...}}, not {described!r}")
         spec = AttackSpec.of(described)
         entries = [self._checked("attacks", "ATTACKS", spec.update, spec.options, where)]
-        if spec.objective_name not in (None, TRAINING_OBJECTIVE):
-            place = ("objectives", "OBJECTIVES", spec.objective_name)
-            entries.append(self._checked(*place, spec.objective_options, where))
+        objective = spec.objective_part
+        if objective["name"] not in (None, TRAINING_OBJECTIVE):
+            place = ("objectives", "OBJECTIVES", objective["name"])
+            entries.append(self._checked(*place, objective["options"], where))
         return entries
 
     def _checked(self, part: str, table: str, name: str, given: Mapping, where: str) -> str:

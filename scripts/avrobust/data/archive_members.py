@@ -31,15 +31,10 @@ GZIP_MARK = b"\x1f\x8b"
 # Bytes of a member that is no clip any more: clips of Kinetics have 1.5 MB.
 LARGEST_MEMBER = 2**30
 
-# Bytes of a header for a long name or for extended attributes; tarfile takes it into memory.
+# Bytes of a header for a long name (GNU's types L, K) or for extended attributes (pax: x, g; Solaris: X); tarfile takes
+# it into memory.
 LARGEST_HEADER = 2**20
-LONG_HEADERS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
+LONG_HEADERS = b"xgXLK"
 
 
 class Damaged(Exception):

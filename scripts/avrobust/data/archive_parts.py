@@ -145,6 +145,9 @@ def read_parts(
                     yield outcome
         except BaseException:
             search.stop.set()
+            for future in wait(running).done:
+                if not future.exception() and (record := future.result()[1]):
+                    write(record)
             raise
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import shutil
+import time
 import zipfile
 from threading import Event
 from types import SimpleNamespace
@@ -174,6 +175,21 @@ def test_a_full_disk_ends_the_parts_that_are_being_read(site, tmp_path, folder, 
         read(search, f"{site.url}/slow", f"{site.url}/quick", connections=2)
     # Eight seconds of the slow part were not waited for.
     assert tree(folder) == {} and records(tmp_path / "s") == [] and search.bytes < 1_500_000
+
+
+def test_what_is_read_while_another_part_ends_the_run_is_recorded(tmp_path, folder):
+    def record(address, *_):
+        if address.endswith("1"):
+            raise UserError("no room")
+        time.sleep(0.3)
+        return {"part": address, "kept": []}
+
+    parts = [str(tmp_path / name) for name in ("1", "2")]
+    for part in parts:
+        (tmp_path / part).touch()
+    with pytest.raises(UserError, match="no room"):
+        list(read_parts(parts, Search(any_part("a"), folder, tmp_path / "s"), QUICK, 2, record))
+    assert [record["part"] for record in records(tmp_path / "s")] == parts[1:]
 
 
 def test_too_little_room_at_the_start_fetches_nothing(site, tmp_path, folder, monkeypatch):

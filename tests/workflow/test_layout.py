@@ -104,12 +104,51 @@ def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
 def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
     assert 'attack.code("attack.py", "variant", "attack")' in RULES["attack"]
     assert 'train.code("train.py", "variant", "training")' in RULES["train"]
+    assert 'train.code("search.py", "variant", "training", "search")' in RULES["search"]
+    for name in ("localise", "embed"):
+        assert f'analysis.code("{name}.py", "variant", "attack")' in RULES[name]
+    assert 'data.code("manifest.py", "protocol")' in RULES["manifest_of_lists"]
     assert 'tables.code("artefact.py", "artefact")' in RULES["kind"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("render",) * 2, ("pack",) * 2, ("train",) * 2, ("search", "train"), ("attack",) * 2,
+     ("localise", "localisation"), ("embed", "embeddings")],
+)  # fmt: skip
+def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:
+    """Another kind's threads, minutes or conditions would be plans of their own, and wrong."""
+    has = directives(RULES[name])
+    asked = "".join(has.get(part, "") for part in ("input", "threads", "resources", "params"))
+    assert set(re.findall(r'\.(?!code|download)\w+\("(\w+)"\)', asked)) <= {kind}
+    # torch gets as many threads as Snakemake counts.
+    told = re.search(r"torch_threads=(.+),", has.get("params", ""))
+    assert re.fullmatch(rf"\w+\.(job_threads|threads\(\"{kind}\"\))", has["threads"].strip())
+    assert not told or told[1] == has["threads"].strip()
 
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:
     run = {re.search(r"scripts/(\w+\.py)", text)[1] for name, text in RULES.items() if name != PUBLISH}
     assert {path.name for path in PROGRAMS} - run == {"show.py", "reference.py"}
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_what_is_published_is_published_together(tmp_path: Path, missing: bool) -> None:
+    """Where one file cannot be copied, the old ones stay, and nothing half-made."""
+    places = {"{wildcards.published}": "p/a", "{input.made:q}": "a.csv a.md", "{log:q}": "log"}
+    shell = "".join(re.findall(r'^ +"(.*)"$', directives(RULES[PUBLISH])["shell"], flags=re.MULTILINE))
+    for place, path in places.items():
+        shell = shell.replace(place, path)
+    published = tmp_path / "paper_tables/p"
+    published.mkdir(parents=True)
+    for name in ("a.csv",) if missing else ("a.csv", "a.md"):
+        (tmp_path / name).write_text("new")
+    (published / "a.csv").write_text("old")
+    # As Snakemake calls it.
+    ended = subprocess.run(["bash", "-c", f"set -euo pipefail; {shell}"], cwd=tmp_path)
+    assert (ended.returncode != 0) == missing
+    told = {path.name: path.read_text() for path in published.iterdir()}
+    assert told == ({"a.csv": "old"} if missing else {"a.csv": "new", "a.md": "new"})
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -61,6 +61,11 @@ def check_bound(times: list[float], gap: float, burst: int) -> None:
             assert times[last] - times[first] >= (last - first + 1 - burst) * gap - 1e-6
 
 
+def test_the_folder_of_the_file_is_made(tmp_path, clock):
+    Budget(tmp_path / "new/rate.json", 360.0, clock=clock, sleep=clock.sleep, random=Random(0)).acquire(HOST)
+    assert len(starts(tmp_path / "new/rate.json")) == 1
+
+
 def test_starts_keep_the_rate_and_are_not_regular(budget, clock, tmp_path):
     made, began = budget(360.0), clock.now
     waited = [made.acquire(HOST) for _ in range(400)]

@@ -27,6 +27,7 @@ def drive(site, monkeypatch):
     download, there = gdown.download, "https://drive.google.com"
 
     def from_here(address, path, **options):
+        site.told = options
         return download(address.replace(there, site.url), path, **options)
 
     monkeypatch.setattr(gdown, "download", from_here)

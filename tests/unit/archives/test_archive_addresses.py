@@ -109,6 +109,8 @@ def test_google_drive_hands_out_a_file(drive, tmp_path):
     drive.files = {"/uc": content("zip", 3_000_000)}
     fetch_from_drive("https://drive.google.com/uc?id=1Fj-_K", tmp_path / "z.zip")
     assert tree(tmp_path) == {"z.zip": drive.files["/uc"]}
+    # No bar in a log.
+    assert drive.told == {"quiet": True, "resume": True}
 
 
 def test_google_drive_may_refuse(drive, tmp_path):

@@ -5,11 +5,13 @@ import json
 import logging
 from pathlib import Path
 
-from avrobust.csv_text import write_csv_text
-from avrobust.evaluation.checks import COLUMNS, Made, findings, rows, without_gradient
+import pandas as pd
+
+from avrobust.evaluation.checks import COLUMNS, Made, findings, without_gradient
 from avrobust.files import write_text
 from avrobust.metrics.rows import read_cells
 from avrobust.program import progress, run
+from avrobust.report.text import csv_of
 
 log = logging.getLogger("checks")
 
@@ -28,10 +30,9 @@ def main() -> None:
     for path, of_file in progress(list(zip(given.cells, said, strict=True)), label="reading", unit="files"):
         facts = {(cell["surrogate"], cell["attack"]): cell for cell in of_file["cells"]}
         made += [Made(cell, facts[cell.surrogate, cell.attack]) for cell in read_cells(path)]
-    lines = [*without_gradient(said, given.scale), *rows(findings(made), given.scale)]
-    write_text(given.output, write_csv_text(COLUMNS, lines))
-    signs = [line for line in lines if line[COLUMNS.index("signs")]]
-    log.info("%d cells, %d comparisons, %d with a sign", len(made), len(lines), len(signs))
+    found = pd.concat([without_gradient(said), findings(made)]).assign(scale=given.scale)[[*COLUMNS]]
+    write_text(given.output, csv_of(found))
+    log.info("%d cells, %d comparisons, %d with a sign", len(made), len(found), (found["signs"] > 0).sum())
 
 
 if __name__ == "__main__":

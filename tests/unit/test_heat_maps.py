@@ -19,6 +19,7 @@ from avrobust.metrics.examples import MEASURES, Example, Examples, read_examples
 from avrobust.program import UserError
 from avrobust.report.heat_maps import COLOUR_MAP, DRAWN, GREYS, _mixed, _Text, draw, enlarged, find, overlay, tidy
 from avrobust.report.style import drawing
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.heat_maps import layout
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -99,7 +100,7 @@ def test_a_file_without_examples_is_whole(tmp_path):
 
 def test_data_beside_the_figure():
     figure = layout(SPEC)
-    rows = list(csv.DictReader(tidy(figure, find(figure, sources()), "demo").splitlines()))
+    rows = list(csv.DictReader(csv_of(tidy(figure, find(figure, sources()), "demo"), 4).splitlines()))
     head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,mass,peak_shift,correlation,scale,note"
     assert ",".join(rows[0]) == head
     assert len(rows) == 4 + 4 + 1
@@ -195,7 +196,7 @@ def test_equal_examples_give_equal_bytes_in_any_order(drawn, tmp_path):
     figure = layout(SPEC)
     shown = find(figure, map(read_examples, write_all(tmp_path)[::-1]))
     draw(figure, shown, "demo", svg=tmp_path / "figure.svg", png=tmp_path / "figure.png")
-    write_text(tmp_path / "figure.csv", tidy(figure, shown, "demo"))
+    write_text(tmp_path / "figure.csv", csv_of(tidy(figure, shown, "demo"), 4))
     for kind in ("csv", "svg", "png"):
         assert (tmp_path / f"figure.{kind}").read_bytes() == (drawn / f"figure.{kind}").read_bytes()
 

@@ -135,7 +135,7 @@ CLOSURES = {
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
-        ARTEFACT | DRAWING | {"csv_text", "foreign", "metrics/examples", "report/heat_maps",
+        ARTEFACT | DRAWING | {"foreign", "metrics/examples", "report/heat_maps", "report/text",
                               "spec/artefacts/heat_maps", "spec/budgets"},
     ),
     "localisation": (
@@ -155,8 +155,8 @@ CLOSURES = {
     ),
     "checks": (
         "checks.py", [],
-        {"csv_text", "files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks",
-         "metrics/schema", "parquet", "spec/conditions"},
+        {"files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks", "metrics/schema",
+         "parquet", "report/text", "spec/conditions"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),

@@ -12,10 +12,11 @@ One that leaves its ball or range may be found weaker than another, never strong
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
+import pandas as pd
 
 from avrobust.metrics.interval import mean
 from avrobust.metrics.rows import Cell
@@ -67,57 +68,46 @@ class Made:
         return one == two and all(other.facts["keeps"].values())
 
 
-@dataclass
-class Finding:
-    """What one check found of one cell beside another, over all seeds: each entry of `compared` is a comparison.
+def findings(made: Sequence[Made]) -> pd.DataFrame:
+    """Return what each check but `zero_gradients` found: the worst comparison of a cell with what is beside it.
 
-    (by how much it is a sign: above 0, condition, accuracy, reference).
+    `COLUMNS` but for the scale; accuracies in per cent.
     """
-
-    compared: list[tuple[float, Condition, float, float]] = field(default_factory=list)
-    seeds: set[int] = field(default_factory=set)
-
-
-Findings = dict[tuple[str, ...], Finding]
-
-
-def findings(made: Sequence[Made]) -> Findings:
-    """Return what every check but `zero_gradients` found, by (check, *place, what it is compared with)."""
-    found: Findings = {}
-    for check in (_single_step, _black_box, _rising, _unbounded, _precision):
-        for name, one, beside, compared in check(made):
-            finding = found.setdefault((name, *one.place, beside), Finding())
-            finding.compared.append(compared)
-            finding.seeds.add(one.cell.seed)
-    return dict(sorted(found.items()))
-
-
-def rows(found: Findings, scale: str) -> Iterator[list]:
-    """Yield a line per finding; the worst comparison of several."""
-    for key, finding in found.items():
-        _, condition, accuracy, reference = max(finding.compared, key=_worse)
-        signs = sum(excess > 0 for excess, *_ in finding.compared)
-        numbers = [f"{accuracy:.2f}", f"{reference:.2f}", len(finding.seeds)]
-        yield [*key, len(finding.compared), signs, str(condition), *numbers, scale]
+    compared = [
+        (name, *one.place, beside, excess, str(condition), accuracy, reference, one.cell.seed)
+        for check in (_single_step, _black_box, _rising, _unbounded, _precision)
+        for name, one, beside, (excess, condition, accuracy, reference) in sorted(check(made), key=_worse)
+    ]
+    numbers = ["excess", "worst", "accuracy", "reference", "seed"]
+    frame = pd.DataFrame(compared, columns=[*COLUMNS[:6], *numbers])
+    return (
+        frame.assign(signs=frame["excess"] > 0)
+        .groupby([*COLUMNS[:6]])
+        .agg(
+            comparisons=("signs", "size"),
+            signs=("signs", "sum"),
+            **{name: (name, "last") for name in ("worst", "accuracy", "reference")},
+            seeds=("seed", "nunique"),
+        )
+        .reset_index()
+    )
 
 
-def without_gradient(provenances: Iterable[Mapping], scale: str) -> Iterator[list]:
-    """Yield a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds."""
-    counted: dict[tuple[str, ...], list[tuple[int, int]]] = {}
-    for said in provenances:
-        for cell in said["cells"]:
-            place = (said["dataset"], cell["surrogate"], cell["attack"])
-            counted.setdefault(place, []).append((said["clips"], cell["clips_without_gradient"]))
-    for (dataset, surrogate, attack), counts in sorted(counted.items()):
-        clips, signs = (sum(numbers) for numbers in zip(*counts, strict=True))
-        yield ["zero_gradients", dataset, surrogate, "", attack, "", clips, signs, "", "", "", len(counts), scale]
+def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
+    """Return a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds."""
+    cells = pd.DataFrame([{**cell, **said} for said in provenances for cell in said["cells"]])
+    counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
+        comparisons=("clips", "sum"), signs=("clips_without_gradient", "sum"), seeds=("clips", "size")
+    )
+    return counted.reset_index().assign(check="zero_gradients")
 
 
+# A check, a cell, what is beside it, and: by how much it is a sign (above 0), condition, accuracy, reference.
 Comparison = tuple[str, Made, str, tuple[float, Condition, float, float]]
 
 
-def _worse(compared: tuple[float, Condition, float, float]) -> tuple:
-    excess, (modality, budget, steps), accuracy, reference = compared
+def _worse(comparison: Comparison) -> tuple:
+    *_, (excess, (modality, budget, steps), accuracy, reference) = comparison
     return excess, modality, budget, steps or 0, accuracy, reference
 
 

@@ -1,16 +1,17 @@
 """A diagram of a net, from the net that the code builds."""
 
 from collections.abc import Mapping, Sequence
-from math import log2, pi, sin
+from math import log2, pi, prod, sin
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
-from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.report.given import Given
-from avrobust.report.net_parts import Part, Shape, full_width, parts, shapes_of_inputs, words
+from avrobust.report.net_parts import Part, Shape, full_width, parts, plain, shapes_of_inputs, words
 from avrobust.report.style import WIDTH, page, sheet
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.diagram import Layout
 
 
@@ -19,25 +20,25 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     inputs = shapes_of_inputs(figure.view, figure.rates)
     ours, full = (parts(net, figure.classes, inputs) for net in (figure.net, full_width(figure.net)))
     draw(figure, ours, full, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], parts_csv(ours, full, given.scale))
+    write_text(to[".csv"], csv_of(tidy(ours, full, given.scale)))
     return f"{figure.title}: {len(ours)} parts"
 
 
-def parts_csv(ours: Sequence[Part], full: Sequence[Part], scale: str) -> str:
-    """The parts as CSV, with sizes of this scale and with the parameters at full width; shapes as 8x32x32."""
-
-    def text(shapes: Sequence[tuple[int, ...]]) -> str:
-        return " ".join("x".join(map(str, shape)) for shape in shapes)
-
-    header = ["part", "name", "input", "maps", "output", "parameters", "parameters_at_full_width", "scale"]
-    rows = (
-        [
-            *(one.role, one.name, text(one.inputs), text(one.maps), text([one.output])),
-            *(one.parameters, wide.parameters, scale),
-        ]
+def tidy(ours: Sequence[Part], full: Sequence[Part], scale: str) -> pd.DataFrame:
+    """The parts, with sizes of this scale and with the parameters at full width; shapes as 8x32x32."""
+    lines = (
+        {
+            "part": one.role,
+            "name": one.name,
+            "input": " ".join(map(plain, one.inputs)),
+            "maps": " ".join(map(plain, one.maps)),
+            "output": plain(one.output),
+            "parameters": one.parameters,
+            "parameters_at_full_width": wide.parameters,
+        }
         for one, wide in zip(ours, full, strict=True)
     )
-    return write_csv_text(header, rows)
+    return pd.DataFrame(lines).assign(scale=scale)
 
 
 # Drawing: one lane for each modality, then what both become.
@@ -122,7 +123,7 @@ def _count(part: Part, wide: Part) -> str:
 
 def _maps(axes: Axes, x: float, y: float, maps: Sequence[Shape], colour: str) -> None:
     """Draw the maps of an encoder as plates: high as the logarithm of their positions, thick as that of channels."""
-    logs = [(log2(max(2, shape[0])), log2(max(2, _positions(shape)))) for shape in maps]
+    logs = [(log2(max(2, shape[0])), log2(max(2, prod(shape[1:])))) for shape in maps]
     thickest, highest = (max(values) for values in zip(*logs, strict=True))
     step = (ENCODER - 0.3) / len(maps)
     for number, (shape, (channels, positions)) in enumerate(zip(maps, logs, strict=True)):
@@ -134,13 +135,6 @@ def _maps(axes: Axes, x: float, y: float, maps: Sequence[Shape], colour: str) ->
         middle = left + width / 2
         axes.text(middle, y + 0.21, _size(shape), fontsize=4.8, ha="center", va="bottom", color=GREY)
         axes.text(middle, y - 0.34, f"{shape[0]}", fontsize=4.8, ha="center", va="bottom", color=GREY)
-
-
-def _positions(shape: Shape) -> int:
-    product = 1
-    for size in shape[1:]:
-        product *= size
-    return product
 
 
 def _size(shape: Shape) -> str:

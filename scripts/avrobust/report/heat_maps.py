@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
@@ -13,18 +14,19 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from PIL import Image
 
-from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.metrics.examples import MEASURES, Example, Examples, read_examples
 from avrobust.program import UserError
 from avrobust.report.given import Given
 from avrobust.report.style import STYLE, WIDTH, page, sheet
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.heat_maps import Layout, Row, readable
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import ATTACKED, CLEAN, Condition
 
 # What each heat map shows, in the order of the drawing; the second frame is of the last.
 CONDITIONS = tuple(ATTACKED)
+FIELDS = ("row", "dataset", "class", "clip_id", "condition", "epsilon", "prediction", *MEASURES, "scale", "note")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the figure and write what is said of each map; return a line for the log."""
     shown = find(figure, map(read_examples, given.examples))
     draw(figure, shown, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], tidy(figure, shown, given.scale))
+    write_text(to[".csv"], csv_of(tidy(figure, shown, given.scale), decimals=4))
     return f"{figure.title}: {sum(one.example is not None for one in shown)} of {len(shown)} rows have a clip"
 
 
@@ -85,26 +87,19 @@ def _places(examples: Examples, budget: str) -> dict[str, int]:
     return places
 
 
-def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> str:
-    """The data of the figure as CSV, one line per heat map; a row without a clip is one line that says so."""
-    header = ["row", "dataset", "class", "clip_id", "condition", "epsilon", "prediction"]
-    header += [*MEASURES, "scale", "note"]
-    lines: list[list[object]] = []
+def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> pd.DataFrame:
+    """The data of the figure, a line per heat map; a row without a clip is one line that says so."""
+    lines: list[dict] = []
     for number, one in enumerate(shown, 1):
-        start, example = [number, one.row.dataset, one.row.label], one.example
+        row, example = {"row": number, "dataset": one.row.dataset, "class": one.row.label}, one.example
         if example is None:
-            lines.append([*start, *[None] * (4 + len(MEASURES)), scale, "no clip of this class"])
+            lines.append({**row, "note": "no clip of this class"})
             continue
         for condition, place in one.places.items():
-            measures = [_number(example.measures[name][place]) for name in MEASURES]
-            epsilon = strength(one.examples.budgets[place], figure.strengths)
-            line = [example.clip_id, condition, epsilon, example.predictions[place], *measures, scale, ""]
-            lines.append([*start, *line])
-    return write_csv_text(header, lines)
-
-
-def _number(value: float) -> str:
-    return "" if value != value else f"{value:.4f}"
+            line = {**row, "clip_id": example.clip_id, "condition": condition, "prediction": example.predictions[place]}
+            line["epsilon"] = strength(one.examples.budgets[place], figure.strengths)
+            lines.append(line | {name: example.measures[name][place] for name in MEASURES})
+    return pd.DataFrame(lines, columns=FIELDS).assign(scale=scale)
 
 
 # Drawing: every map over its own grey frame, from its least to its greatest value. The released drawing of AVE-ECCV18,

@@ -1,23 +1,22 @@
 """An encoder layer by layer, from the net that the code builds, beside the listing that the paper prints."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from itertools import zip_longest
-from pathlib import Path
 from textwrap import wrap
 
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from torch import nn
 
-from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.program import UserError
 from avrobust.report.given import Given
-from avrobust.report.net_parts import Layer, Shape, encoder_of, full_width, layers, shapes_of_inputs, words
+from avrobust.report.net_parts import Layer, Shape, encoder_of, full_width, layers, plain, shapes_of_inputs, words
 from avrobust.report.style import WIDTH, page, sheet
+from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.listing import Layout
 
 # On pictures a pixel high these are what their partners are on sequences.
@@ -51,7 +50,7 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the listing, and write it; return a line for the log."""
     lines = measure(figure, printed_layers(given.published[0]))
     draw(figure, lines, given.scale, svg=to[".svg"], png=to[".png"])
-    write_text(to[".csv"], listing_csv(lines, given.scale))
+    write_text(to[".csv"], csv_of(tidy(lines, given.scale)))
     return f"{figure.title}: {sum(line.as_printed for line in lines)} of {len(lines)} layers as printed"
 
 
@@ -98,28 +97,27 @@ def _flat(shape: Shape) -> Shape:
 def printed_layers(path: str) -> list[str]:
     """Return the column `layer` of a CSV; a `UserError` if there is none."""
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            return [row["layer"] for row in csv.DictReader(file)]
-    except (OSError, KeyError) as error:
+        return [*pd.read_csv(path, keep_default_na=False)["layer"]]
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: no listing ({error}); write down what the paper prints, a column `layer`") from None
 
 
-def listing_csv(lines: Sequence[Line], scale: str) -> str:
-    """The listing as CSV; shapes as 64x32768, channels first."""
-
-    def text(shape: Shape) -> str:
-        return "x".join(map(str, shape))
-
-    header = ["number", "printed", "built", "as_printed", "output", "parameters"]
-    header += [f"{name}_at_this_scale" for name in ("output", "parameters")] + ["scale"]
-    rows = (
-        [
-            *(number, line.printed, line.built, "yes" if line.as_printed else "no", text(line.output), line.parameters),
-            *(text(line.own_output), line.own_parameters, scale),
-        ]
+def tidy(lines: Sequence[Line], scale: str) -> pd.DataFrame:
+    """The listing; shapes as 64x32768, channels first."""
+    told = (
+        {
+            "number": number,
+            "printed": line.printed,
+            "built": line.built,
+            "as_printed": "yes" if line.as_printed else "no",
+            "output": plain(line.output),
+            "parameters": line.parameters,
+            "output_at_this_scale": plain(line.own_output),
+            "parameters_at_this_scale": line.own_parameters,
+        }
         for number, line in enumerate(lines, 1)
     )
-    return write_csv_text(header, rows)
+    return pd.DataFrame(told).assign(scale=scale)
 
 
 # Drawing: one line a layer, as code, with what flows and a mark where it is as printed.

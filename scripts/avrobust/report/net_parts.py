@@ -107,8 +107,13 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def plain(shape: Shape) -> str:
+    """Return a shape for a program, 8x32x32."""
+    return "x".join(map(str, shape))
+
+
 def words(shape: Shape) -> str:
-    """Return a shape as text, 8×32×32."""
+    """Return a shape for a reader, 8×32×32."""
     return "×".join(f"{size:,}" for size in shape)
 
 

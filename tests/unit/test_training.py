@@ -410,6 +410,22 @@ def test_the_net_learns_from_what_the_attack_makes_of_it_in_evaluation_mode():
         assert budgets[name].used(inputs[name] - clean[name]).max() <= 1 + 1e-5
 
 
+def test_what_the_objective_of_the_attack_draws_is_drawn_once():
+    """Centres of classes: batches later, torch's generator is where it was, and the objective the same one."""
+    options = dict.fromkeys(("prox_weight", "conprox_weight", "prox_rate", "conprox_rate"), 0.1)
+    objective = {"name": "prototype_conformity", "options": options}
+    prepare, net, first = (
+        Adversarial(SETTING, {**PGD, "objective": objective}, BUDGET),
+        narrow_net(),
+        batch(torch.arange(4)),
+    )
+    one, _ = prepare(net, first, 1)
+    state = torch.random.get_rng_state()
+    again, _ = prepare(net, first, 2)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+
+
 def test_only_the_modality_that_has_a_budget_is_attacked_and_the_spaces_differ():
     net, first = narrow_net(), batch(torch.arange(4))
     clean, _ = PLAIN(net, first, 1)

@@ -34,6 +34,6 @@ def clamp_to_itself(modality: str, iterate: Tensor, clean: Tensor, budget: Budge
     return budget.clamp(iterate)
 
 
-def mim_official() -> Attack:
-    """Return the released MIM."""
-    return Attack(10, 0.125, batch_momentum, clamp_to_itself, keeps_ball=False, mixes_clips=True)
+def mim_official(steps: int = 10, step_size: float = 0.125) -> Attack:
+    """Return the released MIM of `steps` steps of `step_size` * epsilon."""
+    return Attack(steps, step_size, batch_momentum, clamp_to_itself, keeps_ball=False, mixes_clips=True)

@@ -1,13 +1,15 @@
 """Adversarial training (Madry et al., ICLR 2018): the net learns from what an attack makes of each batch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
 
 from torch import Tensor
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
-from avrobust.attacks.threat import bind
+from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
@@ -37,6 +39,8 @@ class Adversarial(Plain):
             self.budget = budgets.named({"budget": budget})["budget"]
         except ValueError as error:
             raise UserError(f"adversarial: {error}") from None
+        # Once for all batches: an objective may draw weights from torch's global generator.
+        self._threat = cache(self._bound)
         self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
@@ -48,7 +52,10 @@ class Adversarial(Plain):
             if name in inputs
         }
         with evaluating(model):
-            attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})
-            threat = bind(self.attack, attacked, name=f"training, epoch {epoch}", seed=self.setting.seed)
+            threat = replace(self._threat(model), name=f"training, epoch {epoch}")
             loss = Loss(threat.model, threat.objective, inputs, labels)
             return perturb(loss, given, threat.attack, threat.context(batch["clip_id"])), labels
+
+    def _bound(self, model: LateFusion) -> Threat:
+        attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})
+        return bind(self.attack, attacked, seed=self.setting.seed)

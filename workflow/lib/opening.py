@@ -38,8 +38,17 @@ def opened(workflow: Any) -> Plan:
         conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
         # As `onstart:` in a Snakefile does: not in a dry run.
-        workflow.onstart(lambda log: versions.remember(results))
+        workflow.onstart(lambda log: _remember(results))
     return plan
+
+
+def _remember(results: Path) -> None:
+    try:
+        versions.remember(results)
+    except OSError as error:
+        no_folder = isinstance(error, FileExistsError | NotADirectoryError)
+        what = "is no folder, or a link to none" if no_folder else f"cannot be written to: {error.strerror}"
+        sys.exit(f"error: {results}: {what}; all that is made lies there, see results/README.md")
 
 
 def _is_dry_run(arguments: Sequence[str]) -> bool:

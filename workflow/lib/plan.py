@@ -8,7 +8,7 @@ from pathlib import Path
 from avrobust.lazy import load
 from avrobust.spec.registry import KINDS
 from lib import digest, options
-from lib.errors import SettingsError, UnsaidError
+from lib.errors import SettingsError, UnsaidError, told_of
 from lib.grid import Grid, expand
 from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
@@ -113,10 +113,12 @@ class Plan:
                 for recipe in (variant.recipe, variant.search_recipe):
                     check(recipe, schema, f"training of {name} on {dataset}")
                     self.train.check_warm_up(name, dataset, recipe)
-                check({"memory": variant.memory}, taken, f"{place_of(paper, 'variants')}.{name}, on {dataset}")
-                self.train.variant_entries(name, dataset)
+                where = f"{place_of(paper, 'variants')}.{name}"
+                check({"memory": variant.memory}, taken, f"{where}, on {dataset}")
+                with told_of(where):
+                    self.train.variant_entries(name, dataset)
                 self.train.training_entries(name, dataset)
-                self._check_options(variant, f"{place_of(paper, 'variants')}.{name}")
+                self._check_options(variant, where)
                 if variant.search and self.train.mixes_clips(
                     judge := self.train.resolved(paper, "search", dataset)["attack"]
                 ):

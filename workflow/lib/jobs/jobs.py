@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from lib import choices, digest, options
-from lib.errors import SettingsError
+from lib.errors import SettingsError, told_of
 from lib.grid import Grid, Key
 from lib.settings import Settings, known_name, place_of
 from lib.variants import TRAINING, Variant, variant_of
@@ -196,7 +196,8 @@ class Jobs:
 
     def _checked(self, part: str, table: str, name: str, given: Mapping, where: str) -> str:
         """The entry of this name, `given` its options; SettingsError if it is not there or an option is wrong."""
-        entry = self.registered(part, table, name)
+        with told_of(where):
+            entry = self.registered(part, table, name)
         known = digest.options(self.scripts, entry)
         options.check(given, {option: kind for option, kind in known.items() if option not in TOLD}, f"{where}: {name}")
         return entry

@@ -25,7 +25,7 @@ from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.runtime import prepare
-from avrobust.training.descent import Descent
+from avrobust.training.descent import descent_of
 from avrobust.training.loop import train_epoch
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.recipe import TrainingRecipe
@@ -75,7 +75,7 @@ def main() -> None:
     sgd = {"name": "sgd", "options": {"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY}}
     recipe = TrainingRecipe(1, given.batch_size, dict.fromkeys(("audio", "visual", "head"), RATE), optimiser=sgd)
     objective = CrossEntropy({}, 0)
-    descent, plainly = Descent(net, objective, recipe, BATCHES), Plain(Setting(objective, device, 0, 27, {}))
+    descent, plainly = descent_of(net, objective, recipe, BATCHES), Plain(Setting(objective, device, 0, 27, {}))
 
     def run_textbook() -> float:
         return textbook(plain, by_book, loader, device)

@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from nets import build_objective
+from nets import build_objective, linear_net
 
 from avrobust.lazy import load
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.objectives.similarity import audio_visual_similarity
 from avrobust.program import UserError
-from avrobust.training.sgd import SGD
+from avrobust.training.descent import descent_of
+from avrobust.training.recipe import TrainingRecipe
 
 OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
@@ -136,7 +137,8 @@ def test_far_features_of_both_modalities_count_whole():
 def test_each_step_of_the_centres_is_free_of_the_weights():
     """Plain gradient descent on prox, and on minus conprox, at the stated rates: by hand from the mean over clips."""
     made = conformity()
-    optimizer = SGD(made.parameter_groups(), momentum=0.9, weight_decay=1e-2)
+    rates = {"audio": 0.1, "visual": 0.1, "head": 0.1}
+    optimizer = descent_of(linear_net(2, 2), made, TrainingRecipe(1, 1, rates), 2)
     feature = torch.tensor([[1.0, 1.0]])
     for _ in range(2):
         before = {name: centre.detach().clone() for name, centre in made.named_parameters()}

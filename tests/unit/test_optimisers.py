@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ import torch
 from avrobust.lazy import built, load
 from avrobust.program import UserError
 from avrobust.training.adam import Adam
+from avrobust.training.descent import Descent
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.registry import OPTIMISERS
 from avrobust.training.sgd import SGD
@@ -20,9 +22,12 @@ def parameters(seed: int = 0) -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.randn(shape)) for shape in ((4, 3), (5,), (2,))]
 
 
-def groups(own: list[torch.nn.Parameter]) -> list[dict]:
-    """Two groups, the second with a weight decay of its own."""
-    return [{"params": own[:1], "lr": 0.1}, {"params": own[1:], "lr": 0.02, "weight_decay": 0.0}]
+def groups(own: list[torch.nn.Parameter], by: SGD | Adam | None = None) -> list[dict]:
+    """Two groups, for our optimiser `by` or for one of torch's, the second with a weight decay of its own."""
+    first, second = {"params": own[:1], "lr": 0.1}, {"params": own[1:], "lr": 0.02}
+    if by:
+        return [{**first, "by": by}, {**second, "by": replace(by, weight_decay=0.0)}]
+    return [first, {**second, "weight_decay": 0.0}]
 
 
 def descend(optimizer, own: list[torch.nn.Parameter], steps: range) -> None:
@@ -47,7 +52,7 @@ SAME = {
 @pytest.mark.parametrize(("own", "torchs", "options", "torchs_options"), SAME.values(), ids=SAME)
 def test_it_takes_the_very_steps_of_torch(own, torchs, options, torchs_options):
     ours, theirs = parameters(), parameters()
-    descend(own(groups(ours), **options), ours, range(7))
+    descend(Descent(groups(ours, own(**options))), ours, range(7))
     descend(torchs(groups(theirs), **torchs_options), theirs, range(7))
     assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
     assert torch.equal(ours[2], parameters()[2]) and not torch.equal(ours[1], parameters()[1])
@@ -58,11 +63,12 @@ def test_a_step_imports_no_compiler():
     steps = """
 import sys, torch
 from avrobust.training.adam import Adam
+from avrobust.training.descent import Descent
 from avrobust.training.sgd import SGD
 for kind in (SGD, Adam):
     own = torch.nn.Parameter(torch.ones(3))
     own.grad = torch.ones(3)
-    kind([{"params": [own], "lr": 0.1}]).step()
+    Descent([{"params": [own], "lr": 0.1, "by": kind()}]).step()
 print("torch._dynamo" in sys.modules)
 """
     made = subprocess.run([sys.executable, "-c", steps], env={"PYTHONPATH": ":".join(sys.path)}, capture_output=True)
@@ -71,7 +77,7 @@ print("torch._dynamo" in sys.modules)
 
 def test_a_step_by_hand():
     own = [torch.nn.Parameter(torch.tensor([2.0]))]
-    optimizer = SGD([{"params": own, "lr": 0.5}], momentum=0.5, weight_decay=1.0)
+    optimizer = Descent([{"params": own, "lr": 0.5, "by": SGD(momentum=0.5, weight_decay=1.0)}])
     own[0].grad = torch.tensor([1.0])
     optimizer.step()  # v = 1 + 2 = 3, p = 2 - 0.5 * 3
     assert own[0].item() == 0.5
@@ -81,23 +87,22 @@ def test_a_step_by_hand():
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_it_goes_on_from_its_state(name):
-    kind, ours, whole = load(OPTIMISERS, name), parameters(), parameters()
-    first = kind(groups(ours))
+    by, ours, whole = load(OPTIMISERS, name)(), parameters(), parameters()
+    first = Descent(groups(ours, by))
     descend(first, ours, range(3))
-    second = kind(groups(ours))
+    second = Descent(groups(ours, by))
     second.load_state_dict(first.state_dict())
     descend(second, ours, range(3, 6))
-    descend(kind(groups(whole)), whole, range(6))
+    descend(Descent(groups(whole, by)), whole, range(6))
     assert all(torch.equal(*pair) for pair in zip(ours, whole, strict=True))
 
 
-def test_a_changed_rate_counts():
-    own = parameters()
-    before = own[0].detach().clone()
-    optimizer = SGD(groups(own), 0.9, 0.01)
-    optimizer.groups[0]["lr"] = 0.0
-    descend(optimizer, own, range(2))
-    assert torch.equal(own[0], before)
+def test_the_schedule_counts_but_for_constant_rates():
+    own, before = parameters(), parameters()
+    first, second = groups(own, SGD())
+    descent = Descent([first, {**second, "constant": True}], lambda step: 0.0)
+    descend(descent, own, range(2))
+    assert torch.equal(own[0], before[0]) and not torch.equal(own[1], before[1])
 
 
 # --- From a paper's file
@@ -105,9 +110,9 @@ def test_a_changed_rate_counts():
 
 def test_an_unknown_option_is_named_with_those_that_there_are():
     with pytest.raises(UserError, match=r"adam: .*'momentum'.*; its options are beta1, beta2, eps, weight_decay"):
-        built(OPTIMISERS, {"name": "adam", "options": {"momentum": 0.9}}, [])
+        built(OPTIMISERS, {"name": "adam", "options": {"momentum": 0.9}})
     with pytest.raises(UserError, match=r"unknown name 'lion'; registered are: adam, sgd"):
-        built(OPTIMISERS, {"name": "lion"}, [])
+        built(OPTIMISERS, {"name": "lion"})
 
 
 def test_a_way_of_annealing_that_there_is_not_is_named():

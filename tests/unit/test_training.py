@@ -21,7 +21,7 @@ from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.clips import TrainingClips
-from avrobust.training.descent import Descent, parameter_groups
+from avrobust.training.descent import descent_of
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.loop import answers, history_csv, train
 from avrobust.training.prepare.adversarial import Adversarial
@@ -29,6 +29,7 @@ from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.replicas import encode_in_replicas
+from avrobust.training.sgd import SGD
 
 CPU = torch.device("cpu")
 RATES = {"audio": 0.02, "visual": 0.01, "head": 0.03}
@@ -101,7 +102,7 @@ def same(one: dict, other: dict) -> bool:
 
 def test_each_part_has_its_own_rate_and_every_parameter_is_in_one_group():
     net = narrow_net("film")
-    groups = parameter_groups(net, RECIPE)
+    groups = descent_of(net, CROSS_ENTROPY, RECIPE, 1).groups
     assert [group["lr"] for group in groups] == [0.02, 0.01, 0.03]
     members = [parameter for group in groups for parameter in group["params"]]
     assert len(members) == len({id(member) for member in members}) == len(list(net.parameters()))
@@ -113,7 +114,7 @@ def test_one_step_by_hand():
     net = narrow_net()
     before, expected = copy.deepcopy(net), copy.deepcopy(net).train()
     first = batch(torch.arange(4))
-    descent = Descent(net, CROSS_ENTROPY, RECIPE, 1)
+    descent = descent_of(net, CROSS_ENTROPY, RECIPE, 1)
     loss = loop.train_epoch(net, [first], descent, CROSS_ENTROPY, PLAIN, 1, RECIPE)
     inputs = {"audio": first["audio"], "visual": first["visual"].float() / 255}
     reference = torch.nn.functional.cross_entropy(expected(inputs), first["label"])
@@ -221,14 +222,14 @@ def test_kept_features_are_the_first_of_the_last_epoch_as_the_net_in_training_sa
 
 
 def test_the_objectives_own_parameters_move_at_their_own_constant_rates(tmp_path, monkeypatch):
-    rates, epoch = [], loop.train_epoch
+    rates, taken, epoch, move = [], [], loop.train_epoch, SGD.move
 
-    def groups(descent: Descent) -> list[dict]:
-        return [group for optimiser in descent.optimisers for group in optimiser.groups]
+    def watched(self: SGD, parameters: list, gradients: list, states: list, rate: float) -> None:
+        taken.append(rate)
+        move(self, parameters, gradients, states, rate)
 
-    monkeypatch.setattr(
-        loop, "train_epoch", lambda *given: (epoch(*given), rates.append([g["lr"] for g in groups(given[2])]))[0]
-    )
+    monkeypatch.setattr(SGD, "move", watched)
+    monkeypatch.setattr(loop, "train_epoch", lambda *given: (epoch(*given), rates.append(taken[-5:]))[0])
     objective = conformity()
     result = fit(tmp_path, objective=objective)
     assert [row[:3] for row in rates[:2]] == [[0.02, 0.01, 0.03]] * 2
@@ -283,7 +284,7 @@ def test_a_step_of_accumulated_batches_is_that_of_one_batch_as_large(optimiser):
         recipe = TrainingRecipe(2, size, rates, optimiser=optimiser, accumulation=accumulation)
         net = linear_net(6, 3)
         batches = [linear_batch(part) for part in torch.arange(12).split(size)]
-        descent = Descent(net, CROSS_ENTROPY, recipe, len(batches))
+        descent = descent_of(net, CROSS_ENTROPY, recipe, len(batches))
         for epoch in (1, 2):
             loop.train_epoch(net, batches, descent, CROSS_ENTROPY, Whole(SETTING), epoch, recipe)
         assert descent.state_dict()["steps"] == 2 * len(steps)

@@ -44,7 +44,7 @@ SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema
 RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
-    "training/optimiser", "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
+    "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
     "training/sgd", "training/start", "models/weights", "data/manifest",
 }  # fmt: skip
 ARTEFACT = {

@@ -20,7 +20,7 @@ from avrobust.models.task import Task
 from avrobust.program import Terminated, UserError, progress
 from avrobust.provenance import Waited
 from avrobust.training.clips import TrainingClips
-from avrobust.training.descent import Descent
+from avrobust.training.descent import Descent, descent_of
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.replicas import encode_in_replicas
@@ -61,7 +61,7 @@ def train(
             `resume` is that of the epoch before.
         Terminated: SIGTERM came; `kept` says which epoch `resume` is of.
     """
-    descent = Descent(model, objective, recipe, len(clips.batches))
+    descent = descent_of(model, objective, recipe, len(clips.batches))
     parts = {"model": model, "objective": objective, "descent": descent}
     parts |= {"observer": observer} if observer else {}
     state = _load_resume(resume, key)

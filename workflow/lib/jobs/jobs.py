@@ -22,8 +22,8 @@ NOTHING = "(?!)"
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
 
-# What an objective is told of the net, and what a program tells an optimiser and a preparation, beside their options.
-TOLD = ("dimensions", "classes", "groups", "setting")
+# What an objective is told of the net, and a program tells a preparation, beside their options.
+TOLD = ("dimensions", "classes", "setting")
 
 
 class Jobs:

@@ -1,9 +1,21 @@
 """What is written down about how a result was made."""
 
 import pytest
+import torch
 
 from avrobust import provenance
-from avrobust.provenance import Waited
+from avrobust.provenance import Meter, Waited
+
+
+def test_a_meter_counts_from_its_making_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter((5.0, 7.5, 10.0))
+    monkeypatch.setattr(provenance.time, "perf_counter", lambda: next(times))
+    meter = Meter(torch.device("cpu"))
+    told = meter.read()
+    assert (told["seconds"], meter.read()["seconds"]) == (2.5, 5.0)
+    # torch alone takes more than 100 MiB, and this is no unit too small or too large.
+    assert 100 < told["peak_memory_mib"] < 100_000
+    assert told["peak_gpu_memory_mib"] == 0 and told["device"].endswith(" CPU")
 
 
 def test_only_waiting_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

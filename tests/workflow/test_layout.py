@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from planning import ROOT, files
+from planning import ROOT, files, plan, unedited
 
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 PROGRAMS = sorted((ROOT / "scripts").glob("*.py"))
@@ -81,6 +81,15 @@ def test_each_result_has_its_own_log_and_benchmark(name: str) -> None:
     wildcards = {keyword: set(re.findall(r"\{+(\w+)\}+", has[keyword])) for keyword in ("output", "log", "benchmark")}
     assert wildcards["output"] - {"kind", "suffix"} == wildcards["log"]
     assert wildcards["log"] == wildcards["benchmark"]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_wildcard_stands_for_known_names_only(name: str) -> None:
+    """Then a file that nobody can make has no rule, instead of one that fails."""
+    has = directives(RULES[name])
+    wildcards = set(re.findall(r"\{+(\w+)\}+", has["output"])) - {"kind", "suffix"}
+    constrained = set(re.findall(r"^ +(\w+)=", has.get("wildcard_constraints", ""), flags=re.MULTILINE))
+    assert wildcards <= plan(unedited()).wildcard_patterns.keys() | constrained
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -4,6 +4,7 @@ import argparse
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,6 +20,10 @@ from avrobust.program import Terminated, UserError, json_argument, progress, run
 from avrobust.spec.attacks import AttackSpec
 
 log = logging.getLogger("attack")
+
+# What the rows depend on, beside budgets, device and the files that are read.
+SHAPING = ("key", "cells", "epsilon_space", "model_state", "split", "code", "precision")
+SHAPING += ("view", "batch_size", "threads")
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,7 @@ def main() -> None:
     job = opened(given, paths)
     cells = [_cell(spec, job, given) for spec in specs]
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
-    shaping = [
-        given.key,
-        given.cells,
-        job.budgets.named,
-        given.epsilon_space,
-        given.model_state,
-        given.split,
-        given.code,
-    ]
-    shaping += [given.precision, given.view, given.batch_size, given.threads, job.device.type]
+    shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
     try:
@@ -79,10 +75,8 @@ def main() -> None:
             numbers = [number for number, cell in enumerate(cells) if cell.threat.batch_size == size]
             known = finished.parts(group)
             resumed += sum(part.clips for part in known)
-            for part in [
-                *known,
-                *_rest(given, job, [cells[number] for number in numbers], size, group, known, finished),
-            ]:
+            rest = _rest(given, job, [cells[number] for number in numbers], size, group, known, finished)
+            for part in chain(known, rest):
                 parts.append(part.rows)
                 for number, count in zip(numbers, part.without_gradient, strict=True):
                     counts[number] += count

@@ -75,18 +75,14 @@ def rows(clip_ids: list[str], labels: np.ndarray, points: Points) -> pa.Table:
             *((name, pa.list_(pa.float32())) for name in MODALITIES),
         ]
     )
-    tables = []
-    for condition, of_modality in points.items():
-        columns = {
-            "clip_id": clip_ids,
-            "label": labels,
-            "modality": [condition.modality] * len(labels),
-            "budget": [condition.budget] * len(labels),
-            **{name: list(values) for name, values in of_modality.items()},
-        }
-        tables.append(parquet.table(schema, columns))
-    order = [(name, "ascending") for name in ("modality", "budget", "clip_id")]
-    return pa.concat_tables(tables).sort_by(order)
+    columns = {
+        "clip_id": clip_ids * len(points),
+        "label": labels.tolist() * len(points),
+        "modality": [condition.modality for condition in points for _ in clip_ids],
+        "budget": [condition.budget for condition in points for _ in clip_ids],
+        **{name: [vector for of in points.values() for vector in of[name]] for name in MODALITIES},
+    }
+    return parquet.table(schema, columns).sort_by([(name, "ascending") for name in ("modality", "budget", "clip_id")])
 
 
 def scores(clip_ids: list[str], labels: np.ndarray, points: Points) -> dict[str, list]:

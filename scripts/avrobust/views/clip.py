@@ -1,8 +1,7 @@
 """The sound of a whole clip, or of a stretch of so many seconds, and pictures spread evenly over it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -39,12 +38,10 @@ class ClipView:
     frame_size: int
     random_stretch: bool = False
 
+    opened = Store  # of packed clips
+
     def __post_init__(self) -> None:
         at_least("clip", seconds=(self.seconds, 0.001), frames=(self.frames, 1), frame_size=(self.frame_size, 1))
-
-    def opened(self, shards: Iterable[str | Path]) -> Store:
-        """Return the packed clips."""
-        return Store(shards)
 
     def inputs(self, store: Store) -> dict[str, Input]:
         """Return the forms of the waveform and of the pictures."""

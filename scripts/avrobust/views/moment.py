@@ -4,9 +4,8 @@ Tian & Xu (CVPR 2021), appendix A.2, in the exact form of their released code: f
 window is centred on the frame, and a crop that runs over the clip's ends stays zero there.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -22,12 +21,10 @@ class Moment:
     audio_samples: int
     frame_size: int
 
+    opened = Store  # of packed clips
+
     def __post_init__(self) -> None:
         at_least("moment", audio_samples=(self.audio_samples, 1), frame_size=(self.frame_size, 1))
-
-    def opened(self, shards: Iterable[str | Path]) -> Store:
-        """Return the packed clips."""
-        return Store(shards)
 
     def inputs(self, store: Store) -> dict[str, Input]:
         """Return the forms of waveform and frame."""

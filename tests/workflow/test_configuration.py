@@ -39,6 +39,12 @@ def test_a_key_that_stands_twice_is_named_with_its_lines(tmp_path: Path, text: s
     assert str(error.value).startswith(f"{tmp_path}/some.yaml: ")
 
 
+def test_a_file_that_is_not_yaml_is_named_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text("a: 1\n@b: 2\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"some\.yaml: not YAML: line 2: found character"):
+        read_yaml(tmp_path / "some.yaml")
+
+
 def test_what_a_merge_brings_may_be_given_again(tmp_path: Path) -> None:
     text = "x: &x {a: 1, b: 2}\ny: &y {<<: *x, a: 3}\nz: {<<: *y, a: 4, b: 5}\n"
     (tmp_path / "some.yaml").write_text(text, encoding="utf-8")

@@ -29,7 +29,7 @@ def read_yaml(path: Path) -> object:
     try:
         return None if node is None else loader.construct_document(node)
     except NOT_YAML as error:
-        raise SettingsError(f"{where}: not YAML: {error}") from None
+        raise SettingsError(f"{where}: not YAML: {_why(error)}") from None
 
 
 def composed(text: str, where: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
@@ -43,12 +43,17 @@ def composed(text: str, where: str) -> tuple[yaml.SafeLoader, yaml.Node | None]:
         node = loader.get_single_node()
         repeated = None if node is None else next(_repeated(loader, node, ""), None)
     except NOT_YAML as error:
-        raise SettingsError(f"{where}: not YAML: {error}") from None
+        raise SettingsError(f"{where}: not YAML: {_why(error)}") from None
     if repeated:
         name, lines = repeated
         place = f"in line {lines[0]}" if lines[0] == lines[1] else f"in lines {lines[0]} and {lines[1]}"
         raise SettingsError(f"{where}: {name} is given twice, {place}; leave one of them")
     return loader, node
+
+
+def _why(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {error.problem}" if mark else str(error)
 
 
 def _repeated(loader: yaml.SafeLoader, root: yaml.Node, name: str) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -87,7 +87,6 @@ def test_markdown_shows_what_is_not_the_default() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"choices": [choice(1), choice(1)], "chosen": {}}, "choice 1: occurs twice"),
         ({"chosen": {"epsilon": "printed"}}, "chosen: training must be given"),
         (
             {"chosen": {**SPEC["chosen"], "speed": "high"}},

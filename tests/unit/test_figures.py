@@ -187,8 +187,6 @@ def test_another_font_of_our_fonts_name_is_not_taken(plain: dict[str, bytes], tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"attack": ""}, "a curve names its attack"),
-        ({"modality": "clean"}, "a reference line .* does not"),
         ({"read": {"dataset": "music"}}, "read must name dataset, variant and attack"),
         ({"color": "red"}, "panel a, series 1: unknown color"),
     ],

@@ -31,7 +31,7 @@ SPEC = {
     "read": {"variant": "attended_concat", "attack": "mim"},
     "rows": [
         {"dataset": "music", "class": "cello", "title": "playing cello"},
-        {"dataset": "kinetics_sounds", "class": "blowing_nose"},
+        {"dataset": "kinetics_sounds", "class": "blowing_nose", "title": "blowing nose"},
         {"dataset": "music", "class": "theremin", "title": "playing theremin"},
     ],
 }
@@ -237,10 +237,6 @@ def test_text_fits_its_lines(text, width, lines):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": []}, "rows is empty"),
-        ({"rows": [{"dataset": "music"}]}, "row 1: class must be given"),
-        ({"rows": [{"dataset": "music", "class": "cello", "label": 1}]}, "row 1: unknown label"),
-        ({"rows": ["cello"]}, "row 1: must be a JSON object"),
         ({"colours": "jet"}, "figure: unknown colours"),
     ],
 )

@@ -640,7 +640,6 @@ def test_program_writes_table_and_text(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": []}, "rows is empty"),
         ({"rows": [ROW, ROW]}, "two rows are the same"),
         ({"rows": [{"dataset": "music"}]}, "row 1: attack, variant must be given"),
         ({"colour": 1}, "unknown colour"),

@@ -56,9 +56,9 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
 
 def measure(figure: Layout, printed: Sequence[str]) -> list[Line]:
     """Return the layers of the encoder at full width on the paper's length, each beside the printed and our own."""
-    (channels, samples) = shapes_of_inputs(figure.view, figure.rates)[figure.part]
+    (channels, samples) = shapes_of_inputs(figure.view, figure.rates)["audio"]
     full, own = (
-        layers(encoder_of(net, figure.part, figure.classes), torch.zeros(1, channels, length))
+        layers(encoder_of(net, "audio", figure.classes), torch.zeros(1, channels, length))
         for net, length in ((full_width(figure.net), figure.samples), (figure.net, samples))
     )
     lines = []

@@ -1,14 +1,5 @@
 """What a paper leaves open, and what was taken: a ledger of its choices.
 
-The choices are a JSON object:
-
-    paper, citation  key and name of the paper
-    chosen           what this run uses: {"epsilon": "corrected", "failed_clips": "drop", ...}
-    scale            name of the scale; set_by_scale: what it has values of its own for: ["training"]
-    choices          [{"number": 1, "name": "epsilon", "question": "...", "default": "corrected",
-                       "alternatives": ["printed"], "set_in": "config.yaml: tian2021.epsilon",
-                       "why": "...", "sensitivity": "..."}, ...]
-
 `name` is the choice's key in the paper's section of config.yaml; a choice without one is fixed, or it is set elsewhere
 (`set_in`), such as by the attack that a table reads. One that is set by a key of its own in config.yaml (`set_in` is
 "config.yaml: failed_clips") takes what `chosen` says of that key. Several choices may hang on one name.
@@ -48,7 +39,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Choices:
-    """All open points of a paper, and what was taken."""
+    """All open points of a paper, and what was taken.
+
+    `chosen`: what this run uses, by name. `set_by_scale`: what the scale has values of its own for.
+    """
 
     paper: str
     choices: Sequence[Choice]
@@ -65,13 +59,10 @@ class Choices:
 
 
 def choices(spec: object) -> Choices:
-    """Check choices that came as JSON (see above), and sort them by number; a `UserError` names what is wrong."""
+    """Return choices that came as JSON, by number; a `UserError` names what is wrong."""
     given = record(Choices, spec, "choices")
     found = [record(Choice, value, f"choice {number}") for number, value in enumerate(given.choices, 1)]
     found.sort(key=lambda choice: choice.number)
-    numbers = [choice.number for choice in found]
-    if twice := sorted({number for number in numbers if numbers.count(number) > 1}):
-        raise UserError(f"choice {twice[0]}: occurs twice")
     if missing := sorted({choice.name for choice in found if choice.name} - {*given.chosen}):
         raise UserError(f"chosen: {', '.join(missing)} must be given")
     if unknown := sorted({*given.chosen} - {choice.key for choice in found}):

@@ -131,7 +131,6 @@ class _TestSpec:
     higher: object
     lower: object
     by: float = 0.0
-    label: str = ""
 
 
 def claims(spec: object) -> Claims:
@@ -144,11 +143,9 @@ def claims(spec: object) -> Claims:
         if claim.name in [other.name for other in found]:
             raise UserError(f"{where}: occurs twice")
         tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, given.strengths, where)))
-        if not tests:
-            raise UserError(f"{where}: has no tests")
         labels = [test.label for test in tests]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
-            raise UserError(f"{where}: two tests are called {twice[0]!r}; leave the label out, or name each its own")
+            raise UserError(f"{where}: two tests are called {twice[0]!r}; leave one out")
         if len({test.unit for test in tests}) > 1:
             raise UserError(f"{where}: has percentages and scores, which have no common minimum; make it two claims")
         found.append(Claim(claim.name, str(claim.section), claim.sentence, tuple(tests), claim.note, claim.skipped))
@@ -164,21 +161,13 @@ def _tests(claim: _Spec, value: object, strengths: Mapping[str, str], where: str
 
 
 def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: str) -> Side:
-    if isinstance(side, Mapping):
-        return _quantity({**common, **side}, strengths, where)
-    if isinstance(side, int | float) and not isinstance(side, bool):
-        return float(side)
-    raise UserError(f"{where}: a test compares numbers and JSON objects, got {side!r}")
+    return _quantity({**common, **side}, strengths, where) if isinstance(side, Mapping) else float(side)
 
 
 def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
     quantity = record(Quantity, place(value), where)
-    if bool(quantity.of) == bool(quantity.score):
-        raise UserError(f"{where}: needs either `of` or `score`, got {value}")
     if quantity.of and quantity.of not in MEASURES:
         raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
-    if bool(quantity.score) != bool(quantity.modality):
-        raise UserError(f"{where}: a score, and nothing else, needs a modality; got {value}")
     if quantity.score and quantity.surrogate != quantity.victim:
         raise UserError(f"{where}: a score is of a net's own gradients, not of {quantity.surrogate}'s; got {value}")
     if quantity.clean:
@@ -201,7 +190,7 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
     attacks = {side.attack for side in test.read if not side.clean}
     attack = attacks.pop() if len(attacks) == 1 else ""
     margin = f" {'+' if test.by > 0 else '-'} {abs(test.by):g}" if test.by else ""
-    said = spec.label or f"{name_of(higher, attack)} > {name_of(lower, attack)}{margin}"
+    said = f"{name_of(higher, attack)} > {name_of(lower, attack)}{margin}"
     return Comparison(higher, lower, test.by, f"{', '.join(filter(None, (test.dataset, attack)))}: {said}")
 
 

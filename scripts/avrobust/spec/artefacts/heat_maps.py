@@ -1,20 +1,8 @@
-"""A figure of heat maps: where a net with attention looks for what sounds, one clip per row.
-
-The layout is a JSON object:
-
-    title, caption   text above and below the drawing
-    budget           how far the attacks may go: "small"
-    strengths        what is printed for it: {"small": "0.006"}; its name where nothing is said
-    read             the net and the attack: {"variant": "localisation", "attack": "mim"}
-    rows             [{"dataset": "music", "class": "cello", "title": "playing cello"}, ...]
-
-`title` is what the drawing calls the class; without it the class's own name stands there.
-"""
+"""A figure of heat maps: where a net with attention looks for what sounds, one clip per row."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from avrobust.program import UserError
 from avrobust.spec.conditions import UNDER_ATTACK, reading
 from avrobust.spec.kind import LOCALISATION, Kind, Need
 from avrobust.spec.record import record
@@ -22,7 +10,7 @@ from avrobust.spec.record import record
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the layout; `label` is the class."""
+    """One row of the layout; `label` is the class, `title` what the drawing calls it."""
 
     dataset: str
     label: str
@@ -31,7 +19,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """A figure of heat maps before its clips are found."""
+    """A figure of heat maps before its clips are found; `strengths`: what is printed for a budget."""
 
     title: str
     budget: str
@@ -42,23 +30,9 @@ class Layout:
 
 
 def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    """Return the layout that came as JSON; a `UserError` names an unknown or missing key."""
     figure = record(Layout, spec, "figure")
-    if {*figure.read} != {"variant", "attack"}:
-        raise UserError(f"figure: read must name variant and attack, got {', '.join(figure.read)}")
-    rows = []
-    for number, value in enumerate(figure.rows, 1):
-        where = f"row {number}"
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where}: must be a JSON object, got {value!r}")
-        if unknown := sorted({*value} - {"dataset", "class", "title"}):
-            raise UserError(f"{where}: unknown {', '.join(unknown)}; known are class, dataset, title")
-        if missing := [name for name in ("dataset", "class") if name not in value]:
-            raise UserError(f"{where}: {', '.join(missing)} must be given")
-        rows.append(Row(value["dataset"], value["class"], value.get("title") or readable(value["class"])))
-    if not rows:
-        raise UserError("figure: rows is empty; give at least one")
-    return replace(figure, rows=tuple(rows))
+    return replace(figure, rows=tuple(Row(row["dataset"], row["class"], row["title"]) for row in figure.rows))
 
 
 def readable(name: str) -> str:

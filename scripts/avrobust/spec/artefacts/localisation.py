@@ -1,14 +1,5 @@
 """A table of how well nets with attention find what sounds, clean and attacked, beside what chance finds.
 
-The layout is a JSON object:
-
-    title, caption   text above the table
-    citation         the paper, for the reader
-    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
-    rows             [{"dataset": "music", "variant": "attended_concat", "attack": "fgsm"}, ...]
-    budgets          how far the attacks may go: ["small"]
-    strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
-
 The paper prints heat maps and no such numbers, so there are no published values beside them.
 """
 
@@ -45,12 +36,9 @@ class Layout:
 
 
 def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    """Return the layout that came as JSON; a `UserError` names what is wrong."""
     table = record(Layout, spec, "table")
     rows = tuple(record(Row, value, f"row {number}") for number, value in enumerate(table.rows, 1))
-    for name, values in (("rows", rows), ("budgets", table.budgets)):
-        if not values:
-            raise UserError(f"table: {name} is empty; give at least one")
     if len({*rows}) < len(rows):
         raise UserError("table: two rows are the same; leave one out")
     return replace(table, rows=rows, budgets=tuple(table.budgets))

@@ -1,17 +1,4 @@
-"""Accuracy over the strength of an attack: panels of series.
-
-The layout is a JSON object:
-
-    title    text above the panels
-    budgets  the points on the x axis, by name: ["sweep/1", "sweep/2"]; where they lie, the rows say
-    panels   [{"name": "a", "title": "(a) audio attacked", "series": [...]}, ...]
-    series   {"net": "AV", "attack": "FGSM", "modality": "audio",
-              "read": {"dataset": "music", "variant": "concat", "attack": "fgsm"}}
-
-`net` and `attack` are what the legend says, `read` names the cells. A series of the modality audio, visual or
-both has a point at each of `budgets`, and the clean accuracy at 0. A series of the modality clean or
-majority is a reference line: its `attack` is left out.
-"""
+"""Accuracy over the strength of an attack: panels of series."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +12,10 @@ from avrobust.spec.record import record
 
 @dataclass(frozen=True)
 class Series:
-    """One curve or reference line of the layout."""
+    """One curve, or, where `modality` is clean or majority, a reference line, whose `attack` is left out.
+
+    `net` and `attack` are what the legend says, `read` names the cells.
+    """
 
     net: str
     modality: str
@@ -64,7 +54,7 @@ class Layout:
 
 
 def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names the panel that is wrong."""
+    """Return the layout that came as JSON; a `UserError` names the panel that is wrong."""
     whole = record(Layout, spec, "figure")
     panels = []
     for number, value in enumerate(whole.panels, 1):
@@ -73,11 +63,6 @@ def layout(spec: object) -> Layout:
         for one in series:
             if {*place(one.read)} - {"steps"} != {"dataset", "surrogate", "victim", "attack"}:
                 raise UserError(f"panel {panel.name}, series {one.name}: read must name dataset, variant and attack")
-            if bool(one.attack) == (one.modality in REFERENCES):
-                raise UserError(
-                    f"panel {panel.name}, series {one.name}: a curve names its attack, a reference line "
-                    f"(modality {' or '.join(REFERENCES)}) does not"
-                )
         panels.append(Panel(panel.name, panel.title, tuple(series)))
     return Layout(whole.title, tuple(whole.budgets), tuple(panels))
 

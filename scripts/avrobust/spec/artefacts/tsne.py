@@ -1,17 +1,5 @@
 """Embeddings as pictures and as numbers: a joint t-SNE per panel, and how well the classes cluster.
 
-The layout is a JSON object:
-
-    title, caption   text of the figure
-    citation         the paper, for the reader
-    sources          where the clips of each dataset come from: {"music": "lists"}, the papers' own; `render`, `local`
-    attack           the attack of the files that are read, also for clean points: "fgsm"
-    modality         what is attacked: audio, visual, or clean for nothing
-    budgets          how far, one row of the picture each: ["small", "strong"]; [] where nothing is attacked
-    strengths        what is printed for each budget: {"small": "0.006"}; its name where nothing is said
-    seed             the training seed whose embeddings are drawn; the measures are over all seeds
-    panels           [{"title": "w/o MinSim", "read": {"dataset": "music", "variant": "concat"}}, ...]
-
 A picture shows what t-SNE keeps, neighbours; sizes of clusters and distances between them mean little (Wattenberg et
 al., Distill 2016), and a t-SNE has no axes and no unit. What the paper reads off it, tight classes that lie apart, is
 therefore also measured, in the embedding itself: `avrobust.metrics.clusters`.
@@ -38,7 +26,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Layout:
-    """A t-SNE figure before anything is projected."""
+    """A t-SNE figure before anything is projected: a row for each budget with which `modality` is attacked.
+
+    `attack` is that of the files that are read, also for clean points. `seed`: of the training that is drawn; measures
+    are over all. `strengths`: what is printed for a budget.
+    """
 
     title: str
     attack: str
@@ -58,18 +50,12 @@ class Layout:
 
 
 def layout(spec: object) -> Layout:
-    """Check a layout that came as JSON (see above); a `UserError` names what is wrong."""
+    """Return the layout that came as JSON; a `UserError` names what is wrong."""
     whole = record(Layout, spec, "figure")
-    if whole.modality not in ("clean", *MODALITIES):
-        raise UserError(f"figure: modality must be clean, audio or visual, got {whole.modality!r}")
     if bool(whole.budgets) == (whole.modality == "clean"):
         raise UserError(f"figure: modality {whole.modality} with budgets {list(whole.budgets)}; only clean has none")
     panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
-    if not panels:
-        raise UserError("figure: panels must name at least one")
     for number, panel in enumerate(panels, 1):
-        if {*panel.read} != {"dataset", "variant"}:
-            raise UserError(f"panel {number}: read must name dataset and variant, got {', '.join(panel.read)}")
         if panel.title in [other.title for other in panels[: number - 1]]:
             raise UserError(f"panel {number}: the title {panel.title!r} occurs twice; the data files name panels by it")
     return replace(whole, budgets=tuple(whole.budgets), panels=tuple(panels))

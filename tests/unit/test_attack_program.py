@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,18 @@ def test_a_transfer_attacks_the_surrogate_and_scores_the_victim(tmp_path, attack
     assert set(rows["surrogate"]) == {"two"} and set(rows["victim"]) == {"one"}
     assert_alike(rows, expected(tmp_path / "0.arrow", 1, surrogate=3))
     assert said["cells"][0]["victims"] == {"one": CONDITIONS}
+
+
+def test_a_view_whose_length_hangs_on_the_store_is_attacked_too(tmp_path, attacked):
+    """Seconds are samples by the rate of the store."""
+    write_shard(tmp_path / "0.arrow")
+    for name in ("one", "two"):
+        state = {"model": narrow_net("audio", len(CLASSES)).state_dict(), "objective": {}}
+        save_model(tmp_path / f"{name}.pt", narrow_spec("audio"), Part("cross_entropy"), CLASSES, state, state, {})
+    view = {"name": "clip", "options": {"seconds": 0.4, "frames": 2, "frame_size": 32}}
+    rows, said = attacked([cell("one", {"one": [["audio", "small"]]})], f"--view={json.dumps(view)}")
+    assert said["view"] == view
+    assert Counter(rows["modality"]) == {"clean": CLIPS["test"], "audio": CLIPS["test"]}
 
 
 def test_epsilon_counts_in_what_is_asked_for(tmp_path, attacked):

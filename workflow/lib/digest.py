@@ -8,6 +8,7 @@ as a whole, or adding an attack would make every cell anew: a job counts the ent
 
 import ast
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -89,21 +90,26 @@ def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
 
 def attack_steps(scripts: Path, entry: str) -> int | None:
     """Return the steps of the attack `entry` without options, as its module says them; None if it says no number."""
-    node = _definition(scripts, entry)
-    if node is None:
-        return None
-    defaults = dict(zip(reversed([one.arg for one in node.args.args]), reversed(node.args.defaults), strict=False))
-    calls = [part for part in ast.walk(node) if isinstance(part, ast.Call) and ast.unparse(part.func) == "Attack"]
-    said = [defaults.get("steps"), *(word.value for call in calls for word in call.keywords if word.arg == "steps")]
-    said += [call.args[0] for call in calls if call.args]
-    return next((value.value for value in said if isinstance(value, ast.Constant)), None)
+    said = re.search(r"\bsteps(?:: int)?\s*=\s*(\d+)(?=[,)])|\bAttack\((\d+)(?=[,)])", _source(scripts, entry))
+    return int(said[1] or said[2]) if said else None
+
+
+def constant(scripts: Path, entry: str, name: str) -> object:
+    """Return what the class `entry` says by `name = ...` in its body; None if it says nothing."""
+    for part in getattr(_definition(scripts, entry), "body", ()):
+        if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == name:
+            return ast.literal_eval(part.value)
+    return None
 
 
 def mixes_clips(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that clips of a batch influence each other."""
+    return "mixes_clips=True" in _source(scripts, entry)
+
+
+def _source(scripts: Path, entry: str) -> str:
     node = _definition(scripts, entry)
-    words = [part for part in ast.walk(node) if isinstance(part, ast.keyword)] if node else []
-    return any(word.arg == "mixes_clips" and getattr(word.value, "value", False) is True for word in words)
+    return ast.unparse(node) if node else ""
 
 
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:
@@ -133,17 +139,23 @@ def _tables(path: Path) -> dict[str, dict[str, str]]:
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
-    return tuple(name for name in _imported_names(_tree(path)) if name.split(".")[0] == PACKAGE)
-
-
-def _imported_names(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(path: Path) -> frozenset[str]:
+    """Return the modules of ours that a file imports, and whatever it imports from them, which may be modules too."""
+    names: list[str] = []
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return frozenset(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a tree's node and all statements in it; to look into their expressions too would take ten times as long."""
+    yield node
+    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for inner in getattr(node, part, ()):
+            yield from _statements(inner)
 
 
 @cache
@@ -162,7 +174,7 @@ def file_digest(path: Path) -> str:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None

@@ -25,10 +25,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--state", type=Path, required=True, help="journal of the parts that were read; survives a kill"
     )
-    place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--parts", nargs="+", metavar="ADDRESS", help="tar files, gzipped or not: paths or https://")
-    place.add_argument("--part-list", nargs="+", metavar="ADDRESS", help="texts that name a tar file a line")
-    place.add_argument("--zip", metavar="ADDRESS", help="a path, or an address, also of Google Drive")
+    parser.add_argument("--parts", nargs="*", metavar="ADDRESS", help="tar files, gzipped or not: paths or https://")
+    parser.add_argument("--part-list", nargs="*", metavar="ADDRESS", help="or texts that name a tar file a line")
+    parser.add_argument("--zip", nargs="?", metavar="ADDRESS", help="or a path, or address, also of Google Drive")
     parser.add_argument("--keep-free-gb", type=float, default=10.0, help="stop before less is free on the disk")
     parser.add_argument("--connections", type=positive, default=4, help="parts that are read at the same time")
     parser.add_argument("--tries", type=positive, default=5, help="of a part that breaks off, from its beginning")
@@ -36,7 +35,10 @@ def arguments() -> argparse.Namespace:
         "--wait", type=float, default=2.0, help="seconds before the second try; each later wait is twice as long"
     )
     parser.add_argument("--output", type=Path, required=True, help="CSV: video_id,file,bytes,sha256,part,start,end")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if sum(map(bool, (given.parts, given.part_list, given.zip))) != 1:
+        parser.error("one of --parts, --part-list and --zip must be given")
+    return given
 
 
 def main() -> None:

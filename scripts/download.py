@@ -16,8 +16,12 @@ def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
-    parser.add_argument("--sha256", default="", help="the sum, or as many of its first digits as are known")
-    parser.add_argument("--git-blob", default="", help="git's name of the content, where only that is known")
+    parser.add_argument(
+        "--sha256", nargs="?", const="", default="", help="the sum, or as many of its first digits as are known"
+    )
+    parser.add_argument(
+        "--git-blob", nargs="?", const="", default="", help="git's name of the content, where only that is known"
+    )
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--provenance", type=Path, help="JSON to write: address, size and sum of what came")
     return parser.parse_args()

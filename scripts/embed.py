@@ -16,7 +16,7 @@ from avrobust.program import UserError, run
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = one_net_parser(__doc__)
-    parser.add_argument("--embeddings", type=Path, required=True, help="parquet: one row per clip and condition")
+    parser.add_argument("--kept", type=Path, required=True, help="parquet: one row per clip and condition")
     parser.add_argument("--scores", type=Path, required=True, help="parquet: one value per clip, condition, measure")
     return parser.parse_args()
 
@@ -34,7 +34,7 @@ def main() -> None:
         )
     clip_ids, labels, points = embed(net.model, threat, batches, job.budgets, conditions, job.device)
     metadata = {**{name: str(given.key[name]) for name in IDENTITY}, "classes": json.dumps(net.classes)}
-    with replacing(given.embeddings) as temporary:
+    with replacing(given.kept) as temporary:
         table = rows(clip_ids, labels, points).replace_schema_metadata(metadata)
         pq.write_table(table, temporary, write_page_checksum=True)
     write_scores(given.scores, given.key, scores(clip_ids, labels, points))

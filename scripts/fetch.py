@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shards", type=positive, required=True, help="how many shards the manifest is cut into")
     parser.add_argument("--sources", nargs="+", choices=SOURCES, required=True, help="in the order of trying")
     parser.add_argument("--media-folder", type=Path, required=True, help="where relative paths of the manifest start")
-    parser.add_argument("--archive", type=Path, help="CSV of scripts/archive.py")
+    parser.add_argument("--archive", nargs="?", type=Path, help="CSV of scripts/archive.py")
     parser.add_argument("--folder", type=Path, required=True, help="where fetched and kept videos lie")
     parser.add_argument("--spans-needed", action="store_true", help="a clip is a part of its video, never the whole")
     parser.add_argument("--web", type=json_argument, default={}, help="JSON of an avrobust.data.web_video.WebVideos")

@@ -22,7 +22,7 @@ def arguments() -> argparse.Namespace:
         "--example-classes", nargs="*", default=[], metavar="CLASS", help="classes of which one clip is kept whole"
     )
     parser.add_argument("--scores", type=Path, required=True, help="parquet: one value per clip, condition, measure")
-    parser.add_argument("--examples", type=Path, required=True, help="npz: the clips that are kept whole")
+    parser.add_argument("--kept", type=Path, required=True, help="npz: the clips that are kept whole")
     return parser.parse_args()
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     identity = {name: str(given.key[name]) for name in ("dataset", "variant", "attack")}
     modalities, budgets, _ = zip(*conditions, strict=True)
     write_examples(
-        given.examples,
+        given.kept,
         Examples(**identity, seed=int(given.key["seed"]), modalities=modalities, budgets=budgets, examples=examples),
     )
     write_json(

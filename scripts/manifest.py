@@ -34,10 +34,9 @@ def arguments() -> argparse.Namespace:
     protocol.add_argument("--protocol", required=True, help=f"what the lists mean: {', '.join(PROTOCOLS)}")
     protocol.add_argument("--list", nargs="+", required=True, type=named_path, metavar="NAME=PATH", help="the lists")
     protocol.add_argument("--options", type=json_argument, default={}, help="of the protocol, as JSON")
-    classes = protocol.add_mutually_exclusive_group(required=True)
-    classes.add_argument("--classes", nargs="+", metavar="NAME", help="class names in label order")
-    classes.add_argument("--class-index", metavar="CSV", help="file that names the classes (AudioSet)")
-    protocol.add_argument("--folder", help="where media are looked for; without it nowhere")
+    protocol.add_argument("--classes", nargs="*", metavar="NAME", help="class names in label order")
+    protocol.add_argument("--class-index", nargs="?", metavar="CSV", help="or the file that names them (AudioSet)")
+    protocol.add_argument("--folder", nargs="?", help="where media are looked for; without it nowhere")
     protocol.add_argument("--spans-needed", action="store_true", help="a clip is a part of its video, never the whole")
     protocol.add_argument("--local-only", action="store_true", help="files come from --folder alone: it must exist")
     return parser.parse_args()
@@ -56,6 +55,8 @@ def published_clips(given: argparse.Namespace) -> tuple[tuple[str, ...], Iterato
         raise UserError(f"--list: a name is given twice: {' '.join(f'{name}={path}' for name, path in given.list)}")
     if not isinstance(given.options, dict):
         raise UserError(f"--options: {given.options!r} is no JSON object, like {{}}")
+    if bool(given.classes) == bool(given.class_index):
+        raise UserError("either --classes or --class-index must be given")
     clips = load(PROTOCOLS, given.protocol)
     if given.class_index:
         if given.protocol not in CLASS_NAMES:

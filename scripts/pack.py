@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("--media-folder", required=True, help="what relative paths of the manifest start from")
     parser.add_argument("--shard-index", type=natural, required=True, help="which shard, from 0")
     parser.add_argument("--shards", type=positive, required=True, help="how many shards the manifest is cut into")
-    parser.add_argument("--locations", help="CSV of scripts/fetch.py; without it the manifest says where the clips are")
+    parser.add_argument(
+        "--locations", nargs="?", help="CSV of scripts/fetch.py; without it the manifest says where the clips are"
+    )
     parser.add_argument("--audio-rate", type=positive, required=True, help="samples per second")
     parser.add_argument(
         "--stated-audio-rate",
@@ -28,6 +30,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--picked-from",
+        nargs="?",
         type=positive,
         help="resample to this rate and take the nearest samples for --audio-rate, without a low-pass: the released "
         "script of Tian & Xu takes them from 44,100 samples per second",

@@ -26,14 +26,17 @@ def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = training_parser(__doc__)
     parser.add_argument(
-        "--found-options", type=Path, help="JSON of scripts/search.py, whose `chosen` options the objective gets"
+        "--found-options",
+        nargs="?",
+        type=Path,
+        help="JSON of scripts/search.py, whose `chosen` options the objective gets",
     )
     parser.add_argument("--memory", type=json_argument, help="JSON of a MemoryRecipe; needs --start")
     parser.add_argument(
         "--kept-features", type=natural, default=0, help="features of the last epoch to keep in the model"
     )
     parser.add_argument(
-        "--weights", action="append", default=[], type=named_path, metavar="MODALITY=FILE",
+        "--weights", nargs="*", default=[], type=named_path, metavar="MODALITY=FILE",
         help="published weights that an encoder starts from",
     )  # fmt: skip
     parser.add_argument("--model", type=Path, required=True)

@@ -43,6 +43,13 @@ FRAME_NETS = {
 }
 
 
+@pytest.mark.parametrize("encoder", [AlexNet, Conv1d, ResNet18, VGG11BN])
+def test_the_size_of_a_feature_that_a_plan_reads_is_the_nets(encoder):
+    assert [encoder(width).out_features for width in (0.125, 0.25)] == [
+        int(encoder.own_features * width) for width in (0.125, 0.25)
+    ]
+
+
 @pytest.mark.parametrize("steps", [1, 3, 7])
 @pytest.mark.parametrize("name", FRAME_NETS)
 def test_frames_give_a_feature_for_each(name, steps):

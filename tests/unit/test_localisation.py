@@ -366,7 +366,7 @@ def arguments(folder: Path, model: Path, shard: Path, batch: int = 3) -> list[st
 
 
 EXAMPLE_CLASSES = ["--example-classes", "tuba", "cello", "harp"]
-OUTPUTS = {"scores": "scores.parquet", "examples": "examples.npz", "provenance": "provenance.json"}
+OUTPUTS = {"scores": "scores.parquet", "kept": "examples.npz", "provenance": "provenance.json"}
 
 
 @pytest.fixture(scope="module")
@@ -508,11 +508,11 @@ def test_equal_inputs_give_equal_bytes_and_batches_do_not_matter(made, tmp_path,
         given_arguments = arguments(folder, made / "model.pt", made / "0.arrow", batch)
         monkeypatch.setattr(sys, "argv", ["localise.py", *given_arguments])
         localise.main()
-    for name in ("scores", "examples"):
+    for name in ("scores", "kept"):
         assert (tmp_path / "again" / OUTPUTS[name]).read_bytes() == (made / OUTPUTS[name]).read_bytes()
-    first, other = (read_examples(folder / OUTPUTS["examples"]) for folder in (made, tmp_path / "one"))
+    first, other = (read_examples(folder / OUTPUTS["kept"]) for folder in (made, tmp_path / "one"))
     assert [one.clip_id for one in first.examples] == [one.clip_id for one in other.examples]
-    with np.load(made / OUTPUTS["examples"], allow_pickle=False) as arrays:
+    with np.load(made / OUTPUTS["kept"], allow_pickle=False) as arrays:
         assert {array.dtype.kind for array in arrays.values()} <= set("Ufiu")
 
 

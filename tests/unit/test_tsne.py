@@ -264,7 +264,7 @@ def embedding_of(folder: Path, model: Path, labels: list[int], **change: object)
         f"--model={model}",
         f"--shards={shard(folder / 'shard.arrow', labels)}",
         *(f"--view={json.dumps(VIEW)}", "--batch-size=4", "--device=cpu"),
-        f"--embeddings={folder / 'out' / 'a.embeddings.parquet'}",
+        f"--kept={folder / 'out' / 'a.embeddings.parquet'}",
         f"--scores={folder / 'out' / 'a.scores.parquet'}",
         f"--provenance={folder / 'out' / 'a.json'}",
     ]

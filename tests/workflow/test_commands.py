@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from planning import Job, copy_project, paper, replace, snakemake, unedited
 
-# What no rule gives here: what is for a user who runs a program by hand, and AudioSet's index, which no paper reads.
+# What no rule gives: what is for a user who runs a program by hand.
 BY_HAND = {
-    "archive": {"--parts", "--tries", "--wait", "--allow-http"},
+    "archive": {"--tries", "--wait"},
     "fetch": {"--rate-file"},
     "attack": {"--split"},
     "embed": {"--split"},
     "localise": {"--split"},
-    "manifest": {"--class-index"},
 }
 # What a job waits for, or counts among the reasons to run again, and its program does not read.
 NOT_READ = {"train": {"availability.csv"}}

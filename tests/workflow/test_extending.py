@@ -69,7 +69,7 @@ counted, bells = Job(artefact="tian2021/table9"), Job(dataset="bells")
 print(json.dumps({
     "codes": [[list(key), code] for key, code in codes(ROOT).items()],
     "counts": [tables.spec(counted), *tables.read("cells")(counted)],
-    "manifest": [*manifest.list_options(bells), *manifest.class_options(bells)],
+    "manifest": manifest.listed(bells),
 }))
 """
 
@@ -119,7 +119,9 @@ def test_the_counts_are_of_the_clips_that_are_recognised(extended: tuple[Path, d
 
 def test_the_list_of_the_dataset_becomes_a_manifest(extended: tuple[Path, dict], tmp_path: Path) -> None:
     root, told = extended
-    options = [one for one in told["manifest"] if not one.startswith("--folder")]
+    listed = told["manifest"]
+    options = ["--protocol", listed["protocol"], "--list", *listed["lists"], f"--options={listed['options']}"]
+    options += ["--classes", *listed["classes"], *listed["spans_needed"]]
     made, classes = tmp_path / "manifest.csv", tmp_path / "classes.txt"
     command = [sys.executable, "scripts/manifest.py", "protocol", *options]
     subprocess.run([*command, "--manifest", made, "--class-list", classes], cwd=root, check=True)

@@ -12,6 +12,7 @@ from planning import configuration, copy_project, paper, plan, unedited, write_p
 from avrobust.spec.measures import MEASURES
 from lib.grid import Grid, Key, expand
 from lib.settings import Settings, SettingsError, load_settings
+from lib.variants import variant_of
 
 PAPER = "workflow/papers/tian2021/"
 ARTEFACTS = f"{PAPER}artefacts.yaml"
@@ -289,6 +290,12 @@ def mixed(paper: dict) -> dict:
     return paper["attacks"]["mim_official"]["batch_size"]
 
 
+def found(paper: dict, name: str) -> None:
+    """Train a net against a budget that a job finds."""
+    paper["budgets"]["found"] = {"from": "found"}
+    net(paper, name)["prepare"] = {"name": "adversarial", "options": {"attack": {"update": "pgd"}, "budget": "found"}}
+
+
 def claim(paper: dict, name: str = "audio_visual_better_clean") -> dict:
     return next(claim for claim in paper["claims"] if claim["name"] == name)
 
@@ -462,6 +469,14 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
          ("variants.pcl.objective: prototype_conformity", "rate = 1", "prox_weight, conprox_weight")),
         (lambda paper: net(paper, "sum").update(prepare={"name": "mixup", "options": {"beta": 1}}),
          ("training of sum on music: prepare: mixup", "beta = 1", "its options are alpha")),
+        (lambda paper: found(paper, "sum"),
+         ("training of sum on music: prepare: budget: 'found' is not allowed, because a job makes it",)),
+        (lambda paper: net(paper, "film").update(visual={"name": "resnet18", "options": {"projection": 64}}),
+         ("variants.film: features of different sizes, 512 of audio and 64 of visual; give one `projection`",)),
+        (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="binary_cross_entropy"),
+         ("attack fgsm_ce: objective binary_cross_entropy is for the task multiple, but ", " is single")),
+        (lambda paper: paper["float32"].update(attack="fgsm_bypass"),
+         ("paper.yaml: float32: no artefact attacks concat by fgsm_bypass on music",)),
         (lambda paper: paper.update(parts={"conv1d": {"depth": 3}}), ("variants.audio.audio: conv1d", "depth = 3")),
         (lambda paper: paper.update(parts={"conv2d": {"width": 0.5}}),
          ("variants.yaml: parts: 'conv2d' is not known; allowed are alexnet",)),
@@ -488,6 +503,28 @@ def test_what_only_a_program_would_refuse_is_one_line_before_any_job(
     message = refusal(root, change)
     for part in parts:
         assert part in message
+
+
+def test_the_task_of_a_dataset_reaches_its_nets_and_asks_for_an_objective(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(f"{file.read_text()}task: multiple\n", encoding="utf-8")
+    made = load_settings(root, configuration(root))
+    nets = [variant_of(made, "tian2021", "concat", dataset).net for dataset in ("ave", "music")]
+    assert nets[0] == {**nets[1], "task": "multiple"} and "task" not in nets[1]
+    with pytest.raises(SettingsError, match="objective cross_entropy is for the task single, but ave is multiple"):
+        plan(root)
+
+
+def test_each_paper_has_a_cell_in_float32_where_the_others_are_in_another_precision() -> None:
+    papers = {"tian2021": settings().papers["tian2021"]}
+    told = {"artefacts": {}, "claims": [], "float32": {"dataset": "ave", "variant": "visual", "attack": "fgsm"}}
+    papers["second"] = {**papers["tian2021"], **told}
+    made = settings(scale="paper")
+    chosen = dict.fromkeys(papers, made.chosen["tian2021"])
+    both = expand(replace(made, papers=papers, chosen=chosen))
+    assert both.cells.keys() == CELLS | {("music", "concat", "pgd_float32"), ("ave", "visual", "fgsm_float32")}
+    assert both.attacks["fgsm_float32"][1] == {"update": "fgsm", "precision": "float32"}
 
 
 def with_second_paper(change: Callable[[dict], object]) -> Settings:

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 from planning import ROOT, files, plan, unedited
 
+from lib.jobs.analysis import Analysis
+
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 PROGRAMS = sorted((ROOT / "scripts").glob("*.py"))
 PACKAGE = sorted((ROOT / "scripts/avrobust").rglob("*.py"))
 # What has no space and no character of the shell in any plan: numbers, registered names, digests.
 BARE = {
-    "threads", "params.code", "params.minimum_share", "wildcards.scale", "wildcards.seed", "wildcards.shard",
-    "wildcards.attack", "wildcards.published",
+    "threads", "params.code", "params.program", "params.minimum_share", "wildcards.scale", "wildcards.seed",
+    "wildcards.shard", "wildcards.attack", "wildcards.published",
 }  # fmt: skip
 
 
@@ -40,7 +42,9 @@ def directives(rule: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-PUBLISH = 'f"publish{shape}"'
+# What a loop over rules fills in.
+FILLED = {"kind", "suffix", "family"}
+PUBLISH, LOOKED_INTO = 'f"publish{shape}"', "looked.program"
 RULES = {name: text for path in RULE_FILES for name, text in rules(path).items()}
 TARGETS = rules(ROOT / "Snakefile")
 
@@ -48,7 +52,7 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "weights", "train", "search", "attack", "localise", "embed", "checks", "kind", PUBLISH,
+        "availability", "weights", "train", "search", "attack", LOOKED_INTO, "checks", "kind", PUBLISH,
     }  # fmt: skip
     assert set(TARGETS) == {"all", "data", "tian2021"}
 
@@ -79,7 +83,7 @@ def test_inputs_outputs_and_parameters_have_names(name: str) -> None:
 def test_each_result_has_its_own_log_and_benchmark(name: str) -> None:
     has = directives(RULES[name])
     wildcards = {keyword: set(re.findall(r"\{+(\w+)\}+", has[keyword])) for keyword in ("output", "log", "benchmark")}
-    assert wildcards["output"] - {"kind", "suffix"} == wildcards["log"]
+    assert wildcards["output"] - FILLED == wildcards["log"]
     assert wildcards["log"] == wildcards["benchmark"]
 
 
@@ -87,7 +91,7 @@ def test_each_result_has_its_own_log_and_benchmark(name: str) -> None:
 def test_a_wildcard_stands_for_known_names_only(name: str) -> None:
     """Then a file that nobody can make has no rule, instead of one that fails."""
     has = directives(RULES[name])
-    wildcards = set(re.findall(r"\{+(\w+)\}+", has["output"])) - {"kind", "suffix"}
+    wildcards = set(re.findall(r"\{+(\w+)\}+", has["output"])) - FILLED
     constrained = set(re.findall(r"^ +(\w+)=", has.get("wildcard_constraints", ""), flags=re.MULTILINE))
     assert wildcards <= plan(unedited()).wildcard_patterns.keys() | constrained
 
@@ -102,7 +106,7 @@ def test_free_text_is_quoted_in_the_shell(name: str) -> None:
     assert "2> {log:q}" in shell
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {PUBLISH}))
+@pytest.mark.parametrize("name", sorted(set(RULES) - {PUBLISH, LOOKED_INTO}))
 def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
     has = directives(RULES[name])
     program = re.search(r"python scripts/(\w+\.py) ", has["shell"])[1]
@@ -112,10 +116,11 @@ def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
 
 def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
     assert 'attack.code("attack.py", "variant", "attack")' in RULES["attack"]
+    assert "python scripts/{params.program}.py " in RULES[LOOKED_INTO]
+    assert "        program=looked.program,\n" in RULES[LOOKED_INTO]
+    assert 'analysis.code(f"{looked.program}.py", "variant", "attack")' in RULES[LOOKED_INTO]
     assert 'train.code("train.py", "variant", "training")' in RULES["train"]
     assert 'train.code("search.py", "variant", "training", "search")' in RULES["search"]
-    for name in ("localise", "embed"):
-        assert f'analysis.code("{name}.py", "variant", "attack")' in RULES[name]
     assert 'data.code("manifest.py", "protocol")' in RULES["manifest_of_lists"]
     assert 'tables.code("artefact.py", "artefact")' in RULES["kind"]
 
@@ -123,7 +128,7 @@ def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("render",) * 2, ("pack",) * 2, ("train",) * 2, ("search", "train"), ("attack",) * 2,
-     ("localise", "localisation"), ("embed", "embeddings")],
+     (LOOKED_INTO, "a word of one family")],
 )  # fmt: skip
 def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:
     """Another kind's threads, minutes or conditions would be plans of their own, and wrong."""
@@ -137,7 +142,8 @@ def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:
 
 
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:
-    run = {re.search(r"scripts/(\w+\.py)", text)[1] for name, text in RULES.items() if name != PUBLISH}
+    run = {f"{looked.program}.py" for looked in Analysis.looked_into.values()}
+    run |= {re.search(r"scripts/(\w+\.py)", RULES[name])[1] for name in RULES.keys() - {PUBLISH, LOOKED_INTO}}
     assert {path.name for path in PROGRAMS} - run == {"show.py", "reference.py"}
 
 
@@ -170,7 +176,7 @@ def test_a_target_has_a_docstring_and_runs_here(name: str) -> None:
 @pytest.mark.parametrize("path", RULE_FILES, ids=lambda path: path.name)
 def test_a_rule_file_holds_rules_only(path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines():
-        known = r"(rule \w+|use rule \w+ as \w+ with|for \w+, \w+ in tables\.\S+|onsuccess|onerror):|# .+\."
+        known = r"(rule \w+|use rule \w+ as \w+ with|for \w+, \w+ in (tables|analysis)\.\S+|onsuccess|onerror):|# .+\."
         assert not line or line.startswith("    ") or re.fullmatch(known, line), line
 
 

@@ -59,7 +59,9 @@ def test_a_scale_may_extend_another_by_what_it_changes(root: Path) -> None:
     assert made.settings.scale["seeds"] == [7] and made.settings.scale["shard_size"] == 500
     assert made.settings.datasets["music"]["rendered"] == {"train": 30, "val": 4, "test": 8}
     epochs = {
-        (variant, dataset): json.loads(made.train.recipe(SimpleNamespace(dataset=dataset, variant=variant)))["epochs"]
+        (variant, dataset): json.loads(made.train.told(SimpleNamespace(dataset=dataset, variant=variant))["recipe"])[
+            "epochs"
+        ]
         for variant in ("concat", "exfmem")
         for dataset in ("music", "ave")
     }

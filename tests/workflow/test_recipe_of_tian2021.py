@@ -72,7 +72,7 @@ def test_what_starts_from_scratch_is_trained_by_the_attack_scripts_and_what_goes
     for variants, scripts in ((FROM_SCRATCH, ATTACK_SCRIPTS), (GOES_ON, DEFENCE_SCRIPTS)):
         epochs, milestones, batch_size, rates = scripts[dataset]
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(paper.train.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(paper.train.told(job(dataset, variant))["recipe"]))
             assert recipe == TrainingRecipe(
                 epochs=epochs,
                 milestones=milestones,
@@ -99,7 +99,7 @@ def test_what_the_appendix_prints_and_what_a_gpu_saw_are_alternatives(
     rates = {"audio": 1e-4, "visual": 1e-3, "head": 1e-3}
     for variants, size in ((FROM_SCRATCH, 12), (GOES_ON, replica)):
         for variant in variants:
-            recipe = TrainingRecipe(**json.loads(printed.train.recipe(job(dataset, variant))))
+            recipe = TrainingRecipe(**json.loads(printed.train.told(job(dataset, variant))["recipe"]))
             assert recipe == TrainingRecipe(epochs, 48, rates, milestones, replica_size=size)
 
 
@@ -133,7 +133,7 @@ def test_what_goes_on_starts_from_the_net_of_the_same_seed(paper: Plan) -> None:
 def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) -> None:
     similarity = dict.fromkeys(("minsim", "minsim_exfmem", "minsim_continued"), "min_similarity")
     for variant in (*FROM_SCRATCH, *GOES_ON):
-        told = json.loads(paper.train.objective(job(dataset, variant)))
+        told = json.loads(paper.train.told(job(dataset, variant))["objective"])
         if variant == "pcl":
             # arguments.py: --lr_prox 0.1, --lr_conprox 1e-4.
             assert told == {"name": "prototype_conformity", "options": {"prox_rate": 0.1, "conprox_rate": 1e-4}}
@@ -146,16 +146,16 @@ def test_the_losses_and_their_weights(paper: Plan, dataset: str, weight: float) 
 
 def test_pcl_is_searched_around_its_inventors_weights(paper: Plan) -> None:
     """Mustafa et al. (ICCV 2019): 1 * prox - 1e-4 * conprox; both centres on the features of both modalities."""
-    options = dict(
-        option.removeprefix("--").split("=", 1) for option in paper.train.search_options(job("music", "pcl"))
-    )
-    assert json.loads(options["candidates"]) == [
+    pcl = job("music", "pcl")
+    assert json.loads(paper.train.told_to_search(pcl)["candidates"]) == [
         {"prox_weight": 10.0**-k, "conprox_weight": pytest.approx(1e-4 * 10.0**-k)} for k in range(4)
     ]
-    assert TrainingRecipe(**json.loads(options["recipe"])) == TrainingRecipe(100, 36, FAST, [30, 60, 90])
-    assert json.loads(options["attack-spec"]) == {"update": "fgsm", "objective": "cross_entropy"}
-    assert json.loads(options["budget"]) == paper.grid.budgets["small"] == linf(0.006)
-    assert options["epsilon-space"] == "normalised"
+    assert TrainingRecipe(**json.loads(paper.train.told_to_search(pcl)["recipe"])) == TrainingRecipe(
+        100, 36, FAST, [30, 60, 90]
+    )
+    assert json.loads(paper.train.told_to_search(pcl)["attack"]) == {"update": "fgsm", "objective": "cross_entropy"}
+    assert json.loads(paper.train.told_to_search(pcl)["budget"]) == paper.grid.budgets["small"] == linf(0.006)
+    assert paper.train.told_to_search(pcl)["epsilon_space"] == "normalised"
 
 
 # main_defense.py: "#MUSIC 6e-6/kINETICS2e-6/ave 2e-6" after alpha_v, "#MUSIC 1e-6/kINETICS5.8e-7/ave7e-7" after
@@ -169,11 +169,10 @@ def test_the_memory_and_its_sparse_coding(
     paper: Plan, dataset: str, audio_step: float, visual_step: float, mixing: float, training_group: int
 ) -> None:
     for variant in ("exfmem", "minsim_exfmem"):
-        (told,) = paper.train.stage_options(job(dataset, variant))
-        assert MemoryRecipe(**json.loads(told.removeprefix("--memory="))) == MemoryRecipe(
+        assert MemoryRecipe(**json.loads(paper.train.told(job(dataset, variant))["memory"])) == MemoryRecipe(
             columns=1024, features="train_mode", steps={"audio": audio_step, "visual": visual_step}
         )
-        spec = json.loads(paper.train.model_spec(job(dataset, variant)))
+        spec = json.loads(paper.train.told(job(dataset, variant))["model_spec"])
         assert spec["defence"]["name"] == "feature_memory"
         memory = FeatureMemory(2, 3, **spec["defence"]["options"])
         assert (memory.mixing, memory.penalty, memory.tolerance, memory.iterations) == (mixing, 0.1, 8e-4, 2001)
@@ -181,8 +180,9 @@ def test_the_memory_and_its_sparse_coding(
     # A first stage keeps as many features of its last epoch as a memory takes.
     for variant in (*FROM_SCRATCH, *GOES_ON):
         if variant not in ("exfmem", "minsim_exfmem"):
-            kept = ["--kept-features=1024"] if variant in ("concat", "minsim") else []
-            assert paper.train.stage_options(job(dataset, variant)) == kept
+            told = job(dataset, variant)
+            assert paper.train.told(told)["kept_features"] == (1024 if variant in ("concat", "minsim") else 0)
+            assert paper.train.told(told)["memory"] == "null"
 
 
 # Appendix A.3 and nets/: 8 convolutions on the waveform, 512 channels; ResNet-18, its average pool kept; Linear.
@@ -192,7 +192,7 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
     for dataset in DATASETS:
         for variant in (*FROM_SCRATCH, *GOES_ON):
             told = job(dataset, variant)
-            spec = json.loads(paper.train.model_spec(told))
+            spec = json.loads(paper.train.told(told)["model_spec"])
             wanted = {"fusion": (fusions.get(variant, "concat"), {}), "head": ("linear", {})}
             if variant != "visual":
                 wanted["audio"] = "conv1d", {}
@@ -205,9 +205,12 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
             assert {part: (of["name"], of["options"]) for part, of in spec.items() if part != "defence"} == wanted
             # 65,535 samples at 11,025 Hz (audLen, audRate) and a frame of 224 pixels (imgSize), trained and tested.
             view = {"name": "moment", "options": {"audio_samples": 65_535, "frame_size": 224}}
-            assert json.loads(paper.train.view(told)) == json.loads(paper.analysis.view(told)) == view
-        assert {"--audio-rate=11025", "--frame-rate=8"} <= set(paper.data.pack_options(job(dataset, "concat")))
-    concat = build(ModelSpec(**json.loads(paper.train.model_spec(job("music", "concat")))), 11)
+            assert (
+                json.loads(paper.train.told(told)["view"]) == json.loads(paper.attack.view_on(variant, dataset)) == view
+            )
+        form = paper.data.form(job(dataset, "concat"))
+        assert (form["audio_rate"], form["frame_rate"]) == (11025, 8)
+    concat = build(ModelSpec(**json.loads(paper.train.told(job("music", "concat"))["model_spec"])), 11)
     assert concat.dimensions == {"audio": 512, "visual": 512}
     assert concat.classifier.weight.shape == (11, 1024)
 
@@ -227,13 +230,14 @@ def test_the_attacks(paper: Plan) -> None:
     }
     for dataset, variant, attack in paper.grid.cells:
         cell = job(dataset, variant, attack=attack, bundle=f"{variant}.{attack}")
-        (one,) = json.loads(paper.attack.cell_specs(cell))
+        (one,) = json.loads(paper.attack.told(cell)["cells"])
         spec = one["spec"]
         assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
         made = AttackSpec.of(spec)
         made = built(ATTACKS, {"name": made.update, "options": made.options})
         assert (made.steps, made.step_length) == steps[spec["update"]]
-        assert {"--model-state=best", "--epsilon-space=normalised"} <= set(paper.attack.options(cell))
+        one_told = paper.attack.told(cell)
+        assert {**one_told, "model_state": "best", "epsilon_space": "normalised"} == one_told
 
 
 # README: "The perturbation strengthens are 0.006 and 0.012 as in Fig. 3 (10^-3) rather than 0.06 and 0.12."
@@ -257,5 +261,5 @@ def test_the_demo_tells_what_goes_on_from_what_starts_from_scratch() -> None:
     long, short = ((16, [12]), (7, [5]))
     for variants, lengths in ((FROM_SCRATCH, long), (GOES_ON, short)):
         for variant in variants:
-            recipe = json.loads(demo.train.recipe(job("kinetics_sounds", variant)))
+            recipe = json.loads(demo.train.told(job("kinetics_sounds", variant))["recipe"])
             assert (recipe["epochs"], recipe["milestones"]) == lengths

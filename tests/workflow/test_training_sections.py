@@ -51,16 +51,16 @@ def test_the_schema_has_the_keys_of_a_recipe() -> None:
 def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]) -> None:
     training = {"optimiser": ADAM, "warm_up": 7, "annealing": "linear", "accumulation": 3, "epoch_batches": 5}
     made = plan(told(training, {"prepare": MIXUP}))
-    recipe = TrainingRecipe(**json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film"))))
+    recipe = TrainingRecipe(**json.loads(made.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"]))
     assert {name: getattr(recipe, name) for name in training} == training
     assert recipe.prepare == MIXUP
-    plainly = TrainingRecipe(**json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="sum"))))
+    plainly = TrainingRecipe(**json.loads(made.train.told(SimpleNamespace(dataset="music", variant="sum"))["recipe"]))
     assert plainly.optimiser == ADAM and plainly.prepare == {"name": "plain"}
 
 
 def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict, dict], Path]) -> None:
     made = plan(told({}, crafted({"update": "pgd"}, "large")))
-    recipe = json.loads(made.train.recipe(SimpleNamespace(dataset="music", variant="film")))
+    recipe = json.loads(made.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"])
     linf = {"norm": "linf", "epsilon": 0.012}
     assert recipe["prepare"]["options"]["budget"] == {"audio": linf, "visual": linf}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from planning import ROOT, copy_project, snakemake
 
-from lib import opening, versions
+from lib import versions
 from lib.versions import made_with
 
 TORCH, NUMPY = version("torch"), version("numpy")
@@ -116,16 +116,6 @@ def test_the_files_are_named_that_have_changed_since_results_were_made(
     assert told() == []
     versions.remember(root / "results/demo")
     assert reached not in json.loads(code.read_text())
-
-
-def test_results_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "link").symlink_to("/gone/demo")
-    for results in (tmp_path / "file", tmp_path / "file/demo", tmp_path / "link"):
-        with pytest.raises(SystemExit, match=rf"error: {results}: is no folder"):
-            opening._remember(results)
-    with pytest.raises(SystemExit, match=r"error: /proc/self: cannot be written to"):
-        opening._remember(Path("/proc/self"))
 
 
 def test_code_that_is_no_python_is_one_line(tmp_path: Path) -> None:

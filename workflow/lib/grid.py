@@ -1,7 +1,7 @@
 """From the artefacts of all papers to what they need: every cell once, with all its victims and conditions."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from avrobust.lazy import load
@@ -65,10 +65,15 @@ class Grid:
         """(dataset, variant) of every net that something is measured with, and of those that it goes on from."""
         used = {(dataset, net) for (dataset, maker, _), victims in self.cells.items() for net in (maker, *victims)}
         used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
-        for dataset, net in [*used]:
+        return self.with_starts(used)
+
+    def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Return these (dataset, variant) and those that they go on from."""
+        found = set(nets)
+        for dataset, net in nets:
             while net := self.variants[net][1].get("start"):
-                used.add((dataset, net))
-        return used
+                found.add((dataset, net))
+        return found
 
     def need(self, family: str, wanted: Reading) -> Key:
         """Take in what is read of a family, and return the key of its file."""
@@ -103,19 +108,21 @@ def expand(settings: Settings) -> Grid:
         # Last, because a claim's scores are those that an artefact has made.
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
-    _add_twin(grid, settings.scale["precision"])
+    if settings.scale["precision"]["attack"] != FLOAT32:
+        for paper in settings.papers:
+            _add_twin(grid, settings, paper)
     return grid
 
 
-def _add_twin(grid: Grid, precision: Mapping) -> None:
-    """Add the cell `check` with gradients in float32, where all others have them in another precision."""
-    dataset, net, attack = (precision["check"][part] for part in ("dataset", "variant", "attack"))
-    victims = grid.cells.get((dataset, net, attack), {})
-    if precision["attack"] != FLOAT32 and net in victims:
-        twin = f"{attack}_{FLOAT32}"
-        paper, facts = grid.attacks.get(attack, (grid.variants[net][0], {"update": attack}))
-        grid.attacks[twin] = paper, {**facts, "precision": FLOAT32}
-        grid.cells[dataset, net, twin] = {net: victims[net]}
+def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
+    """Add the cell that a paper names for it with gradients in float32, because all others have them otherwise."""
+    dataset, net, attack = (settings.papers[paper]["float32"][part] for part in ("dataset", "variant", "attack"))
+    if net not in (victims := grid.cells.get((dataset, net, attack), {})):
+        raise SettingsError(f"{place_of(paper, 'float32')}: no artefact attacks {net} by {attack} on {dataset}")
+    of, facts = grid.attacks.get(attack, (paper, {"update": attack}))
+    twin = f"{attack}_{FLOAT32}"
+    grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
+    grid.cells[dataset, net, twin] = {net: victims[net]}
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from avrobust.csv_text import read_csv, write_csv_text
 from avrobust.files import write_text
-from avrobust.program import UserError
 from lib.jobs.tables import Tables
 
 COLUMNS = ("paper", "artefact", "kind", "files", "status", "why", "scale", "n", "seeds")
@@ -38,7 +37,7 @@ def rows(folder: Path, tables: Tables, states: Mapping[str, tuple[str, str]]) ->
 
     What is published by no paper of this configuration keeps its line as long as its files are there.
     """
-    old = _before(folder / "index.csv")
+    old = {row["artefact"]: row for row in read_csv(folder / "index.csv")[1]} if (folder / "index.csv").exists() else {}
     for name, suffixes in tables.published.items():
         there = [f"{name}{suffix}" for suffix in suffixes if (folder / f"{name}{suffix}").exists()]
         if name not in states and name in old and (old[name]["status"] != DONE or len(there) == len(suffixes)):
@@ -51,15 +50,6 @@ def rows(folder: Path, tables: Tables, states: Mapping[str, tuple[str, str]]) ->
     for name, row in old.items():
         if name not in tables.published and all((folder / path).exists() for path in row["files"].split()):
             yield list(row.values())
-
-
-def _before(path: Path) -> dict[str, dict[str, str]]:
-    """The lines of an index by their artefacts; none of one that is not there, or damaged, as by a merge of git's."""
-    try:
-        header, lines = read_csv(path)
-    except UserError:
-        return {}
-    return {line["artefact"]: line for line in lines} if tuple(header) == COLUMNS else {}
 
 
 def _state(job: Any, left: set, failed: set, dependencies: Mapping) -> tuple[str, str]:

@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 from avrobust.lazy import load
+from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.registry import KINDS
-from lib import digest, options
-from lib.errors import SettingsError, UnsaidError, told_of
+from lib import digest
+from lib.errors import SettingsError, UnsaidError
 from lib.grid import Grid, expand
 from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
@@ -17,7 +18,7 @@ from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
 from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of, published_file
-from lib.variants import NET, TOLD, Variant, variant_of
+from lib.variants import NET, Variant, variant_of
 from lib.yaml_files import read_yaml
 
 
@@ -81,7 +82,7 @@ class Plan:
                     ways = [
                         (
                             variant_of(self.settings, one, name, dataset).told,
-                            self.train.evaluation_options(one, dataset),
+                            self.settings.taken(one, dataset, "evaluation"),
                         )
                         for one in (first, paper)
                     ]
@@ -90,16 +91,16 @@ class Plan:
 
     def _check_registered(self) -> None:
         for dataset, facts in self.settings.datasets.items():
-            entry = self.data.registered("views", "VIEWS", facts["view"]["name"])
-            known = digest.options(self.data.scripts, entry)
-            options.check(facts["view"]["options"], known, f"view {facts['view']['name']} of {dataset}")
+            self.data.entry_with(
+                "views", "VIEWS", facts["view"]["name"], facts["view"]["options"], f"view of {dataset}"
+            )
         self._check_parts()
         self._check_bundles()
         self._check_printed()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
-                sections = {name: self.train.resolved(paper, name, dataset) for name in ("window", "evaluation")}
+                sections = {name: self.settings.taken(paper, dataset, name) for name in ("window", "evaluation")}
                 check(sections, taken, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
@@ -113,21 +114,25 @@ class Plan:
                 for recipe in (variant.recipe, variant.search_recipe):
                     check(recipe, schema, f"training of {name} on {dataset}")
                     self.train.check_warm_up(name, dataset, recipe)
-                where = f"{place_of(paper, 'variants')}.{name}"
-                check({"memory": variant.memory}, taken, f"{where}, on {dataset}")
-                with told_of(where):
-                    self.train.variant_entries(name, dataset)
+                check({"memory": variant.memory}, taken, f"{place_of(paper, 'variants')}.{name}, on {dataset}")
                 self.train.training_entries(name, dataset)
-                self._check_options(variant, where)
+                where = f"{place_of(paper, 'variants')}.{name}"
+                for part, place, given in variant.options():
+                    # A memory says how many columns it has.
+                    filled = {"columns"} if part == "defence" and variant.memory else set()
+                    self.train.entry_with(*place, given, f"{where}.{part}", filled)
+                self._check_sizes(variant, where)
+                self.train.check_task(variant.objective["name"], dataset, where)
                 if variant.search and self.train.mixes_clips(
-                    judge := self.train.resolved(paper, "search", dataset)["attack"]
+                    judge := self.settings.taken(paper, dataset, "search")["attack"]
                 ):
                     where = f"{place_of(paper, 'search')}.attack"
                     raise SettingsError(f"{where}: {judge!r} is not allowed, because it mixes the clips of a batch")
         for keys in (self.grid.cells, *self.grid.conditions.values()):
             for dataset, net, attack in keys:
                 self.attack.attack_entries(attack)
-                self.attack.attack_on(attack, dataset, net)
+                objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
+                self.attack.check_task(objective, dataset, f"attack {attack}")
 
     def _check_printed(self) -> None:
         """Raise SettingsError if a file of values that a paper prints is of no artefact that reads it."""
@@ -162,9 +167,19 @@ class Plan:
                 for name in names:
                     known_name(name, sorted(known[kind]), where)
 
-    def _check_options(self, variant: Variant, where: str) -> None:
-        for part, place, given in variant.options():
-            known = list(digest.options(self.train.scripts, self.train.registered(*place)).items())[TOLD.get(part, 0) :]
-            # A memory says how many columns it has.
-            filled = {"columns"} if part == "defence" and variant.memory else set()
-            options.check(given, {name: of for name, of in known if name not in filled}, f"{where}.{part}: {place[-1]}")
+    def _check_sizes(self, variant: Variant, where: str) -> None:
+        parts = variant.net_parts
+        found = {part: self._feature_size(part, parts[part]) for part in ("audio", "visual") if part in parts}
+        if None not in found.values() and len(set(found.values())) > 1:
+            sizes = " and ".join(f"{size} of {part}" for part, size in found.items())
+            raise SettingsError(f"{where}: features of different sizes, {sizes}; give one `projection`, the other's")
+
+    def _feature_size(self, part: str, encoder: Mapping) -> int | None:
+        """The size of an encoder's feature; None where neither its options nor its file say it."""
+        options = encoder["options"]
+        if options.get("projection"):
+            return options["projection"]
+        if "net" in options:
+            return self._feature_size("visual", options["net"])
+        own = digest.constant(self.train.scripts, self.train.registered(*NET[part], encoder["name"]), "own_features")
+        return own and int(own * options.get("width", 1))

@@ -31,7 +31,7 @@ NEEDED = {
 
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
-    "paper": ("citation", "datasets", "window", "evaluation", "search"),
+    "paper": ("citation", "datasets", "window", "evaluation", "search", "float32"),
     "variants": ("variants", "training", "parts", "pretrained"),
     "attacks": ("budgets", "attacks"),
     "artefacts": ("labels", "artefacts"),
@@ -41,6 +41,10 @@ PAPER_FILES = {
 
 # What the file of a dataset must say for its clips to come from published lists.
 OF_LISTS = ("protocol", "lists", "media", "sources", "megabytes_per_video")
+
+# What a value must be by the keyword of a schema that refuses it.
+MUST_BE = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most", "type": "of type"}
+MUST_BE["exclusiveMaximum"] = "less than"
 
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER
 # YAML has .nan, which no bound refuses and no comparison is true of, and .inf.
@@ -344,12 +348,6 @@ def _one_line(error: jsonschema.ValidationError) -> str:
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         return f"{key}: {', '.join(missing)} must be given"
-    if error.validator in ("minimum", "exclusiveMinimum"):
-        bound = "at least" if error.validator == "minimum" else "more than"
-        return f"{key}: {error.instance!r} must be {bound} {error.validator_value}"
-    if error.validator in ("maximum", "exclusiveMaximum"):
-        bound = "at most" if error.validator == "maximum" else "less than"
-        return f"{key}: {error.instance!r} must be {bound} {error.validator_value}"
-    if error.validator == "type":
-        return f"{key}: {error.instance!r} must be of type {error.validator_value}"
+    if error.validator in MUST_BE:
+        return f"{key}: {error.instance!r} must be {MUST_BE[error.validator]} {error.validator_value}"
     return f"{key}: {error.message}"

@@ -17,8 +17,8 @@ NET = {
 OBJECTIVE = ("objectives", "OBJECTIVES")
 TRAINING = {"optimiser": ("training", "OPTIMISERS"), "prepare": ("training", "PREPARATIONS")}
 
-# How many values each part is told before its options: sizes of what it gets, the task.
-TOLD = {"fusion": 1, "head": 3, "defence": 1, "objective": 2}
+# A clip of which is of one class, as in `avrobust.models.task`.
+SINGLE = "single"
 
 # How a net is trained of which the paper's file says no more, as in `avrobust.training.recipe.TrainingRecipe`.
 TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
@@ -29,6 +29,7 @@ class Variant:
     """A variant with every choice taken and everything that depends on the dataset settled."""
 
     facts: Mapping
+    task: str
     parts: Mapping
     pretrained: bool
     training: Mapping
@@ -47,7 +48,12 @@ class Variant:
 
     @property
     def net(self) -> dict:
-        """What `avrobust.models.build.ModelSpec` takes: {name, options} of each part."""
+        """What `avrobust.models.build.ModelSpec` takes: {name, options} of each part; a task that is not `single`."""
+        return {**self.net_parts, **({"task": self.task} if self.task != SINGLE else {})}
+
+    @property
+    def net_parts(self) -> dict[str, dict]:
+        """Part of the net -> {name, options}."""
         facts = {"head": "linear", **self.facts}
         return {part: self._part(facts[part]) for part in NET if part in facts}
 
@@ -93,24 +99,23 @@ class Variant:
         """All that shapes the trained net."""
         return self.net, self.weights, self.objective, self.recipe, self.memory, self.start, self.search
 
-    def registered(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (part, table, name) of every registry entry that the net and its objective use."""
-        yield from self.registered_parts()
-        yield *OBJECTIVE, self.objective["name"]
+    def registered(self) -> set[tuple[str, str, str]]:
+        """(part, table, name) of every registry entry that the net and its objective use."""
+        return {place for _, place, _ in self.options()}
 
-    def registered_parts(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (part, table, name) of every registry entry that the net is built of."""
-        return (place for _, place, _ in self._net_options())
+    def registered_parts(self) -> set[tuple[str, str, str]]:
+        """(part, table, name) of every registry entry that the net is built of."""
+        return {place for _, place, _ in self._part_options()}
 
     def options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
         """Yield (part, (registry, table, name), options) of the parts of the net and of its objective."""
-        yield from self._net_options()
+        yield from self._part_options()
         for candidate in self.search or [{}]:
             given = {**self.objective.get("options", {}), **candidate}
             yield "objective", (*OBJECTIVE, self.objective["name"]), given
 
-    def _net_options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
-        for part, facts in self.net.items():
+    def _part_options(self) -> Iterator[tuple[str, tuple[str, str, str], Mapping]]:
+        for part, facts in self.net_parts.items():
             yield part, (*NET[part], facts["name"]), facts["options"]
             if inside := facts["options"].get("net"):
                 yield part, (*NET["visual"], inside["name"]), inside["options"]
@@ -133,4 +138,5 @@ def variant_of(settings: Settings, paper_name: str, name: str, dataset: str) -> 
     goes_on = [other for other, told in paper["variants"].items() if "memory" in told and told["start"] == name]
     kept = [taken("variants", other, "memory", "kept") for other in goes_on]
     parts = taken("parts")
-    return Variant(facts, parts, paper.get("pretrained", True), training, search, max(kept, default=0))
+    task = settings.datasets[dataset].get("task", SINGLE)
+    return Variant(facts, task, parts, paper.get("pretrained", True), training, search, max(kept, default=0))

@@ -1,84 +1,45 @@
-rule localise:
-    """Score where the localisation net looks, clean and attacked, and keep a clip of each class to draw."""
-    input:
-        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=data.shards,
-        budgets=analysis.budget_files("localisation"),
-    output:
-        scores="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.parquet",
-        examples="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.npz",
-        provenance="results/{scale}/localisation/{dataset}/{variant}/s{seed}/{attack}.json",
-    log:
-        "results/{scale}/logs/{dataset}/localise_{variant}_s{seed}_{attack}.log",
-    benchmark:
-        "results/{scale}/benchmarks/{dataset}/localise_{variant}_s{seed}_{attack}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    threads: analysis.job_threads
-    resources:
-        gpu=analysis.gpus,
-        device=analysis.device,
-        batch_size=analysis.batch_size,
-        mem_mb=analysis.job_memory_mb,
-        runtime=analysis.job_minutes("localisation"),
-    params:
-        attack=analysis.spec,
-        conditions=analysis.conditions("localisation"),
-        budgets=analysis.budgets("localisation"),
-        key=analysis.key,
-        view=analysis.view,
-        options=analysis.options,
-        example_classes=analysis.example_classes,
-        torch_threads=analysis.job_threads,
-        code=analysis.code("localise.py", "variant", "attack"),
-    shell:
-        "python scripts/localise.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
-        " --conditions {params.conditions:q} --budgets {params.budgets:q} --budget-files {input.budgets:q}"
-        " --key {params.key:q} --view {params.view:q} {params.options:q}"
-        " --example-classes {params.example_classes:q} --device {resources.device:q}"
-        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
-        " --scores {output.scores:q} --examples {output.examples:q} --provenance {output.provenance:q} 2> {log:q}"
+# A rule for each program that looks into a net, because their files differ; all else of them is the same.
+for family, looked in analysis.looked_into.items():
 
-
-rule embed:
-    """Store the embeddings of both modalities, clean and under attack, and how they cluster by class."""
-    input:
-        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=data.shards,
-        budgets=analysis.budget_files("embeddings"),
-    output:
-        embeddings="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.parquet",
-        scores="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.scores.parquet",
-        provenance="results/{scale}/embeddings/{dataset}/{variant}/s{seed}/{attack}.json",
-    log:
-        "results/{scale}/logs/{dataset}/embed_{variant}_s{seed}_{attack}.log",
-    benchmark:
-        "results/{scale}/benchmarks/{dataset}/embed_{variant}_s{seed}_{attack}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    threads: analysis.job_threads
-    resources:
-        gpu=analysis.gpus,
-        device=analysis.device,
-        batch_size=analysis.batch_size,
-        mem_mb=analysis.job_memory_mb,
-        runtime=analysis.job_minutes("embeddings"),
-    params:
-        attack=analysis.spec,
-        conditions=analysis.conditions("embeddings"),
-        budgets=analysis.budgets("embeddings"),
-        key=analysis.key,
-        view=analysis.view,
-        options=analysis.options,
-        torch_threads=analysis.job_threads,
-        code=analysis.code("embed.py", "variant", "attack"),
-    shell:
-        "python scripts/embed.py --model {input.model:q} --shards {input.shards:q} --attack-spec {params.attack:q}"
-        " --conditions {params.conditions:q} --budgets {params.budgets:q} --budget-files {input.budgets:q}"
-        " --key {params.key:q} --view {params.view:q} {params.options:q}"
-        " --device {resources.device:q} --batch-size {resources.batch_size:q} --threads {params.torch_threads:q}"
-        " --code {params.code}"
-        " --embeddings {output.embeddings:q} --scores {output.scores:q} --provenance {output.provenance:q} 2> {log:q}"
+    rule:
+        """Look into a net, clean and attacked: score what it does, and keep more of the clips than its answers."""
+        name:
+            looked.program
+        input:
+            model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+            shards=data.shards,
+            budgets=analysis.budget_files(family),
+        output:
+            scores=f"results/{{scale}}/{family}/{{dataset}}/{{variant}}/s{{seed}}/{{attack}}{looked.scores}",
+            kept=f"results/{{scale}}/{family}/{{dataset}}/{{variant}}/s{{seed}}/{{attack}}{looked.kept}",
+            provenance=f"results/{{scale}}/{family}/{{dataset}}/{{variant}}/s{{seed}}/{{attack}}.json",
+        log:
+            f"results/{{scale}}/logs/{{dataset}}/{looked.program}_{{variant}}_s{{seed}}_{{attack}}.log",
+        benchmark:
+            f"results/{{scale}}/benchmarks/{{dataset}}/{looked.program}_{{variant}}_s{{seed}}_{{attack}}.tsv"
+        conda:
+            "../../envs/environment.yaml"
+        threads: analysis.job_threads
+        resources:
+            gpu=analysis.gpus,
+            device=analysis.device,
+            batch_size=analysis.batch_size,
+            mem_mb=analysis.job_memory_mb,
+            runtime=analysis.job_minutes(family),
+        params:
+            program=looked.program,
+            told=analysis.told(family),
+            torch_threads=analysis.job_threads,
+            code=analysis.code(f"{looked.program}.py", "variant", "attack"),
+        shell:
+            "python scripts/{params.program}.py --model {input.model:q} --shards {input.shards:q}"
+            " --attack-spec {params.told[attack]:q} --conditions {params.told[conditions]:q}"
+            " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
+            " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
+            " --epsilon-space {params.told[epsilon_space]:q} {params.told[example_classes]:q}"
+            " --device {resources.device:q} --batch-size {resources.batch_size:q} --threads {params.torch_threads:q}"
+            " --code {params.code} --scores {output.scores:q} --kept {output.kept:q} --provenance {output.provenance:q}"
+            " 2> {log:q}"
 
 
 rule checks:

@@ -21,18 +21,15 @@ rule attack:
         mem_mb=attack.job_memory_mb,
         runtime=attack.job_minutes,
     params:
-        cells=attack.cell_specs,
-        nets=attack.nets,
-        budgets=attack.budgets,
-        key=attack.key,
-        view=attack.view,
-        options=attack.options,
+        told=attack.told,
         precision=attack.precision("attack"),
         torch_threads=attack.job_threads,
         code=attack.code("attack.py", "variant", "attack"),
     shell:
-        "python scripts/attack.py --cells {params.cells:q} --nets {params.nets:q} --shards {input.shards:q}"
-        " --budgets {params.budgets:q} --budget-files {input.budgets:q} --key {params.key:q} "
-        " --view {params.view:q} {params.options:q} --precision {params.precision:q} --device {resources.device:q}"
+        "python scripts/attack.py --cells {params.told[cells]:q} --nets {params.told[nets]:q} --shards {input.shards:q}"
+        " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
+        " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
+        " --epsilon-space {params.told[epsilon_space]:q}"
+        " --precision {params.precision:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --rows {output.rows:q} --provenance {output.provenance:q} 2> {log:q}"

@@ -17,12 +17,14 @@ rule render:
         runtime=data.minutes("render"),
     params:
         classes=data.classes,
-        options=data.render_options,
+        clips=data.rendered_clips,
+        form=data.rendered_form,
         media=data.media_folder,
         code=data.code("render.py"),
     shell:
-        "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q}"
-        " {params.options:q} --processes {threads} --media {params.media:q}"
+        "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q} --clips {params.clips:q}"
+        " --seconds {params.form[seconds]:q} --width {params.form[width]:q} --height {params.form[height]:q}"
+        " --seed {params.form[seed]:q} --processes {threads} --media {params.media:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
@@ -39,11 +41,11 @@ rule published_list:
     conda:
         "../../envs/environment.yaml"
     params:
-        address=data.list_address,
+        file=data.published,
         code=data.code("download.py"),
     shell:
-        "python scripts/download.py {params.address:q} --output {output.list:q} --provenance {output.provenance:q}"
-        " 2> {log:q}"
+        "python scripts/download.py --url {params.file[url]:q} --sha256 {params.file[sha256]:q}"
+        " --git-blob {params.file[git_blob]:q} --output {output.list:q} --provenance {output.provenance:q} 2> {log:q}"
 
 
 rule manifest_of_lists:
@@ -64,11 +66,13 @@ rule manifest_of_lists:
     conda:
         "../../envs/environment.yaml"
     params:
-        lists=data.list_options,
-        classes=data.class_options,
+        dataset=data.listed,
         code=data.code("manifest.py", "protocol"),
     shell:
-        "python scripts/manifest.py protocol {params.lists:q} {params.classes:q}"
+        "python scripts/manifest.py protocol --protocol {params.dataset[protocol]:q} --list {params.dataset[lists]:q}"
+        " --options {params.dataset[options]:q} --classes {params.dataset[classes]:q}"
+        " --class-index {input.class_index:q} --folder {params.dataset[folder]:q}"
+        " {params.dataset[local_only]:q} {params.dataset[spans_needed]:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
@@ -89,11 +93,11 @@ rule manifest_of_table:
     conda:
         "../../envs/environment.yaml"
     params:
-        class_options=data.class_options,
+        classes=data.classes_of_table,
         media=data.media_folder,
         code=data.code("manifest.py"),
     shell:
-        "python scripts/manifest.py local --table {input.table:q} --folder {params.media:q} {params.class_options:q}"
+        "python scripts/manifest.py local --table {input.table:q} --folder {params.media:q} {params.classes:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"
 
 
@@ -114,12 +118,13 @@ rule archive:
         keep_free_gb=data.download("keep_free_gb"),
         connections=data.download("connections"),
     params:
-        options=data.archive_options,
+        place=data.archive_place,
         folder=data.fetched_folder,
         state=data.archive_state,
         code=data.code("archive.py"),
     shell:
-        "python scripts/archive.py {params.options:q} --manifest {input.manifest:q} --folder {params.folder:q}"
+        "python scripts/archive.py --parts {params.place[parts]:q} --part-list {params.place[part_lists]:q}"
+        " --zip {params.place[zip]:q} --manifest {input.manifest:q} --folder {params.folder:q}"
         " --keep-free-gb {resources.keep_free_gb:q} --connections {resources.connections:q}"
         " --state {params.state:q} --output {output.kept:q} 2> {log:q}"
 
@@ -143,14 +148,18 @@ rule fetch:
         keep_free_gb=data.download("keep_free_gb"),
         retry=data.download("retry"),
     params:
-        options=data.fetch_options,
+        shards=data.shard_count,
+        sources=data.sources,
+        spans_needed=data.spans_needed,
+        web=data.web,
         media=data.media_folder,
         folder=data.fetched_folder,
         state="results/{scale}/data/{dataset}/locations/{shard}.jsonl",
         code=data.code("fetch.py"),
     shell:
-        "python scripts/fetch.py {params.options:q} --manifest {input.manifest:q} --shard-index {wildcards.shard}"
-        " --media-folder {params.media:q} --folder {params.folder:q}"
+        "python scripts/fetch.py --manifest {input.manifest:q} --shard-index {wildcards.shard}"
+        " --shards {params.shards:q} --sources {params.sources:q} --archive {input.archive:q} {params.spans_needed:q}"
+        " --web {params.web:q} --media-folder {params.media:q} --folder {params.folder:q}"
         " --videos-per-hour {resources.videos_per_hour:q} --keep-free-gb {resources.keep_free_gb:q}"
         " --retry {resources.retry:q} --state {params.state:q} --locations {output.locations:q} 2> {log:q}"
 
@@ -176,12 +185,17 @@ rule pack:
         runtime=data.minutes("pack"),
     params:
         media=data.media_folder,
-        options=data.pack_options,
-        locations=data.location_options,
+        shards=data.shard_count,
+        form=data.form,
+        failed_clips=config["failed_clips"],
         code=data.code("pack.py"),
     shell:
         "python scripts/pack.py --manifest {input.manifest:q} --class-list {input.classes:q}"
-        " --media-folder {params.media:q} --shard-index {wildcards.shard} {params.options:q} {params.locations:q}"
+        " --media-folder {params.media:q} --shard-index {wildcards.shard} --shards {params.shards:q}"
+        " --locations {input.locations:q} --audio-rate {params.form[audio_rate]:q}"
+        " --stated-audio-rate {params.form[stated_audio_rate]:q} --picked-from {params.form[picked_from]:q}"
+        " --frame-rate {params.form[frame_rate]:q} --short-side {params.form[short_side]:q}"
+        " --minimum-frames {params.form[minimum_frames]:q} --failed-clips {params.failed_clips:q}"
         " --processes {threads} --shard {output.shard:q} --availability {output.report:q} 2> {log:q}"
 
 

@@ -12,10 +12,11 @@ rule weights:
     conda:
         "../../envs/environment.yaml"
     params:
-        address=train.weights_address,
+        file=train.published,
         code=train.code("download.py"),
     shell:
-        "python scripts/download.py {params.address:q} --output {output.weights:q} 2> {log:q}"
+        "python scripts/download.py --url {params.file[url]:q} --sha256 {params.file[sha256]:q}"
+        " --output {output.weights:q} 2> {log:q}"
 
 
 rule train:
@@ -44,21 +45,16 @@ rule train:
         mem_mb=train.memory_mb("train"),
         runtime=train.job_minutes,
     params:
-        model_spec=train.model_spec,
-        recipe=train.recipe,
-        objective=train.objective,
-        view=train.view,
+        told=train.told,
         precision=train.precision("train"),
-        weights_options=train.weights_options,
-        stage_options=train.stage_options,
-        start_options=train.start_options,
         torch_threads=train.threads("train"),
         code=train.code("train.py", "variant", "training"),
     shell:
         "python scripts/train.py --shards {input.shards:q} --class-list {input.classes:q}"
-        " --model-spec {params.model_spec:q} --recipe {params.recipe:q} --objective {params.objective:q}"
-        " --view {params.view:q} --precision {params.precision:q}"
-        " {params.weights_options:q} {params.stage_options:q} {params.start_options:q}"
+        " --model-spec {params.told[model_spec]:q} --recipe {params.told[recipe]:q}"
+        " --objective {params.told[objective]:q} --view {params.told[view]:q} --precision {params.precision:q}"
+        " --weights {params.told[weights]:q} --start {input.start:q} --found-options {input.found_options:q}"
+        " --kept-features {params.told[kept_features]:q} --memory {params.told[memory]:q}"
         " --seed {wildcards.seed} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
 
@@ -88,18 +84,18 @@ rule search:
         mem_mb=train.memory_mb("train"),
         runtime=train.search_minutes,
     params:
-        model_spec=train.model_spec,
-        objective=train.objective,
-        options=train.search_options,
-        view=train.view,
+        told=train.told_to_search,
         precision=train.precision("train"),
         seed=train.search_seed,
         torch_threads=train.threads("train"),
         code=train.code("search.py", "variant", "training", "search"),
     shell:
         "python scripts/search.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
-        " --model-spec {params.model_spec:q} --objective {params.objective:q} {params.options:q}"
-        " --view {params.view:q} --precision {params.precision:q}"
-        " --seed {params.seed:q} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
-        " --chosen {output.chosen:q} --candidates-csv {output.candidates:q}"
-        " --provenance {output.provenance:q} 2> {log:q}"
+        " --model-spec {params.told[model_spec]:q} --objective {params.told[objective]:q}"
+        " --candidates {params.told[candidates]:q} --recipe {params.told[recipe]:q}"
+        " --attack-spec {params.told[attack]:q} --budget {params.told[budget]:q}"
+        " --model-state {params.told[model_state]:q} --epsilon-space {params.told[epsilon_space]:q}"
+        " --view {params.told[view]:q} --precision {params.precision:q} --seed {params.seed:q}"
+        " --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --chosen {output.chosen:q} --candidates-csv {output.candidates:q} --provenance {output.provenance:q}"
+        " 2> {log:q}"

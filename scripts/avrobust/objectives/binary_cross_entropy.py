@@ -10,6 +10,8 @@ from avrobust.models.task import TASKS
 class BinaryCrossEntropy(nn.Module):
     """The mean over the classes of the binary cross-entropy of each, in nats."""
 
+    task = "multiple"  # a plan reads it; without it an objective is of single labels
+
     def __init__(self, dimensions: Mapping[str, int], classes: int):
         super().__init__()
 

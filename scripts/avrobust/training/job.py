@@ -40,7 +40,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--model-spec", type=json_argument, required=True, help="JSON of a ModelSpec")
     parser.add_argument("--recipe", type=json_argument, required=True, help="JSON of a TrainingRecipe")
     parser.add_argument("--objective", type=json_argument, required=True, help="JSON: name and options")
-    parser.add_argument("--start", type=Path, help="model whose latest weights the training starts from")
+    parser.add_argument("--start", nargs="?", type=Path, help="model whose latest weights the training starts from")
     parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")

@@ -17,6 +17,7 @@ class Features:
     """The arrays of feature shards (`avrobust.data.feature_store`) that `extractor` made, without bounds."""
 
     extractor: str
+    bounded = False  # a plan reads it: nothing is attacked here as far as the bounds are wide
 
     def opened(self, shards: Iterable[str | Path]) -> FeatureStore:
         """Return the extracted features.

@@ -1,30 +1,50 @@
 """What workflow/rules/analysis.smk asks: attacks of which more is kept than the answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import ClassVar, NamedTuple
 
 from avrobust.spec.conditions import Condition
+from avrobust.spec.kind import EMBEDDINGS, LOCALISATION
 from lib.jobs.attack import Attacking, _sorted, _told
 from lib.jobs.jobs import Wildcards, canonical, key_of
+
+
+class LookedInto(NamedTuple):
+    """What makes the files of a family: a program, and how its scores and what else it keeps are named."""
+
+    program: str
+    scores: str
+    kept: str
 
 
 class Analysis(Attacking):
     """Where a net looks and what it embeds, under an attack on itself."""
 
-    def spec(self, wildcards: Wildcards) -> str:
-        """An attack: its update, its objective, whose gradients it takes and of how many clips, as JSON."""
-        return canonical(self.attack_on(wildcards.attack, wildcards.dataset, wildcards.variant))
+    looked_into: ClassVar[Mapping[str, LookedInto]] = {
+        LOCALISATION: LookedInto("localise", ".parquet", ".npz"),
+        EMBEDDINGS: LookedInto("embed", ".scores.parquet", ".parquet"),
+    }
 
-    def key(self, wildcards: Wildcards) -> str:
-        """What a file says of itself, as JSON."""
-        return canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")})
+    def told(self, family: str) -> Callable[[Wildcards], dict]:
+        """What a job of a family is told: the attack, its conditions and their budgets as JSON, how the net is seen.
 
-    def conditions(self, family: str) -> Callable[[Wildcards], str]:
-        """The conditions of a file of one family, as JSON."""
-        return lambda wildcards: canonical([_told(one) for one in self._conditions(family, wildcards)])
+        `example_classes`: those of which the figures show a clip; only where a net looks is shown.
+        """
 
-    def budgets(self, family: str) -> Callable[[Wildcards], str]:
-        """The budgets of these conditions, as JSON."""
-        return lambda wildcards: self.budgets_of(self._conditions(family, wildcards))
+        def told_of(wildcards: Wildcards) -> dict:
+            conditions = self._conditions(family, wildcards)
+            shown = sorted(self.grid.examples.get(key_of(wildcards), ())) if family == LOCALISATION else []
+            return {
+                "attack": canonical(self.attack_on(wildcards.attack, wildcards.dataset, wildcards.variant)),
+                "conditions": canonical([_told(one) for one in conditions]),
+                "budgets": self.budgets_of(conditions),
+                "key": canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")}),
+                "view": self.view_on(wildcards.variant, wildcards.dataset),
+                "example_classes": ["--example-classes", *shown] if shown else [],
+                **self.evaluation_on(wildcards.variant, wildcards.dataset),
+            }
+
+        return told_of
 
     def budget_files(self, family: str) -> Callable[[Wildcards], list[str]]:
         """The budgets of these conditions that a job makes."""
@@ -46,10 +66,6 @@ class Analysis(Attacking):
             for dataset, bundle in self.bundles
             for seed in self.settings.scale["seeds"]
         ]
-
-    def example_classes(self, wildcards: Wildcards) -> list[str]:
-        """The classes of which the figures show a clip."""
-        return sorted(self.grid.examples.get(key_of(wildcards), ()))
 
     def _conditions(self, family: str, wildcards: Wildcards) -> list[Condition]:
         return _sorted(self.grid.conditions[family].get(key_of(wildcards), ()))

@@ -30,14 +30,6 @@ class Attacking(Jobs):
         super().__init__(settings, grid)
         self.data = data
 
-    def view(self, wildcards: Wildcards) -> str:
-        """How a net under attack sees a clip, as JSON."""
-        return self._view(wildcards.variant, wildcards.dataset)
-
-    def options(self, wildcards: Wildcards) -> list[str]:
-        """Which weights are attacked, and what a frame's epsilon counts in."""
-        return self.evaluation_options(self.grid.variants[wildcards.variant][0], wildcards.dataset)
-
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of an attack. As with `threads`, torch gets these."""
         return work.threads(self.threads("attack"), self.data.split_clips(wildcards.dataset, "test"))
@@ -75,9 +67,10 @@ class Attacking(Jobs):
         most = self.settings.scale["minutes"]["attack"]
         return min(attempt, MOST_TIMES) * work.minutes(most, passes, max(passes, self.most_work))
 
-    def _view(self, variant: str, dataset: str) -> str:
+    def view_on(self, variant: str, dataset: str) -> str:
+        """How a net under attack sees a clip, as JSON."""
         view = self.settings.datasets[dataset]["view"]
-        window = self.resolved(self.grid.variants[variant][0], "window", dataset)
+        window = self.settings.taken(self.grid.variants[variant][0], dataset, "window")
         if window["test"] != window["training"]:
             samples = view["options"]["audio_samples"] * window["test"] // window["training"]
             view = {**view, "options": {**view["options"], "audio_samples": samples}}
@@ -119,6 +112,9 @@ class Attacking(Jobs):
         chosen: dict[tuple[str, str], tuple] = {}
         for (dataset, net, attack), victims in cells.items():
             facts = self.attack_facts(attack)
+            view = self.registered("views", "VIEWS", self.settings.datasets[dataset]["view"]["name"])
+            if digest.constant(self.scripts, view, "bounded") is False:
+                continue
             if net in victims and self.steps(attack, dataset, net) > 1 and "batch_size" not in facts:
                 rank = ("objective" in facts, attack)
                 chosen[dataset, net] = min(chosen.get((dataset, net), (rank, victims)), (rank, victims), key=_first)
@@ -151,35 +147,21 @@ class Attack(Attacking):
         """The nets of a bundle, surrogates and victims."""
         return [self.model(wildcards.dataset, net, wildcards.seed) for net in self._nets(wildcards)]
 
-    def nets(self, wildcards: Wildcards) -> list[str]:
-        """The nets of a bundle by name."""
-        return [f"{name}={path}" for name, path in zip(self._nets(wildcards), self.models(wildcards), strict=True)]
-
-    def cell_specs(self, wildcards: Wildcards) -> str:
-        """The cells of a bundle, as JSON."""
-        return canonical([self._spec(key) for key in self._keys(wildcards)])
-
-    def budgets(self, wildcards: Wildcards) -> str:
-        """The budgets of a bundle, as JSON."""
-        return self.budgets_of(self._conditions(wildcards))
+    def told(self, wildcards: Wildcards) -> dict:
+        """What a bundle is told: cells and budgets as JSON, its nets by name, how they see a clip and are tested."""
+        named = zip(self._nets(wildcards), self.models(wildcards), strict=True)
+        return {
+            "cells": canonical([self._spec(key) for key in self._keys(wildcards)]),
+            "nets": [f"{name}={path}" for name, path in named],
+            "budgets": self.budgets_of(self._conditions(wildcards)),
+            "key": canonical({"dataset": wildcards.dataset, "seed": wildcards.seed}),
+            "view": self._common(wildcards, self.view_on, "sees"),
+            **self._common(wildcards, self.evaluation_on, "is tested on"),
+        }
 
     def budget_files(self, wildcards: Wildcards) -> list[str]:
         """The budgets of a bundle that a job makes."""
         return self.budget_files_of(self._conditions(wildcards))
-
-    def key(self, wildcards: Wildcards) -> str:
-        """What a file of cells says of itself, as JSON."""
-        return canonical({"dataset": wildcards.dataset, "seed": wildcards.seed})
-
-    def view(self, wildcards: Wildcards) -> str:
-        """How the nets of a bundle see a clip, as JSON."""
-        return self._common(wildcards, self._view, "sees")
-
-    def options(self, wildcards: Wildcards) -> list[str]:
-        """Which weights are attacked, and what a frame's epsilon counts in."""
-        return self._common(
-            wildcards, lambda net, dataset: self.evaluation_options(self.grid.variants[net][0], dataset), "is tested on"
-        )
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""

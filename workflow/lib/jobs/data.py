@@ -99,74 +99,63 @@ class Data(Jobs):
         """The class names of a dataset in label order."""
         return self.settings.datasets[wildcards.dataset]["classes"]
 
-    def class_options(self, wildcards: Wildcards) -> list[str]:
-        """Where a manifest gets its class names: from the dataset, a file of it, or the user's table."""
-        facts = self.settings.datasets[wildcards.dataset]
-        if facts["class_names_from"] == "table":
-            return ["--classes-from-table"]
-        if "class_index" in facts:
-            return ["--class-index", facts["class_index"]]
-        return ["--classes", *self.classes(wildcards)]
+    def classes_of_table(self, wildcards: Wildcards) -> list[str]:
+        """Where the manifest of a user's table gets its class names: from the dataset, or from the table itself."""
+        from_table = self.settings.datasets[wildcards.dataset]["class_names_from"] == "table"
+        return ["--classes-from-table"] if from_table else ["--classes", *self.classes(wildcards)]
 
-    def list_options(self, wildcards: Wildcards) -> list[str]:
+    def listed(self, wildcards: Wildcards) -> dict:
         """The protocol of a dataset, its lists by name, its options as JSON, and where files of the user's may be."""
         facts = self.settings.datasets[wildcards.dataset]
-        lists = [f"{name}={path}" for name, path in self._list_files(wildcards.dataset).items()]
-        return [
-            *("--protocol", facts["protocol"], "--list", *lists, f"--options={canonical(facts['options'])}"),
-            *([f"--folder={facts['folder']}"] if "local" in facts["sources"] else []),
-            *(["--local-only"] if facts["sources"] == ["local"] else []),
-            *(["--spans-needed"] if "clip_seconds" in facts else []),
-        ]
+        return {
+            "protocol": facts["protocol"],
+            "lists": [f"{name}={path}" for name, path in self._list_files(wildcards.dataset).items()],
+            "options": canonical(facts["options"]),
+            "classes": facts.get("classes", []),
+            "folder": [facts["folder"]] if "local" in facts["sources"] else [],
+            "local_only": ["--local-only"] if facts["sources"] == ["local"] else [],
+            "spans_needed": self.spans_needed(wildcards),
+        }
 
-    def list_address(self, wildcards: Wildcards) -> list[str]:
+    def spans_needed(self, wildcards: Wildcards) -> list[str]:
+        """Whether a clip is a part of its video."""
+        return ["--spans-needed"] if "clip_seconds" in self.settings.datasets[wildcards.dataset] else []
+
+    def published(self, wildcards: Wildcards) -> dict:
         """The address of a list, and what is known of its content."""
-        facts = self.downloads[wildcards.list]
-        known = {"sha256": "--sha256", "git_blob": "--git-blob"}
-        return [f"--url={facts['url']}", *(f"{flag}={facts[key]}" for key, flag in known.items() if key in facts)]
+        return {"sha256": "", "git_blob": "", **self.downloads[wildcards.list]}
 
-    def archive_options(self, wildcards: Wildcards) -> list[str]:
-        """The parts of an archive."""
-        kinds = {"parts": "--parts", "part_lists": "--part-list", "zip": "--zip"}
-        ((kind, places),) = self.settings.datasets[wildcards.dataset]["archive"].items()
-        return [kinds[kind], *([places] if kind == "zip" else places)]
+    def archive_place(self, wildcards: Wildcards) -> dict:
+        """The parts of an archive, or the texts that name them, or a zip."""
+        return {"parts": [], "part_lists": [], "zip": [], **self.settings.datasets[wildcards.dataset]["archive"]}
 
-    def fetch_options(self, wildcards: Wildcards) -> list[str]:
-        """Where the clips of a shard are looked for, and how the web is asked for them."""
-        facts, download = self.settings.datasets[wildcards.dataset], self.settings.config["download"]
-        return [
-            f"--shards={self._shards(wildcards.dataset)}",
-            *("--sources", *facts["sources"]),
-            *(["--spans-needed"] if "clip_seconds" in facts else []),
-            *(f"--archive={path}" for path in self.archive(wildcards)),
-            f"--web={canonical(download['web'])}",
-        ]
+    def sources(self, wildcards: Wildcards) -> list[str]:
+        """Where the clips of a dataset are looked for, in this order."""
+        return self.settings.datasets[wildcards.dataset]["sources"]
 
-    def location_options(self, wildcards: Wildcards) -> list[str]:
-        """Where the clips of a shard were located."""
-        return [f"--locations={path}" for path in self.shard_locations(wildcards)]
+    def web(self, wildcards: Wildcards) -> str:
+        """How the web is asked for clips, as JSON."""
+        return canonical(self.settings.config["download"]["web"])
 
-    def render_options(self, wildcards: Wildcards) -> list[str]:
-        """How many clips of which size are rendered."""
-        render = self.settings.scale["render"]
-        sizes = [f"--{name}={render[name]}" for name in ("seconds", "width", "height", "seed")]
-        return [*sizes, f"--clips={canonical(self._rendered(wildcards.dataset))}"]
+    def rendered_clips(self, wildcards: Wildcards) -> str:
+        """How many clips of each class are rendered of each split, as JSON."""
+        return canonical(self._rendered(wildcards.dataset))
 
-    def pack_options(self, wildcards: Wildcards) -> list[str]:
+    def rendered_form(self, wildcards: Wildcards) -> Mapping:
+        """Length and size of rendered clips, and what seeds them."""
+        return self.settings.scale["render"]
+
+    def form(self, wildcards: Wildcards) -> dict:
         """How clips are decoded and packed."""
         facts = self.settings.datasets[wildcards.dataset]
         rate = facts["audio_rate"]
         released = self.settings.config["audio_recipe"] == "released" and rate == RELEASED_STATED_RATE
-        recipe = [f"--stated-audio-rate={rate}", f"--picked-from={RELEASED_PICKED_FROM}"]
-        return [
-            *(recipe if released else []),
-            f"--audio-rate={RELEASED_AUDIO_RATE if released else rate}",
-            f"--shards={self._shards(wildcards.dataset)}",
-            f"--frame-rate={facts['frame_rate']}",
-            f"--short-side={facts['short_side']}",
-            f"--minimum-frames={facts['minimum_frames']}",
-            f"--failed-clips={self.settings.config['failed_clips']}",
-        ]
+        return {
+            **{name: facts[name] for name in ("frame_rate", "short_side", "minimum_frames")},
+            "stated_audio_rate": rate,
+            "audio_rate": RELEASED_AUDIO_RATE if released else rate,
+            "picked_from": [RELEASED_PICKED_FROM] if released else [],
+        }
 
     def download(self, limit: str) -> str:
         """What config.yaml says of downloads. Not a parameter but a resource: another limit makes nothing anew."""
@@ -186,8 +175,11 @@ class Data(Jobs):
             return self._list_rows(facts["lists"][split])
         return self.clips(dataset)
 
-    def _shards(self, dataset: str) -> int:
+    def shard_count(self, wildcards: Wildcards) -> int:
         """Into how many shards a dataset is cut."""
+        return self._shards(wildcards.dataset)
+
+    def _shards(self, dataset: str) -> int:
         return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
     def _rendered(self, dataset: str) -> Mapping[str, int]:
@@ -231,14 +223,10 @@ class Data(Jobs):
 
     def _count_clips(self, dataset: str) -> int:
         facts = self.settings.datasets[dataset]
-        if facts["source"] == "render":
-            rendered = self._rendered(dataset)
-            return len(facts["classes"]) * sum(rendered.values())
+        stated, lists = facts.get("clips"), facts["lists"].values()
+        if facts["source"] == "render" or (facts["source"] == "lists" and not stated):
+            return sum(self.split_clips(dataset, split) for split in ("train", "val", "test"))
         if facts["source"] == "lists":
-            splits = ("train", "val", "test")
-            stated, lists = facts.get("clips"), facts["lists"].values()
-            if not stated:
-                return sum(self._list_rows(facts["lists"][name]) for name in splits)
             # Lists of a user's own copy may have fewer rows than there are shards for.
             if all(isinstance(of, str) and of.endswith(".csv") for of in lists):
                 return min(stated, sum(map(self._list_rows, lists)))

@@ -5,16 +5,17 @@ Every method that a rule calls takes wildcards and returns plain values; whateve
 """
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
-from lib import choices, digest, options
-from lib.errors import SettingsError, told_of
+from lib import choices, digest
+from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.settings import Settings, known_name, place_of
-from lib.variants import TRAINING, Variant, variant_of
+from lib.variants import OBJECTIVE, SINGLE, TRAINING, Variant, variant_of
 
 Wildcards = Mapping
 NOTHING = "(?!)"
@@ -22,8 +23,12 @@ NOTHING = "(?!)"
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
 
-# What an objective is told of the net, and a program tells a preparation, beside their options.
-TOLD = ("dimensions", "classes", "setting")
+# How many values what stands in a table is told before its options: sizes of what it gets, the task, the setting.
+TOLD = {"FUSIONS": 1, "HEADS": 3, "DEFENCES": 1, "OBJECTIVES": 2, "PREPARATIONS": 1}
+
+
+# What a value of an option may be, by how its type is written.
+TYPES = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 
 
 class Jobs:
@@ -109,14 +114,9 @@ class Jobs:
         except SettingsError as error:
             raise SettingsError(f"{place_of(self.grid.attacks[name][0], 'attacks')}.{name}: {error}") from None
 
-    def resolved(self, paper: str, part: str, dataset: str) -> Mapping:
-        """A part of a paper's file on a dataset, with every choice taken."""
-        return self.settings.taken(paper, dataset, part)
-
-    def evaluation_options(self, paper: str, dataset: str) -> list[str]:
+    def evaluation_on(self, variant: str, dataset: str) -> Mapping[str, str]:
         """Which weights of a net are tested, and what a frame's epsilon counts in."""
-        evaluation = self.resolved(paper, "evaluation", dataset)
-        return [f"--model-state={evaluation['model_state']}", f"--epsilon-space={evaluation['epsilon_space']}"]
+        return self.settings.taken(self.grid.variants[variant][0], dataset, "evaluation")
 
     def model(self, dataset: str, variant: str, seed: str | int) -> str:
         """The file of a trained net."""
@@ -133,7 +133,7 @@ class Jobs:
         if part == "protocol":
             protocol = self.settings.datasets[wildcards.dataset]["protocol"]
             return [self.registered("data/protocols", "PROTOCOLS", protocol)]
-        judged = self.resolved(self.grid.variants[wildcards.variant][0], part, wildcards.dataset)
+        judged = self.settings.taken(self.grid.variants[wildcards.variant][0], wildcards.dataset, part)
         return self.attack_entries(judged["attack"])
 
     def variant_entries(self, name: str, dataset: str) -> list[str]:
@@ -145,7 +145,7 @@ class Jobs:
         entries = []
         for kind, part in self.variant_on(name, dataset).trained_by().items():
             where = f"training of {name} on {dataset}: {kind}"
-            entries.append(self._checked(*TRAINING[kind], part["name"], part.get("options", {}), where))
+            entries.append(self.entry_with(*TRAINING[kind], part["name"], part.get("options", {}), where))
             if "attack" in part.get("options", {}):
                 entries += self._described_entries(part["options"]["attack"], where)
                 for own in ("batch_size", "precision"):
@@ -158,16 +158,17 @@ class Jobs:
 
     def trained_against(self, told: object, where: str) -> object:
         """A budget of a training, that of a name in its long form; SettingsError if it is none."""
-        known = {name: budget for name, budget in self.grid.budgets.items() if budgets.FROM not in budget}
         if isinstance(told, str):
-            known_name(told, sorted(known), where)
-            return known[told]
-        try:
-            if any(budgets.FROM in budget for budget in budgets.named({where: told}).values()):
-                raise SettingsError(f"{where}: {told!r} is not allowed, because a job makes it")
-        except ValueError as error:
-            raise SettingsError(str(error)) from None
-        return told
+            known_name(told, sorted(self.grid.budgets), where)
+            long = self.grid.budgets[told]
+        else:
+            try:
+                long = next(iter(budgets.named({where: told}).values()))
+            except ValueError as error:
+                raise SettingsError(str(error)) from None
+        if budgets.FROM in long:
+            raise SettingsError(f"{where}: {told!r} is not allowed, because a job makes it, after trainings")
+        return long
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
@@ -178,6 +179,14 @@ class Jobs:
             raise SettingsError(f"attack {name}: batch_size {said} {facts['update']} takes each clip by itself")
         return entries
 
+    def check_task(self, objective: str | None, dataset: str, where: str) -> None:
+        """Raise SettingsError if an objective is for clips with another number of labels than those of a dataset."""
+        if objective not in (None, TRAINING_OBJECTIVE):
+            own = digest.constant(self.scripts, self.registered(*OBJECTIVE, objective), "task") or SINGLE
+            task = self.settings.datasets[dataset].get("task", SINGLE)
+            if own != task:
+                raise SettingsError(f"{where}: objective {objective} is for the task {own}, but {dataset} is {task}")
+
     def mixes_clips(self, name: str) -> bool:
         """Whether an attack's result for a clip depends on its batch."""
         entry = self.registered("attacks", "ATTACKS", self.attack_facts(name)["update"])
@@ -187,19 +196,37 @@ class Jobs:
         if not isinstance(described, Mapping) or "update" not in described:
             raise SettingsError(f"{where}: an attack is {{update: ...}}, not {described!r}")
         spec = AttackSpec.of(described)
-        entries = [self._checked("attacks", "ATTACKS", spec.update, spec.options, where)]
+        entries = [self.entry_with("attacks", "ATTACKS", spec.update, spec.options, where)]
         objective = spec.objective_part
         if objective["name"] not in (None, TRAINING_OBJECTIVE):
             place = ("objectives", "OBJECTIVES", objective["name"])
-            entries.append(self._checked(*place, objective["options"], where))
+            entries.append(self.entry_with(*place, objective["options"], where))
         return entries
 
-    def _checked(self, part: str, table: str, name: str, given: Mapping, where: str) -> str:
-        """The entry of this name, `given` its options; SettingsError if it is not there or an option is wrong."""
-        with told_of(where):
-            entry = self.registered(part, table, name)
-        known = digest.options(self.scripts, entry)
-        options.check(given, {option: kind for option, kind in known.items() if option not in TOLD}, f"{where}: {name}")
+    def entry_with(
+        self, part: str, table: str, name: str, given: Mapping, where: str, filled: Collection[str] = ()
+    ) -> str:
+        """The entry of this name, `given` its options; SettingsError if it is not there or an option is wrong.
+
+        `filled`: options that something else says.
+        """
+        entry = self.registered(part, table, name)
+        known = dict(list(digest.options(self.scripts, entry).items())[TOLD.get(table, 0) :])
+        known = {option: told for option, told in known.items() if option not in filled}
+        where = f"{where}: {name}"
+        for option, value in given.items():
+            if option not in known:
+                raise SettingsError(
+                    f"{where}: unknown option {option} = {value!r}; its options are {', '.join(known) or 'none'}"
+                )
+            kind = known[option][0]
+            wrong = isinstance(value, bool) if kind in ("int", "float") else False
+            wrong = wrong or not isinstance(value, TYPES.get(kind, object))
+            wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
+            if wrong and not (isinstance(value, Mapping) and "by" in value):  # a choice may be any of its alternatives
+                raise SettingsError(f"{where}: option {option} = {value!r} is no {kind}")
+        if missing := [option for option, (_, needed) in known.items() if needed and option not in given]:
+            raise SettingsError(f"{where}: the option {missing[0]} must be given")
         return entry
 
     def registered(self, part: str, table: str, name: str) -> str:

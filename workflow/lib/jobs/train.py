@@ -44,27 +44,50 @@ class Train(Jobs):
         """A regular expression for the published weights that can be downloaded."""
         return one_of(self.settings.weights)
 
-    def weights_address(self, wildcards: Wildcards) -> list[str]:
+    def published(self, wildcards: Wildcards) -> Mapping[str, str]:
         """The address of published weights, and the first digits of their SHA-256."""
-        facts = self.settings.weights[wildcards.weights]
-        return [f"--url={facts['url']}", f"--sha256={facts['sha256']}"]
+        return self.settings.weights[wildcards.weights]
 
     @property
     def searched_variants(self) -> str:
         """A regular expression for the variants whose options are searched."""
         return one_of(name for name, (_, variant) in self.grid.variants.items() if "search" in variant)
 
-    def model_spec(self, wildcards: Wildcards) -> str:
-        """The net of a variant, as JSON."""
-        return canonical(self.variant(wildcards).net)
+    def told(self, wildcards: Wildcards) -> dict:
+        """What a training is told: net, recipe, objective, view and memory as JSON, and the weights of its encoders.
 
-    def objective(self, wildcards: Wildcards) -> str:
-        """What the training of a variant minimises, as JSON."""
-        return canonical(self.variant(wildcards).objective)
+        `memory` is null for a net without one; `kept_features`: how many it leaves to the memory of the next training.
+        """
+        variant = self.variant(wildcards)
+        named = zip(variant.weights, self.weights(wildcards), strict=True)
+        return {
+            **self._net(wildcards),
+            "recipe": self._told(variant.recipe),
+            "weights": [f"{modality}={path}" for modality, path in named],
+            "kept_features": variant.kept_features,
+            "memory": canonical(variant.memory),
+        }
 
-    def recipe(self, wildcards: Wildcards) -> str:
-        """How a variant is trained, as JSON."""
-        return self._told(self.variant(wildcards).recipe)
+    def told_to_search(self, wildcards: Wildcards) -> dict:
+        """What a search is told: what it tries, how it trains each candidate, and by which attack it judges them."""
+        variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
+        judged = self.settings.taken(paper, wildcards.dataset, "search")
+        return {
+            **self._net(wildcards),
+            "candidates": canonical(variant.search),
+            "recipe": self._told(variant.search_recipe),
+            "attack": canonical(self.attack_on(judged["attack"], wildcards.dataset, wildcards.variant)),
+            "budget": canonical(self.grid.budgets[judged["budget"]]),
+            **self.evaluation_on(wildcards.variant, wildcards.dataset),
+        }
+
+    def _net(self, wildcards: Wildcards) -> dict:
+        variant = self.variant(wildcards)
+        return {
+            "model_spec": canonical(variant.net),
+            "objective": canonical(variant.objective),
+            "view": canonical(self.settings.datasets[wildcards.dataset]["view"]),
+        }
 
     def _told(self, recipe: Mapping) -> str:
         """A recipe as JSON, with a budget of the paper's in the place of its name."""
@@ -75,42 +98,10 @@ class Train(Jobs):
             recipe = {**recipe, "prepare": {**prepare, "options": options}}
         return canonical(recipe)
 
-    def stage_options(self, wildcards: Wildcards) -> list[str]:
-        """What passes from one training to the next: features to keep, what fills a memory."""
-        variant = self.variant(wildcards)
-        kept = [f"--kept-features={variant.kept_features}"] if variant.kept_features else []
-        return [*kept, f"--memory={canonical(variant.memory)}"] if variant.memory else kept
-
-    def start_options(self, wildcards: Wildcards) -> list[str]:
-        """The files that a training goes on from."""
-        start = [f"--start={path}" for path in self.start(wildcards)]
-        return [*start, *(f"--found-options={path}" for path in self.found_options(wildcards))]
-
     @property
     def search_seed(self) -> int:
         """The seed that options are searched with; all seeds are trained with what it finds."""
         return self.settings.scale["seeds"][0]
-
-    def search_options(self, wildcards: Wildcards) -> list[str]:
-        """What a search tries, how it trains each candidate, and under which attack it judges them."""
-        variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
-        judged = self.resolved(paper, "search", wildcards.dataset)
-        return [
-            f"--candidates={canonical(variant.search)}",
-            f"--recipe={self._told(variant.search_recipe)}",
-            f"--attack-spec={canonical(self.attack_on(judged['attack'], wildcards.dataset, wildcards.variant))}",
-            f"--budget={canonical(self.grid.budgets[judged['budget']])}",
-            *self.evaluation_options(paper, wildcards.dataset),
-        ]
-
-    def view(self, wildcards: Wildcards) -> str:
-        """How a net in training sees a clip, as JSON."""
-        return canonical(self.settings.datasets[wildcards.dataset]["view"])
-
-    def weights_options(self, wildcards: Wildcards) -> list[str]:
-        """The published weights that the encoders start from."""
-        named = zip(self.variant(wildcards).weights, self.weights(wildcards), strict=True)
-        return [f"--weights={modality}={path}" for modality, path in named]
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a training in minutes: of what the scale says, the share of its work in the longest one's."""

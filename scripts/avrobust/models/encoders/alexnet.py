@@ -12,6 +12,7 @@ class AlexNet(PictureNet):
     nothing, those of fewer than 63 pixels. The map of 224 pixels is 6 x 6.
     """
 
+    own_features = 256  # at width 1; a plan reads it
     strides = (32, 16)
     way = "torch"
 

@@ -13,6 +13,8 @@ class Conv1d(nn.Module):
     1,566,528 parameters at width 1.
     """
 
+    own_features = 512  # at width 1; a plan reads it
+
     def __init__(self, width: float = 1.0):
         super().__init__()
         layers, channels = [], 1

@@ -40,6 +40,7 @@ class ResNet18(PictureNet):
     same weights, for frames so small that 32 would leave few positions. Sizes of the map are rounded up.
     """
 
+    own_features = 512  # at width 1; a plan reads it
     strides = (32, 16, 8)
 
     def layers(self, width: float, stride: int, channels: int) -> int:

@@ -15,6 +15,7 @@ class VGG11BN(PictureNet):
     only, for spectrograms so short that 32 would leave few positions in time.
     """
 
+    own_features = 512  # at width 1; a plan reads it
     strides = (32, 16, 8, 4)
 
     def layers(self, width: float, stride: int, channels: int) -> int:

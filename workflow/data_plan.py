@@ -4,14 +4,14 @@ python workflow/data_plan.py                     # the paper scale, as config.ya
 python workflow/data_plan.py 'datasets={audioset: {}}'
 """
 
-import csv
 import json
 import math
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -28,42 +28,27 @@ JPEG_BYTES, JPEG_SIDE, JPEG_POWER = 23_500, 256, 1.5
 SECONDS_OF_A_WHOLE_VIDEO = 123
 
 
-@dataclass(frozen=True)
-class Row:
-    """What one dataset needs; `media` names the folder of its files, which others may share."""
-
-    dataset: str
-    media: str
-    clips: int
-    here: int
-    final: int
-    sources: str
-    web_hours: float
-    archive: str
-    media_gb: float
-    packed_gb: float
-
-
-def row(plan: Plan, dataset: str) -> Row:
-    """Return what is left to do for a dataset."""
+def row(plan: Plan, dataset: str) -> dict:
+    """Return what is left to do for a dataset; `folder`: of its files, which others may share."""
     facts, clips = plan.settings.datasets[dataset], plan.data.clips(dataset)
     statuses = _statuses(plan.settings.root / plan.data.place(dataset) / "data" / dataset / "locations")
-    here, final = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
-    left = max(clips - here - final, 0)
-    from_web = "youtube" in facts["sources"] and "archive" not in facts["sources"]
+    here, lost = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
+    left = max(clips - here - lost, 0)
+    archived = "archive" in facts["sources"]
+    from_web = left if "youtube" in facts["sources"] and not archived else 0
     seconds = facts.get("clip_seconds", SECONDS_OF_A_WHOLE_VIDEO)
-    return Row(
-        dataset,
-        facts["media"],
-        clips,
-        here,
-        final,
-        ", ".join(facts["sources"]),
-        left / plan.settings.config["download"]["videos_per_hour"] if from_web else 0.0,
-        f"{facts.get('archive_gigabytes', math.nan):g} GB" if "archive" in facts["sources"] and left else "",
-        left * facts["megabytes_per_video"] / 1000,
-        clips * seconds * packed_bytes(facts) / 1e9,
-    )
+    return {
+        "dataset": dataset,
+        "clips": clips,
+        "here": here,
+        "lost": lost,
+        "hours of web": from_web / plan.settings.config["download"]["videos_per_hour"],
+        "archive": f"{facts.get('archive_gigabytes', math.nan):g} GB" if archived and left else "",
+        "media, GB": left * facts["megabytes_per_video"] / 1000,
+        "packed, GB": clips * seconds * packed_bytes(facts) / 1e9,
+        "sources": ", ".join(facts["sources"]),
+        "folder": facts["media"],
+    }
 
 
 def packed_bytes(facts: Mapping) -> float:
@@ -75,46 +60,25 @@ def packed_bytes(facts: Mapping) -> float:
 def _statuses(folder: Path) -> Counter[str]:
     """Count what came of the clips of all shards, of those being fetched too."""
     found: Counter[str] = Counter()
-    finished = set()
-    for path in sorted(folder.glob("*.csv")):
-        finished.add(path.stem)
-        with path.open(encoding="utf-8", newline="") as file:
-            found.update(one["status"] for one in csv.DictReader(file))
+    tables = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    for path in tables.values():
+        found.update(pd.read_csv(path)["status"])
     for path in sorted(folder.glob("*.jsonl")):
-        if path.stem not in finished:
-            kinds = {}
-            for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-                if line.endswith("\n"):
-                    record = json.loads(line)
-                    kinds[record["video_id"]] = record["kind"]
-            found.update(kinds.values())
+        if path.stem not in tables:
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            records = [json.loads(line) for line in lines if line.endswith("\n")]
+            found.update({record["video_id"]: record["kind"] for record in records}.values())
     return found
 
 
-def table(rows: list[Row]) -> list[str]:
-    """Return lines of text, a heading first and sums last."""
-    lines = [
-        f"{'dataset':<22}{'clips':>10}{'here':>10}{'lost':>8}{'hours of web':>14}{'archive':>10}{'media, GB':>11}"
-        f"{'packed, GB':>12}  sources"
-    ]
-    for one in rows:
-        lines.append(
-            f"{one.dataset:<22}{one.clips:>10,}{one.here:>10,}{one.final:>8,}{one.web_hours:>14,.1f}{one.archive:>10}"
-            f"{one.media_gb:>11,.1f}{one.packed_gb:>12,.1f}  {one.sources}"
-        )
-    clips, here, final = (sum(getattr(one, name) for one in rows) for name in ("clips", "here", "final"))
-    packed = sum(one.packed_gb for one in rows)
-    hours, media = (sum(_once(rows, name)) for name in ("web_hours", "media_gb"))
-    lines.append(f"{'all':<22}{clips:>10,}{here:>10,}{final:>8,}{hours:>14,.1f}{'':>10}{media:>11,.1f}{packed:>12,.1f}")
-    return lines
-
-
-def _once(rows: list[Row], name: str) -> list[float]:
-    """Return a value for each folder of media: the largest of the datasets that share it."""
-    return [
-        max(getattr(one, name) for one in rows if one.media == media)
-        for media in dict.fromkeys(one.media for one in rows)
-    ]
+def table(rows: pd.DataFrame) -> str:
+    """Return the rows, and their sums; hours and media are those of the largest dataset of the same videos."""
+    once = rows.groupby("folder")[["hours of web", "media, GB"]].max().sum()
+    sums = {"dataset": "all", **rows[["clips", "here", "lost", "packed, GB"]].sum(), **once}
+    whole = pd.concat([rows, pd.DataFrame([sums])]).drop(columns="folder")
+    shown = dict.fromkeys(["clips", "here", "lost"], "{:,.0f}".format)
+    shown |= dict.fromkeys(["hours of web", "media, GB", "packed, GB"], "{:,.1f}".format)
+    return whole.set_index("dataset").rename_axis(None).to_string(formatters=shown, na_rep="")
 
 
 def main() -> None:
@@ -126,7 +90,7 @@ def main() -> None:
     rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]
     if not rows:
         sys.exit(f"scale {plan.settings.scale_name} has no dataset that comes from published lists")
-    print("\n".join(table(rows)))
+    print(table(pd.DataFrame(rows)))
     rate = plan.settings.config["download"]["videos_per_hour"]
     print(
         f"\nhours of web: at {rate:g} videos an hour of one address (download.videos_per_hour); lost: gone for good;\n"

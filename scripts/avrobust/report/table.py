@@ -78,7 +78,7 @@ def measure(
     entries["difference"] = (entries["ours"] - entries["published"]).map(rounded)
     inside = entries["published"].between(entries["low"], entries["high"]).map({True: "yes", False: "no"})
     entries["inside"] = inside.where(entries["difference"].notna(), "")
-    entries["source"] = entries["clips_of"].map(table.sources).fillna("")
+    entries["source"] = entries["clips_of"].map(lambda dataset: table.sources.get(dataset, ""))
     return entries
 
 

@@ -72,6 +72,28 @@ def test_published_weights_have_an_address_and_a_digest(root: Path) -> None:
         file.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  train: res", "  trian: res", r"music\.yaml: lists: train must be given, or how many `clips`"),
+        (
+            "protocol: released",
+            "protocol: relased",
+            r"music\.yaml: protocol: 'relased' is not known; allowed are audioset",
+        ),
+    ],
+)
+def test_what_reads_lists_is_there(root: Path, old: str, new: str, message: str) -> None:
+    file = root / "workflow/datasets/music.yaml"
+    text = file.read_text(encoding="utf-8")
+    replace(file, old, new)
+    try:
+        with pytest.raises(SettingsError, match=message):
+            plan(root, scale="paper")
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+
 def test_weights_that_are_no_file_are_named_at_every_scale() -> None:
     for scale in ("demo", "paper"):
         with pytest.raises(SettingsError, match=r"weights.resnet18_imagenet: '/no/such.pth' is no file"):

@@ -94,6 +94,9 @@ class Plan:
             self.data.entry_with(
                 "views", "VIEWS", facts["view"]["name"], facts["view"]["options"], f"view of {dataset}"
             )
+            if facts["source"] == "lists":
+                protocols = digest.registered_names(self.data.scripts, "data/protocols", "PROTOCOLS")
+                known_name(facts["protocol"], sorted(protocols), f"workflow/datasets/{dataset}.yaml: protocol")
         self._check_parts()
         self._check_bundles()
         self._check_printed()

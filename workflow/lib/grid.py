@@ -49,7 +49,7 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
-    long form of `avrobust.spec.budgets`.
+    long form of `avrobust.spec.budgets`. `unread`: a line for each printed value that no artefact reads.
     """
 
     artefacts: dict[tuple[str, str], Artefact] = field(default_factory=dict)
@@ -59,6 +59,7 @@ class Grid:
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
 
     @property
     def trained(self) -> set[tuple[str, str]]:
@@ -144,10 +145,12 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         layout = kind.parse(spec)
         needs = list(kind.needs(layout))
         if kind.check_published:
-            unread = kind.check_published(layout, settings.root / published_file(paper, name))
+            file = published_file(paper, name)
+            unread = kind.check_published(layout, settings.root / file)
             # A scale may have fewer rows than the paper.
             if unread and "artefacts" not in _over(settings, paper):
-                raise UserError(f"{published_file(paper, name)}: no row reads what is printed for {unread[0]}")
+                more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+                grid.unread.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}

@@ -99,7 +99,6 @@ class Plan:
                 known_name(facts["protocol"], sorted(protocols), f"workflow/datasets/{dataset}.yaml: protocol")
         self._check_parts()
         self._check_bundles()
-        self._check_printed()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
@@ -137,14 +136,16 @@ class Plan:
                 objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
                 self.attack.check_task(objective, dataset, f"attack {attack}")
 
-    def _check_printed(self) -> None:
-        """Raise SettingsError if a file of values that a paper prints is of no artefact that reads it."""
+    @property
+    def unread(self) -> list[str]:
+        """A line for each printed value, or whole file of them, that no artefact reads."""
+        lines = list(self.grid.unread)
         for paper, facts in self.settings.papers.items():
             for path in sorted((self.settings.root / published_file(paper, "")).parent.glob("*.csv")):
                 kind = facts["artefacts"].get(path.stem, {}).get("kind")
                 if kind is None or "published" not in load(KINDS, kind).reads:
-                    where = published_file(paper, path.stem)
-                    raise SettingsError(f"{where}: no artefact reads it; add {path.stem}, or remove the file")
+                    lines.append(f"{published_file(paper, path.stem)}: no artefact reads it")
+        return lines
 
     def _check_parts(self) -> None:
         registered = {name for place in {*NET.values()} for name in digest.registered_names(self.train.scripts, *place)}

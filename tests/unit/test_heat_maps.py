@@ -28,6 +28,7 @@ SPEC = {
     "caption": "Where the net looks.",
     "budget": "small",
     "strengths": {"small": "0.006"},
+    "labels": {"dataset": {"kinetics_sounds": "KS"}, "attack": {"fgsm": "FGSM"}},
     "read": {"variant": "attended_concat", "attack": "mim"},
     "rows": [
         {"dataset": "music", "class": "cello", "title": "playing cello"},
@@ -143,10 +144,10 @@ def test_every_word_is_on_the_page(drawn):
     whole = " ".join(texts).replace("\N{NO-BREAK SPACE}", " ")
     for words in (
         "Figure 4",
-        "scale demo, ε = 0.006 in each attacked modality; fgsm on attended_concat, seed 1234",
+        "scale demo, ε = 0.006 in each attacked modality; FGSM on attended concat, seed 1234",
         "playing cello",
         "blowing nose",
-        "kinetics sounds",
+        "KS",
         "cello_0007",
         "✓ cello",
         "✗ flute",

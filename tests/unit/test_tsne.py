@@ -58,6 +58,7 @@ SPEC = {
     "modality": "audio",
     "budgets": ["small", "strong"],
     "strengths": {"small": "0.006", "strong": "0.02"},
+    "labels": {"dataset": {"music": "MUSIC"}},
     "seed": 1,
     "panels": PANELS,
 }
@@ -459,7 +460,7 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     text = words(one / "figure.svg")
     for word in (*CLASSES, "visual", "attacked audio", "w/o MinSim", "w/ MinSim"):
         assert word in text
-    for word in ("audio attacked, ε = 0.006", "audio attacked, ε = 0.02", "scale demo, n = 22", "clips: rendered"):
+    for word in ("audio attacked, ε = 0.006", "audio attacked, ε = 0.02", "MUSIC, scale demo, n = 22", "clips: rendered"):
         assert word in text
     scores_of_panels = Scores(score_files(files))
     for panel in figure(SPEC).panels:

@@ -226,6 +226,9 @@ def _over(settings: Settings, paper: str) -> Mapping:
 FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "paper": lambda settings, paper, spec: paper,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
+    "labels": lambda settings, paper, spec: {
+        kind: names for kind, names in settings.papers[paper]["labels"].items() if kind in ("dataset", "attack")
+    },
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
     "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],

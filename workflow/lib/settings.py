@@ -259,9 +259,9 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]]) -> dict:
                 check(held, schemas / f"{file}.json", place, required=False)
         for section in over:
             choices.check(paper, section, f"{place}: {section}")
-    twins, labels = paper.pop("twins", {}), paper.pop("labels")
+    twins = paper.pop("twins", {})
     try:
-        paper["artefacts"] = notation.artefacts(paper["artefacts"], labels)
+        paper["artefacts"] = notation.artefacts(paper["artefacts"], paper["labels"])
         paper["claims"] = notation.claims(paper["claims"], twins)
         paper["choices"] = notation.choices(paper["choices"], name)
     except notation.NotationError as error:

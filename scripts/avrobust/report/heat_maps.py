@@ -162,7 +162,7 @@ def draw(figure: Layout, shown: Sequence[Shown], scale: str, *, svg: str, png: s
             axes.text(x, top + HEADER - 0.05, name, size=TEXT_SIZE, ha="center", va="bottom", linespacing=1.15)
         y = top + HEADER
         for one in shown:
-            _row(canvas, axes, one, y, height)
+            _row(canvas, axes, one, figure.label("dataset", one.row.dataset), y, height)
             y += _row_height(one)
         _key(canvas, axes, any(_has_box(one) for one in shown), y, height)
         y += FOOTER
@@ -209,7 +209,9 @@ def _mixed(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 def _subtitle(figure: Layout, shown: Sequence[Shown], scale: str) -> str:
     attacked = dict.fromkeys((one.examples.attack, one.examples.variant, one.examples.seed) for one in shown)
-    nets = "; ".join(f"{attack} on {variant}, seed {seed}" for attack, variant, seed in attacked)
+    nets = "; ".join(
+        f"{figure.label('attack', attack)} on {readable(net)}, seed {seed}" for attack, net, seed in attacked
+    )
     return f"scale {scale}, ε = {strength(figure.budget, figure.strengths)} in each attacked modality; {nets}"
 
 
@@ -225,9 +227,8 @@ def _row_height(one: Shown) -> float:
     return EMPTY_ROW if one.example is None else PICTURE + BELOW_PICTURE
 
 
-def _row(canvas: Canvas, axes: Axes, one: Shown, top: float, height: float) -> None:
+def _row(canvas: Canvas, axes: Axes, one: Shown, dataset: str, top: float, height: float) -> None:
     text, small = _Text(TEXT_SIZE, "bold"), _Text(SMALL_SIZE)
-    dataset = readable(one.row.dataset)
     if one.example is None:
         message = f"{dataset}, {one.row.title}: no clip of this class"
         axes.text(LEFT, top + EMPTY_ROW / 2, message, size=TEXT_SIZE, color=FAINT, ha="left", va="center")

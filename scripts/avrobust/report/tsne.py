@@ -409,5 +409,8 @@ def _sizes(layout: Layout, measured: Sequence[Mapping], scale: str) -> str:
     clips = ", ".join(map(str, sorted({one["n"] for one in measured if one["measure"] == "silhouette"})))
     seeds = ", ".join(map(str, sorted({one["seeds"] for one in measured})))
     elsewhere = others(layout.sources.get(panel.read["dataset"], PUBLISHED_SOURCE) for panel in layout.panels)
-    line = f"scale {scale}, n = {clips}, seed drawn: {layout.seed}; silhouettes: mean over seeds: {seeds}"
+    names = dict.fromkeys(panel.read["dataset"] for panel in layout.panels)
+    data = ", ".join(layout.labels.get("dataset", {}).get(name, name) for name in names)
+    over = f"{seeds} seed" if seeds == "1" else f"{seeds} seeds"
+    line = f"{data}, scale {scale}, n = {clips}, seed drawn: {layout.seed}; silhouettes: mean over {over}"
     return f"{line}; clips: {elsewhere}" if elsewhere else line

@@ -19,7 +19,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """A figure of heat maps before its clips are found; `strengths`: what is printed for a budget."""
+    """A figure of heat maps before its clips are found.
+
+    `strengths`: what is printed for a budget; `labels`: for a dataset or an attack.
+    """
 
     title: str
     budget: str
@@ -27,6 +30,11 @@ class Layout:
     rows: Sequence[Row]
     caption: str = ""
     strengths: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def label(self, kind: str, name: str) -> str:
+        """What the paper prints for a `dataset` or an `attack`; the name as words where it prints nothing."""
+        return self.labels.get(kind, {}).get(name) or readable(name)
 
 
 def layout(spec: object) -> Layout:
@@ -49,5 +57,10 @@ def needs(figure: Layout) -> Iterator[Need]:
 
 
 HEAT_MAPS = Kind(
-    shown=(".svg",), others=(".csv", ".png"), reads=("examples",), parse=layout, needs=needs, facts=("strengths",)
+    shown=(".svg",),
+    others=(".csv", ".png"),
+    reads=("examples",),
+    parse=layout,
+    needs=needs,
+    facts=("strengths", "labels"),
 )

@@ -29,7 +29,7 @@ class Layout:
     """A t-SNE figure before anything is projected: a row for each budget with which `modality` is attacked.
 
     `attack` is that of the files that are read, also for clean points. `seed`: of the training that is drawn; measures
-    are over all. `strengths`: what is printed for a budget.
+    are over all. `strengths`: what is printed for a budget; `labels`: for a dataset.
     """
 
     title: str
@@ -42,6 +42,7 @@ class Layout:
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     strengths: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def rows(self) -> Sequence[str]:
@@ -76,5 +77,5 @@ TSNE = Kind(
     reads=("embeddings", "scores"),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "seed", "strengths"),
+    facts=("citation", "sources", "seed", "strengths", "labels"),
 )

@@ -98,6 +98,7 @@ def main() -> None:
             "epsilon_space": given.epsilon_space,
             "model_state": given.model_state,
             "recipe": given.recipe,
+            "variant": given.variant,
             "seed": given.seed,
             "precision": given.precision,
             "code": given.code,
@@ -113,7 +114,7 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     """Train one candidate and return its accuracy in per cent, clean and under each attack, on the split val."""
     given = job.given
     spec = Part(given.objective["name"], {**given.objective.get("options", {}), **options})
-    _, model = continued_model(job.spec, job.start, given.seed, {}, {})
+    _, model = continued_model(job.spec, job.start, {}, {})
     fitted = job.fit(model, spec, given.chosen.with_name(f"resume-{number}.pt"))
     # Candidates are judged as the victims of a cell are.
     model, objective = fitted.model.in_precision("float32"), fitted.objective

@@ -54,11 +54,11 @@ def main() -> None:
     spec, objective_spec = job.spec, _objective_spec(given)
     if job.start:
         memory = MemoryRecipe(**given.memory) if given.memory else None
-        parts = (job.store, job.view, job.recipe.batch_size, given.seed, given.threads, job.device)
+        parts = (job.store, job.view, job.recipe.batch_size, job.seed, given.threads, job.device)
         banks = memory_banks(memory, job.start, *parts) if memory else {}
-        spec, model = continued_model(spec, job.start, given.seed, banks, memory.steps if memory else {})
+        spec, model = continued_model(spec, job.start, banks, memory.steps if memory else {})
     else:
-        model = fresh_model(spec, len(job.classes), given.seed, dict(given.weights))
+        model = fresh_model(spec, len(job.classes), job.seed, dict(given.weights))
     resume = given.model.with_name("resume.pt")
     fitted = job.fit(model, objective_spec, resume)
     model, result = fitted.model, fitted.result
@@ -78,6 +78,7 @@ def main() -> None:
             "memory": given.memory,
             "memory_steps": {name: float(one.step) for name, one in model.defences.items()} if given.memory else {},
             "view": given.view,
+            "variant": given.variant,
             "seed": given.seed,
             "precision": given.precision,
             "code": given.code,

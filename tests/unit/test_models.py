@@ -140,6 +140,23 @@ def test_forward_is_head_of_encoded_and_ignores_unused_modalities(fusion):
     assert logits.shape == (3, 7)
 
 
+def test_each_part_begins_with_weights_of_its_own():
+    """Those of a seed and the part's name: not of what was drawn before it, nor of the parts beside it."""
+    one, again, of_another_head, of_another_seed = (
+        build(spec, classes, seed)
+        for spec, classes, seed in (
+            (narrow_spec(), 5, 1), (narrow_spec(), 5, 1), (narrow_spec("sum"), 7, 1), (narrow_spec(), 5, 2),
+        )
+    )  # fmt: skip
+    states = one.state_dict(), again.state_dict()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    for name, weight in one.encoders.named_parameters():
+        assert torch.equal(weight, of_another_head.encoders.get_parameter(name)), name
+        if weight.dim() > 1:
+            assert not torch.equal(weight, of_another_seed.encoders.get_parameter(name)), name
+    assert not torch.equal(one.classifier.weight, of_another_seed.classifier.weight)
+
+
 def test_classifier_starts_small():
     net = build(narrow_spec(), 27)
     assert 0.5e-4 < net.classifier.weight.std() < 2e-4

@@ -34,7 +34,7 @@ def with_memory() -> Trained:
     start = trained()
     banks = {name: features.T for name, features in start.training_features.items()}
     spec = narrow_spec(defence=Part("feature_memory", {**MEMORY, "columns": 1024}))
-    made, model = continued_model(spec, start, 0, banks, STEPS)
+    made, model = continued_model(spec, start, banks, STEPS)
     assert made.defence.options["columns"] == 9
     return start._replace(model=model.eval())
 
@@ -116,4 +116,4 @@ def test_a_net_that_is_copied_keeps_its_memory():
 def test_a_stage_that_does_not_fit_the_one_before_is_refused():
     spec = narrow_spec("film")
     with pytest.raises(UserError, match="does not fit, as classifier"):
-        continued_model(spec, trained(), 0, {}, {})
+        continued_model(spec, trained(), {}, {})

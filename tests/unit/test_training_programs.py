@@ -42,7 +42,7 @@ def shared(folder: Path, shard: Path, epochs: int, rates: dict, model: dict, obj
     """The arguments of both programs."""
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
     given_json = {"model-spec": model, "recipe": recipe(epochs, rates), "objective": objective, "view": VIEW}
-    plain = {"shards": shard, "class-list": folder / "classes.txt", "seed": seed, "device": "cpu"}
+    plain = {"shards": shard, "class-list": folder / "classes.txt", "variant": "mine", "seed": seed, "device": "cpu"}
     return [
         *(f"--{name}={json.dumps(value)}" for name, value in given_json.items()),
         *(f"--{name}={value}" for name, value in plain.items()),
@@ -246,7 +246,7 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
     others = [
         f"--recipe={json.dumps(recipe(4))}", f"--model-spec={json.dumps({**NET, 'fusion': 'sum'})}", "--seed=3",
         "--threads=2", "--code=other", "--precision=bfloat16", "--kept-features=3", f"--weights=visual={published}",
-        f"--view={json.dumps({**VIEW, 'options': {**VIEW['options'], 'frame_size': 24}})}",
+        "--variant=other", f"--view={json.dumps({**VIEW, 'options': {**VIEW['options'], 'frame_size': 24}})}",
     ]  # fmt: skip
     keys = {key(), *map(key, others), key(weight=2.0)}
     assert len(keys) == len(others) + 2
@@ -260,18 +260,31 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
 # --- Which seed
 
 
-def test_the_initial_weights_are_the_seeds(tmp_path, trained):
+def test_the_initial_weights_are_those_of_seed_and_variant(tmp_path, trained):
     """Rates of 0: what a training starts from is what it ends with, whatever its clips' order."""
     shard = write_shard(tmp_path / "0.arrow")
-    one, again, other = (
-        dict(loaded(trained(name, shard, 1, rates=STILL, seed=seed), "latest").model.named_parameters())
-        for name, seed in (("one", 1), ("again", 1), ("other", 2))
+    one, again, of_seed, of_variant = (
+        dict(loaded(trained(name, shard, 1, *more, rates=STILL, seed=seed), "latest").model.named_parameters())
+        for name, seed, *more in (("one", 1), ("again", 1), ("seed", 2), ("variant", 1, "--variant=other"))
     )
     assert same(one, again)
     drawn = [name for name, value in one.items() if value.dim() > 1]
     assert len(drawn) > 20
     for name in drawn:
-        assert not torch.equal(one[name], other[name]), name
+        assert not torch.equal(one[name], of_seed[name]), name
+        assert not torch.equal(one[name], of_variant[name]), name
+
+
+def test_two_variants_of_a_seed_learn_from_other_batches(tmp_path, trained):
+    """From the very same net: with equal batches two variants of one recipe would be one net twice."""
+    shard = write_shard(tmp_path / "0.arrow")
+    start = trained("start", shard, 1) / "model.pt"
+    one, again, other = (
+        weights(trained(name, shard, 1, f"--start={start}", f"--variant={variant}"), "latest")
+        for name, variant in (("one", "mine"), ("again", "mine"), ("other", "other"))
+    )
+    assert same(one, again)
+    assert not same(one, other)
 
 
 # --- Which candidate
@@ -305,12 +318,12 @@ def test_a_search_for_a_net_of_several_labels_is_refused(tmp_path, searched, mon
 
 def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(tmp_path, trained, searched):
     shard = write_shard(tmp_path / "0.arrow")
-    start = trained("start", shard, 3)
-    for name, candidates in (("first", [1.0, 100.0]), ("second", [100.0, 1.0])):
+    start = trained("start", shard, 12)
+    for name, candidates in (("first", [1.0, 1e4]), ("second", [1e4, 1.0])):
         folder = searched(name, shard, start, candidates)
         rows = list(csv.DictReader((folder / "search.csv").open()))
         scores = {float(row["weight"]): float(row["score"]) for row in rows}
-        assert scores[1.0] > scores[100.0], "these candidates show nothing"
+        assert scores[1.0] > scores[1e4], "these candidates show nothing"
         assert json.loads((folder / "search.json").read_text())["chosen"] == {"weight": 1.0}
         said = json.loads((folder / "provenance.json").read_text())
         asked = {"attack": {"update": "fgsm"}, "budget": BUDGET, "seed": 2, "recipe": recipe(2, SLOW)}
@@ -320,5 +333,5 @@ def test_the_search_takes_the_candidate_that_does_best_on_the_validation_clips(t
             attacked = sum(float(row[condition]) for condition in ("audio", "visual", "both")) / 3
             assert float(row["score"]) == pytest.approx(float(row["clean"]) + attacked, abs=0.02)
     # The same start, and test clips that say something else: no choice depends on them.
-    other = searched("other", write_shard(tmp_path / "other/0.arrow", wrong="test"), start, [100.0, 1.0])
+    other = searched("other", write_shard(tmp_path / "other/0.arrow", wrong="test"), start, [1e4, 1.0])
     assert (other / "search.csv").read_bytes() == (tmp_path / "second/search.csv").read_bytes()

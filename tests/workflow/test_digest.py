@@ -24,7 +24,7 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 
 # What every net and every run of one reaches, by the imports of the files themselves.
 MODEL = {
-    "data/batches", "data/classes", "data/shards", "files", "foreign", "lazy", "runtime",
+    "data/batches", "data/classes", "data/shards", "files", "foreign", "keyed", "lazy", "runtime",
     "models/build", "views/view",
     "models/files", "processor",
     "models/late_fusion", "models/modes", "models/task", "program", "provenance",

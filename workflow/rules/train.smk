@@ -55,7 +55,8 @@ rule train:
         " --objective {params.told[objective]:q} --view {params.told[view]:q} --precision {params.precision:q}"
         " --weights {params.told[weights]:q} --start {input.start:q} --found-options {input.found_options:q}"
         " --kept-features {params.told[kept_features]:q} --memory {params.told[memory]:q}"
-        " --seed {wildcards.seed} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --variant {wildcards.variant:q} --seed {wildcards.seed} --device {resources.device:q}"
+        " --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
 
 
@@ -95,7 +96,7 @@ rule search:
         " --candidates {params.told[candidates]:q} --recipe {params.told[recipe]:q}"
         " --attack-spec {params.told[attack]:q} --budget {params.told[budget]:q}"
         " --model-state {params.told[model_state]:q} --epsilon-space {params.told[epsilon_space]:q}"
-        " --view {params.told[view]:q} --precision {params.precision:q} --seed {params.seed:q}"
-        " --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --view {params.told[view]:q} --precision {params.precision:q}"
+        " --variant {wildcards.variant:q} --seed {params.seed:q} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --chosen {output.chosen:q} --candidates-csv {output.candidates:q} --provenance {output.provenance:q}"
         " 2> {log:q}"

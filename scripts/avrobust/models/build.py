@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+import torch
 from torch import nn
 
 from avrobust.defences.registry import DEFENCES
 from avrobust.foreign import first_line
+from avrobust.keyed import seed_of
 from avrobust.lazy import built, load
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.registry import AUDIO_ENCODERS, FUSIONS, HEADS, VISUAL_ENCODERS
@@ -54,18 +56,30 @@ class ModelSpec:
 PARTS = tuple(one.name for one in fields(ModelSpec) if one.name != "task")
 
 
-def build(spec: ModelSpec, classes: int) -> LateFusion:
-    """Return an untrained net with `classes` logits. Its weights come from torch's global generator.
+def build(spec: ModelSpec, classes: int, seed: int | None = None) -> LateFusion:
+    """Return an untrained net with `classes` logits, its weights drawn from torch's global generator.
+
+    `seed`: each part begins with the generator seeded by it and the part's name, so that another head leaves the
+    encoders' weights as they are. Without it the generator goes on from where it is.
 
     Raises:
         UserError: a part has no such name or option.
         ValueError: the encoders are not those that the fusion takes, or their features differ in size.
     """
+
+    def made(name: str, table: Mapping[str, str], part: Part, *sizes: object) -> nn.Module:
+        if seed is not None:
+            torch.manual_seed(seed_of(seed, name))
+        try:
+            return built(table, vars(part), *sizes)
+        except ValueError as error:
+            raise UserError(f"{part.name}: {first_line(error)}") from error
+
     encoders: dict[str, nn.Module] = {}
     if spec.audio:
-        encoders["audio"] = _made(AUDIO_ENCODERS, spec.audio)
+        encoders["audio"] = made("audio", AUDIO_ENCODERS, spec.audio)
     if spec.visual:
-        encoders["visual"] = _made(VISUAL_ENCODERS, spec.visual)
+        encoders["visual"] = made("visual", VISUAL_ENCODERS, spec.visual)
     modalities = load(FUSIONS, spec.fusion.name).modalities
     if set(encoders) != set(modalities):
         raise ValueError(f"fusion {spec.fusion.name} takes {modalities}, the net has {tuple(encoders)}")
@@ -75,16 +89,9 @@ def build(spec: ModelSpec, classes: int) -> LateFusion:
     features = next(iter(sizes.values()))
     defences = {}
     if spec.defence:
-        defences = {name: _made(DEFENCES, spec.defence, size) for name, size in sizes.items()}
-    fusion = _made(FUSIONS, spec.fusion, features)
-    head = _made(HEADS, spec.head, fusion.out_features, classes, spec.task)
+        defences = {name: made(f"defence.{name}", DEFENCES, spec.defence, size) for name, size in sizes.items()}
+    fusion = made("fusion", FUSIONS, spec.fusion, features)
+    head = made("head", HEADS, spec.head, fusion.out_features, classes, spec.task)
     net = LateFusion(encoders, fusion, head, defences)
     net.task = spec.task
     return net
-
-
-def _made(table: Mapping[str, str], part: Part, *sizes: object) -> nn.Module:
-    try:
-        return built(table, vars(part), *sizes)
-    except ValueError as error:
-        raise UserError(f"{part.name}: {first_line(error)}") from error

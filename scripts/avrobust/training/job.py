@@ -7,10 +7,12 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from avrobust.data.classes import check_classes
 from avrobust.data.manifest import read_classes
+from avrobust.keyed import seed_of
 from avrobust.lazy import built
 from avrobust.models.build import ModelSpec, Part
 from avrobust.models.files import Trained, load_model
@@ -42,6 +44,7 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--objective", type=json_argument, required=True, help="JSON: name and options")
     parser.add_argument("--start", nargs="?", type=Path, help="model whose latest weights the training starts from")
     parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
+    parser.add_argument("--variant", required=True, help="name that its random numbers are drawn by, with --seed")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of the encoders")
     parser.add_argument("--device", choices=DEVICES, default="auto")
@@ -76,6 +79,8 @@ class Job:
     def __init__(self, given: argparse.Namespace):
         self.given, self.recipe = given, record(TrainingRecipe, given.recipe, "a training")
         self.spec = ModelSpec(**given.model_spec)
+        # Two variants of one seed share no random number: nets that began alike would pass attacks on to each other.
+        self.seed = seed_of(given.seed, given.variant)
         self.device = prepare(given.device, given.threads)
         self.meter = Meter(self.device)
         self.view, self.classes = build_view(given.view), read_classes(given.class_list)
@@ -91,17 +96,15 @@ class Job:
             check_classes(given.start, self.start.classes, given.class_list, self.classes)
 
     def fit(self, model: LateFusion, objective_spec: Part, resume: Path) -> Fitted:
-        """Train `model` as the arguments say, or go on with what `resume` holds.
-
-        What the objective draws at first it draws from torch's global generator.
-        """
+        """Train `model` as the arguments say, or go on with what `resume` holds."""
         given, recipe = self.given, self.recipe
         model = model.to(self.device).in_precision(given.precision)
+        torch.manual_seed(seed_of(self.seed, "objective"))
         objective = built(OBJECTIVES, vars(objective_spec), model.dimensions, len(self.classes)).to(self.device)
         inputs = self.view.inputs(self.store)
-        setting = Setting(objective, self.device, given.seed, len(self.classes), inputs)
+        setting = Setting(objective, self.device, self.seed, len(self.classes), inputs)
         preparation = built(PREPARATIONS, recipe.prepare, setting)
-        clips = training_clips(self.store, self.view, model, self.spec.task, recipe, given.seed, given.threads)
+        clips = training_clips(self.store, self.view, model, self.spec.task, recipe, self.seed, given.threads)
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(
             "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",

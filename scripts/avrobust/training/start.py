@@ -34,15 +34,14 @@ class MemoryRecipe:
 
 def fresh_model(spec: ModelSpec, classes: int, seed: int, weights: Mapping[str, Path]) -> LateFusion:
     """Return an untrained net of this seed. `weights`: modality -> published weights that its encoder starts from."""
-    torch.manual_seed(seed)
-    model = build(spec, classes)
+    model = build(spec, classes, seed)
     for modality, path in weights.items():
         load_weights(model.encoders[modality], path)
     return model
 
 
 def continued_model(
-    spec: ModelSpec, start: Trained, seed: int, banks: Mapping[str, Tensor], steps: Mapping[str, float]
+    spec: ModelSpec, start: Trained, banks: Mapping[str, Tensor], steps: Mapping[str, float]
 ) -> tuple[ModelSpec, LateFusion]:
     """Return a net with the weights of `start` and, where it has a memory, `banks` (D, K) in it; and its spec.
 
@@ -51,7 +50,6 @@ def continued_model(
     Raises:
         UserError: the nets have other weights than each other.
     """
-    torch.manual_seed(seed)
     if banks:
         columns = next(iter(banks.values())).shape[1]
         spec = replace(spec, defence=replace(spec.defence, options={**spec.defence.options, "columns": columns}))

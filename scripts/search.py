@@ -114,7 +114,7 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     """Train one candidate and return its accuracy in per cent, clean and under each attack, on the split val."""
     given = job.given
     spec = Part(given.objective["name"], {**given.objective.get("options", {}), **options})
-    _, model = continued_model(job.spec, job.start, {}, {})
+    _, model = continued_model(job.spec, job.start, job.seed, {}, {})
     fitted = job.fit(model, spec, given.chosen.with_name(f"resume-{number}.pt"))
     # Candidates are judged as the victims of a cell are.
     model, objective = fitted.model.in_precision("float32"), fitted.objective

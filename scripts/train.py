@@ -56,7 +56,7 @@ def main() -> None:
         memory = MemoryRecipe(**given.memory) if given.memory else None
         parts = (job.store, job.view, job.recipe.batch_size, job.seed, given.threads, job.device)
         banks = memory_banks(memory, job.start, *parts) if memory else {}
-        spec, model = continued_model(spec, job.start, banks, memory.steps if memory else {})
+        spec, model = continued_model(spec, job.start, job.seed, banks, memory.steps if memory else {})
     else:
         model = fresh_model(spec, len(job.classes), job.seed, dict(given.weights))
     resume = given.model.with_name("resume.pt")

@@ -235,6 +235,8 @@ def test_mistakes_in_a_layout_are_named(changes: dict, message: str) -> None:
     [
         (claim("a.clean < b.clean"), "claims.c: 'a.clean < b.clean' is no test"),
         (claim("a > b.clean"), "claims.c: 'a' is no quantity"),
+        (claim("a.X_A@large > b.clean@large:20"), "claims.c: 'b.clean@large:20': clean has no budget"),
+        (claim("a.score[clean]@large > 1"), "clean has no budget"),
         (claim("a.clean > b.clean", also=["soft"]), "claims.c: also: 'soft' is none of twins: hard, released, longer"),
         (claim("minsim.X_A@small > 1", attacks=["fgsm", "pgd"], also=["hard"]), "claims.c: a twin for some nets needs"),
     ],
@@ -248,3 +250,5 @@ def test_a_label_is_of_the_part_that_its_key_is_about() -> None:
     assert label(LABELS, "net", {"variant": "sum"}) == "Sum"
     with pytest.raises(NotationError, match=r"None is none of labels\.net"):
         label(LABELS, "net", {"dataset": "music"})
+    with pytest.raises(NotationError, match=r"of concat' is none of labels\.attack"):
+        label(LABELS, "attack", {"variant": "concat", "victim": "sum", "attack": "fgsm"})

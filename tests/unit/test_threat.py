@@ -7,6 +7,7 @@ import torch
 from nets import CROSS_ENTROPY, build_attack, clips, narrow_net, narrow_spec, net_with_memory
 
 from avrobust.attacks.threat import Threat, bind
+from avrobust.defences.registry import DEFENCES
 from avrobust.models.build import Part
 from avrobust.models.files import Trained
 from avrobust.objectives.cross_entropy import CrossEntropy
@@ -34,9 +35,16 @@ def with_memory() -> Trained:
     start = trained()
     banks = {name: features.T for name, features in start.training_features.items()}
     spec = narrow_spec(defence=Part("feature_memory", {**MEMORY, "columns": 1024}))
-    made, model = continued_model(spec, start, banks, STEPS)
+    made, model = continued_model(spec, start, 0, banks, STEPS)
     assert made.defence.options["columns"] == 9
     return start._replace(model=model.eval())
+
+
+def test_weights_that_a_defence_adds_are_those_of_the_seed(monkeypatch):
+    monkeypatch.setitem(DEFENCES, "linear", "torch.nn:Linear")
+    spec = narrow_spec(defence=Part("linear", {"out_features": 64}))
+    one, again, other = (continued_model(spec, trained(), seed, {}, {})[1].defences["audio"] for seed in (1, 1, 2))
+    assert torch.equal(one.weight, again.weight) and not torch.equal(one.weight, other.weight)
 
 
 def test_an_attack_maximises_what_its_surrogate_was_trained_with_unless_told_otherwise():
@@ -66,11 +74,11 @@ def test_batches_may_be_cut_where_no_clip_depends_on_another():
     plain, four, six = narrow_net(), net_with_memory(4), net_with_memory(6)
     # A fixed number of iterations for every clip, as with `ista: per_sample`.
     alone = net_with_memory(4, tolerance=0.0)
-    for victim, source, together in (
+    for victim, surrogate, together in (
         (plain, plain, 1), (four, four, 4), (four, four.without_defences(), 4), (plain, six, 6), (four, six, 12),
         (alone, alone, 1), (alone, four, 4),
     ):  # fmt: skip
-        assert Threat(build_attack("pgd"), source, CROSS_ENTROPY).clips_together(victim) == together
+        assert Threat(build_attack("pgd"), surrogate, CROSS_ENTROPY).clips_together(victim) == together
     assert Threat(build_attack("mim_official"), four, CROSS_ENTROPY, 16).clips_together(four) == 16
 
 
@@ -116,4 +124,4 @@ def test_a_net_that_is_copied_keeps_its_memory():
 def test_a_stage_that_does_not_fit_the_one_before_is_refused():
     spec = narrow_spec("film")
     with pytest.raises(UserError, match="does not fit, as classifier"):
-        continued_model(spec, trained(), {}, {})
+        continued_model(spec, trained(), 0, {}, {})

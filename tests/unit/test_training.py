@@ -9,6 +9,7 @@ import pytest
 import torch
 from nets import CROSS_ENTROPY, FORMS, UNITS, build_attack, build_objective, clips, linear_net, narrow_net, narrow_spec
 from sklearn.metrics import average_precision_score
+from torch import nn
 
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -163,6 +164,10 @@ class Killed(Exception):
     """Stands for a SIGKILL: nothing after it runs."""
 
 
+CONFORMITY = {
+    "name": "prototype_conformity",
+    "options": dict.fromkeys(("prox_weight", "conprox_weight", "prox_rate", "conprox_rate"), 0.1),
+}
 ADAM = {"name": "adam", "options": {"weight_decay": 1e-3}}
 GOES_ON = {
     "sgd": (RECIPE, PLAIN),
@@ -175,6 +180,9 @@ GOES_ON = {
     ),
     "mixup": (RECIPE, Mixup(SETTING)),
     "adversarial": (RECIPE, Adversarial(SETTING, {"update": "pgd_random", "steps": 2}, 0.02)),
+    "adversarial, by an objective with weights of its own": (
+        RECIPE, Adversarial(SETTING, {"update": "pgd", "steps": 2, "objective": CONFORMITY}, 0.02)
+    ),
 }  # fmt: skip
 
 
@@ -183,7 +191,9 @@ GOES_ON = {
 def test_a_killed_training_goes_on_with_the_same_bits(tmp_path, monkeypatch, epoch, recipe, prepare):
     def trained(seed: int = 0) -> dict:
         objective = conformity(seed) if prepare is PLAIN else CROSS_ENTROPY
-        return fit(tmp_path, recipe, net=narrow_net(seed=seed), objective=objective, kept=6, prepare=prepare)
+        net = narrow_net(seed=seed)
+        net.fusion = nn.Sequential(net.fusion, nn.Dropout(0.5))
+        return fit(tmp_path, recipe, net=net, objective=objective, kept=6, prepare=prepare)
 
     whole = trained()
     (tmp_path / "resume.pt").unlink()
@@ -413,10 +423,8 @@ def test_the_net_learns_from_what_the_attack_makes_of_it_in_evaluation_mode():
 
 def test_what_the_objective_of_the_attack_draws_is_drawn_once():
     """Centres of classes: batches later, torch's generator is where it was, and the objective the same one."""
-    options = dict.fromkeys(("prox_weight", "conprox_weight", "prox_rate", "conprox_rate"), 0.1)
-    objective = {"name": "prototype_conformity", "options": options}
     prepare, net, first = (
-        Adversarial(SETTING, {**PGD, "objective": objective}, BUDGET),
+        Adversarial(SETTING, {**PGD, "objective": CONFORMITY}, BUDGET),
         narrow_net(),
         batch(torch.arange(4)),
     )

@@ -460,7 +460,12 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     text = words(one / "figure.svg")
     for word in (*CLASSES, "visual", "attacked audio", "w/o MinSim", "w/ MinSim"):
         assert word in text
-    for word in ("audio attacked, ε = 0.006", "audio attacked, ε = 0.02", "MUSIC, scale demo, n = 22", "clips: rendered"):
+    for word in (
+        "audio attacked, ε = 0.006",
+        "audio attacked, ε = 0.02",
+        "MUSIC, scale demo, n = 22",
+        "clips: rendered",
+    ):
         assert word in text
     scores_of_panels = Scores(score_files(files))
     for panel in figure(SPEC).panels:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from planning import configuration, copy_project, paper, plan, unedited, write_paper
 
 from avrobust.spec.measures import MEASURES
@@ -471,6 +472,9 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
          ("training of sum on music: prepare: mixup", "beta = 1", "its options are alpha")),
         (lambda paper: found(paper, "sum"),
          ("training of sum on music: prepare: budget: 'found' is not allowed, because a job makes it",)),
+        (lambda paper: net(paper, "sum").update(prepare={
+            "name": "adversarial", "options": {"attack": {"update": "pgd"}, "budget": [0.002, 0.004]}}),
+         ("training of sum on music: prepare: budget: [0.002, 0.004] is not one budget but 2",)),
         (lambda paper: net(paper, "film").update(visual={"name": "resnet18", "options": {"projection": 64}}),
          ("variants.film: features of different sizes, 512 of audio and 64 of visual; give one `projection`",)),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="binary_cross_entropy"),
@@ -512,6 +516,19 @@ def test_printed_values_that_nothing_reads_are_named(tmp_path: Path) -> None:
     assert of_file.endswith("published/tableA1.csv: no artefact reads it")
 
 
+def test_a_scale_with_fewer_rows_than_the_paper_has_no_twin_of_what_it_leaves_out(tmp_path: Path) -> None:
+    root, told = copy_project(tmp_path), paper(unedited())
+    told["float32"]["attack"] = "fgsm_bypass"
+    write_paper(root, told)
+    over = {"extends": "paper", "papers": {"tian2021": {"artefacts": {"table1": {"caption": "Less."}}}}}
+    (root / "workflow/scales/mine.yaml").write_text(yaml.dump(over), encoding="utf-8")
+    assert not any(attack.endswith("float32") for attack in plan(root, scale="mine").grid.attacks)
+    over["papers"]["tian2021"]["float32"] = {"variant": "film"}
+    (root / "workflow/scales/mine.yaml").write_text(yaml.dump(over), encoding="utf-8")
+    with pytest.raises(SettingsError, match="no artefact attacks film by fgsm_bypass"):
+        plan(root, scale="mine")
+
+
 def test_the_task_of_a_dataset_reaches_its_nets_and_asks_for_an_objective(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     file = root / "workflow/datasets/ave.yaml"
@@ -519,6 +536,9 @@ def test_the_task_of_a_dataset_reaches_its_nets_and_asks_for_an_objective(tmp_pa
     made = load_settings(root, configuration(root))
     nets = [variant_of(made, "tian2021", "concat", dataset).net for dataset in ("ave", "music")]
     assert nets[0] == {**nets[1], "task": "multiple"} and "task" not in nets[1]
+    with pytest.raises(SettingsError, match="ave has several labels a clip, which no artefact counts yet"):
+        plan(root)
+    write_paper(root, {**paper(unedited()), "artefacts": {}, "claims": []})
     with pytest.raises(SettingsError, match="objective cross_entropy is for the task single, but ave is multiple"):
         plan(root)
 

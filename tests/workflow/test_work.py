@@ -10,7 +10,7 @@ from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
 from avrobust.objectives.registry import OBJECTIVES
 from lib import work
-from lib.digest import attack_steps, options
+from lib.digest import attack_steps, constant, mixes_clips, options
 from lib.plan import Plan
 
 
@@ -117,9 +117,20 @@ def test_fewer_steps_in_a_papers_file_are_less_work(paper: Plan, tmp_path) -> No
     assert work.START < shorter < paper.attack.job_minutes(job, 1)
 
 
+def test_what_a_class_says_may_stand_in_one_that_it_is_made_of(tmp_path) -> None:
+    (tmp_path / "avrobust").mkdir()
+    text = "class A:\n    task: str = 'multiple'\n\n\nclass B(A):\n    bounded = False\n"
+    (tmp_path / "avrobust/mine.py").write_text(text)
+    said = [constant(tmp_path, "avrobust.mine:B", name) for name in ("task", "bounded", "size")]
+    assert said == ["multiple", False, None]
+
+
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:
     (tmp_path / "avrobust").mkdir()
     (tmp_path / "avrobust/mine.py").write_text("def mine(steps=3 * 4):\n    return Attack(steps)\n\n\nOTHER = mine\n")
-    for name in ("mine", "OTHER", "absent"):
+    with (tmp_path / "avrobust/mine.py").open("a") as file:
+        file.write("\n\ndef told():\n    '''Not with steps=3, no mixes_clips=True.'''\n    return Attack(twice(4))\n")
+    assert not mixes_clips(tmp_path, "avrobust.mine:told")
+    for name in ("mine", "OTHER", "absent", "told"):
         assert attack_steps(tmp_path, f"avrobust.mine:{name}") is None
     assert attack_steps(tmp_path, "avrobust.nowhere:MINE") is None

@@ -11,6 +11,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -95,11 +96,17 @@ def attack_steps(scripts: Path, entry: str) -> int | None:
 
 
 def constant(scripts: Path, entry: str, name: str) -> object:
-    """Return what the class `entry` says by `name = ...` in its body; None if it says nothing."""
-    for part in getattr(_definition(scripts, entry), "body", ()):
-        if isinstance(part, ast.Assign) and ast.unparse(part.targets[0]) == name:
-            return ast.literal_eval(part.value)
-    return None
+    """Return what the class `entry`, or else one that it is made of, says by `name = ...`; None if none says it."""
+    node = _definition(scripts, entry)
+    for part in getattr(node, "body", ()):
+        if isinstance(part, ast.Assign | ast.AnnAssign) and part.value:
+            target = part.target if isinstance(part, ast.AnnAssign) else part.targets[0]
+            if ast.unparse(target) == name:
+                return ast.literal_eval(part.value)
+    module = entry.partition(":")[0]
+    bases = [base.id for base in getattr(node, "bases", ()) if isinstance(base, ast.Name)]
+    said = (constant(scripts, f"{module}:{base}", name) for base in bases)
+    return next((value for value in said if value is not None), None)
 
 
 def mixes_clips(scripts: Path, entry: str) -> bool:
@@ -109,7 +116,11 @@ def mixes_clips(scripts: Path, entry: str) -> bool:
 
 def _source(scripts: Path, entry: str) -> str:
     node = _definition(scripts, entry)
-    return ast.unparse(node) if node else ""
+    if node is None:
+        return ""
+    bare = copy(node)
+    bare.body = node.body[ast.get_docstring(node) is not None :] or [ast.Pass()]
+    return ast.unparse(bare)
 
 
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:

@@ -18,7 +18,7 @@ from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
 from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of, published_file
-from lib.variants import NET, Variant, variant_of
+from lib.variants import NET, SINGLE, Variant, variant_of
 from lib.yaml_files import read_yaml
 
 
@@ -104,6 +104,9 @@ class Plan:
             for dataset in facts["datasets"]:
                 sections = {name: self.settings.taken(paper, dataset, name) for name in ("window", "evaluation")}
                 check(sections, taken, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
+        for dataset, *_ in {key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys}:
+            if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE:
+                raise SettingsError(f"{dataset} has several labels a clip, which no artefact counts yet")
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:

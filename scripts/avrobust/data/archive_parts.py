@@ -131,7 +131,7 @@ def read_parts(
 
     with journal.writing(search.state) as write, ThreadPoolExecutor(connections) as threads:
         order = {threads.submit(one, number, address): number for number, address in enumerate(parts)}
-        running = set(order)
+        running, unwritten = set(order), set(order)
         try:
             while running:
                 done, running = wait(running, timeout=SILENCE, return_when=FIRST_COMPLETED)
@@ -142,10 +142,11 @@ def read_parts(
                     outcome, record = future.result()
                     if record:
                         write(record)
+                    unwritten.discard(future)
                     yield outcome
         except BaseException:
             search.stop.set()
-            for future in wait(running).done:
+            for future in wait(unwritten).done:
                 if not future.exception() and (record := future.result()[1]):
                     write(record)
             raise

@@ -139,18 +139,20 @@ def reading(path: str | Path, start: float | None, end: float | None, sound: boo
     The packets begin with a key frame that is shown by `start`, and with sound from before it. They raise what libav
     raises at a packet that it cannot read, and ClockGoesBackError. `sound`: whether the packets of sound are wanted.
     """
-    read = Reading(opened(path), start, sound)
+    container = opened(path)
     try:
+        read = Reading(container, start, sound)
         if start is None or start <= MARGIN_BEFORE:
             packets = read.demuxed()
         elif (packets := _after_seeking(read, start)) is None:
-            read.container.close()
-            read = Reading(opened(path), start, sound)
+            container.close()
+            container = opened(path)
+            read = Reading(container, start, sound)
             packets = _from_key_frame(read.demuxed(), read.begin, start)
         read.packets = _within(packets, read.begin, start, end, {stream.index for stream in read.read})
         yield read
     finally:
-        read.container.close()
+        container.close()
 
 
 def decoded(packet: av.Packet) -> list[av.frame.Frame]:

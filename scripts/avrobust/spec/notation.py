@@ -70,7 +70,7 @@ def label(labels: Mapping[str, Mapping[str, str]], key: str, row: Mapping[str, s
     said = row.get(part, row.get("victim") if part == "variant" else None)
     # Clips that another net's gradients made have a name of their own.
     if part == "attack" and row.get("surrogate", row.get("variant")) != row.get("victim", row.get("variant")):
-        said = f"{said} of {row['surrogate']}"
+        said = f"{said} of {row.get('surrogate', row.get('variant'))}"
     if said not in names:
         raise NotationError(f"{said!r} is none of labels.{key}: {', '.join(names)}")
     text = names[said]
@@ -143,6 +143,8 @@ def _quantity(text: str) -> dict | int | float:
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
     if "modality" in parts:
         parts["score"] = parts.pop("of")
+    if "clean" in (parts["of"] if "modality" not in parts else parts["modality"],) and "budget" in parts:
+        raise NotationError(f"{text!r}: clean has no budget")
     if "steps" in parts:
         parts["steps"] = int(parts["steps"])
     return parts

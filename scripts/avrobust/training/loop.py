@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from avrobust.csv_text import write_csv_text
 from avrobust.data.batches import Batch, inputs_of
+from avrobust.keyed import seed_of
 from avrobust.models.files import read_tensors, why_no_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
@@ -77,6 +78,8 @@ def train(
     try:
         for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
             clips.batches.epoch = epoch
+            # What a layer draws, such as a dropout, is then the same in a training that goes on after a kill.
+            torch.manual_seed(seed_of(clips.batches.seed, "epoch", epoch))
             loss = train_epoch(model, loader, descent, objective, prepare, epoch, recipe, observer)
             score = task.metric(*answers(model, clips.validation, device))
             history.append({"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score})

@@ -41,9 +41,11 @@ def fresh_model(spec: ModelSpec, classes: int, seed: int, weights: Mapping[str, 
 
 
 def continued_model(
-    spec: ModelSpec, start: Trained, banks: Mapping[str, Tensor], steps: Mapping[str, float]
+    spec: ModelSpec, start: Trained, seed: int, banks: Mapping[str, Tensor], steps: Mapping[str, float]
 ) -> tuple[ModelSpec, LateFusion]:
     """Return a net with the weights of `start` and, where it has a memory, `banks` (D, K) in it; and its spec.
+
+    `seed`: of the weights of a defence that `start` does not have.
 
     The spec states the number of columns that there are.
 
@@ -53,7 +55,7 @@ def continued_model(
     if banks:
         columns = next(iter(banks.values())).shape[1]
         spec = replace(spec, defence=replace(spec.defence, options={**spec.defence.options, "columns": columns}))
-    model = build(spec, len(start.classes))
+    model = build(spec, len(start.classes), seed)
     weights, own = start.model.state_dict(), model.state_dict()
     fits = {name for name in weights if name in own and own[name].shape == weights[name].shape}
     missing = {name for name in own if name not in fits and not name.startswith("defences.")}

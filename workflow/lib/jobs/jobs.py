@@ -163,9 +163,12 @@ class Jobs:
             long = self.grid.budgets[told]
         else:
             try:
-                long = next(iter(budgets.named({where: told}).values()))
+                found = list(budgets.named({where: told}).values())
             except ValueError as error:
                 raise SettingsError(str(error)) from None
+            if len(found) != 1:
+                raise SettingsError(f"{where}: {told!r} is not one budget but {len(found)}")
+            (long,) = found
         if budgets.FROM in long:
             raise SettingsError(f"{where}: {told!r} is not allowed, because a job makes it, after trainings")
         return long

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from avrobust.lazy import built
 from avrobust.models.log_mel import LogMel, averaging_matrix
+from avrobust.models.pictures import PictureNet
 from avrobust.models.registry import VISUAL_ENCODERS
 
 # More steps than a clip has: a map that has a position for each of these has one for each of fewer.
@@ -23,13 +24,15 @@ class LogMelEncoder(nn.Module):
     options of `avrobust.models.log_mel.LogMel`.
 
     Raises:
-        ValueError: the net's map has no position for each step.
+        ValueError: the net's map has no position for each step, or it has none.
     """
 
     def __init__(self, net: dict, samples_per_step: int, front: dict, projection: int | None = None):
         super().__init__()
         self.front = LogMel(**front)
         self.net = built(VISUAL_ENCODERS, {**net, "options": {**net.get("options", {}), "channels": 1}})
+        if not isinstance(self.net, PictureNet) or self.net.projection is not None:
+            raise ValueError(f"net {net['name']} must be one that gives its map, without a projection of its own")
         self.samples_per_step = samples_per_step
         self.projection = nn.Identity() if projection is None else nn.Linear(self.net.out_features, projection)
         self.out_features = projection or self.net.out_features

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
+import torch
 from torch import Tensor
 
 from avrobust.attacks.budget import units
@@ -11,6 +12,7 @@ from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch
+from avrobust.keyed import seed_of
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
@@ -39,7 +41,7 @@ class Adversarial(Plain):
             self.budget = budgets.named({"budget": budget})["budget"]
         except ValueError as error:
             raise UserError(f"adversarial: {error}") from None
-        # Once for all batches: an objective may draw weights from torch's global generator.
+        # Once for all batches: an objective may draw weights, from a generator of its own in a resumed training too.
         self._threat = cache(self._bound)
         self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}
 
@@ -58,4 +60,6 @@ class Adversarial(Plain):
 
     def _bound(self, model: LateFusion) -> Threat:
         attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})
-        return bind(self.attack, attacked, seed=self.setting.seed)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed_of(self.setting.seed, "attacked objective"))
+            return bind(self.attack, attacked, seed=self.setting.seed)

@@ -9,6 +9,7 @@ rule render:
         "results/{scale}/benchmarks/{dataset}/render.tsv"
     wildcard_constraints:
         dataset=data.datasets_from("render"),
+    priority: 2  # nets wait for clips, attacks for nets: what most wait for comes first
     conda:
         "../../envs/environment.yaml"
     threads: data.threads("render")
@@ -177,6 +178,7 @@ rule pack:
         "results/{scale}/logs/{dataset}/pack_{shard}.log",
     benchmark:
         "results/{scale}/benchmarks/{dataset}/pack_{shard}.tsv"
+    priority: 2
     conda:
         "../../envs/environment.yaml"
     threads: data.threads("pack")

@@ -36,6 +36,7 @@ rule train:
         "results/{scale}/logs/{dataset}/train_{variant}_s{seed}.log",
     benchmark:
         "results/{scale}/benchmarks/{dataset}/train_{variant}_s{seed}.tsv"
+    priority: 1
     conda:
         "../../envs/environment.yaml"
     threads: train.threads("train")
@@ -76,6 +77,7 @@ rule search:
         "results/{scale}/benchmarks/{dataset}/search_{variant}.tsv"
     wildcard_constraints:
         variant=train.searched_variants,
+    priority: 1
     conda:
         "../../envs/environment.yaml"
     threads: train.threads("train")

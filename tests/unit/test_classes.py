@@ -77,7 +77,7 @@ ATTACKED = {
     "attack-spec": {"update": "fgsm"}, "conditions": [["audio", "large"]], "batch-size": 2,
     "budgets": {"large": BUDGET}, "key": {"dataset": "music", "variant": "concat", "seed": "1", "attack": "fgsm"},
 }  # fmt: skip
-TRAINED = {"model-spec": asdict(SPEC), "objective": {"name": "cross_entropy"}, "recipe": {}, "seed": 1}
+TRAINED = {"model-spec": asdict(SPEC), "objective": {"name": "cross_entropy"}, "variant": "concat", "seed": 1}
 RECIPE = {
     "epochs": 1, "milestones": [], "batch_size": 2, "learning_rates": {"audio": 0.1, "visual": 0.1, "head": 0.1},
 }  # fmt: skip
@@ -85,8 +85,7 @@ RECIPE = {
 
 @pytest.mark.parametrize("program", [localise, embed])
 def test_a_net_is_not_attacked_on_clips_of_other_classes(program: ModuleType, folder: Path, monkeypatch) -> None:
-    out = {"localise": ["scores", "examples"], "embed": ["embeddings", "scores"]}[program.__name__]
-    given = ATTACKED | dict.fromkeys(out, folder / "out") | {"model": folder / "reversed.pt"}
+    given = ATTACKED | dict.fromkeys(["scores", "kept"], folder / "out") | {"model": folder / "reversed.pt"}
     with pytest.raises(UserError, match=r"reversed\.pt was trained for other classes"):
         run(program, monkeypatch, folder, **given)
     assert not list(folder.glob("out*"))

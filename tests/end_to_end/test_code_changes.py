@@ -48,7 +48,7 @@ def trained(*names: str) -> dict[str, str]:
     """Return the jobs that train these nets, attack them, search for them and embed clips with them."""
     jobs = {f"models/music/{name}/s1234/model.pt": "train" for name in names}
     jobs |= {f"cells/music/s1234/{name}.{attack}.parquet": "attack" for name in names for attack in CELLS[name]}
-    jobs |= {f"embeddings/music/{name}/s1234/fgsm.parquet": "embed" for name in names if name in EMBEDDED}
+    jobs |= {f"embeddings/music/{name}/s1234/fgsm.scores.parquet": "embed" for name in names if name in EMBEDDED}
     return jobs | ({"models/music/pcl/search.json": "search"} if "pcl" in names else {})
 
 

@@ -252,7 +252,7 @@ def test_an_attack_whose_result_depends_on_its_batch_has_one_of_its_own(finished
 
 def test_a_search_takes_no_attack_that_has_a_batch_of_its_own(untouched):
     given = dict.fromkeys(("model-spec", "recipe", "objective", "view", "budget"), "{}") | {"candidates": "[]"}
-    given["seed"] = "1"
+    given |= {"variant": "concat", "seed": "1"}
     given |= dict.fromkeys(("shards", "class-list", "provenance", "start", "chosen", "candidates-csv"), "nothing")
     given["attack-spec"] = '{"update": "mim_official"}'
     program = [sys.executable, "scripts/search.py", *(part for name in given for part in (f"--{name}", given[name]))]

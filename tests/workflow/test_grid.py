@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 from planning import configuration, copy_project, paper, plan, unedited, write_paper
 
 from avrobust.spec.measures import MEASURES
@@ -479,8 +478,6 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
          ("variants.film: features of different sizes, 512 of audio and 64 of visual; give one `projection`",)),
         (lambda paper: paper["attacks"]["fgsm_ce"].update(objective="binary_cross_entropy"),
          ("attack fgsm_ce: objective binary_cross_entropy is for the task multiple, but ", " is single")),
-        (lambda paper: paper["float32"].update(attack="fgsm_bypass"),
-         ("paper.yaml: float32: no artefact attacks concat by fgsm_bypass on music",)),
         (lambda paper: paper.update(parts={"conv1d": {"depth": 3}}), ("variants.audio.audio: conv1d", "depth = 3")),
         (lambda paper: paper.update(parts={"conv2d": {"width": 0.5}}),
          ("variants.yaml: parts: 'conv2d' is not known; allowed are alexnet",)),
@@ -507,26 +504,22 @@ def test_what_only_a_program_would_refuse_is_one_line_before_any_job(
 
 def test_printed_values_that_nothing_reads_are_named(tmp_path: Path) -> None:
     root, told = copy_project(tmp_path), paper(unedited())
-    assert plan(root).unread == plan(root, scale="paper").unread == []
+    assert plan(root).notes == plan(root, scale="paper").notes == []
     rows(told)["rows"].pop(0)
     del told["artefacts"]["tableA1"]
     write_paper(root, told)
-    of_table, of_file = plan(root).unread
+    of_table, of_file = plan(root).notes
     assert "published/table1.csv: no row of table1 reads what is printed for MUSIC FGSM AV_clean and" in of_table
     assert of_file.endswith("published/tableA1.csv: no artefact reads it")
 
 
-def test_a_scale_with_fewer_rows_than_the_paper_has_no_twin_of_what_it_leaves_out(tmp_path: Path) -> None:
+def test_a_twin_of_a_cell_that_nothing_reads_is_not_made_and_named(tmp_path: Path) -> None:
     root, told = copy_project(tmp_path), paper(unedited())
     told["float32"]["attack"] = "fgsm_bypass"
     write_paper(root, told)
-    over = {"extends": "paper", "papers": {"tian2021": {"artefacts": {"table1": {"caption": "Less."}}}}}
-    (root / "workflow/scales/mine.yaml").write_text(yaml.dump(over), encoding="utf-8")
-    assert not any(attack.endswith("float32") for attack in plan(root, scale="mine").grid.attacks)
-    over["papers"]["tian2021"]["float32"] = {"variant": "film"}
-    (root / "workflow/scales/mine.yaml").write_text(yaml.dump(over), encoding="utf-8")
-    with pytest.raises(SettingsError, match="no artefact attacks film by fgsm_bypass"):
-        plan(root, scale="mine")
+    made = plan(root, scale="paper")
+    assert not any(attack.endswith("float32") for attack in made.grid.attacks)
+    assert made.notes == [f"{PAPER}paper.yaml: float32: no artefact attacks concat by fgsm_bypass on music"]
 
 
 def test_the_task_of_a_dataset_reaches_its_nets_and_asks_for_an_objective(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """From the artefacts of all papers to what they need: every cell once, with all its victims and conditions."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -49,7 +50,8 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
-    long form of `avrobust.spec.budgets`. `unread`: a line for each printed value that no artefact reads.
+    long form of `avrobust.spec.budgets`. `notes`: a line for whatever a
+    paper says and nothing uses.
     """
 
     artefacts: dict[tuple[str, str], Artefact] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Grid:
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
-    unread: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def trained(self) -> set[tuple[str, str]]:
@@ -118,10 +120,10 @@ def expand(settings: Settings) -> Grid:
 def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
     """Add the cell that a paper names for it with gradients in float32, because all others have them otherwise."""
     dataset, net, attack = (settings.papers[paper]["float32"][part] for part in ("dataset", "variant", "attack"))
-    if net not in (victims := grid.cells.get((dataset, net, attack), {})):
-        if "artefacts" in (over := _over(settings, paper)) and "float32" not in over:  # fewer rows than the paper has
-            return
-        raise SettingsError(f"{place_of(paper, 'float32')}: no artefact attacks {net} by {attack} on {dataset}")
+    victims = grid.cells.get((dataset, net, attack), {})
+    if net not in victims:
+        grid.notes.append(f"{place_of(paper, 'float32')}: no artefact attacks {net} by {attack} on {dataset}")
+        return
     of, facts = grid.attacks.get(attack, (paper, {"update": attack}))
     twin = f"{attack}_{FLOAT32}"
     grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
@@ -152,7 +154,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             # A scale may have fewer rows than the paper.
             if unread and "artefacts" not in _over(settings, paper):
                 more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-                grid.unread.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
+                grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
@@ -224,13 +226,20 @@ def _over(settings: Settings, paper: str) -> Mapping:
     return settings.scale.get("papers", {}).get(paper, {})
 
 
+def _used_labels(labels: Mapping[str, Mapping[str, str]], spec: Mapping) -> dict[str, dict[str, str]]:
+    """Those of the datasets and attacks that a layout names, so that another one's makes no figure anew."""
+    named = set(re.findall(r"\w+", json.dumps(spec)))
+    return {
+        kind: {name: text for name, text in labels.get(kind, {}).items() if name in named}
+        for kind in ("dataset", "attack")
+    }
+
+
 # What a layout says beside what its author wrote.
 FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "paper": lambda settings, paper, spec: paper,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
-    "labels": lambda settings, paper, spec: {
-        kind: names for kind, names in settings.papers[paper]["labels"].items() if kind in ("dataset", "attack")
-    },
+    "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
     "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],

@@ -36,7 +36,7 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     if workflow.is_main_process:
-        for line in plan.unread:
+        for line in plan.notes:
             print(f"note: {line}", file=sys.stderr)
         if killed.missing(root):
             (killed.report if _is_dry_run(sys.argv[1:]) else killed.put_back)(root)

@@ -140,9 +140,9 @@ class Plan:
                 self.attack.check_task(objective, dataset, f"attack {attack}")
 
     @property
-    def unread(self) -> list[str]:
-        """A line for each printed value, or whole file of them, that no artefact reads."""
-        lines = list(self.grid.unread)
+    def notes(self) -> list[str]:
+        """A line for whatever a paper says and nothing uses, such as printed values that no artefact reads."""
+        lines = list(self.grid.notes)
         for paper, facts in self.settings.papers.items():
             for path in sorted((self.settings.root / published_file(paper, "")).parent.glob("*.csv")):
                 kind = facts["artefacts"].get(path.stem, {}).get("kind")

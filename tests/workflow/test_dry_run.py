@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import ROOT, Run, snakemake, unedited
+from planning import ROOT, Run, copy_project, snakemake, unedited
 from snakemake.iocontainers import ResourceList
 from snakemake_executor_plugin_slurm.partitions import get_best_partition, read_partition_file
 from snakemake_executor_plugin_slurm.utils import set_gres_string
@@ -83,6 +83,23 @@ def test_table_2_needs_music_and_the_bundles_of_seven_nets(runs: Mapping[str, Ru
     bundles = {job.wildcards["bundle"] for job in run.jobs if job.rule == "attack"}
     assert bundles == {"undefended", "transferred"}
     assert {job.wildcards.get("dataset", "music") for job in run.jobs} == {"music"}
+
+
+@pytest.mark.parametrize(("newer", "anew"), [("availability.csv", False), ("classes.txt", True)])
+def test_a_net_is_made_anew_after_its_clips_and_not_after_a_report_of_them(
+    tmp_path: Path, newer: str, anew: bool
+) -> None:
+    root, net = copy_project(tmp_path), "results/demo/models/music/concat/s1234/model.pt"
+    made = [path for job in snakemake(root, "-n", net).jobs for path in job.output]
+    assert net in made and f"results/demo/data/music/{newer}" in made
+    for path in made:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).touch()
+        os.utime(root / path, (10**9, 10**9))
+    os.utime(root / "results/demo/data/music" / newer, (10**9 + 60,) * 2)
+    run = snakemake(root, "-n", net)
+    assert run.status == 0, run.text
+    assert ("train" in {job.rule for job in run.jobs}) == anew, run.text
 
 
 @pytest.mark.parametrize("name", ["demo", "cluster"])

@@ -116,3 +116,11 @@ def test_a_program_is_told_of_every_file_that_its_job_reads_or_writes(jobs: list
         told = {word.rpartition("=")[2] for word in words(job)}
         files = {path for path in (*job.input, *job.output) if Path(path).name not in NOT_READ.get(job.rule, ())}
         assert files <= told, f"{job.rule}: {sorted(files - told)}"
+
+
+def test_no_file_of_another_kind_is_given_for_a_budget(jobs: list[Job]) -> None:
+    """No paper here has budgets that a job makes."""
+    attacking = [words(job) for job in jobs if "--budget-files" in words(job)]
+    assert {Path(told[0]).name for told in attacking} == {"attack.py", "embed.py", "localise.py"}
+    for told in attacking:
+        assert told[told.index("--budget-files") + 1].startswith("--"), told

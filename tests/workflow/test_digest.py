@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import ROOT, changed, codes, copy_project, paper, replace, unedited, write_paper
 
+from lib.digest import SEEN as SEEN_DIGESTS
 from lib.digest import closure, digest, options, registered, registered_names
 
 AUDIO_ONLY = "avrobust.models.fusions.audio_only:AudioOnly"
@@ -432,6 +433,12 @@ def test_the_order_of_imports_is_code_and_the_order_of_entries_is_not(tmp_path: 
     entries = ["avrobust.a:x", "avrobust.b:x"]
     assert digest(forwards, "program.py", entries) == digest(forwards, "program.py", entries[::-1])
     assert digest(forwards, "program.py", entries) != digest(forwards, "program.py", entries[:1])
+
+
+def test_the_files_are_told_of_a_digest_by_that_digest(tmp_path: Path) -> None:
+    """Results keep only it: see `lib.versions`."""
+    made = digest(scripts_with(tmp_path, "import avrobust.a", a="x = 1"), "program.py")
+    assert SEEN_DIGESTS[made].keys() == {"program.py", "avrobust/a.py"}
 
 
 def digest_of(text: str) -> str:

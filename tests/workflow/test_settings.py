@@ -239,6 +239,14 @@ def test_clips_of_an_unknown_dataset_are_not_rendered_for_nothing(tmp_path: Path
     assert "workflow/scales/demo.yaml: datasets: 'musik' is not known" in refusal(root, configuration(root))
 
 
+def test_an_unknown_dataset_of_a_paper_is_told_with_those_that_are_known(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    replace(root / f"{PAPER}/paper.yaml", "datasets: [music, ", "datasets: [musik, ")
+    known = ", ".join(sorted(path.stem for path in (root / "workflow/datasets").glob("*.yaml")))
+    message = f"{PAPER}/paper.yaml: datasets: 'musik' is not known; allowed are {known}"
+    assert refusal(root, configuration(root)) == message
+
+
 def test_where_clips_come_from_is_said_by_the_scale_unless_config_says_otherwise() -> None:
     own = {"kinetics_sounds": {"source": "local", "table": "a.csv", "folder": "/media", "classes": "table"}}
     datasets = load_settings(unedited(), configuration(unedited(), scale="paper", datasets=own)).datasets

@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from artefacts import PROGRAM, arguments
+from matplotlib.figure import Figure
 from nets import budgets, build_objective, clips, narrow_net, narrow_spec
 from PIL import Image
 from sklearn.metrics import silhouette_samples
@@ -35,6 +37,8 @@ from avrobust.models.build import Part, build
 from avrobust.models.files import Trained, load_model, save_model
 from avrobust.processor import has_common_instructions
 from avrobust.program import UserError
+from avrobust.report import tsne
+from avrobust.report.style import page
 from avrobust.report.text import csv_of
 from avrobust.report.tsne import COLOURS, Embeddings, draw, measure, measures_of, points_of, project
 from avrobust.spec.artefacts.tsne import Panel
@@ -496,6 +500,27 @@ def test_a_clean_figure_has_one_row_and_no_stars(files: Path, tmp_path: Path, ca
     assert len(lines) == 2 * 2 * 22
     assert "attacked" not in words(tmp_path / "figure.svg")
     assert {line["condition"] for line in table((tmp_path / "figure_measures.csv").read_text())} == {"clean"}
+
+
+def test_a_step_to_the_right_is_as_long_on_the_page_as_a_step_up(
+    files: Path, tmp_path: Path, call: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other scales neighbours would be other neighbours."""
+    pages = []
+
+    @contextmanager
+    def kept(*sizes: float, **options: object) -> Iterator[Figure]:
+        with page(*sizes, **options) as canvas:
+            pages.append(canvas)
+            yield canvas
+
+    monkeypatch.setattr(tsne, "page", kept)
+    call(artefact.main, drawing(files, tmp_path, SPEC))
+    (canvas,) = pages
+    assert len(canvas.axes) == 4
+    for axis in canvas.axes:
+        box = axis.get_window_extent()
+        assert box.width / np.ptp(axis.get_xlim()) == pytest.approx(box.height / np.ptp(axis.get_ylim()), rel=1e-3)
 
 
 def test_points_of_a_figure_are_written_as_drawn(files: Path) -> None:

@@ -88,6 +88,12 @@ def test_the_target_is_another_class_by_hand():
         objective("targeted", shift=3)
 
 
+def test_what_counts_from_a_clips_own_class_says_that_it_needs_one():
+    """By this a mixture of clips, and an attack on nets of several labels, refuse it before they begin."""
+    saying = {name for name in OBJECTIVES if getattr(objective(name), "needs_one_label", False)}
+    assert saying == {"margin", "prototype_conformity", "targeted"}
+
+
 def test_min_and_max_similarity_pull_apart():
     features, logits, labels = clips(7)
     low, high = (objective(name)(features, logits, labels) for name in ("min_similarity", "max_similarity"))

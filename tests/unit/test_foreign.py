@@ -16,7 +16,7 @@ from nets import narrow_net, narrow_spec
 from torch import Tensor
 
 from avrobust.data.store import Store
-from avrobust.foreign import kind
+from avrobust.foreign import UNKNOWN, kind
 from avrobust.metrics.examples import read_examples
 from avrobust.metrics.rows import read_cells
 from avrobust.metrics.scores import Scores
@@ -126,6 +126,13 @@ def test_our_own_kinds_are_known(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
     assert kind(tmp_path / "a.pt") == "a file of torch.save"
     assert kind(tmp_path / "a.parquet") == "a Parquet file"
+
+
+@pytest.mark.parametrize("head", [bytes(16), (20).to_bytes(8, "little") + b"[1, 2]", b"\xff" * 8 + b'{"a":{}}'])
+def test_what_only_half_begins_as_safetensors_is_none_of_the_kinds(head: bytes, tmp_path: Path) -> None:
+    """A length of at most 4 GiB, and behind it a brace."""
+    (tmp_path / "given").write_bytes(head)
+    assert kind(tmp_path / "given") == UNKNOWN
 
 
 @pytest.fixture

@@ -270,7 +270,9 @@ def markdown(given: Claims, claims: pd.DataFrame, scale: str) -> str:
     ]
     datasets = (test.dataset for claim in given.claims for test in claim.tests)
     lines += warning(given.sources.get(dataset, PUBLISHED_SOURCE) for dataset in datasets)
-    effects = (claims["effect"] + " [" + claims["low"] + ", " + claims["high"] + "]").where(claims["effect"] != "", "")
+    # Of a paper without claims pandas takes these for numbers.
+    effect, low, high = (claims[name].astype(str) for name in ("effect", "low", "high"))
+    effects = (effect + " [" + low + ", " + high + "]").where(effect != "", "")
     shown = claims[["section", "verdict", "speaks_of", "sentence"]].assign(effect=effects)
     rows = shown.join(claims[["weakest", "holding"]]).to_numpy()
     header = ["section", "verdict", "speaks of", "claim", "effect", "weakest test", "tests that hold"]

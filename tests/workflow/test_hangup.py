@@ -20,6 +20,8 @@ def handlers() -> Iterator[None]:
 def test_a_second_hangup_does_not_interrupt_the_end(handlers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal's end may reach Snakemake twice: from the shell and from the kernel."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    # A shell's background command ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     hangup.end_as_by_ctrl_c()
     monkeypatch.setattr("psutil.Process.children", lambda *_, **__: os.kill(os.getpid(), signal.SIGHUP) or [])
     with pytest.raises(KeyboardInterrupt):

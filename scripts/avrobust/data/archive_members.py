@@ -99,7 +99,7 @@ class Sieve:
             UserError: fewer than `keep_free` bytes would stay free, or the folder cannot be written to.
         """
         temporary = self.folder / f".part-{self.mark}{path.name}"
-        left = size
+        seen, left = hashlib.sha256(), size
         try:
             with temporary.open("wb") as file:
                 while left:
@@ -109,16 +109,16 @@ class Sieve:
                     if not data:
                         raise Damaged(f"{path.name} is {left} bytes short")
                     file.write(data)
+                    seen.update(data)
                     left -= len(data)
-            sha256 = file_sha256(temporary)
-            if not (path.is_file() and file_sha256(path) == sha256):
+            if not (path.is_file() and file_sha256(path) == seen.hexdigest()):
                 temporary.replace(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
         finally:
             temporary.unlink(missing_ok=True)
         self._kept.add(video_id)
-        kept = {"video_id": video_id, "file": path.name, "bytes": size, "sha256": sha256}
+        kept = {"video_id": video_id, "file": path.name, "bytes": size, "sha256": seen.hexdigest()}
         return kept | dict(zip(("start", "end"), span or (), strict=False))
 
 

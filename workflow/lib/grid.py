@@ -50,8 +50,8 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
-    long form of `avrobust.spec.budgets`. `notes`: a line for whatever a
-    paper says and nothing uses.
+    long form of `avrobust.spec.budgets`. `notes`: a line for whatever a paper
+    says and nothing uses.
     """
 
     artefacts: dict[tuple[str, str], Artefact] = field(default_factory=dict)

@@ -104,7 +104,8 @@ class Plan:
             for dataset in facts["datasets"]:
                 sections = {name: self.settings.taken(paper, dataset, name) for name in ("window", "evaluation")}
                 check(sections, taken, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
-        for dataset, *_ in {key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys}:
+        attacked = [key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys]
+        for dataset, *_ in attacked:
             if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE:
                 raise SettingsError(f"{dataset} has several labels a clip, which no artefact counts yet")
         trained = self.grid.trained
@@ -133,11 +134,10 @@ class Plan:
                 ):
                     where = f"{place_of(paper, 'search')}.attack"
                     raise SettingsError(f"{where}: {judge!r} is not allowed, because it mixes the clips of a batch")
-        for keys in (self.grid.cells, *self.grid.conditions.values()):
-            for dataset, net, attack in keys:
-                self.attack.attack_entries(attack)
-                objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
-                self.attack.check_task(objective, dataset, f"attack {attack}")
+        for dataset, net, attack in attacked:
+            self.attack.attack_entries(attack)
+            objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
+            self.attack.check_task(objective, dataset, f"attack {attack}")
 
     @property
     def notes(self) -> list[str]:

@@ -1,11 +1,12 @@
 """Which clips an attack is at, and what is drawn at random for them."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from avrobust.keyed import seed_of
 
 
 @dataclass(frozen=True)
@@ -37,5 +38,5 @@ class Context:
         return torch.stack([draw(shape, generator=self._generator(clip_id, name)) for clip_id in self.clip_ids])
 
     def _generator(self, clip_id: str, name: str) -> torch.Generator:
-        key = repr((self.seed, self.attack, self.restart, self.step, clip_id, name)).encode()
-        return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:8]))
+        key = (self.seed, self.attack, self.restart, self.step, clip_id, name)
+        return torch.Generator().manual_seed(seed_of(*key))

@@ -4,6 +4,7 @@ Where torchattacks 3.5.1 has the attack, the formula is that of its code, line b
 """
 
 import hashlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -106,8 +107,8 @@ def random_run(restart: int, steps: int) -> dict[str, Tensor]:
     for key, clean in INPUTS.items():
         rows = []
         for number, clip in enumerate(CONTEXT.clip_ids):
-            text = repr((7, "mine", restart, 0, clip, key)).encode()
-            generator = torch.Generator().manual_seed(int(hashlib.sha256(text).hexdigest()[:16], 16))
+            text = json.dumps([7, "mine", restart, 0, clip, key])
+            generator = torch.Generator().manual_seed(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
             rows.append(clean[number] + EPSILON * (2 * torch.rand(clean.shape[1:], generator=generator) - 1).double())
         adversarial[key] = torch.stack(rows).clamp(*RANGES[key])
     for _ in range(steps):

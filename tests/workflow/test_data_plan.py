@@ -1,9 +1,12 @@
 """`make plan`: what the paper scale's data need, and what of them is there."""
 
+import re
 from pathlib import Path
 
 import pytest
-from planning import copy_project, program
+from planning import ROOT, copy_project, plan, program, unedited
+
+from data_plan import row
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,25 @@ def test_what_is_there_and_what_is_lost_is_not_asked_for(project):
     assert rows(program(project, "data_plan").stdout)["music"][1:5] == ["520", "3", "2", "2.1"]
     (locations / "0001.csv").write_text("clip_id,status\ne,media\n")
     assert rows(program(project, "data_plan").stdout)["music"][1:4] == ["520", "2", "2"]
+
+
+def test_the_page_on_data_says_what_the_plan_says():
+    """Gigabytes of media and of shards, by which a user chooses a disk: docs/data.md, "What to run"."""
+    named = ("music", "kinetics_sounds", "ave", "audioset_balanced", "audioset")
+    made = plan(unedited(), scale="paper", datasets={name: {} for name in (*named, "kinetics_sounds_721")})
+    page = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+    said = re.findall(r"([\d.]+)\s+([GT])B,\s+and\s+([\d.]+)\s+([GT])B\s+packed", page)
+    for name, (media, of_media, packed, of_packed) in zip(named, said, strict=True):
+        planned = row(made, name)
+        for text, unit, gigabytes in ((media, of_media, "media, GB"), (packed, of_packed, "packed, GB")):
+            number = planned[gigabytes] / (1000 if unit == "T" else 1)
+            assert text == f"{number:.{len(text.partition('.')[2])}f}", (name, gigabytes)
+    about, whole = re.search(r"\(about (\d+) GB of the (\d+) GB are `train`", page).groups()
+    assert float(about) < float(whole)
+    for name in ("kinetics_sounds", "kinetics_sounds_721"):
+        assert row(made, name)["archive"] == f"{about} GB"
+    # A zip is as large as what it holds.
+    assert row(made, "ave")["archive"] == f"{row(made, 'ave')['media, GB']:.0f} GB"
 
 
 @pytest.mark.parametrize(

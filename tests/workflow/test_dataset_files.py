@@ -1,0 +1,106 @@
+"""The files of workflow/datasets and workflow/weights.yaml, against what is published of their data."""
+
+import json
+import re
+
+import pytest
+import yaml
+from planning import ROOT
+
+DATASETS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "workflow/datasets").glob("*.yaml")}
+KINETICS = ("kinetics_sounds", "kinetics_sounds_31", "kinetics_sounds_721")
+AUDIOSET = ("audioset", "audioset_balanced")
+# Whoever has the videos of one has those of the others.
+MEDIA = {"ave": ("ave",), "audioset": AUDIOSET, "kinetics": KINETICS, "music": ("music", "music_videos")}
+
+
+def test_datasets_of_the_same_videos_fetch_them_once_and_from_one_place() -> None:
+    for media, names in MEDIA.items():
+        assert sorted(names) == sorted(name for name, facts in DATASETS.items() if facts["media"] == media)
+        for fact in ("sources", "megabytes_per_video", "clip_seconds", "task", "class_index"):
+            assert len({json.dumps(DATASETS[name].get(fact)) for name in names}) == 1, (media, fact)
+    assert sum(map(len, MEDIA.values())) == len(DATASETS)
+
+
+def test_clips_of_the_web_are_looked_for_at_home_first() -> None:
+    web = {name: facts["sources"][-1] for name, facts in DATASETS.items() if facts["sources"][0] == "local"}
+    archived = dict.fromkeys((*KINETICS, "ave"), "archive")
+    assert web == archived | dict.fromkeys((*AUDIOSET, "music", "music_videos"), "youtube")
+
+
+def test_kinetics_is_read_from_the_lists_of_parts_of_its_splits() -> None:
+    """Kinetics-400 as github.com/cvdfoundation/kinetics-dataset publishes it."""
+    place = "https://s3.amazonaws.com/kinetics/400"
+    for name in KINETICS:
+        splits = ("train", "val") if name == "kinetics_sounds_31" else ("train",)
+        assert DATASETS[name]["archive"] == {"part_lists": [f"{place}/{one}/k400_{one}_path.txt" for one in splits]}
+    annotations = {split: {"url": f"{place}/annotations/{split}.csv"} for split in ("train", "val")}
+    assert DATASETS["kinetics_sounds_31"]["lists"] == annotations
+    # Of all its parts, 436 GB, those of another split too are more.
+    assert 350 == DATASETS["kinetics_sounds"]["archive_gigabytes"] < DATASETS["kinetics_sounds_31"]["archive_gigabytes"]
+
+
+def test_audioset_is_read_from_the_lists_of_its_authors() -> None:
+    """research.google.com/audioset/download.html; digests of the lists as they came."""
+    place = "https://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv"
+    digests = {
+        "balanced": {"sha256": "3b83e5ff9ed72cfda37d4e36ce08250e107c1ea70f109f6ab6668ac200db5e94"},
+        "eval": {"sha256": "f7055f53935f70e74e39494a5c8c4c78f1700fce275028bd36e31186f33d45db"},
+        "unbalanced": {"git_blob": "09dd5a7ca8b5c9067007115ca053c455c502d55c"},
+    }
+    files = {"balanced": "balanced_train", "eval": "eval", "unbalanced": "unbalanced_train"}
+    lists = {name: {"url": f"{place}/{files[name]}_segments.csv", **digests[name]} for name in files}
+    assert DATASETS["audioset"]["lists"] == lists
+    assert DATASETS["audioset_balanced"]["lists"] == {name: lists[name] for name in ("balanced", "eval")}
+    # Segments of each list.
+    assert DATASETS["audioset_balanced"]["clips"] == 22_160 + 20_371
+    assert DATASETS["audioset"]["clips"] == 2_041_789 + 22_160 + 20_371
+    assert DATASETS["audioset"]["task"] == "multiple"
+
+
+def test_clips_are_as_many_as_the_lists_of_the_project_hold() -> None:
+    solos, duets = (
+        sum(
+            map(len, json.loads((ROOT / DATASETS["music_videos"]["lists"][name]).read_text("utf-8"))["videos"].values())
+        )
+        for name in ("solo", "duet")
+    )
+    assert (DATASETS["music_videos"]["clips"], duets) == (solos + duets, 149)
+    released = [DATASETS["kinetics_sounds_721"]["lists"][split] for split in ("train", "val", "test")]
+    rows = sum(bool(line.strip()) for one in released for line in (ROOT / one).read_text("utf-8").splitlines())
+    assert DATASETS["kinetics_sounds_721"]["clips"] == rows == 15_516
+    assert DATASETS["kinetics_sounds"]["lists"] == DATASETS["kinetics_sounds_721"]["lists"]
+
+
+# Li et al.: a second of 16 frames for an R(2+1)D. Zhang et al.: ten seconds of two frames, of which six are there.
+SIXTEEN = {"audio_rate": 16_000, "frame_rate": 16, "short_side": 128, "minimum_frames": 16}
+TWO = {"audio_rate": 16_000, "frame_rate": 2, "short_side": 128, "minimum_frames": 6 * 2 + 1}
+SIZES = {
+    **dict.fromkeys((*AUDIOSET, "kinetics_sounds_31"), SIXTEEN),
+    **dict.fromkeys(("kinetics_sounds_721", "music_videos"), TWO),
+    **{name: {} for name in ("ave", "kinetics_sounds", "music")},  # the scale's
+}
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_clips_are_stored_and_seen_as_their_paper_sees_them(name: str) -> None:
+    facts = DATASETS[name]
+    assert {key: facts[key] for key in (*SIXTEEN,) if key in facts} == SIZES[name]
+    ten_seconds = {"seconds": 10, "frames": 20, "frame_size": 112}
+    views = {"kinetics_sounds_721": ten_seconds, "music_videos": ten_seconds | {"random_stretch": True}}
+    seen = {"name": "clip", "options": views[name]} if name in views else None
+    assert facts.get("view") == seen
+
+
+def test_weights_are_those_whose_file_says_how_their_digest_begins() -> None:
+    weights = yaml.safe_load((ROOT / "workflow/weights.yaml").read_text("utf-8"))
+    # torchvision's names.
+    files = {
+        "alexnet_imagenet": "alexnet-owt",
+        "resnet18_imagenet": "resnet18",
+        "r2plus1d_18_kinetics400": "r2plus1d_18",
+    }
+    assert weights.keys() == files.keys()
+    for name, file in files.items():
+        told = re.fullmatch(rf"https://download\.pytorch\.org/models/{file}-(\w{{8}})\.pth", weights[name]["url"])
+        assert told[1] == weights[name]["sha256"]

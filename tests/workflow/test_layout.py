@@ -106,6 +106,44 @@ def test_free_text_is_quoted_in_the_shell(name: str) -> None:
     assert "2> {log:q}" in shell
 
 
+# What a program calls otherwise than the rule does that runs it, by flag; `threads` are those that the rule has.
+CALLED = {
+    "attack_spec": {"attack"}, "threads": {"torch_threads"}, "processes": {"threads"},
+    "output": {"table", "list", "kept", "availability", "weights"},
+    "class_list": {"classes"}, "list": {"lists"}, "folder": {"media"}, "part_list": {"part_lists"},
+    "shard_index": {"shard"}, "media_folder": {"media"}, "availability": {"report"}, "parts": {"reports"},
+    "files": {"output"}, "candidates_csv": {"candidates"}, "budget_files": {"budgets"},
+}  # fmt: skip
+# What stands in a rule under another name than that of the method that says it, by name.
+ASKED = {
+    "budgets": {"budget_files"}, "torch_threads": {"job_threads", "threads"}, "gpu": {"gpus"},
+    "mem_mb": {"memory_mb", "job_memory_mb"}, "runtime": {"minutes", "job_minutes", "search_minutes"},
+    "cells": {"checked", "read"}, "provenances": {"checked"}, "clips": {"rendered_clips"}, "form": {"rendered_form"},
+    "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},
+    "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"}, "shards": {"shard_count"},
+    "locations": {"shard_locations"}, "reports": {"shard_reports"}, "start": {"search_start"},
+    "told": {"told_to_search"}, "seed": {"search_seed"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_flag_gets_what_it_is_called_after(name: str) -> None:
+    """Two values exchanged would be understood by the program all the same."""
+    shell = "".join(re.findall(r'^ +"(.*)"$', directives(RULES[name])["shell"], flags=re.MULTILINE))
+    for flag, place in re.findall(r"--([\w-]+) \{([\w.\[\]]+)", shell):
+        told = re.findall(r"\w+", place)[-1]
+        assert told in {flag.replace("-", "_"), *CALLED.get(flag.replace("-", "_"), ())}, (flag, place)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_a_rule_asks_is_called_after_its_answer(name: str) -> None:
+    has = directives(RULES[name])
+    asked = "".join(has.get(part, "") for part in ("input", "params", "resources"))
+    for key, method, word in re.findall(r'^ +(\w+)=[a-z]+\.(\w+)(?:\("(\w+)"\))?,$', asked, flags=re.MULTILINE):
+        assert method in {key, "download", "read", *ASKED.get(key, ())}, (key, method)
+        assert method not in ("download", "read") or word == key
+
+
 @pytest.mark.parametrize("name", sorted(set(RULES) - {PUBLISH, LOOKED_INTO}))
 def test_a_rule_counts_the_code_that_it_runs(name: str) -> None:
     has = directives(RULES[name])
@@ -216,6 +254,19 @@ def test_the_package_knows_no_paper_and_no_place(path: Path) -> None:
     docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     assert [text for text in texts - docstrings if re.search(rf"({papers})|workflow/|resources/", text)] == []
+
+
+# What is filled, or moves on.
+CHANGING = {"Budget", "Chosen", "Grid", "Reading", "Sieve"}
+
+
+@pytest.mark.parametrize("path", [*PACKAGE, *sorted((ROOT / "workflow/lib").rglob("*.py"))], ids=lambda path: path.name)
+def test_values_do_not_change(path: Path) -> None:
+    """A dataclass can be shared, cached and a key, because nobody changes it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name not in CHANGING:
+            for decorator in map(ast.unparse, node.decorator_list):
+                assert not decorator.startswith("dataclass") or "frozen=True" in decorator, node.name
 
 
 def test_packages_are_empty() -> None:

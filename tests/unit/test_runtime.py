@@ -75,6 +75,49 @@ def test_a_gpu_is_taken_where_there_is_one(device: str) -> None:
     assert prepared(device, SLURM_JOB_GPUS="0", CUDA_VISIBLE_DEVICES=visible) == (0, "cuda")
 
 
+# As `CODE`, where torch says that there is a GPU; none is touched. It says what cuDNN may do.
+WITH_A_GPU = """
+import sys
+import torch
+from avrobust.runtime import prepare
+torch.cuda.is_available = lambda: True
+cudnn = torch.backends.cudnn
+print(prepare(sys.argv[1], 3), torch.get_num_threads(), cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic)
+"""
+
+
+@pytest.mark.parametrize(
+    ("device", "taken"), [("auto", "cuda"), ("cuda", "cuda"), ("cuda_or_cpu", "cuda"), ("cpu", "cpu")]
+)
+def test_a_gpu_that_is_there_is_taken_unless_the_device_is_cpu(device: str, taken: str) -> None:
+    """Convolutions in float32, by algorithms that give the same bits again."""
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    made = subprocess.run(
+        [sys.executable, "-c", WITH_A_GPU, device], env=environment, capture_output=True, text=True, check=True
+    )
+    assert made.stdout.split() == [taken, "3", "False", "False", "True"]
+
+
+# Pages that the system has to give, and to zero, for 64 MB of the 128 MB that were there a moment ago.
+FREED = """
+import resource
+import torch
+from avrobust.runtime import prepare
+prepare("cpu", 1)
+torch.ones(2**25)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.ones(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's memory")
+def test_what_a_step_frees_is_not_asked_of_the_system_again() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    made = subprocess.run([sys.executable, "-c", FREED], env=environment, capture_output=True, text=True, check=True)
+    assert int(made.stdout) < 100
+
+
 # One step of a small net: oneDNN's convolutions, MKL's products and ATen's exponentials and sums; prints its digest.
 STEP = """
 import hashlib

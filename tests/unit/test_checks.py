@@ -93,6 +93,14 @@ def test_what_differs_in_more_than_its_update_is_not_compared(tmp_path: Path, id
     assert found([step, made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10})]) == []
 
 
+def test_cells_of_other_nets_change_no_count(tmp_path: Path) -> None:
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
+    several = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10})
+    others = [made(tmp_path, f"{place}/fgsm", {CLEAN: 20, AUDIO: 1}, **FGSM) for place in ("ave/sum/0", "music/sum/0")]
+    (row,) = found([step, several])
+    assert found([*others, step, several]) == [row] and row["comparisons"] == 1
+
+
 def test_gradients_from_elsewhere_that_leave_less_are_a_sign(tmp_path: Path) -> None:
     """Another net's, or those of the net without its defences; the net's own leave 5 clips."""
     spec = FGSM["spec"]

@@ -114,6 +114,12 @@ def test_curves_of_figures_read_what_their_legends_say(name: str, dataset: str) 
     assert len(panels["c"]) == 9
 
 
+@pytest.mark.parametrize("name", ["figure1", "figure4", "figureA4"])
+def test_a_row_of_heat_maps_is_of_the_class_that_it_names(name: str) -> None:
+    for row in spec(name)["rows"]:
+        assert row["title"].removeprefix("playing ") == row["class"].lower().replace("_", " ").removeprefix("playing ")
+
+
 # Typed from sections 3 to 5, the appendix and the released code: what is taken, and what else can be.
 CHOICES = {
     "epsilon": "corrected printed", "epsilon_space": "normalised pixel", "learning_rates": "code paper",

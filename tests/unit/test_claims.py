@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from artefacts import make
 from cell_files import CLEAN, write_cell
@@ -17,7 +18,7 @@ from avrobust.metrics.interval import TAIL, mean
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Scores, write_scores
 from avrobust.program import UserError
-from avrobust.report.claims import Judgement, judge, markdown, tidy_claims, tidy_tests
+from avrobust.report.claims import Judgement, counted, judge, markdown, tidy_claims, tidy_tests
 from avrobust.report.stack import stack
 from avrobust.report.table import measure
 from avrobust.report.text import csv_of
@@ -215,7 +216,7 @@ def test_an_improvement_is_that_of_the_tables(cells: Cells) -> None:
     place = {"dataset": "music", "variant": "maxsim", "attack": "fgsm"}
     rows = [{"keys": {"defence": "MaxSim"}, "read": place, "ours_only": True}]
     table = layout({"title": "", "caption": "", "keys": ["defence"], "columns": columns, "rows": rows})
-    *_, entry = measure(table, cells, {}).itertuples()
+    *_, entry = measure(table, cells, {}, scale="paper").itertuples()
     one = judged(cells, {"higher": read("maxsim", "total"), "lower": read("concat", "total")}).overall
     assert (entry.ours, entry.low, entry.high) == tuple(round(value, 2) for value in (one.effect, one.low, one.high))
 
@@ -370,7 +371,8 @@ def test_what_the_scale_lacks_is_skipped_with_the_reason(cells: Cells) -> None:
         "skipped", "", "", "", "0 of 2", f"by hand; {told['skipped']}",
     ]  # fmt: skip
     assert {row["verdict"] for row in lines(csv_of(tidy_tests(given, found, "mine")))} == {"skipped"}
-    assert "1 claims: 1 skipped. Scale `mine`." in markdown(given, printed, "mine")
+    counts = "1 claims about the paper's clips at scale `mine`: 1 skipped. Scale `mine`."
+    assert counts in markdown(given, printed, "mine")
 
 
 def test_clips_of_another_nets_gradients_are_named(tmp_path: Path) -> None:
@@ -499,16 +501,35 @@ def test_csv_and_markdown(cells: Cells) -> None:
         ("one", "music", "holds here"),
         ("two", "music", "undecided"),
     ]
-    text = markdown(given, tidy_claims(given, found, "demo"), "demo")
-    assert text.startswith("# Claims of Hand et al\n\n2 claims: 1 holds here, 1 undecided. Scale `demo`.\n")
+    text = markdown(given, tidy_claims(given, found, "paper"), "paper")
+    assert text.startswith("# Claims of Hand et al\n\n2 claims: 1 holds here, 1 undecided. Scale `paper`.\n")
     assert "| 4.3 | holds here | clips | It is so. | 60.00 [" in text
     assert "This \\| that." in text
     assert "- one: by hand\n- two: 1 of 1 tests without" in text
-    assert "not comparable" not in text
-    rendered = claims({**TWO, "sources": {"music": "render"}})
-    assert "The clips are rendered: these numbers are not comparable" in markdown(
-        rendered, tidy_claims(rendered, found, "demo"), "demo"
-    )
+    assert "no verdicts on the paper" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "scale", "clips"),
+    [
+        ("lists", "demo", "the paper's clips at scale `demo`"),
+        ("render", "paper", "rendered clips"),
+        ("local", "paper", "the user's own clips"),
+    ],
+)
+def test_a_page_of_verdicts_says_which_clips_they_are_about(cells: Cells, source: str, scale: str, clips: str) -> None:
+    given = claims({**TWO, "sources": {"music": source}})
+    text = markdown(given, tidy_claims(given, judge(given, cells, Scores([])), scale), scale)
+    assert f"2 claims about {clips}: 1 holds here, 1 undecided. Scale `{scale}`." in text
+    assert f"verdicts about {clips} are no verdicts on the paper" in text
+
+
+def test_verdicts_about_the_papers_clips_are_counted_apart_from_others() -> None:
+    """A claim that reads both is one about the others."""
+    verdicts = [("holds", "lists"), ("fails here", "lists, render"), ("holds", "render"), ("undecided", "lists")]
+    frame = pd.DataFrame(verdicts, columns=["verdict", "source"]).assign(scale="paper")
+    assert counted(frame) == "2 claims: 1 holds, 1 undecided; 2 claims about rendered clips: 1 holds, 1 fails here"
+    assert counted(frame[:0]) == "0 claims: "
 
 
 def test_the_program(tmp_path: Path) -> None:
@@ -523,7 +544,7 @@ def test_the_program(tmp_path: Path) -> None:
 
     made = run(tmp_path / "out")
     assert made.returncode == 0, made.stderr
-    assert "tian2021: 2 claims: 2 holds here" in made.stderr
+    assert "tian2021: 2 claims about the paper's clips at scale `demo`: 2 holds here" in made.stderr
     assert [row["effect"] for row in lines((tmp_path / "out/claims.csv").read_text())] == ["60.00", "0.4750"]
     assert len(lines((tmp_path / "out/claims_tests.csv").read_text())) == 2
     assert run(tmp_path / "again").returncode == 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.stack import merged_order, stack
-from avrobust.report.table import COLUMNS, markdown, measure, rounded
+from avrobust.report.table import COLUMNS, compared, markdown, measure, rounded
 from avrobust.report.terminal import compact, inventory, listed
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.table import combination, layout
@@ -84,7 +84,7 @@ def lines(text: str) -> list[dict[str, str]]:
 
 
 def test_values_worked_by_hand(cells: Cells) -> None:
-    entries = [*measure(layout(SPEC), cells, PUBLISHED).itertuples()]
+    entries = [*measure(layout(SPEC), cells, PUBLISHED, scale="paper").itertuples()]
     found = {(entry.attack, entry.column): entry for entry in entries}
     assert [found["FGSM", name].ours for name in ("AV_clean", "X_A", "X_V", "X_AV")] == [75, 50, 50, 0]
     assert found["FGSM", "Avg"].ours == 33.33
@@ -107,7 +107,7 @@ def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None
     cells = cells_of([write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers)])
     spec = {**SPEC, "columns": SPEC["columns"][:1], "rows": SPEC["rows"][:1]}
     published = {("MUSIC", "FGSM", "AV_clean"): Published(70.0, "")}
-    (entry,) = measure(layout(spec), cells, published).itertuples()
+    (entry,) = measure(layout(spec), cells, published, scale="paper").itertuples()
     # Clopper & Pearson's interval of 60 of 100.
     assert (entry.low, entry.high) == (49.72, 69.67)
     assert entry.inside == "no"
@@ -115,7 +115,8 @@ def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None
 
 def test_a_rate_of_nothing_tells_what_the_clips_allow(cells: Cells) -> None:
     """0 of 4 clips: a rate p leaves that (1 - p) ** 4 of the time, 2.5 % at 60.24 %."""
-    entries = {(one.attack, one.column): one for one in measure(layout(SPEC), cells, PUBLISHED).itertuples()}
+    measured = measure(layout(SPEC), cells, PUBLISHED, scale="paper")
+    entries = {(one.attack, one.column): one for one in measured.itertuples()}
     nothing = entries["FGSM", "X_AV"]
     assert (nothing.ours, nothing.low, nothing.high) == (0.0, 0.0, 60.24)
     assert [place for place, entry in entries.items() if entry.note] == [("FGSM", "X_A")]
@@ -125,23 +126,23 @@ def test_rows_of_unseen_clips_leave_out_those_whose_video_was_trained_on(cells: 
     """Clips 0 and 3 were seen: of 1 and 2, two seeds, sound attacked: 1 and 0 of 2 are right with each."""
     rows = [{**SPEC["rows"][0], "read": {**READ, "clips": "unseen"}, "ours_only": True}]
     table = layout({**SPEC, "rows": rows})
-    found = measure(table, cells, {}, {"music": {"clip0", "clip3"}}).set_index("column")
+    found = measure(table, cells, {}, {"music": {"clip0", "clip3"}}, scale="paper").set_index("column")
     # Clean: 1 and 2 are right with the first seed, 1 alone with the second; both attacked: none.
     assert list(found.loc[["AV_clean", "X_A", "X_V", "X_AV"], "ours"]) == [75, 50, 50, 0]
     assert set(found["n"]) == {2}
-    last = measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}}).set_index("column")
+    last = measure(table, cells, {}, {"music": {"clip0", "clip1", "clip2"}}, scale="paper").set_index("column")
     assert set(last["n"]) == {1}
     # Clip 3, of label 1: recognised clean by the first seed only, under attack by neither.
     assert list(last.loc[["AV_clean", "X_A", "X_V", "X_AV"], "ours"]) == [50, 0, 0, 0]
-    nothing = measure(table, cells, {}, {"music": {f"clip{number}" for number in range(4)}})
+    nothing = measure(table, cells, {}, {"music": {f"clip{number}" for number in range(4)}}, scale="paper")
     assert nothing[["published", "ours", "low", "high", "difference"]].isna().all(axis=None)
     assert set(nothing["n"]) == {0} and set(nothing["note"]) == {"no clip is left"}
-    assert "| MUSIC | FGSM | – | – |" in markdown(table, nothing.assign(scale="demo"))
+    assert "| MUSIC | FGSM | – | – |" in markdown(table, nothing)
 
 
 def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
     table = layout(SPEC)
-    entries = measure(table, cells, PUBLISHED).assign(scale="demo")
+    entries = measure(table, cells, PUBLISHED, scale="paper")
     rows = lines(csv_of(entries[[*table.keys, *COLUMNS]]))
     fields = "dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,source,note"
     assert ",".join(rows[0]) == fields
@@ -158,7 +159,7 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
         "inside": "yes",
         "n": "4",
         "seeds": "2",
-        "scale": "demo",
+        "scale": "paper",
         "source": "lists",
         "note": "",
     }
@@ -167,7 +168,7 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
 
 def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     table = layout(SPEC)
-    text = markdown(table, measure(table, cells, PUBLISHED).assign(scale="demo"))
+    text = markdown(table, measure(table, cells, PUBLISHED, scale="paper"))
     assert text.startswith("# Table 9\n\nBy hand.\n")
     assert "| dataset | attack | ✓AV | ✗A | ✗V | ✗AV | Avg. | RI | majority_class |" in text
     assert "| 0.00 [0.00, 0.00] |" in text
@@ -176,16 +177,37 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert shown == ["75.00", "50.00", "50.00", "0.00", "33.33", "8.33", "75.00"]
     assert "(99.00) |" in text
     assert "music: n = 4 clips, 2 seeds; one clip is 25.00 points." in text
-    many, fewer = (measure(table, cells, PUBLISHED).assign(scale="demo", n=n) for n in (1000, 999))
+    many, fewer = (measure(table, cells, PUBLISHED, scale="paper").assign(n=n) for n in (1000, 999))
     assert "music: n = 1000 clips, 2 seeds." in markdown(table, many)
     assert "music: n = 999 clips, 2 seeds; one clip is 0.10 points." in markdown(table, fewer)
     assert "Published values: Hand et al. In %" in text
     assert "not comparable" not in text
     own = dataclasses.replace(table, sources={"music": "local", "ave": "render"})
     assert "The clips are the user's own and rendered: these numbers are not comparable" in markdown(
-        own, measure(own, cells, PUBLISHED).assign(scale="paper")
+        own, measure(own, cells, PUBLISHED, scale="paper")
     )
     assert "- MUSIC, FGSM, ✗A: misprint" in text
+
+
+@pytest.mark.parametrize(
+    ("source", "scale", "words"),
+    [
+        ("lists", "paper", ", 3 of 4 published values inside our interval"),
+        ("lists", "demo", ", 4 published values not judged: of the paper's clips at scale `demo`"),
+        ("render", "paper", ", 4 published values not judged: of rendered clips"),
+        ("render", "demo", ", 4 published values not judged: of rendered clips"),
+        ("local", "paper", ", 4 published values not judged: of the user's own clips"),
+    ],
+)
+def test_only_the_papers_clips_at_its_scale_are_judged(cells: Cells, source: str, scale: str, words: str) -> None:
+    """Of any others no entry says `inside`, though the published value and the difference stand beside it."""
+    table = layout({**SPEC, "sources": {"music": source}})
+    entries = measure(table, cells, PUBLISHED, scale=scale)
+    judged = (source, scale) == ("lists", "paper")
+    assert [*entries["inside"]][:5] == (["yes", "yes", "no", "", "yes"] if judged else [""] * 5)
+    assert [*entries["difference"].dropna()] == [0, -0.5, -49, 3.33]
+    assert compared(entries) == words
+    assert ("these numbers are not comparable" in markdown(table, entries)) != judged
 
 
 @settings(deadline=None, max_examples=10)
@@ -193,8 +215,8 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
 def test_order_of_cells_and_rows_changes_no_byte(tmp_path_factory: pytest.TempPathFactory, order: list[int]) -> None:
     table = layout(SPEC)
     paths = write_cells(tmp_path_factory.mktemp("cells"))
-    plain = measure(table, cells_of(paths), PUBLISHED)
-    mixed = measure(table, cells_of(paths[place] for place in order), PUBLISHED)
+    plain = measure(table, cells_of(paths), PUBLISHED, scale="paper")
+    mixed = measure(table, cells_of(paths[place] for place in order), PUBLISHED, scale="paper")
     assert csv_of(plain) == csv_of(mixed)
 
 
@@ -217,7 +239,8 @@ def test_the_ends_belong_to_the_interval(cells: Cells) -> None:
     place = ("MUSIC", "FGSM", "AV_clean")
 
     def measured(value: float) -> tuple:
-        (first, *_) = measure(layout(SPEC), cells, {**PUBLISHED, place: Published(value, "")}).itertuples()
+        published = {**PUBLISHED, place: Published(value, "")}
+        (first, *_) = measure(layout(SPEC), cells, published, scale="paper").itertuples()
         return first
 
     whole = measured(75.0)
@@ -250,12 +273,13 @@ def test_mistakes_in_the_layout_are_named(change: dict, message: str) -> None:
 def test_incomplete_conditions_are_named(cells: Cells) -> None:
     columns = [{"name": "X", "condition": {"modality": "clean", "norm": 2}}]
     with pytest.raises(UserError, match=r"column 'X': unknown norm"):
-        measure(layout({**SPEC, "columns": columns}), cells, {})
+        measure(layout({**SPEC, "columns": columns}), cells, {}, scale="paper")
 
 
 def test_a_missing_published_value_is_an_error(cells: Cells) -> None:
+    kept = {place: one for place, one in PUBLISHED.items() if place[-1] != "Avg"}
     with pytest.raises(UserError, match="no published value for MUSIC FGSM Avg"):
-        measure(layout(SPEC), cells, {place: one for place, one in PUBLISHED.items() if place[-1] != "Avg"})
+        measure(layout(SPEC), cells, kept, scale="paper")
 
 
 @pytest.mark.parametrize(
@@ -310,7 +334,7 @@ def test_programs_from_cells_to_terminal(tmp_path: Path) -> None:
     cells = write_cells(tmp_path / "cells")
     made = make("table", SPEC, tables / "paper/table9", cells=cells, published=[published])
     assert made.returncode == 0, made.stderr
-    assert "14 entries, 3 of 4 published values inside our interval" in made.stderr
+    assert "14 entries, 4 published values not judged: of the paper's clips at scale `demo`" in made.stderr
 
     stacked = tables / "table9.csv"
     assert (
@@ -337,6 +361,12 @@ def test_a_users_mistake_is_one_line_and_leaves_no_file(tmp_path: Path) -> None:
     empty = program("show.py", "--tables", tmp_path)
     assert empty.returncode == 1
     assert empty.stderr == f"error: {tmp_path}: holds no table and no figure yet; make them with `snakemake`\n"
+
+
+def test_a_page_of_claims_shows_how_many_verdicts_there_are_and_about_what() -> None:
+    text = "# Claims\n\n2 claims about rendered clips: 2 undecided. Scale `demo`.\n\nEffect of the weakest test.\n"
+    shown = compact(text, width=80).splitlines()
+    assert shown == ["Claims", "2 claims about rendered clips: 2 undecided. Scale `demo`."]
 
 
 @given(st.integers(12, 200), st.integers(1, 12))

@@ -35,7 +35,7 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
-from avrobust.report.text import PUBLISHED_SOURCE, csv_of, fixed, grid, warning
+from avrobust.report.text import about, csv_of, fixed, grid, warning
 from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
 
@@ -268,8 +268,8 @@ def markdown(given: Claims, claims: pd.DataFrame, scale: str) -> str:
         "what is said of other trainings too has three seeds or more behind it, and their spread in its interval.",
         "",
     ]
-    datasets = (test.dataset for claim in given.claims for test in claim.tests)
-    lines += warning(given.sources.get(dataset, PUBLISHED_SOURCE) for dataset in datasets)
+    sources = {source for joined in claims["source"] for source in _several(joined)}
+    lines += warning(sources, scale, f"verdicts about {about(sources, scale)} are no verdicts on the paper")
     # Of a paper without claims pandas takes these for numbers.
     effect, low, high = (claims[name].astype(str) for name in ("effect", "low", "high"))
     effects = (effect + " [" + low + ", " + high + "]").where(effect != "", "")
@@ -284,6 +284,21 @@ def markdown(given: Claims, claims: pd.DataFrame, scale: str) -> str:
 
 
 def counted(claims: pd.DataFrame) -> str:
-    """How many claims there are, and how many of each verdict that occurs."""
-    counts = claims["verdict"].value_counts()
-    return f"{len(claims)} claims: {', '.join(f'{counts[name]} {name}' for name in VERDICTS if name in counts)}"
+    """How many claims there are, and how many of each verdict that occurs.
+
+    Verdicts about the papers' clips at their sizes come first; those about other clips are counted apart.
+    """
+    spoken_about = [
+        about(_several(sources), scale) for sources, scale in zip(claims["source"], claims["scale"], strict=True)
+    ]
+    found = []
+    for clips in sorted({*spoken_about}) or [""]:
+        verdicts = claims["verdict"][[one == clips for one in spoken_about]]
+        counts = ", ".join(f"{(verdicts == name).sum()} {name}" for name in VERDICTS if name in [*verdicts])
+        found.append(f"{len(verdicts)} claims{f' about {clips}' if clips else ''}: {counts}")
+    return "; ".join(found)
+
+
+def _several(sources: str) -> list[str]:
+    """What a field holds that joins the sources of several datasets."""
+    return [source for source in sources.split(", ") if source]

@@ -158,7 +158,8 @@ def markdown(table: Layout, entries: pd.DataFrame) -> str:
     rows = wide(cells[cells["header"] != ""], keys, "header", "cell").reindex(columns=[*keys, *headers]).fillna("")
     text = [f"# {table.title}", "", table.caption, ""]
     text += [f"After {table.citation}. {READING}" if table.citation else READING, ""]
-    text += [f"Scale `{entries['scale'].iloc[0]}`. {_sizes(entries)}", "", *warning(table.sources.values())]
+    scale = entries["scale"].iloc[0]
+    text += [f"Scale `{scale}`. {_sizes(entries)}", "", *warning(table.sources.values(), scale)]
     text += grid([*keys, *headers], rows.to_numpy(), headers)
     if len(unknown := entries["dataset"][entries["value"] == ""].unique()):
         text += ["", f"—: {NO_BOX} in {', '.join(unknown)}."]

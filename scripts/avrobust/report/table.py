@@ -11,7 +11,7 @@ from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import progress
 from avrobust.report.given import Given
-from avrobust.report.text import INTERVALS, csv_of, grid, warning, wide
+from avrobust.report.text import INTERVALS, about, comparable, csv_of, grid, warning, wide
 from avrobust.spec.artefacts.table import Layout, combination, printed_at
 from avrobust.spec.published import Published, published_at, read_published
 
@@ -33,11 +33,19 @@ def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     published = read_published(given.published[0], table.keys) if given.published else {}
     cells = cells_of(progress(given.cells, label="reading", unit="files"))
     seen = {name: clips_seen_in_training(path) for name, path in zip(table.unseen, given.manifests, strict=True)}
-    entries = measure(table, cells, published, seen).assign(scale=given.scale)
+    entries = measure(table, cells, published, seen, scale=given.scale)
     write_text(to[".csv"], csv_of(entries[[*table.keys, *COLUMNS]]))
     write_text(to[".md"], markdown(table, entries))
-    inside, compared = (entries["inside"] == "yes").sum(), (entries["inside"] != "").sum()
-    return f"{table.title}: {len(entries)} entries, {inside} of {compared} published values inside our interval"
+    return f"{table.title}: {len(entries)} entries{compared(entries)}"
+
+
+def compared(entries: pd.DataFrame) -> str:
+    """How many published values lie inside our intervals, and which are not looked at; nothing if none is printed."""
+    printed, judged = entries["difference"].notna(), entries["inside"] != ""
+    said = f", {(entries['inside'] == 'yes').sum()} of {judged.sum()} published values inside our interval"
+    apart = entries[printed & ~judged]
+    other = f", {len(apart)} published values not judged: of {about(apart['source'], entries['scale'].iloc[0])}"
+    return said * bool(judged.any()) + other * bool(len(apart))
 
 
 def measure(
@@ -45,12 +53,14 @@ def measure(
     cells: Cells,
     published: Mapping[tuple[str, ...], Published],
     seen: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
+    *,
+    scale: str,
 ) -> pd.DataFrame:
-    """All entries in the paper's order, row by row: keys, `COLUMNS` but for the scale, and `clips_of`.
+    """All entries in the paper's order, row by row: keys, `COLUMNS`, and `clips_of`.
 
     Numbers are percentages or differences of them, rounded to two decimals as they are printed, so that `difference`
-    and `inside` can be checked by eye; NaN where no clip is left. `seen`: dataset -> the test clips whose video stands
-    in the training split too.
+    and `inside` can be checked by eye; NaN where no clip is left. `inside` is empty unless clips and sizes are the
+    paper's. `seen`: dataset -> the test clips whose video stands in the training split too.
 
     Raises `UserError` if a cell, a condition or a published value is missing.
     """
@@ -76,10 +86,11 @@ def measure(
     numbers = ["published", "ours", "low", "high"]
     entries[numbers] = entries[numbers].astype(float)
     entries["difference"] = (entries["ours"] - entries["published"]).map(rounded)
-    inside = entries["published"].between(entries["low"], entries["high"]).map({True: "yes", False: "no"})
-    entries["inside"] = inside.where(entries["difference"].notna(), "")
     entries["source"] = entries["clips_of"].map(lambda dataset: table.sources.get(dataset, ""))
-    return entries
+    judged = entries["difference"].notna() & entries["source"].map(lambda source: comparable([source], scale))
+    inside = entries["published"].between(entries["low"], entries["high"]).map({True: "yes", False: "no"})
+    entries["inside"] = inside.where(judged, "")
+    return entries.assign(scale=scale)
 
 
 def markdown(table: Layout, entries: pd.DataFrame) -> str:
@@ -87,7 +98,8 @@ def markdown(table: Layout, entries: pd.DataFrame) -> str:
     headers = {column.name: column.header or column.name for column in table.columns}
     rows = wide(entries.assign(cell=entries.apply(_cell, axis=1)), table.keys, "column", "cell").to_numpy()
     lines = [f"# {table.title}", "", table.caption, "", f"Published values: {table.citation}. {READING}", ""]
-    lines += [f"Scale `{entries['scale'].iloc[0]}`. {_sizes(entries)}", "", *warning(table.sources.values())]
+    scale = entries["scale"].iloc[0]
+    lines += [f"Scale `{scale}`. {_sizes(entries)}", "", *warning(table.sources.values(), scale)]
     lines += grid([*table.keys, *headers.values()], rows, headers.values())
     noted = entries[entries["note"] != ""]
     places = noted[[*table.keys]].agg(", ".join, axis=1) + ", " + noted["column"].map(headers)

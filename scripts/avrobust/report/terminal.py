@@ -11,6 +11,8 @@ from avrobust.program import UserError
 # Intervals are dropped where they do not fit: the file has them.
 _INTERVAL = re.compile(r"(?<=\d) \[[^\]]*\]")
 _MORE = "…"
+# What is shown of a page beside its table: the title, warnings, how many verdicts there are of which kind.
+_KEPT = re.compile(r"# |> |\d+ claims\b")
 
 
 def listed(folder: str | Path) -> list[dict[str, str]]:
@@ -36,13 +38,13 @@ def inventory(folder: str | Path, rows: Iterable[Mapping[str, str]]) -> str:
 
 
 def compact(text: str, *, width: int, rows: int = 8) -> str:
-    """A Markdown table with its title and its warnings, in at most `width` characters a line.
+    """A Markdown table with its title, its warnings and its count of verdicts, in at most `width` characters a line.
 
     Intervals are left out; columns and rows that do not fit are too, and an ellipsis says so. A text without
     a table gives its title alone.
     """
     lines = text.splitlines()
-    kept = [line.lstrip("#> ").replace("**", "") for line in lines if line.startswith(("# ", "> "))]
+    kept = [line.lstrip("#> ").replace("**", "") for line in lines if _KEPT.match(line)]
     grid = [
         [_INTERVAL.sub("", cell.strip()) for cell in line.strip("|").split("|")]
         for line in lines

@@ -4,23 +4,38 @@ from collections.abc import Container, Iterable, Sequence
 
 import pandas as pd
 
-# Clips of these sources are the papers' own.
-PUBLISHED_SOURCE = "lists"
+# Clips of this source are the papers' own, and the sizes of this scale are.
+PUBLISHED_SOURCE, PUBLISHED_SCALE = "lists", "paper"
 SOURCES = {"render": "rendered", "local": "the user's own"}
 INTERVALS = "Intervals speak of other clips and, from three seeds on, of other trainings."
 
 
 def others(sources: Iterable[str]) -> str:
     """Where the clips come from that are not the papers' own, in words; "" if there are none."""
-    return " and ".join(SOURCES[source] for source in sorted({*sources} - {PUBLISHED_SOURCE}))
+    return " and ".join(SOURCES[source] for source in sorted({*sources} - {PUBLISHED_SOURCE, ""}))
 
 
-def warning(sources: Iterable[str]) -> list[str]:
-    """Lines that warn of clips that are not the papers' own; none if all are."""
-    if not (found := others(sources)):
-        return []
-    numbers = "these numbers are not comparable with the published ones"
-    return [f"> **Not the paper's data.** The clips are {found}: {numbers}.", ""]
+def comparable(sources: Iterable[str], scale: str) -> bool:
+    """Whether numbers may be set against published ones: all clips are the papers' own, and so are the sizes."""
+    return {*sources} <= {PUBLISHED_SOURCE} and scale == PUBLISHED_SCALE
+
+
+def about(sources: Iterable[str], scale: str) -> str:
+    """What numbers speak about that may not be set against published ones, in words; "" if they may."""
+    sources = {*sources}
+    if found := others(sources):
+        return f"{found} clips"
+    return "" if comparable(sources, scale) else f"the paper's clips at scale `{scale}`"
+
+
+def warning(
+    sources: Iterable[str], scale: str, said: str = "these numbers are not comparable with the published ones"
+) -> list[str]:
+    """Lines that warn of clips or sizes that are not the papers' own, and what that means; none if all are."""
+    sources = {*sources}
+    if found := others(sources):
+        return [f"> **Not the paper's data.** The clips are {found}: {said}.", ""]
+    return [] if comparable(sources, scale) else [f"> **Not the paper's sizes.** Scale `{scale}`: {said}.", ""]
 
 
 def grid(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Container[str]) -> list[str]:

@@ -280,6 +280,11 @@ def undefended(scale: dict) -> dict:
 
 
 def keep_rows(paper: dict, table: str, wanted: Callable[[dict], bool]) -> None:
-    """Leave in a paper's table the rows that are `wanted`."""
+    """Leave in a paper's table the rows that are `wanted`, and under any attack what these read."""
     layout = paper["artefacts"][table]
     layout["rows"] = [row for row in notation.rows(layout["rows"]) if wanted(row)]
+    read = {"/".join(filter(None, [row.get("surrogate"), row["attack"]])) for row in layout["rows"] if "attack" in row}
+    if "any" in layout:
+        layout["any"] = [attack for attack in layout["any"] if attack in read]
+        if len(layout["any"]) < 2:
+            del layout["any"]

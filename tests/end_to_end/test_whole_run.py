@@ -50,7 +50,7 @@ def test_a_table_sets_ours_beside_the_published_value(finished, name):
 def test_tables_have_the_rows_of_the_paper(finished):
     """Table 1 has a row per attack, Table 2 one per fusion; printed values stand where the paper prints one."""
     first, second = rows_of(finished, "table1.csv"), rows_of(finished, "table2.csv")
-    assert list(dict.fromkeys(row["attack"] for row in first)) == ["FGSM", "MIM"]
+    assert list(dict.fromkeys(row["attack"] for row in first)) == ["FGSM", "MIM", "Any attack"]
     assert list(dict.fromkeys(row["fusion"] for row in second)) == ["Sum", "Concat", "FiLM"]
     assert {row["paper"] for row in first + second} == {"tian2021"}
     printed = {(row["fusion"], row["column"]): row["published"] for row in second}
@@ -79,11 +79,29 @@ def test_published_pictures_and_markdown_open(finished):
             assert len(picture.convert("L").getcolors()) > 2, "nothing is drawn"
         root = ElementTree.parse(published / f"tian2021/{name}.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    for name, height in (("table1.md", 2), ("table2.md", 3), ("table3.md", 3 + 1 + 3)):
-        lines = (published / "tian2021" / name).read_text(encoding="utf-8").splitlines()
-        table = [line for line in lines if line.startswith("|")]
-        assert len(table) == 2 + height, table
-        assert len({line.count("|") for line in table}) == 1, table
+    # Below stands how far each attack is from any of them, but for those rows themselves.
+    for name, heights in (("table1.md", [3, 2]), ("table2.md", [3]), ("table3.md", [3 + 1 + 3 + 3, 3 + 1 + 3])):
+        text = (published / "tian2021" / name).read_text(encoding="utf-8")
+        for part, height in zip(text.split("## Above any attack"), heights, strict=True):
+            table = [line for line in part.splitlines() if line.startswith("|")]
+            assert len(table) == 2 + height, table
+            assert len({line.count("|") for line in table}) == 1, table
+
+
+def test_under_any_attack_no_more_is_recognised_than_under_the_worst(finished):
+    """As rows of the same clips say: of each net and column the lowest, less what other attacks take beside it."""
+    for name, net in (("table1.csv", ""), ("table3.csv", "defence")):
+        rows = [row for row in rows_of(finished, name) if row["column"] in ("X_A", "X_V", "X_AV")]
+        worst = {(row.get(net), row["column"]): row for row in rows if row["attack"] == "Any attack"}
+        for row in rows:
+            any_attack = worst[row.get(net), row["column"]]
+            assert float(row["ours"]) >= float(any_attack["ours"])
+            if row is not any_attack:
+                gap = float(row["ours"]) - float(any_attack["ours"])
+                assert float(row["above_any"]) == pytest.approx(gap, abs=0.011)
+        assert {row["attacks"] for row in worst.values()} == {
+            "fgsm mim" if name == "table1.csv" else "fgsm fgsm_ce fgsm_bypass concat/fgsm"
+        }
 
 
 def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):

@@ -1,5 +1,7 @@
 """The compact notation of a paper's files: what is written, and by hand what it stands for."""
 
+import re
+
 import pytest
 
 from avrobust.spec.notation import NotationError, artefacts, braced, choices, claims, comparisons, label, rows
@@ -58,6 +60,46 @@ def test_rows_inside_rows_inherit_and_stand_below_each_value_of_what_is_outside(
 def test_braces_are_factors_and_the_first_is_the_slowest() -> None:
     assert braced("{a, b}.x > {c,d}.y") == ["a.x > c.y", "a.x > d.y", "b.x > c.y", "b.x > d.y"]
     assert braced("a.x > 0.5") == ["a.x > 0.5"]
+
+
+def test_a_table_has_a_row_of_each_of_its_nets_under_any_of_its_attacks() -> None:
+    """Behind all rows of the same clips, each net once, in the order in which it comes; none of it is published."""
+    known = {**LABELS, "attack": {**LABELS["attack"], "pgd of sum": "PGD, transferred from Sum", "any": "Any"}}
+    nets = [{"variant": ["sum", "concat"], "attack": "fgsm"}, {"surrogate": "sum", "victim": "concat", "attack": "pgd"}]
+    told = {"rows": [{"dataset": ["music", "ave"], "rows": nets}], "any": ["fgsm", "sum/pgd"]}
+    made = artefacts({"table9": TABLE | told}, known)["table9"]["spec"]
+    assert made["any"] == [
+        {"attack": "fgsm", "name": "FGSM"},
+        {"surrogate": "sum", "attack": "pgd", "name": "PGD, transferred from Sum"},
+    ]
+    assert [(*row["keys"].values(), row.get("ours_only", False)) for row in made["rows"]] == [
+        (dataset, *row)
+        for dataset in ("MUSIC", "AVE")
+        for row in (
+            ("Sum", "FGSM", False), ("Concat", "FGSM", False), ("Concat", "PGD, transferred from Sum", False),
+            ("Sum", "Any", True), ("Concat", "Any", True),
+        )
+    ]  # fmt: skip
+    assert made["rows"][3]["read"] == {"dataset": "music", "variant": "sum", "attack": "any"}
+    unseen = {**TABLE, "rows": {**TABLE["rows"], "clips": "unseen"}, "any": ["fgsm", "pgd"]}
+    *_, last = artefacts({"table9": unseen}, known)["table9"]["spec"]["rows"]
+    assert last["read"] == {"dataset": "music", "clips": "unseen", "variant": "sum", "attack": "any"}
+    assert "any" not in spec()
+
+
+@pytest.mark.parametrize(
+    ("any_of", "said"),
+    [
+        (["a/b/fgsm"], "any: 'a/b/fgsm' is neither an attack nor net/attack"),
+        (["/fgsm"], "any: '/fgsm' is neither an attack nor net/attack"),
+        (["mim"], "'mim' is none of labels.attack: fgsm, pgd"),
+        (["concat/fgsm"], "'fgsm of concat' is none of labels.attack: fgsm, pgd"),
+        (["fgsm"], "'any' is none of labels.attack: fgsm, pgd"),
+    ],
+)
+def test_mistakes_in_any_attack_are_named(any_of: list[str], said: str) -> None:
+    with pytest.raises(NotationError, match=re.escape(f"artefacts.table9: {said}")):
+        spec(any=any_of)
 
 
 def test_a_table_has_keys_of_labels_and_reads_names() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from avrobust.metrics.rows import Cell, Cells, read_cells
 from avrobust.program import UserError
+from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Condition, Reading
 
 LABELS = [0, 1, 1, 2]
@@ -52,6 +53,22 @@ def test_outcomes_are_conditions_by_seeds_by_clips(tmp_path: Path) -> None:
     assert outcomes.seeds == (0, 1)
     assert outcomes.clips == 4
     assert outcomes.correct.tolist() == [[[True, True, True, False]] * 2, [[False] * 4] * 2]
+
+
+def test_the_worst_of_several_recognises_what_each_of_them_does(tmp_path: Path) -> None:
+    """Clip by clip and seed by seed: of 0, 1, 1, 2 the weak attack leaves clips 0 and 2, another one 0 and 1."""
+    held = [
+        *(write_cell(tmp_path, f"music/concat/{seed}/fgsm", LABELS, PREDICTIONS) for seed in (0, 1)),
+        write_cell(tmp_path, "music/concat/0/pgd", LABELS, {("audio", "small"): [0, 1, 0, 0]}),
+        write_cell(tmp_path, "music/concat/1/pgd", LABELS, {("audio", "small"): [1, 0, 1, 2]}),
+    ]
+    weak = READING._replace(condition=Condition("audio", "small"))
+    other = weak._replace(attack="pgd")
+    outcomes = Cells(map(read_cell, held)).outcomes([weak, AnyOf((weak, other)), AnyOf((other,)), AnyOf((other, weak))])
+    first, second = outcomes.correct.transpose(1, 0, 2).tolist()
+    assert first[1:] == [[True, False, False, False], [True, True, False, False], [True, False, False, False]]
+    assert second[1:] == [[False, False, True, False], [False, False, True, True], [False, False, True, False]]
+    assert first[0] == second[0] == [True, False, True, False]
 
 
 def test_majority_is_the_share_of_the_most_frequent_label(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from artefacts import make
 from cell_files import CLEAN, write_cell
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.stack import merged_order, stack
-from avrobust.report.table import COLUMNS, compared, markdown, measure, rounded
+from avrobust.report.table import COLUMNS, columns, compared, markdown, measure, rounded
 from avrobust.report.terminal import compact, inventory, listed
 from avrobust.report.text import csv_of
-from avrobust.spec.artefacts.table import combination, layout
+from avrobust.spec.any_of import AnyOf
+from avrobust.spec.artefacts.table import combination, layout, needs
 from avrobust.spec.published import Published, read_published
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -189,6 +191,104 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
     assert "- MUSIC, FGSM, ✗A: misprint" in text
 
 
+# Of concat: the clips that each attack leaves recognised, of four with the labels 0, 0, 0, 1.
+LEFT = {
+    "fgsm": {CLEAN: [0, 0, 0, 1], AUDIO: [0, 0, 1, 1], VISUAL: [0, 1, 0, 1], BOTH: [0, 1, 1, 0]},
+    "pgd": {CLEAN: [0, 0, 0, 1], AUDIO: [0, 1, 0, 1], VISUAL: [0, 1, 0, 1], BOTH: [1, 0, 1, 0]},
+    "sum/fgsm": {CLEAN: [0, 0, 0, 1], AUDIO: [0, 0, 0, 0], VISUAL: [1, 0, 0, 1], BOTH: [0, 0, 0, 1]},
+}
+MEMBERS = [
+    {"attack": "fgsm", "name": "FGSM"},
+    {"attack": "fgsm_ce", "name": "FGSM, cross-entropy"},
+    {"attack": "pgd", "name": "PGD"},
+    {"surrogate": "sum", "attack": "fgsm", "name": "FGSM of Sum"},
+]
+UNDER_ANY = {
+    **SPEC,
+    "columns": SPEC["columns"][:5] + SPEC["columns"][6:],
+    "rows": [
+        *(
+            {"keys": {"dataset": "MUSIC", "attack": name}, "read": {**READ, "attack": name}, "ours_only": True}
+            for name in ("fgsm", "pgd")
+        ),
+        {
+            "keys": {"dataset": "MUSIC", "attack": "transferred"},
+            "read": {"dataset": "music", "surrogate": "sum", "victim": "concat", "attack": "fgsm"},
+            "ours_only": True,
+        },
+        {"keys": {"dataset": "MUSIC", "attack": "any"}, "read": {**READ, "attack": "any"}, "ours_only": True},
+    ],
+    "any": MEMBERS,
+    "same": {"music/concat": {"fgsm_ce": "fgsm"}},
+}
+
+
+@pytest.fixture
+def under_any(tmp_path: Path) -> pd.DataFrame:
+    paths = [
+        write_cell(tmp_path, "music/concat/0/fgsm", LABELS, LEFT["fgsm"]),
+        write_cell(tmp_path, "music/concat/0/pgd", LABELS, LEFT["pgd"]),
+        write_cell(tmp_path, "music/concat/0/fgsm", LABELS, LEFT["sum/fgsm"], surrogate="sum"),
+    ]
+    return measure(layout(UNDER_ANY), cells_of(paths), {}, scale="demo")
+
+
+def test_under_any_attack_is_recognised_what_is_under_each(under_any: pd.DataFrame) -> None:
+    """Sound: 0, 1, 3 and 0, 2, 3 and 0, 1, 2 leave 0. Frame: 0, 2, 3 twice and 1, 2, 3 leave 2, 3. Both: none."""
+    ours = under_any.pivot(index="attack", columns="column", values="ours")
+    columns = ["AV_clean", "X_A", "X_V", "X_AV", "Avg", "majority_class"]
+    assert [*ours.loc["any", columns]] == [100, 25, 50, 0, 25, 75]
+    assert [*ours.loc["fgsm", columns[:5]]] == [100, 75, 75, 25, 58.33]
+    # By attack, of X_A, X_V, X_AV and Avg; nothing is said of what nothing attacks, nor of the worst itself.
+    above = under_any.pivot(index="attack", columns="column", values="above_any")[columns]
+    assert [*above.loc["fgsm"].dropna()] == [50, 25, 25, 33.33]
+    assert [*above.loc["pgd"].dropna()] == [50, 25, 25, 33.33]
+    assert [*above.loc["transferred"].dropna()] == [50, 25, 100, 58.33]
+    assert above[["AV_clean", "majority_class"]].isna().all(axis=None) and above.loc["any"].isna().all()
+    apart = under_any.dropna(subset=["above_any"])
+    assert (apart["above_any_low"] <= apart["above_any"]).all() and (
+        apart["above_any"] <= apart["above_any_high"]
+    ).all()
+    assert set(under_any[under_any["attack"] == "any"]["attacks"]) == {"fgsm fgsm_ce pgd sum/fgsm"}
+    assert under_any[under_any["attack"] != "any"]["attacks"].isna().all()
+
+
+def test_a_difference_under_any_attack_is_of_the_same_attacks_on_both_sides() -> None:
+    """RI of any attack subtracts what the undefended net has under any of them, its own gradients and the other's."""
+    table = layout({**UNDER_ANY, "columns": SPEC["columns"]})
+    (column,) = [one for one in table.columns if one.name == "RI"]
+    weights = combination(table, column, table.rows[-1].place)
+    found = {
+        (one.surrogate, one.attack): weight
+        for condition, weight in weights.items()
+        if isinstance(condition, AnyOf) and condition.readings[0].condition.modality == "audio"
+        for one in condition.readings
+        if one.victim == "sum"
+    }
+    third = pytest.approx(-1 / 3)
+    # The net whose gradients are transferred is attacked by its own: twice the same is once.
+    assert found == {("sum", "fgsm"): third, ("sum", "fgsm_ce"): third, ("sum", "pgd"): third}
+
+
+def test_each_attack_of_any_is_needed_once() -> None:
+    wanted = {(need.reading.surrogate, need.reading.victim, need.reading.attack) for need in needs(layout(UNDER_ANY))}
+    assert wanted == {("concat", "concat", "fgsm"), ("concat", "concat", "pgd"), ("sum", "concat", "fgsm")}
+
+
+def test_a_page_says_what_any_attack_is_and_how_far_each_is_from_it(under_any: pd.DataFrame) -> None:
+    text = markdown(layout(UNDER_ANY), under_any)
+    over = "FGSM; FGSM, cross-entropy; PGD; FGSM of Sum."
+    assert f"Any attack: what is recognised under every one of these, in the same modality and strength: {over}" in text
+    _, below = text.split("## Above any attack")
+    assert "| dataset | attack | ✗A | ✗V | ✗AV | Avg. |" in below
+    (line,) = [line for line in below.splitlines() if line.startswith("| MUSIC | transferred |")]
+    shown = [cell.split(" [")[0].strip() for cell in line.strip("|").split("|")[2:]]
+    assert shown == ["50.00", "25.00", "100.00", "58.33"]
+    header, *_ = csv_of(under_any[columns(layout(UNDER_ANY))]).splitlines()
+    assert "inside,above_any,above_any_low,above_any_high,attacks,n,seeds" in header
+    assert "above_any" not in columns(layout(SPEC))
+
+
 @pytest.mark.parametrize(
     ("source", "scale", "words"),
     [
@@ -221,10 +321,11 @@ def test_order_of_cells_and_rows_changes_no_byte(tmp_path_factory: pytest.TempPa
 
 
 def test_a_column_is_a_weighted_sum_of_conditions() -> None:
-    columns = {column.name: column for column in layout(SPEC).columns}
+    table = layout(SPEC)
+    (column,) = [one for one in table.columns if one.name == "RI"]
     weights = {
         (reading.victim, reading.condition.modality): weight
-        for reading, weight in combination("RI", columns, READ).items()
+        for reading, weight in combination(table, column, READ).items()
     }
     third = pytest.approx(1 / 3)
     assert weights == {("concat", "clean"): 1, ("sum", "clean"): -1} | {
@@ -232,7 +333,7 @@ def test_a_column_is_a_weighted_sum_of_conditions() -> None:
         for variant in ("concat", "sum")
         for modality in ("audio", "visual", "both")
     }
-    assert set(combination("RI", columns, {**READ, "variant": "sum"}).values()) == {0.0}
+    assert set(combination(table, column, {**READ, "variant": "sum"}).values()) == {0.0}
 
 
 def test_the_ends_belong_to_the_interval(cells: Cells) -> None:
@@ -257,7 +358,10 @@ def test_rounding_has_no_negative_zero() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"colums": []}, "table: unknown colums; known are caption, citation, columns, keys, rows, sources, title"),
+        (
+            {"colums": []},
+            "table: unknown colums; known are any, caption, citation, columns, keys, rows, same, sources, title",
+        ),
         ({"columns": [{"condition": {}}]}, "column 1: name must be given"),
         ({"columns": [{"name": "Avg", "mean": ["X_A"]}]}, "column 'Avg': X_A is no column above it"),
         ({"columns": [SPEC["columns"][0]] * 2}, "column 'AV_clean': occurs twice"),

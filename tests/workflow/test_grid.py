@@ -28,8 +28,8 @@ DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
 # Table 1: concat on two datasets under five attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1:
 # concat on AVE under four attacks. Sweeps: both unimodal nets under the three textbook attacks. Table 3 and appendix
 # table 2: five defences under FGSM, by cross-entropy alone where they were trained with something else, past the memory
-# where there is one, which answers to what FGSM makes with concat, too. Appendix table 3: six nets under both kinds of
-# MIM, three by cross-entropy too.
+# where there is one; every net answers to what FGSM and MIM make with concat, too. Appendix table 3: six nets under
+# both kinds of MIM, three by cross-entropy too. Any attack: one more by cross-entropy, which it was not trained by.
 CELLS = {
     *(("music", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("kinetics_sounds", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
@@ -37,7 +37,12 @@ CELLS = {
     *(("music", variant, "fgsm") for variant in ("sum", "film", "gated_sum", "gated_concat")),
     *((dataset, variant, attack) for dataset in DATASETS for variant in ("audio", "visual") for attack in TEXTBOOK),
     *((dataset, variant, "fgsm") for dataset in DATASETS for variant in (*DEFENCES, *CONTROLS)),
-    *((dataset, variant, "fgsm_ce") for dataset in DATASETS for variant in DEFENCES if variant != "exfmem"),
+    *(
+        (dataset, variant, "fgsm_ce")
+        for dataset in DATASETS
+        for variant in (*DEFENCES, "minsim_continued")
+        if variant != "exfmem"
+    ),
     *(
         (dataset, variant, attack)
         for dataset in DATASETS
@@ -92,7 +97,7 @@ BY_DATASET = {"by": "dataset", **dict.fromkeys(DATASETS, 0.1)}
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
-    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 12 + 6 + 6 + 27 == 108
+    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 15 + 6 + 6 + 27 == 111
     # Gradients are in bfloat16 at the paper scale: one cell is made in float32 as well.
     twins = {("music", "concat", "pgd_float32")} if scale == "paper" else set()
     assert grid(scale).cells.keys() == CELLS | twins
@@ -108,9 +113,10 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
             assert cells[dataset, "concat", attack] == over(EVERY, *sweep)
         for variant in DEFENCES:
             assert cells[dataset, variant, "fgsm"] == over(EVERY, 0.006)
-        for variant in ("exfmem", "minsim_exfmem"):
-            assert by_value(made, made.cells[dataset, "concat", "fgsm"][variant]) == over(EVERY, 0.006)
-        assert made.cells[dataset, "concat", "fgsm"].keys() == {"concat", "exfmem", "minsim_exfmem"}
+        for attack, defended in (("fgsm", "exfmem"), ("fgsm", "minsim_exfmem"), ("mim", "pcl"), ("mim", "audio")):
+            assert by_value(made, made.cells[dataset, "concat", attack][defended]) == over(EVERY, 0.006)
+        for attack in ("fgsm", "mim"):
+            assert made.cells[dataset, "concat", attack].keys() == {"concat", "audio", "visual", *DEFENCES, *CONTROLS}
     # Table 1 attacks one modality with twice the strength of both; appendix table 3 does not.
     for dataset in ("music", "kinetics_sounds"):
         assert cells[dataset, "concat", "fgsm_official"] == table1(0.012, 0.006)
@@ -120,7 +126,40 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
     assert cells["ave", "concat", "mim_official"] == over(EVERY, 0.006)
     for variant in ("audio", "visual"):
         assert cells["music", variant, "pgd"] == over([variant], *sweep)
+        assert cells["music", variant, "mim"] == over([variant], *sweep) | over(EVERY, 0.006)
         assert cells["music", variant, "fgsm"] == over([variant], *sweep) | over(EVERY, 0.006)
+
+
+def test_any_attack_takes_no_gradient_twice_where_two_attacks_are_one_on_a_net() -> None:
+    """By cross-entropy alone is what a net trained by it has already, and past no memory what it has without one."""
+    made = grid()
+    for name in ("table3", "tableA2", "tableA3"):
+        spec = made.artefacts["tian2021", name].spec
+        dataset = "ave" if name == "tableA2" else "kinetics_sounds"
+        iterated = {"mim_ce": "mim"} if name == "tableA3" else {}
+        same = {net: spec["same"].get(f"{dataset}/{net}", {}) for net in ("audio", "concat", "pcl", "minsim_exfmem")}
+        both = {"fgsm_ce": "fgsm", "fgsm_bypass": "fgsm", **iterated}
+        assert same == {"audio": both, "concat": both, "pcl": {"fgsm_bypass": "fgsm"}, "minsim_exfmem": {}}
+    assert spec["any"][-1] == {"surrogate": "concat", "attack": "mim", "name": "MIM, transferred from None"}
+    assert made.artefacts["tian2021", "table1"].spec["same"] == {}
+    assert not made.cells.keys() & {("music", "concat", "fgsm_ce"), ("music", "pcl", "fgsm_bypass")}
+
+
+def test_an_attack_that_goes_up_something_of_its_own_is_not_the_training_loss(tmp_path: Path) -> None:
+    """A file that names no objective says the training loss, unless the update's own code says another."""
+    root = copy_project(tmp_path)
+    registry = root / "scripts/avrobust/attacks/registry.py"
+    text = registry.read_text(encoding="utf-8")
+    registry.write_text(text.replace("ATTACKS = {", 'ATTACKS = {"mine": "avrobust.attacks.mine:mine",'), "utf-8")
+    (root / "scripts/avrobust/attacks/mine.py").write_text(
+        "from avrobust.attacks.loop import Attack\n\n\ndef mine():\n    return Attack(1, objective=print)\n"
+    )
+    told = paper(root)
+    told["attacks"] |= {"mine_ce": {"update": "mine", "objective": "cross_entropy"}}
+    told["labels"]["attack"] |= {"mine": "Mine", "mine_ce": "Mine, cross-entropy"}
+    layout(told)["any"] = ["mine", "mine_ce", "fgsm", "fgsm_ce"]
+    write_paper(root, told)
+    assert plan(root).grid.artefacts["tian2021", "table1"].spec["same"]["music/concat"] == {"fgsm_ce": "fgsm"}
 
 
 def test_trained_are_the_nets_that_are_measured_and_what_they_go_on_from() -> None:
@@ -490,6 +529,9 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
          (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM official AV_clean", "ours_only")),
         (column("AV_clear", "clean"), (ARTEFACTS, "artefacts.table1: no published value for MUSIC FGSM AV_clear")),
         (lambda paper: layout(paper).update(keys=["dataset"]), ("table1: row 2: MUSIC occurs twice",)),
+        (lambda paper: layout(paper)["any"].append("mim_official"),
+         (ARTEFACTS, "artefacts.table1.any: 'mim_official' is not allowed: it leaves its ball or the valid range")),
+        (lambda paper: layout(paper)["any"].append("fgsm_official"), ("table1.any: 'fgsm_official' is not allowed",)),
         (lambda paper: layout(paper)["keys"].reverse(), ("table1.csv: the header must be attack,dataset,column",)),
     ],
     ids=named,
@@ -580,6 +622,7 @@ def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell(tmp_p
     papers = unedited() / "workflow/papers"
     for name in ("tian2021", "second"):
         shutil.copytree(papers / "tian2021", tmp_path / f"workflow/papers/{name}")
+    (tmp_path / "scripts").symlink_to(unedited() / "scripts")
     both = expand(replace(with_second_paper(change), root=tmp_path))
     assert both.cells.keys() == CELLS
     assert both.variants == grid().variants

@@ -135,15 +135,17 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
     assert all(len(keys) == 1 for keys in paper.attack.bundles.values())
     assert cells(paper, "ave")["concat.fgsm"] == {("concat", "fgsm")}
     # One cell of the paper scale is made in float32 as well.
-    assert len(paper.attack.bundles) == 109
+    assert len(paper.attack.bundles) == 112
     assert cells(paper, "music")["concat.pgd_float32"] == {("concat", "pgd_float32")}
     made = cells(demo, "music")
     assert made.keys() == {"transferred", "undefended", "trained", "memory"}
-    assert made["transferred"] == {("concat", "fgsm")} and ("concat", "pgd") in made["undefended"]
+    assert made["transferred"] == {("concat", "fgsm"), ("concat", "mim")} and ("concat", "pgd") in made["undefended"]
     assert sum(map(len, made.values())) == sum(map(len, cells(paper, "music").values())) - 1
     nets = demo.attack.told(job(dataset="music", bundle="transferred", seed="1234"))["nets"]
-    assert nets == [f"{name}=results/demo/models/music/{name}/s1234/model.pt" for name in
-                    ("concat", "exfmem", "minsim_exfmem")]  # fmt: skip
+    trained = {"concat", "audio", "visual", "pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem"}
+    trained |= {"concat_continued", "minsim_continued"}
+    assert {*nets} == {f"{name}=results/demo/models/music/{name}/s1234/model.pt" for name in trained}
+    assert nets[0].startswith("concat=") and len(nets) == len(trained)
 
 
 def test_bundles_are_by_surrogates_by_attacks_or_by_both(tmp_path: Path) -> None:

@@ -114,6 +114,16 @@ def mixes_clips(scripts: Path, entry: str) -> bool:
     return "mixes_clips=True" in _source(scripts, entry)
 
 
+def has_objective(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` maximises something of its own where nothing else is said."""
+    return re.search(r"\bobjective=(?!None\b)", _source(scripts, entry)) is not None
+
+
+def leaves(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` says that it leaves its ball or the valid range."""
+    return re.search(r"\bkeeps_(ball|range)=False", _source(scripts, entry)) is not None
+
+
 def _source(scripts: Path, entry: str) -> str:
     node = _definition(scripts, entry)
     if node is None:

@@ -13,6 +13,7 @@ from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
+from lib.same_attacks import same_attacks
 from lib.settings import Settings, paper_file, place_of, published_file
 from lib.variants import variant_of
 from lib.yaml_files import read_yaml
@@ -238,6 +239,7 @@ def _used_labels(labels: Mapping[str, Mapping[str, str]], spec: Mapping) -> dict
 # What a layout says beside what its author wrote.
 FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "paper": lambda settings, paper, spec: paper,
+    "same": same_attacks,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
     "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],

@@ -99,6 +99,7 @@ class Plan:
                 known_name(facts["protocol"], sorted(protocols), f"workflow/datasets/{dataset}.yaml: protocol")
         self._check_parts()
         self._check_bundles()
+        self._check_any()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
@@ -138,6 +139,15 @@ class Plan:
             self.attack.attack_entries(attack)
             objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
             self.attack.check_task(objective, dataset, f"attack {attack}")
+
+    def _check_any(self) -> None:
+        """Raise SettingsError if a table counts an attack among any of one budget that does not keep to it."""
+        for (paper, name), artefact in self.grid.artefacts.items():
+            for attack in {one["attack"]: None for one in artefact.spec.get("any", ())}:
+                update = self.attack.attack_facts(attack)["update"]
+                if digest.leaves(self.attack.scripts, self.attack.registered("attacks", "ATTACKS", update)):
+                    where = f"{place_of(paper, 'artefacts')}.{name}.any"
+                    raise SettingsError(f"{where}: {attack!r} is not allowed: it leaves its ball or the valid range")
 
     @property
     def notes(self) -> list[str]:

@@ -1,8 +1,8 @@
 """Cells as arrays: which clip a victim recognised, under which attack with which surrogate, with which seed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from avrobust.files import remaking
 from avrobust.metrics.interval import Mean, mean
 from avrobust.metrics.schema import IDENTITY, KEY, SCHEMA
 from avrobust.program import UserError
+from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
 # What is read of each row.
@@ -121,12 +122,19 @@ class Cells:
                 raise UserError(f"the cell {words}, seed {cell.seed} is given twice; leave one out")
             seeds[cell.seed] = cell
 
-    def outcomes(self, readings: Sequence[Reading]) -> Outcomes:
+    def outcomes(self, readings: Sequence[Reading | AnyOf]) -> Outcomes:
         """Which clips each reading (at least one is given) recognises, for all seeds.
 
         Raises `UserError` if a cell or a condition is missing, or if the readings were not measured on the same
         clips with the same seeds: they could not be compared clip by clip.
         """
+        groups = [one.readings if isinstance(one, AnyOf) else (one,) for one in readings]
+        places = {reading: place for place, reading in enumerate(dict.fromkeys(chain.from_iterable(groups)))}
+        outcomes = self._outcomes(list(places))
+        of_groups = [outcomes.correct[[places[reading] for reading in group]].all(axis=0) for group in groups]
+        return replace(outcomes, correct=np.stack(of_groups))
+
+    def _outcomes(self, readings: Sequence[Reading]) -> Outcomes:
         by_seed = [self._answers(reading) for reading in readings]
         seeds, first = sorted(by_seed[0]), next(iter(by_seed[0].values()))
         correct = np.empty((len(readings), len(seeds), len(first.clips)), bool)

@@ -1,6 +1,6 @@
 """A table of a paper, measured: every entry gets an interval and the published value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
@@ -8,11 +8,13 @@ import pandas as pd
 
 from avrobust.data.manifest import clips_seen_in_training
 from avrobust.files import write_text
-from avrobust.metrics.rows import Cells, cells_of
+from avrobust.metrics.rows import Cells, Outcomes, cells_of
 from avrobust.program import progress
 from avrobust.report.given import Given
 from avrobust.report.text import INTERVALS, about, comparable, csv_of, grid, warning, wide
-from avrobust.spec.artefacts.table import Layout, combination, printed_at
+from avrobust.spec.any_of import AnyOf
+from avrobust.spec.artefacts.table import ANY, Column, Layout, Row, combination, printed_at
+from avrobust.spec.conditions import Reading
 from avrobust.spec.published import Published, published_at, read_published
 
 # From here on one clip is less than a tenth of a point, and the caption need not say so.
@@ -20,7 +22,15 @@ MANY_CLIPS = 1000
 COLUMNS = (
     "column", "published", "ours", "low", "high", "difference", "inside", "n", "seeds", "scale", "source", "note",
 )  # fmt: skip
+# How far an attack is from the worst of all, paired by clip, and what that is over: in a table that has rows of it.
+ABOVE = ("above_any", "above_any_low", "above_any_high")
 READING = f"In %: mean over seeds [95 % interval] (published value). {INTERVALS}"
+
+
+def columns(table: Layout) -> list[str]:
+    """What is said of each entry beside its keys."""
+    place = COLUMNS.index("n")
+    return [*COLUMNS[:place], *((*ABOVE, "attacks") if table.any else ()), *COLUMNS[place:]]
 
 
 def rounded(value: float) -> float:
@@ -34,7 +44,7 @@ def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     cells = cells_of(progress(given.cells, label="reading", unit="files"))
     seen = {name: clips_seen_in_training(path) for name, path in zip(table.unseen, given.manifests, strict=True)}
     entries = measure(table, cells, published, seen, scale=given.scale)
-    write_text(to[".csv"], csv_of(entries[[*table.keys, *COLUMNS]]))
+    write_text(to[".csv"], csv_of(entries[[*table.keys, *columns(table)]]))
     write_text(to[".md"], markdown(table, entries))
     return f"{table.title}: {len(entries)} entries{compared(entries)}"
 
@@ -64,25 +74,29 @@ def measure(
 
     Raises `UserError` if a cell, a condition or a published value is missing.
     """
-    columns = {column.name: column for column in table.columns}
     lines = []
     for row in table.rows:
-        weights = [combination(name, columns, row.place, row.against) for name in columns]
-        conditions = list(dict.fromkeys(condition for combined in weights for condition in combined))
+        weights = [combination(table, column, row.place, row.against) for column in table.columns]
+        gaps = [_gap(table, row, column, own) for column, own in zip(table.columns, weights, strict=True)]
+        conditions = list(dict.fromkeys(condition for combined in [*weights, *gaps] for condition in combined))
         outcomes = cells.outcomes(conditions)
         if "clips" in row.read:
             outcomes = outcomes.without(seen[row.read["dataset"]])
         line = {**row.keys, "clips_of": row.read["dataset"], "n": outcomes.clips, "seeds": len(outcomes.seeds)}
-        for column, combined in zip(table.columns, weights, strict=True):
+        if row.place["attack"] == ANY:
+            line["attacks"] = " ".join(map(str, table.any))
+        for column, combined, gap in zip(table.columns, weights, gaps, strict=True):
             if not outcomes.clips:
                 lines.append({**line, "column": column.name, "note": "no clip is left"})
                 continue
             place = printed_at(table, row, column)
             printed = published_at(published, place) if place else Published(None, "")
-            ends = outcomes.combined([100 * combined.get(condition, 0.0) for condition in conditions]).ends
-            ours = dict(zip(("ours", "low", "high"), map(rounded, ends), strict=True))
-            lines.append({**line, "column": column.name, "published": printed.value, **ours, "note": printed.note})
-    entries = pd.DataFrame(lines).reindex(columns=[*table.keys, "clips_of", *COLUMNS])
+            ours = _ends(("ours", "low", "high"), outcomes, conditions, combined)
+            above = _ends(ABOVE, outcomes, conditions, gap) if gap else {}
+            lines.append(
+                {**line, "column": column.name, "published": printed.value, **ours, **above, "note": printed.note}
+            )
+    entries = pd.DataFrame(lines).reindex(columns=[*table.keys, "clips_of", *columns(table)])
     numbers = ["published", "ours", "low", "high"]
     entries[numbers] = entries[numbers].astype(float)
     entries["difference"] = (entries["ours"] - entries["published"]).map(rounded)
@@ -93,6 +107,26 @@ def measure(
     return entries.assign(scale=scale)
 
 
+def _gap(table: Layout, row: Row, column: Column, own: Mapping) -> Mapping[Reading | AnyOf, float]:
+    """The column in a row less the same under any attack, as weights; none where that says nothing.
+
+    Nothing is said of clips that nothing attacks, nor of what is a difference itself.
+    """
+    worst = table.any_row(row)
+    if worst is None or column.against:
+        return {}
+    gap = dict(own)
+    for condition, weight in combination(table, column, worst.place).items():
+        gap[condition] = gap.get(condition, 0.0) - weight
+    return gap if any(isinstance(condition, AnyOf) for condition in gap) else {}
+
+
+def _ends(names: Sequence[str], outcomes: Outcomes, conditions: Sequence, weights: Mapping) -> dict[str, float]:
+    """The value and both ends of its interval of a sum of conditions, in per cent or points, as they are printed."""
+    ends = outcomes.combined([100 * weights.get(condition, 0.0) for condition in conditions]).ends
+    return dict(zip(names, map(rounded, ends), strict=True))
+
+
 def markdown(table: Layout, entries: pd.DataFrame) -> str:
     """The table as the paper prints it, below title and caption; warns if the clips are not the paper's."""
     headers = {column.name: column.header or column.name for column in table.columns}
@@ -101,11 +135,35 @@ def markdown(table: Layout, entries: pd.DataFrame) -> str:
     scale = entries["scale"].iloc[0]
     lines += [f"Scale `{scale}`. {_sizes(entries)}", "", *warning(table.sources.values(), scale)]
     lines += grid([*table.keys, *headers.values()], rows, headers.values())
+    if table.any:
+        lines += ["", *_above(table, entries)]
     noted = entries[entries["note"] != ""]
     places = noted[[*table.keys]].agg(", ".join, axis=1) + ", " + noted["column"].map(headers)
     if len(noted):
         lines += ["", "Notes:", "", *("- " + places + ": " + noted["note"])]
     return "\n".join(lines) + "\n"
+
+
+def _above(table: Layout, entries: pd.DataFrame) -> list[str]:
+    """What any attack is, and how far each one is from it."""
+    over = "; ".join(member.name for member in table.any)
+    said = f"Any attack: what is recognised under every one of these, in the same modality and strength: {over}."
+    apart = entries[entries["above_any"].notna()]
+    if apart.empty:
+        return [said]
+    cells = apart["above_any"].map("{:.2f}".format) + apart["above_any_low"].map(" [{:.2f}, ".format)
+    shown = wide(apart.assign(cell=cells + apart["above_any_high"].map("{:.2f}]".format)), table.keys, "column", "cell")
+    headers = {column.name: column.header or column.name for column in table.columns}
+    numbers = [headers[name] for name in shown.columns[len(table.keys) :]]
+    return [
+        said,
+        "",
+        "## Above any attack",
+        "",
+        "Accuracy under one attack less that under any of them, in points [95 % interval, paired by clip].",
+        "",
+        *grid([*table.keys, *numbers], shown.to_numpy(), numbers),
+    ]
 
 
 def _cell(entry: pd.Series) -> str:

@@ -27,6 +27,8 @@ BRACES = re.compile(r"\{([^{}]*)\}")
 PLACE = ("dataset", "surrogate", "victim", "attack")
 READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
 BESIDE = ("against", "printed_as", "ours_only")
+# The net that answers to another one's gradients, where it does not matter which.
+ANOTHER = "another"
 # Without a budget, and in a legend without the name of an attack; with both.
 UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
 
@@ -188,11 +190,35 @@ def _table(told: Mapping, labels: Mapping) -> dict:
     own = {key: {**labels.get(key, {}), **names} for key, names in told.get("labels", {}).items()}
     labels = {**labels, **own}
     columns = [told["columns"]] if isinstance(told["columns"], Mapping) else told["columns"]
+    members = [_member(text, labels) for text in told.get("any", ())]
+    listed = _with_any(list(rows(told["rows"]))) if members else rows(told["rows"])
     return {
         **{part: told[part] for part in ("title", "caption", "keys")},
-        "rows": [_row(number, row, told["keys"], labels) for number, row in enumerate(rows(told["rows"]), start=1)],
+        "rows": [_row(number, row, told["keys"], labels) for number, row in enumerate(listed, start=1)],
         "columns": [_column(name, text, labels["column"]) for part in columns for name, text in part.items()],
+        **({"any": members} if members else {}),
     }
+
+
+def _member(text: str, labels: Mapping) -> dict:
+    """An attack of `any`: its name, behind a net and a slash where it takes that net's gradients."""
+    *net, attack = text.split("/")
+    if len(net) > 1 or not all((*net, attack)):
+        raise NotationError(f"any: {text!r} is neither an attack nor net/attack")
+    read = {"surrogate": net[0], "attack": attack} if net else {"attack": attack}
+    return {**read, "name": label(labels, "attack", {**read, "victim": ANOTHER} if net else read)}
+
+
+def _with_any(listed: Sequence[Mapping]) -> Iterator[Mapping]:
+    """Rows, and behind those of a dataset and its clips one of each of their nets under any attack."""
+    groups: dict[tuple, list[Mapping]] = {}
+    for row in listed:
+        groups.setdefault((row.get("dataset"), row.get("clips")), []).append(row)
+    for group in groups.values():
+        yield from group
+        for net in dict.fromkeys(place(row).get("victim") for row in group):
+            common = {part: group[0][part] for part in ("dataset", "clips") if part in group[0]}
+            yield {**common, "variant": net, "attack": "any", "ours_only": True}
 
 
 def _row(number: int, row: Mapping, keys: Sequence[str], labels: Mapping) -> dict:

@@ -6,10 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from avrobust.program import UserError
-from avrobust.spec.conditions import Reading, place, reading
+from avrobust.spec.any_of import AnyOf
+from avrobust.spec.conditions import FREE, Reading, place, reading
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.published import published_at, read_published
 from avrobust.spec.record import record
+
+# What rows are read under that a table makes of its `any`: the worst of several attacks, clip by clip.
+ANY = "any"
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,35 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One of the attacks that a table's rows of any attack are over; `name` is printed.
+
+    `surrogate`: the net whose gradients it takes; empty for the net's own.
+    """
+
+    attack: str
+    name: str
+    surrogate: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.surrogate}/{self.attack}" if self.surrogate else self.attack
+
+
+@dataclass(frozen=True)
 class Layout:
-    """A table before it is measured."""
+    """A table before it is measured.
+
+    `any`: what the rows whose attack is `ANY` are over, the same for every net. `same`: "dataset/net" -> attack ->
+    another attack of `any`, before it, that does the same on this net, so that it has no cell of its own.
+    """
 
     title: str
     caption: str
     keys: Sequence[str]
     columns: Sequence[Column]
     rows: Sequence[Row]
+    any: Sequence[Member] = ()
+    same: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,6 +90,34 @@ class Layout:
     def unseen(self) -> Sequence[str]:
         """The datasets of which a row reads unseen clips, sorted."""
         return sorted({row.read["dataset"] for row in self.rows if "clips" in row.read})
+
+    def any_row(self, row: Row) -> Row | None:
+        """The row of the same net and clips under any attack; None for such a row itself, and if there is none."""
+        if row.place["attack"] == ANY:
+            return None
+        return next((one for one in self.rows if one.place["attack"] == ANY and _clips(one) == _clips(row)), None)
+
+    def reading(self, read: Mapping) -> Reading | AnyOf:
+        """What a complete condition is read of: one cell, or the worst of all of `any`.
+
+        Raises:
+            ValueError: a part is missing, unknown or of no use.
+        """
+        one = reading(read)
+        if one.attack != ANY:
+            return one
+        found = {}
+        for member in self.any:
+            surrogate = member.surrogate or one.surrogate
+            attack = self.same.get(f"{one.dataset}/{surrogate}", {}).get(member.attack, member.attack)
+            found[one._replace(surrogate=surrogate, attack=attack)] = None
+        # Clips that nothing attacks are the same in each of these cells.
+        return next(iter(found)) if one.condition.modality in FREE else AnyOf(tuple(found))
+
+
+def _clips(row: Row) -> tuple:
+    """The net that answers in a row, and to which clips."""
+    return row.place["dataset"], place(row.place)["victim"], row.read.get("clips")
 
 
 def layout(spec: object) -> Layout:
@@ -83,7 +136,8 @@ def layout(spec: object) -> Layout:
     for number, row in enumerate(rows, 1):
         if row.keys in [other.keys for other in rows[: number - 1]]:
             raise UserError(f"row {number}: {' '.join(row.keys.values())} occurs twice")
-    return replace(table, keys=tuple(table.keys), columns=tuple(columns), rows=tuple(rows))
+    members = tuple(record(Member, value, f"any {number}") for number, value in enumerate(table.any, 1))
+    return replace(table, keys=tuple(table.keys), columns=tuple(columns), rows=tuple(rows), any=members)
 
 
 def printed_at(table: Layout, row: Row, column: Column) -> tuple[str, ...]:
@@ -103,31 +157,30 @@ def check_published(table: Layout, path: Path) -> list[str]:
 
 
 def combination(
-    name: str, columns: Mapping[str, Column], read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
-) -> dict[Reading, float]:
-    """The column `name`, read at `read`, as weights of conditions; `against` adds to the column's own `against`.
+    table: Layout, column: Column, read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
+) -> dict[Reading | AnyOf, float]:
+    """A column, read at `read`, as weights of conditions; `against` adds to the column's own `against`.
 
     Raises `UserError` if a condition is not complete or has an unknown part.
     """
-    column = columns[name]
-    weights = _weights(column, columns, read)
+    weights = _weights(table, column, read)
     if column.against:
         elsewhere = place(read) | place(column.against) | place(against)
-        for condition, weight in _weights(column, columns, elsewhere).items():
+        for condition, weight in _weights(table, column, elsewhere).items():
             weights[condition] = weights.get(condition, 0.0) - weight
     return weights
 
 
-def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, str]) -> dict[Reading, float]:
+def _weights(table: Layout, column: Column, read: Mapping[str, str]) -> dict[Reading | AnyOf, float]:
     if column.condition:
         try:
-            return {reading(place(read) | place(column.condition)): 1.0}
+            return {table.reading(place(read) | place(column.condition)): 1.0}
         except ValueError as error:
             raise UserError(f"column {column.name!r}: {error}") from None
-    weights: dict[Reading, float] = {}
+    weights: dict[Reading | AnyOf, float] = {}
     names = column.mean or column.sum
-    for name in names:
-        for condition, weight in combination(name, columns, read).items():
+    for part in (one for name in names for one in table.columns if one.name == name):
+        for condition, weight in combination(table, part, read).items():
             share = weight / len(names) if column.mean else weight
             weights[condition] = weights.get(condition, 0.0) + share
     return weights
@@ -135,11 +188,11 @@ def _weights(column: Column, columns: Mapping[str, Column], read: Mapping[str, s
 
 def needs(table: Layout) -> Iterator[Need]:
     """The cells of every entry; UserError if a condition is not complete."""
-    columns = {column.name: column for column in table.columns}
     for row in table.rows:
-        for name in columns:
-            for condition in combination(name, columns, row.place, row.against):
-                yield Need(CELLS, condition, unseen="clips" in row.read)
+        for column in table.columns:
+            for condition in combination(table, column, row.place, row.against):
+                for one in condition.readings if isinstance(condition, AnyOf) else (condition,):
+                    yield Need(CELLS, one, unseen="clips" in row.read)
 
 
 TABLE = Kind(
@@ -149,6 +202,6 @@ TABLE = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources"),
+    facts=("citation", "sources", "same"),
     stacked=True,
 )

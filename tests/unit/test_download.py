@@ -1,9 +1,13 @@
 """Downloads from a real HTTP server on the loopback."""
 
 import hashlib
+import json
 import subprocess
+import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +15,7 @@ from avrobust.data import download as module
 from avrobust.data.download import download
 from avrobust.program import UserError
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 CONTENT = bytes(range(256)) * 5000
 SUM = hashlib.sha256(CONTENT).hexdigest()
 
@@ -75,3 +80,28 @@ def test_anything_else_leaves_no_file(server, tmp_path, path, checksum, message)
     with pytest.raises(UserError, match=message):
         download(server + path, tmp_path / "file", checksum)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("told", [["--sha256", SUM[:8]], ["--sha256", "", "--git-blob"], []])
+def test_the_program_keeps_the_file_and_says_what_came(server, tmp_path, told):
+    """As its rules call it: a sum that is not known is an empty word, or none."""
+    words = ["--url", f"{server}/whole", *told, "--output", "lists/file", "--provenance", "lists/file.json"]
+    made = subprocess.run(
+        [sys.executable, SCRIPTS / "download.py", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    assert (tmp_path / "lists/file").read_bytes() == CONTENT
+    said = json.loads((tmp_path / "lists/file.json").read_text())
+    age = datetime.now(UTC) - datetime.fromisoformat(said.pop("downloaded"))
+    assert timedelta(seconds=-1) < age < timedelta(minutes=5)
+    assert said == {"url": f"{server}/whole", "bytes": len(CONTENT), "sha256": SUM}
+    assert made.stderr.splitlines()[-1].endswith(f"lists/file: {len(CONTENT)} bytes, sha256 {SUM}")
+
+
+def test_the_program_leaves_nothing_of_a_file_with_another_sum(server, tmp_path):
+    words = ["--url", f"{server}/whole", "--sha256", "0" * 8, "--output", "file", "--provenance", "file.json"]
+    made = subprocess.run(
+        [sys.executable, SCRIPTS / "download.py", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert made.returncode == 1 and "error: " in made.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from hashlib import sha256
 from itertools import product
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 from planning import ROOT, paper, plan, unedited
 
+from avrobust.lazy import load
 from avrobust.spec.artefacts.claims import Claim, Comparison, Quantity, claims
 from avrobust.spec.measures import MEASURES
+from avrobust.spec.registry import KINDS
 
 DATASETS = {"MUSIC": "music", "KS": "kinetics_sounds", "AVE": "ave", "AVE unseen": "ave"}
 ATTACKS = {
@@ -136,6 +139,20 @@ def test_curves_of_figures_read_what_their_legends_say(name: str, dataset: str) 
 def test_a_row_of_heat_maps_is_of_the_class_that_it_names(name: str) -> None:
     for row in spec(name)["rows"]:
         assert row["title"].removeprefix("playing ") == row["class"].lower().replace("_", " ").removeprefix("playing ")
+
+
+# What no artefact of this kind says.
+UNSAID = {"diagram": {"caption"}}
+
+
+def test_each_kind_of_artefact_is_told_all_that_its_layout_can_hold() -> None:
+    """What nobody says takes its default in silence: labels would be names of ours, strengths those of no paper."""
+    told: dict[str, list[dict]] = {}
+    for (_, name), artefact in plan(unedited(), scale="paper").grid.artefacts.items():
+        told.setdefault(artefact.kind, []).append(spec(name))
+    for kind, specs in told.items():
+        layout = load(KINDS, kind).parse(specs[0])
+        assert {field.name for field in fields(layout)} - set().union(*specs) == UNSAID.get(kind, set()), kind
 
 
 # Typed from sections 3 to 5, the appendix and the released code: what is taken, and what else can be.

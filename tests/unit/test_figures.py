@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
-from avrobust.report.sweep import COLOURS, draw, measure, tidy
+from avrobust.report.sweep import COLOURS, _sizes, draw, measure, tidy
 from avrobust.spec.artefacts.sweep import layout as figure
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -80,6 +81,12 @@ def test_curves_start_clean_and_follow_the_budgets(cells: Cells) -> None:
     assert (majority.epsilons, majority.accuracy) == ([0.0], [50.0])
     both = measure(layout.panels[1].series[0], ["small"], cells)
     assert (both.epsilons, both.accuracy) == ([0.0, 0.006], [100.0, 0.0])
+
+
+def test_a_figure_says_of_how_many_clips_and_seeds_its_curves_are(cells: Cells) -> None:
+    (curve,) = [measure(one, ["small"], cells) for one in figure(SPEC).panels[0].series[:1]]
+    curves = [replace(curve, clips=clips, seeds=seeds) for clips, seeds in ((8, 8), (1, 8), (8, 1))]
+    assert _sizes(curves, "demo") == "scale demo, n = 1, 8, seeds: 1, 8; bars: 95 % interval"
 
 
 def test_data_beside_the_figure(cells: Cells) -> None:

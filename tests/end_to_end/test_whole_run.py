@@ -50,7 +50,8 @@ def test_a_table_sets_ours_beside_the_published_value(finished, name):
 def test_tables_have_the_rows_of_the_paper(finished):
     """Table 1 has a row per attack, Table 2 one per fusion; printed values stand where the paper prints one."""
     first, second = rows_of(finished, "table1.csv"), rows_of(finished, "table2.csv")
-    assert list(dict.fromkeys(row["attack"] for row in first)) == ["FGSM", "MIM", "Any attack"]
+    attacks = ["FGSM", "MIM", "Random signs (control)", "Any attack"]
+    assert list(dict.fromkeys(row["attack"] for row in first)) == attacks
     assert list(dict.fromkeys(row["fusion"] for row in second)) == ["Sum", "Concat", "FiLM"]
     assert {row["paper"] for row in first + second} == {"tian2021"}
     printed = {(row["fusion"], row["column"]): row["published"] for row in second}
@@ -80,8 +81,13 @@ def test_published_pictures_and_markdown_open(finished):
         root = ElementTree.parse(published / f"tian2021/{name}.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
     # Below stands how far each attack is from any of them, but for those rows themselves.
-    for name, heights in (("table1.md", [3, 2]), ("table2.md", [3]), ("table3.md", [3 + 1 + 3 + 3, 3 + 1 + 3])):
-        text = (published / "tian2021" / name).read_text(encoding="utf-8")
+    for name, heights in (
+        ("table1.md", [4, 3]),
+        ("table2.md", [3]),
+        ("table3.md", [3 + 1 + 3 + 3, 3 + 1 + 3]),
+        ("controls.md", [2]),
+    ):
+        text = (published / f"tian2021/{name}.md").read_text(encoding="utf-8")
         for part, height in zip(text.split("## Above any attack"), heights, strict=True):
             table = [line for line in part.splitlines() if line.startswith("|")]
             assert len(table) == 2 + height, table
@@ -92,6 +98,7 @@ def test_under_any_attack_no_more_is_recognised_than_under_the_worst(finished):
     """As rows of the same clips say: of each net and column the lowest, less what other attacks take beside it."""
     for name, net in (("table1.csv", ""), ("table3.csv", "defence")):
         rows = [row for row in rows_of(finished, name) if row["column"] in ("X_A", "X_V", "X_AV")]
+        rows = [row for row in rows if row["attack"] != "Random signs (control)"]
         worst = {(row.get(net), row["column"]): row for row in rows if row["attack"] == "Any attack"}
         for row in rows:
             any_attack = worst[row.get(net), row["column"]]
@@ -144,6 +151,17 @@ def test_claims_have_verdicts_and_choices_say_what_was_taken(finished):
         assert row["verdict"] == expected
     choices = {row["name"]: row["chosen"] for row in rows_of(finished, "choices.csv") if row["name"]}
     assert (choices["ista"], choices["epsilon"]) == ("official", "corrected")
+
+
+def test_the_checks_notice_the_net_whose_gradients_are_broken_on_purpose(finished):
+    """No clip has a gradient, none moves, and clips of the undefended net's gradients are compared with that."""
+    rows = [row for row in rows_of(finished, "checks.csv") if row["surrogate"] == "planted_masking"]
+    signs = {row["check"]: (row["signs"], row["comparisons"]) for row in rows}
+    every = str(CLASSES * CLIPS["test"])
+    assert (signs["zero_gradients"], signs["unused_budget"]) == ((every, every), ("3", "3"))
+    assert signs["black_box_stronger"][1] == "3"
+    attacked = {row["column"]: row["ours"] for row in rows_of(finished, "controls.csv") if row["attack"] == "FGSM"}
+    assert len({attacked[column] for column in ("AV_clean", "X_A", "X_V", "X_AV")}) == 1
 
 
 def test_a_search_writes_down_every_candidate_and_training_takes_the_best(finished):

@@ -39,6 +39,8 @@ def write_cell(
             "loss": 0.5,
             "epsilon_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
             "epsilon_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
+            "norm_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
+            "norm_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
         }
         for condition, answers in predictions.items()
         for number, (label, prediction) in enumerate(zip(labels, answers, strict=True))

@@ -22,8 +22,10 @@ from avrobust.program import UserError
 
 TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm", "ni_fgsm")
 EVERY = tuple(ATTACKS)
-# Those whose gradients are taken at the iterate itself: on a linear net they are the same everywhere.
-STRAIGHT = tuple(name for name in EVERY if build_attack(name).points is None)
+# All but noise, and of these those whose gradients are taken at the iterate itself: on a linear net they are the same
+# everywhere.
+CLIMBING = tuple(name for name in EVERY if build_attack(name).steps)
+STRAIGHT = tuple(name for name in CLIMBING if build_attack(name).points is None)
 LABELS = torch.tensor([0, 1, 2, 3])
 IDS = ["a", "b", "c", "d"]
 
@@ -207,6 +209,50 @@ def test_ball_range_and_untouched_modality(name, fusion):
             kept["ball"] &= bool(norm.max() <= epsilons[key] + 1e-6)
             kept["range"] &= bool(result[key].min() >= UNITS[key].low and result[key].max() <= UNITS[key].high)
     assert kept == {"ball": attack.keeps_ball, "range": attack.keeps_range}, "what it promises, and no less"
+
+
+def test_random_signs_move_every_value_by_epsilon_up_and_down_alike_and_end_at_the_range():
+    """Of 16,384 signs half are up, ± 2 % (five deviations); both modalities and all clips have their own."""
+    inputs = {"audio": torch.zeros(4, 1, 4096), "visual": torch.full((4, 3, 32, 32), 0.5)}
+    made = attacked(narrow_net(), inputs, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
+    for key, size in (("audio", torch.tensor(0.01)), ("visual", UNITS["visual"].budget(0.01).epsilon)):
+        signs = (made[key] - inputs[key]) / size
+        torch.testing.assert_close(signs.abs(), torch.ones_like(signs), rtol=0, atol=1e-4)
+        assert abs((signs > 0).double().mean().item() - 0.5) < 0.02
+        assert not torch.equal(signs[0].sign(), signs[1].sign())
+    assert not torch.equal((made["audio"] > 0).flatten()[:3072], (made["visual"] > 0.5).flatten()[:3072])
+    loud = {name: torch.ones_like(value) for name, value in inputs.items()}
+    ended = attacked(narrow_net(), loud, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
+    for key, moved in made.items():
+        assert torch.equal(ended[key] == 1, moved > inputs[key])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_random_signs_fill_the_ball_of_every_norm_by_one_way_for_all_budgets(norm):
+    """Twice the budget is twice the noise, whichever net: a sweep of it is one way, as far as each point allows."""
+    inputs = {"audio": torch.zeros(4, 1, 4096), "visual": torch.full((4, 3, 32, 32), 0.5)}
+    nets = narrow_net(), narrow_net("film", seed=3)
+    near, far = (
+        attacked(net, inputs, LABELS, {"audio": size, "visual": size}, "random_sign", norm=norm)
+        for net, size in zip(nets, (0.1, 0.2), strict=True)
+    )
+    for key, clean in inputs.items():
+        used = UNITS[key].budget(0.2, norm).used(far[key].double() - clean.double())
+        torch.testing.assert_close(used, torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-4)
+        torch.testing.assert_close(far[key] - clean, 2 * (near[key] - clean), rtol=1e-4, atol=1e-6)
+
+
+def test_random_signs_take_no_gradient_and_no_step():
+    def forbidden(features, logits, labels):
+        raise AssertionError("the objective was looked at")
+
+    inputs = clips(4)
+    budgets = {key: UNITS[key].budget(0.01) for key in inputs}
+    made = on(narrow_net(), inputs, LABELS, budgets, build_attack("random_sign"), forbidden)
+    assert all(not torch.equal(made[key], inputs[key]) for key in inputs)
+    with pytest.raises(UserError, match="an attack that takes no step cannot take 5"):
+        build_attack("random_sign").in_steps(5)
+    assert build_attack("random_sign").step_length == 0
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -406,7 +452,7 @@ def test_gradients_are_those_of_the_textbook_loop():
         torch.testing.assert_close(ours[key], leaves[key].grad)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", CLIMBING)
 def test_attacks_raise_the_loss_and_more_budget_raises_it_more(name):
     net, inputs = narrow_net().double(), {key: value.double() for key, value in clips(4).items()}
     with torch.no_grad():

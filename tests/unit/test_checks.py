@@ -4,15 +4,17 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cell_files import CLEAN, write_cell
 
 import checks
-from avrobust.evaluation.checks import Made, findings, without_gradient
+from avrobust.evaluation.checks import Made, clean_answers, findings, without_gradient
 from avrobust.metrics.rows import read_cells
-from avrobust.spec.conditions import UNBOUNDED
+from avrobust.spec.conditions import UNBOUNDED, Condition
 
 CLIPS = 20
 AUDIO, BOTH = ("audio", "small"), ("both", "small")
@@ -28,14 +30,22 @@ def made(folder: Path, identity: str, counts: Mapping[tuple, int], surrogate: st
     """A cell with so many right answers by condition; by itself it takes ten steps of pgd in float32."""
     predictions = {condition: right(count) for condition, count in counts.items()}
     (cell,) = read_cells(write_cell(folder, identity, [0] * CLIPS, predictions, surrogate=surrogate))
-    return Made(cell, {"spec": {"update": "pgd"}, "steps": 10, "keeps": KEPT, "precision": "float32"} | facts)
+    own = {"spec": {"update": "pgd"}, "steps": 10, "step_size": 0.125, "keeps": KEPT, "precision": "float32"}
+    return Made(cell, own | {"modalities": ["audio", "visual"]} | facts)
 
 
 def found(cells: Sequence[Made]) -> list[dict[str, object]]:
-    return findings(cells).to_dict("records")
+    """Return what is found beside the budgets that are not used: each of these cells is a line of those."""
+    return [row for row in findings(cells).to_dict("records") if row["check"] != "unused_budget"]
 
 
-FGSM = {"spec": {"update": "fgsm"}, "steps": 1}
+def unused(cell: Made) -> dict[str, object]:
+    (row,) = [row for row in findings([cell]).to_dict("records") if row["check"] == "unused_budget"]
+    return row
+
+
+FGSM = {"spec": {"update": "fgsm"}, "steps": 1, "step_size": 1.0}
+NOISE = {"spec": {"update": "random_sign"}, "steps": 0, "step_size": 0.0}
 
 
 def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -> None:
@@ -150,10 +160,103 @@ def test_a_precision_is_no_sign_within_the_interval_of_float32(tmp_path: Path, c
     assert (row["comparisons"], row["signs"]) == (2, signs)
 
 
-def test_clips_without_gradient_are_counted_over_the_seeds() -> None:
+def test_noise_that_leaves_less_than_an_attack_is_a_sign(tmp_path: Path) -> None:
+    """Whatever the attack is: of one step, of several, on other gradients. Noise is not compared with the noise."""
+    noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, AUDIO: 12, BOTH: 12}, **NOISE)
+    cells = [
+        made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 12, BOTH: 11}, **FGSM),
+        made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 13, BOTH: 14}),
+        made(tmp_path, "music/concat/0/mim", {CLEAN: 20, AUDIO: 13}, "sum", spec={"update": "mim"}),
+        made(tmp_path, "music/sum/0/pgd", {CLEAN: 20, AUDIO: 20}),
+    ]
+    told = [row for row in found([noise, *cells]) if row["check"] == "noise_stronger"]
+    assert [(row["surrogate"], row["attack"], row["comparisons"], row["signs"]) for row in told] == [
+        ("concat", "fgsm", 2, 0),
+        ("concat", "pgd", 2, 2),
+        ("sum", "mim", 1, 1),
+    ]
+    worst = told[1]
+    assert (worst["beside"], worst["worst"], worst["accuracy"], worst["reference"]) == (
+        "random_sign", "both at small", 60.0, 70.0,
+    )  # fmt: skip
+
+
+def test_noise_is_no_attack_to_be_beaten_by_a_step_by_other_gradients_or_by_more_noise(tmp_path: Path) -> None:
+    """A sweep of noise may rise, one step may leave less, and another net's noise is noise."""
+    points = {("audio", "sweep/1"): 8, ("audio", "sweep/2"): 9}
+    noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, **points}, **NOISE)
+    others = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, ("audio", "sweep/1"): 1}, "sum", **NOISE)
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, ("audio", "sweep/1"): 2}, **FGSM)
+    assert {row["check"] for row in found([noise, others, step])} == {"noise_stronger"}
+
+
+def moved(cell: Made, condition: tuple, **norms: list[float]) -> Made:
+    """The same cell, whose clips moved by these under a condition."""
+    answers = cell.cell.answers[Condition(*condition)]
+    answers.norms.update({name: np.array(values) for name, values in norms.items()})
+    return cell
+
+
+def say(cell: Made, **clean: list[int]) -> None:
+    """Let the cell's clean clips have these labels or predictions."""
+    answers = cell.cell.answers
+    arrays = {name: np.array(values) for name, values in clean.items()}
+    answers[Condition("clean")] = replace(answers[Condition("clean")], **arrays)
+
+
+def test_clips_that_moved_by_less_than_half_of_their_budget_are_a_sign(tmp_path: Path) -> None:
+    """0.006 is allowed: the least that is enough is 0.003, of either modality."""
+    counts = {CLEAN: 20, AUDIO: 15, BOTH: 16}
+    cell = made(tmp_path, "music/concat/0/pgd", counts)
+    assert (unused(cell)["comparisons"], unused(cell)["signs"]) == (2, 0)
+    still = [0.0029] * 5 + [0.0031] * (CLIPS - 5)
+    row = unused(moved(cell, BOTH, visual=still))
+    assert (row["comparisons"], row["signs"], row["worst"]) == (2, 1, "both at small")
+    assert (row["accuracy"], row["reference"]) == (80.0, 100.0)
+
+
+def test_a_budget_is_used_as_far_as_the_steps_reach_and_in_the_modalities_that_the_surrogate_takes(
+    tmp_path: Path,
+) -> None:
+    """Two steps of an eighth reach a quarter of 0.006; noise reaches all of it; a net of sounds moves no frame."""
+    two = (*AUDIO, 2)
+    far, near = ([size] * CLIPS for size in (0.0008, 0.0007))
+    cell = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, two: 15})
+    assert [unused(moved(cell, two, audio=sizes))["signs"] for sizes in (far, near)] == [0, 1]
+    noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, AUDIO: 15}, **NOISE)
+    assert unused(moved(noise, AUDIO, audio=[0.0029] * CLIPS))["signs"] == 1
+    sounds = made(tmp_path, "music/audio/0/pgd", {CLEAN: 20, BOTH: 15}, modalities=["audio"])
+    assert unused(moved(sounds, BOTH, visual=[0.0] * CLIPS))["signs"] == 0
+
+
+def test_clean_clips_that_a_net_answers_otherwise_in_another_cell_are_a_sign(tmp_path: Path) -> None:
+    """As when it was another net, in another mode; equal accuracy is not enough."""
+    cells = [made(tmp_path, f"music/{net}/0/{attack}", {CLEAN: 19}) for net in ("a", "b") for attack in ("fgsm", "mim")]
+    assert [(row["victim"], row["comparisons"], row["signs"]) for row in clean_answers(cells).to_dict("records")] == [
+        ("a", 2, 0), ("b", 2, 0),
+    ]  # fmt: skip
+    say(cells[3], predictions=[1] + [0] * (CLIPS - 1))
+    same, other = clean_answers(cells).to_dict("records")
+    assert (same["signs"], other["signs"], other["beside"]) == (0, 1, "b/mim")
+    assert (other["check"], other["accuracy"], other["reference"], other["seeds"]) == ("clean_differs", 95.0, 95.0, 1)
+
+
+def test_other_labels_or_clips_than_those_of_the_datasets_first_cell_are_a_sign(tmp_path: Path) -> None:
+    """Of each seed by itself; nets of other datasets have other clips."""
+    identities = ("music/a/0/fgsm", "music/a/1/fgsm", "music/b/0/fgsm", "ave/a/0/fgsm")
+    cells = [made(tmp_path, identity, {CLEAN: 20}) for identity in identities]
+    for cell in (cells[1], cells[3]):
+        say(cell, labels=[1] * CLIPS)
+    assert clean_answers(cells)["signs"].tolist() == [0, 0, 0]
+    say(cells[2], labels=[0, 0, 0, 2] + [0] * (CLIPS - 4))
+    assert clean_answers(cells)["signs"].tolist() == [0, 0, 1]
+
+
+def test_clips_without_gradient_are_counted_over_the_seeds_but_not_of_noise() -> None:
     def said(seed: int, count: int) -> dict:
-        cell = {"surrogate": "concat", "attack": "fgsm", "clips_without_gradient": count}
-        return {"dataset": "music", "seed": seed, "clips": CLIPS, "cells": [cell]}
+        cell = {"surrogate": "concat", "attack": "fgsm", "clips_without_gradient": count, "steps": 1}
+        noise = {"surrogate": "concat", "attack": "random_sign", "clips_without_gradient": 0, "steps": 0}
+        return {"dataset": "music", "seed": seed, "clips": CLIPS, "cells": [cell, noise]}
 
     (row,) = without_gradient([said(0, 3), said(1, 4)]).to_dict("records")
     assert (row["check"], row["surrogate"], row["attack"]) == ("zero_gradients", "concat", "fgsm")
@@ -165,8 +268,8 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for attack, count, facts in (("fgsm", 9, FGSM), ("pgd", 10, {"spec": {"update": "pgd"}, "steps": 10})):
         answers = {CLEAN: right(20), AUDIO: right(count)}
         paths.append(write_cell(tmp_path, f"music/concat/0/{attack}", [0] * CLIPS, answers))
-        cell = {"surrogate": "concat", "attack": attack, "clips_without_gradient": 0, "keeps": KEPT}
-        cells = [cell | {"precision": "float32"} | facts]
+        cell = {"surrogate": "concat", "attack": attack, "clips_without_gradient": 0, "keeps": KEPT, "step_size": 1 / 8}
+        cells = [cell | {"precision": "float32", "modalities": ["audio", "visual"]} | facts]
         told.append(tmp_path / f"{attack}.json")
         told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")
     output = tmp_path / "checks.csv"
@@ -177,5 +280,8 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [(line["check"], line["attack"], line["signs"]) for line in lines] == [
         ("zero_gradients", "fgsm", "0"),
         ("zero_gradients", "pgd", "0"),
+        ("clean_differs", "", "0"),
         ("single_step_stronger", "pgd", "1"),
+        ("unused_budget", "fgsm", "0"),
+        ("unused_budget", "pgd", "0"),
     ]

@@ -22,7 +22,7 @@ from avrobust.report.table import COLUMNS, columns, compared, markdown, measure,
 from avrobust.report.terminal import compact, inventory, listed
 from avrobust.report.text import csv_of
 from avrobust.spec.any_of import AnyOf
-from avrobust.spec.artefacts.table import combination, layout, needs
+from avrobust.spec.artefacts.table import check_published, combination, layout, needs
 from avrobust.spec.published import Published, read_published
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -189,6 +189,17 @@ def test_markdown_reads_as_the_paper(cells: Cells) -> None:
         own, measure(own, cells, PUBLISHED, scale="paper")
     )
     assert "- MUSIC, FGSM, ✗A: misprint" in text
+
+
+def test_a_table_of_which_the_paper_has_nothing_needs_no_file_and_says_so(cells: Cells, tmp_path: Path) -> None:
+    """Any other one does."""
+    nowhere = tmp_path / "table9.csv"
+    with pytest.raises(UserError, match=r"table9\.csv"):
+        check_published(layout(SPEC), nowhere)
+    own = layout({**SPEC, "rows": [{**row, "ours_only": True} for row in SPEC["rows"]]})
+    assert check_published(own, nowhere) == []
+    text = markdown(own, measure(own, cells, {}, scale="paper"))
+    assert "No published values. In %" in text and "Hand et al" not in text
 
 
 # Of concat: the clips that each attack leaves recognised, of four with the labels 0, 0, 0, 1.

@@ -42,7 +42,7 @@ ATTACKING = {
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema", "models/pooling", "parquet"}
-RUNNING = SEARCHING | {"evaluation/arguments", "evaluation/finished", "models/folding"}
+RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
@@ -94,13 +94,13 @@ CLOSURES = {
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (
         "localise.py", [],
-        MODEL | ATTACKING | {"metrics/examples", "metrics/localisation", "evaluation/arguments",
+        MODEL | ATTACKING | {"metrics/examples", "metrics/localisation", "evaluation/alone", "evaluation/arguments",
                              "evaluation/attention", "evaluation/look", "metrics/scores", "models/folding", "parquet"},
     ),
     "embed": (
         "embed.py", [],
-        MODEL | ATTACKING | {"evaluation/arguments", "evaluation/embedding", "evaluation/look", "metrics/clusters",
-                             "metrics/scores", "models/folding", "parquet"},
+        MODEL | ATTACKING | {"evaluation/alone", "evaluation/arguments", "evaluation/embedding", "evaluation/look",
+                             "metrics/clusters", "metrics/scores", "models/folding", "parquet"},
     ),
     "render": (
         "render.py", [],

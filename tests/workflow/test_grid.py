@@ -18,11 +18,13 @@ PAPER = "workflow/papers/tian2021/"
 ARTEFACTS = f"{PAPER}artefacts.yaml"
 OFFICIAL = ("fgsm_official", "mim_official")
 TEXTBOOK = ("fgsm", "pgd", "mim")
+NOISE = "random_sign"
 DEMO_SWEEP = (0.006, 0.012)
 PAPER_SWEEP = (0.002, 0.004, 0.006, 0.008, 0.01, 0.012)
 
 DATASETS = ("music", "kinetics_sounds", "ave")
-CONTROLS = ("concat_continued", "minsim_continued")
+CONTINUED = ("concat_continued", "minsim_continued")
+FUSED = ("sum", "film", "gated_sum", "gated_concat")
 DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
 
 # Table 1: concat on two datasets under five attacks. Table 2: five fusions on MUSIC under FGSM. Appendix table 1:
@@ -30,13 +32,14 @@ DEFENCES = ("pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem")
 # table 2: five defences under FGSM, by cross-entropy alone where they were trained with something else, past the memory
 # where there is one; every net answers to what FGSM and MIM make with concat, too. Appendix table 3: six nets under
 # both kinds of MIM, three by cross-entropy too. Any attack: one more by cross-entropy, which it was not trained by.
+# Noise on every net that is attacked. The control of the checks on MUSIC under two attacks and noise, and as a victim.
 CELLS = {
     *(("music", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("kinetics_sounds", "concat", attack) for attack in TEXTBOOK + OFFICIAL),
     *(("ave", "concat", attack) for attack in (*TEXTBOOK, "mim_official")),
-    *(("music", variant, "fgsm") for variant in ("sum", "film", "gated_sum", "gated_concat")),
+    *(("music", variant, "fgsm") for variant in FUSED),
     *((dataset, variant, attack) for dataset in DATASETS for variant in ("audio", "visual") for attack in TEXTBOOK),
-    *((dataset, variant, "fgsm") for dataset in DATASETS for variant in (*DEFENCES, *CONTROLS)),
+    *((dataset, variant, "fgsm") for dataset in DATASETS for variant in (*DEFENCES, *CONTINUED)),
     *(
         (dataset, variant, "fgsm_ce")
         for dataset in DATASETS
@@ -56,6 +59,9 @@ CELLS = {
         for variant in ("pcl", "maxsim", "minsim_exfmem")
         for attack in ("mim", "mim_official", "mim_ce")
     ),
+    *((dataset, net, NOISE) for dataset in DATASETS for net in ("concat", "audio", "visual", *DEFENCES, *CONTINUED)),
+    *(("music", variant, NOISE) for variant in FUSED),
+    *(("music", "planted_masking", attack) for attack in ("fgsm", "pgd", NOISE)),
 }
 
 
@@ -97,7 +103,7 @@ BY_DATASET = {"by": "dataset", **dict.fromkeys(DATASETS, 0.1)}
 
 @pytest.mark.parametrize("scale", ["demo", "paper"])
 def test_the_cells_are_those_of_the_tables_and_the_figure(scale: str) -> None:
-    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 15 + 6 + 6 + 27 == 111
+    assert len(CELLS) == 10 + 4 + 4 + 18 + 15 + 6 + 15 + 6 + 6 + 27 + 30 + 4 + 3 == 148
     # Gradients are in bfloat16 at the paper scale: one cell is made in float32 as well.
     twins = {("music", "concat", "pgd_float32")} if scale == "paper" else set()
     assert grid(scale).cells.keys() == CELLS | twins
@@ -109,25 +115,28 @@ def test_a_cell_has_exactly_the_conditions_that_are_read(scale: str, sweep: tupl
     cells = cells_of(made)
     # Both sweeps hold 0.006 and 0.012, so that the tables add nothing to what the figure needs.
     for dataset in DATASETS:
-        for attack in TEXTBOOK:
+        for attack in (*TEXTBOOK, NOISE):
             assert cells[dataset, "concat", attack] == over(EVERY, *sweep)
         for variant in DEFENCES:
-            assert cells[dataset, variant, "fgsm"] == over(EVERY, 0.006)
+            assert cells[dataset, variant, "fgsm"] == cells[dataset, variant, NOISE] == over(EVERY, 0.006)
         for attack, defended in (("fgsm", "exfmem"), ("fgsm", "minsim_exfmem"), ("mim", "pcl"), ("mim", "audio")):
             assert by_value(made, made.cells[dataset, "concat", attack][defended]) == over(EVERY, 0.006)
-        for attack in ("fgsm", "mim"):
-            assert made.cells[dataset, "concat", attack].keys() == {"concat", "audio", "visual", *DEFENCES, *CONTROLS}
+        answering = {"concat", "audio", "visual", *DEFENCES, *CONTINUED}
+        assert made.cells[dataset, "concat", "mim"].keys() == answering
+        control = {"planted_masking"} if dataset == "music" else set()
+        assert made.cells[dataset, "concat", "fgsm"].keys() == answering | control
     # Table 1 attacks one modality with twice the strength of both; appendix table 3 does not.
     for dataset in ("music", "kinetics_sounds"):
         assert cells[dataset, "concat", "fgsm_official"] == table1(0.012, 0.006)
         assert cells[dataset, "concat", "mim_official"] == table1(0.012, 0.006) | over(EVERY, 0.006)
-    for variant in ("sum", "film", "gated_sum", "gated_concat"):
-        assert cells["music", variant, "fgsm"] == over(EVERY, 0.006)
+    for variant in (*FUSED, "planted_masking"):
+        assert cells["music", variant, "fgsm"] == cells["music", variant, NOISE] == over(EVERY, 0.006)
     assert cells["ave", "concat", "mim_official"] == over(EVERY, 0.006)
     for variant in ("audio", "visual"):
         assert cells["music", variant, "pgd"] == over([variant], *sweep)
         assert cells["music", variant, "mim"] == over([variant], *sweep) | over(EVERY, 0.006)
-        assert cells["music", variant, "fgsm"] == over([variant], *sweep) | over(EVERY, 0.006)
+        for attack in ("fgsm", NOISE):
+            assert cells["music", variant, attack] == over([variant], *sweep) | over(EVERY, 0.006)
 
 
 def test_any_attack_takes_no_gradient_twice_where_two_attacks_are_one_on_a_net() -> None:
@@ -193,7 +202,9 @@ def test_the_printed_strengths_are_ten_times_the_corrected_ones_in_tables_only()
     assert cells["music", "sum", "fgsm"] == over(EVERY, 0.06)
     assert cells["kinetics_sounds", "concat", "fgsm_official"] == table1(0.12, 0.06)
     assert cells["ave", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP, 0.06)
-    assert cells["music", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP) | table1(0.12, 0.06)
+    assert cells["kinetics_sounds", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP) | table1(0.12, 0.06)
+    # The table of controls attacks concat on MUSIC as Table 3 does.
+    assert cells["music", "concat", "pgd"] == over(EVERY, *DEMO_SWEEP, 0.06) | table1(0.12, 0.06)
     assert cells["music", "concat", "fgsm"] == over(EVERY, *DEMO_SWEEP, 0.06) | table1(0.12, 0.06)
     assert by_value(made, made.conditions["localisation"]["ave", "localisation", "mim"]) == over(EVERY, 0.06)
 
@@ -218,15 +229,14 @@ def test_an_artefact_names_its_cells() -> None:
     artefacts = grid().artefacts
     assert {name for _, name in artefacts} == {
         "table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "figure1", "figure2", "figure3", "figure4",
-        "figure5", "figureA1", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "claims",
-        "choices",
+        "figure5", "figureA1", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "controls",
+        "claims", "choices",
     }  # fmt: skip
     assert set(artefacts["tian2021", "table2"].needs["cells"]) == {
-        ("music", variant, "fgsm")
-        for variant in ("sum", "concat", "film", "gated_sum", "gated_concat", "audio", "visual")
+        ("music", variant, attack) for variant in ("concat", *FUSED, "audio", "visual") for attack in ("fgsm", NOISE)
     }
     assert set(artefacts["tian2021", "figure3"].needs["cells"]) == {
-        ("music", variant, attack) for variant in ("concat", "audio", "visual") for attack in TEXTBOOK
+        ("music", variant, attack) for variant in ("concat", "audio", "visual") for attack in (*TEXTBOOK, NOISE)
     }
     assert artefacts["tian2021", "figure5"].needs["embeddings"] == (
         ("music", "concat", "fgsm"), ("music", "minsim", "fgsm"),
@@ -463,6 +473,11 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         ),
         (lambda paper: claim(paper).pop("datasets"), ("claims: claim audio_visual_better_clean", "dataset")),
         (lambda paper: claim(paper).update(tests="concat.clean > sound.clean"), ("claims", "sound", "audio, visual")),
+        (
+            lambda paper: claim(paper).update(tests="concat.clean > planted_masking.clean"),
+            ("claims", "audio_visual_better_clean", "planted_masking is a control", "no claim reads it"),
+        ),
+        (lambda paper: net(paper, "film").update(control=False), ("variants.film.control", "True was expected")),
         (lambda paper: claim(paper).update(tests="concat.clean < audio.clean"), ("claims", "is no test")),
         (lambda paper: claim(paper).update(tests="concat > audio.clean"), ("claims", "'concat' is no quantity")),
         (lambda paper: claim(paper).update(also=["officially"]), ("claims", "officially", "cross_entropy, official")),

@@ -22,7 +22,7 @@ ATTACKS = {
     "FGSM": "fgsm", "PGD": "pgd", "MIM": "mim", "FGSM official": "fgsm_official", "MIM official": "mim_official",
     "FGSM, cross-entropy alone": "fgsm_ce", "MIM, cross-entropy alone": "mim_ce",
     "FGSM, past the memory": "fgsm_bypass", "FGSM, transferred from None": "fgsm",
-    "Any attack": "any",
+    "Any attack": "any", "Random signs (control)": "random_sign",
 }  # fmt: skip
 NETS = {
     "None": "concat", "Unimodal A": "audio", "Unimodal V": "visual", "PCL": "pcl", "MaxSim": "maxsim",
@@ -30,6 +30,7 @@ NETS = {
     "None, trained on": "concat_continued", "MinSim, trained on": "minsim_continued",
     "Sum": "sum", "Concat": "concat", "FiLM": "film", "Gated-Sum": "gated_sum", "Gated-Concat": "gated_concat",
 }  # fmt: skip
+PLAIN = ("fgsm", "pgd", "mim", "fgsm_official", "mim_official")
 TABLES = ("table1", "table2", "table3", "tableA1", "tableA2", "tableA3")
 SMALL, LARGE = "small", "large"
 WORTH = {"readme/1": SMALL, "readme/2": LARGE}
@@ -80,7 +81,7 @@ def test_rows_of_tables_read_what_their_names_say(name: str) -> None:
             assert row["ours_only"]
         assert read == wanted
         # An RI is against the undefended net under the attack that both have.
-        plain = read["attack"] in ("any", "fgsm", "pgd", "mim", "fgsm_official", "mim_official") and not transferred
+        plain = read["attack"] in (*PLAIN, "any", "random_sign") and not transferred
         assert row.get("against", {}) == ({} if plain else {"attack": read["attack"].split("_")[0]})
         official = read["attack"] == "mim_official" and not row.get("ours_only")
         assert row.get("printed_as", {}) == ({"attack": "MIM"} if official else {})
@@ -101,6 +102,27 @@ def test_every_net_has_a_row_under_any_attack_over_all_that_keep_their_ball(name
     over = {(one.get("surrogate"), one["attack"]) for one in spec(name)["any"]}
     shown = {(row["read"].get("surrogate"), row["read"]["attack"]) for row in spec(name)["rows"]}
     assert {attack for _, attack in shown - over} <= {"any", "fgsm_official", "mim_official", "random_sign"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_beside_each_attacked_net_stands_noise(name: str) -> None:
+    """Of every dataset and net of a table one row, which the paper has not, under the conditions of the others."""
+    rows: dict[tuple, list[str]] = {}
+    for row in spec(name)["rows"]:
+        if "clips" not in row["read"] and "variant" in row["read"]:
+            place = row["read"]["dataset"], row["read"]["variant"]
+            rows.setdefault(place, []).append(row["read"]["attack"])
+            assert row["read"]["attack"] != "random_sign" or row["ours_only"]
+    assert rows and all(attacks.count("random_sign") == 1 for attacks in rows.values())
+    assert "random signs" in spec(name)["caption"].lower()
+
+
+def test_the_control_of_the_checks_stands_in_no_table_of_the_paper_and_in_no_claim() -> None:
+    for name in (*TABLES, "claims"):
+        assert "planted_masking" not in json.dumps(spec(name))
+    read = [row["read"] for row in spec("controls")["rows"] if "planted_masking" in row["read"].values()]
+    assert [one["attack"] for one in read] == ["fgsm", "pgd", "random_sign", "fgsm"]
+    assert (read[-1]["surrogate"], read[-1]["victim"]) == ("concat", "planted_masking")
 
 
 @pytest.mark.parametrize("name", ["tableA1", "tableA2"])
@@ -127,12 +149,13 @@ def test_curves_of_figures_read_what_their_legends_say(name: str, dataset: str) 
             variant = {"AV": "concat", "unimodal A": "audio", "unimodal V": "visual"}[one["net"]]
             modality = attacked[panel] if variant == "concat" else variant if "attack" in one else "clean"
             assert one["modality"] == modality
-            assert one["read"] == {"dataset": dataset, "variant": variant, "attack": one.get("attack", "FGSM").lower()}
+            attack = ATTACKS[one.get("attack", "FGSM")]
+            assert one["read"] == {"dataset": dataset, "variant": variant, "attack": attack}
     # With one modality attacked the net of the other is the line to fall below.
     assert [one["net"] for panel in "ab" for one in panels[panel] if "attack" not in one] == [
         "unimodal V", "unimodal A",
     ]  # fmt: skip
-    assert len(panels["c"]) == 9
+    assert len(panels["c"]) == 3 * 3 + 3
 
 
 @pytest.mark.parametrize("name", ["figure1", "figure4", "figureA4"])

@@ -132,10 +132,12 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
             bundle: {key[1:] for key in keys} for (of, bundle), keys in plan.attack.bundles.items() if of == dataset
         }
 
-    assert all(len(keys) == 1 for keys in paper.attack.bundles.values())
-    assert cells(paper, "ave")["concat.fgsm"] == {("concat", "fgsm")}
+    # Noise is made beside FGSM.
+    alone = cells(paper, "ave")
+    assert alone["concat.fgsm"] == {("concat", "fgsm"), ("concat", "random_sign")}
+    assert all(len(keys) == 1 for bundle, keys in alone.items() if not bundle.endswith(".fgsm"))
     # One cell of the paper scale is made in float32 as well.
-    assert len(paper.attack.bundles) == 112
+    assert len(paper.attack.bundles) == 114
     assert cells(paper, "music")["concat.pgd_float32"] == {("concat", "pgd_float32")}
     made = cells(demo, "music")
     assert made.keys() == {"transferred", "undefended", "trained", "memory"}
@@ -143,7 +145,7 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
     assert sum(map(len, made.values())) == sum(map(len, cells(paper, "music").values())) - 1
     nets = demo.attack.told(job(dataset="music", bundle="transferred", seed="1234"))["nets"]
     trained = {"concat", "audio", "visual", "pcl", "maxsim", "minsim", "exfmem", "minsim_exfmem"}
-    trained |= {"concat_continued", "minsim_continued"}
+    trained |= {"concat_continued", "minsim_continued", "planted_masking"}
     assert {*nets} == {f"{name}=results/demo/models/music/{name}/s1234/model.pt" for name in trained}
     assert nets[0].startswith("concat=") and len(nets) == len(trained)
 
@@ -151,15 +153,16 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
 def test_bundles_are_by_surrogates_by_attacks_or_by_both(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     path = root / "workflow/scales/paper.yaml"
-    told = "bundles:\n  few: {surrogates: [pcl, maxsim], attacks: [mim, mim_ce]}\n  textbook: {attacks: [pgd, mim]}\n"
-    path.write_text(path.read_text(encoding="utf-8") + told, encoding="utf-8")
+    told = "  few: {surrogates: [pcl, maxsim], attacks: [mim, mim_ce]}\n  textbook: {attacks: [pgd, mim]}\n"
+    replace(path, "bundles:\n", f"bundles:\n{told}")
     bundles = plan(root, scale="paper").attack.bundles
     assert [key[1:] for key in bundles["ave", "few"]] == [
         ("maxsim", "mim"), ("maxsim", "mim_ce"), ("pcl", "mim"), ("pcl", "mim_ce"),
     ]  # fmt: skip
     assert [key[1:] for key in bundles["ave", "concat.textbook"]] == [("concat", "mim"), ("concat", "pgd")]
     assert [key[1:] for key in bundles["ave", "minsim_exfmem.textbook"]] == [("minsim_exfmem", "mim")]
-    assert bundles["ave", "pcl.fgsm"] == [("ave", "pcl", "fgsm")]
+    assert bundles["ave", "pcl.fgsm"] == [("ave", "pcl", "fgsm"), ("ave", "pcl", "random_sign")]
+    assert bundles["ave", "pcl.fgsm_ce"] == [("ave", "pcl", "fgsm_ce")]
 
 
 def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> None:
@@ -189,7 +192,8 @@ def test_one_attack_of_each_net_is_tried_without_bounds(paper: Plan) -> None:
     }
     iterative = {key[:2] for key in paper.grid.cells if key[2] in ("pgd", "mim", "mim_ce")}
     assert {key[:2] for key in free} == iterative and len(free) == len(iterative)
-    assert {key[2] for key in free} == {"mim"}
+    assert {key[2] for key in free if key[1] != "planted_masking"} == {"mim"}
+    assert ("music", "planted_masking", "pgd") in free
     budgets = json.loads(paper.attack.told(job(dataset="ave", bundle="pcl.mim", seed="1234"))["budgets"])
     assert budgets["unbounded"]["audio"] == {"epsilon": "range", "norm": "linf"}
 
@@ -464,7 +468,7 @@ def test_an_attack_is_what_its_own_paper_chooses(tmp_path: Path) -> None:
     clips = {"by": "epsilon", "corrected": 3, "printed": 5}
     told["attacks"] |= {"theirs": {"update": "mim_official", "batch_size": clips}}
     told["labels"]["attack"]["theirs"] = "Theirs"
-    rows = {"dataset": "music", "variant": "concat", "attack": "theirs"}
+    rows = {"dataset": "music", "variant": "concat", "attack": "theirs", "ours_only": True}
     told |= {"artefacts": {"table2": told["artefacts"]["table2"] | {"rows": rows}}, "claims": []}
     # What a strength is called it is called in all papers.
     told["budgets"] = {"small": 0.006, "large": 0.012}
@@ -523,7 +527,18 @@ def test_wildcards_are_registered_names_only(demo: Plan) -> None:
 
 
 def test_published_files_of_the_paper(demo: Plan) -> None:
-    tables = ("table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "localisation", "claims", "choices")
+    tables = (
+        "table1",
+        "table2",
+        "table3",
+        "tableA1",
+        "tableA2",
+        "tableA3",
+        "localisation",
+        "controls",
+        "claims",
+        "choices",
+    )
     figures = ("figure1", "figure2", "figure3", "figure4", "figure5", *(f"figureA{number}" for number in range(1, 7)))
     wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
     wanted |= {f"paper_tables/{name}.csv" for name in (*tables, "availability", "checks")}
@@ -532,9 +547,9 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
     wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
     targets = demo.tables.targets(["tian2021"])
     assert set(targets) == wanted
-    assert len(targets) == len(wanted) == 9 * 3 + 1 + 11 * 3 + 3 + 2
+    assert len(targets) == len(wanted) == 10 * 3 + 1 + 11 * 3 + 3 + 2
     # One job an artefact.
-    assert len(demo.tables.published) == 2 * 9 + 11 + 2
+    assert len(demo.tables.published) == 2 * 10 + 11 + 2
     for name, files in demo.tables.published.items():
         assert re.fullmatch(demo.tables.published_as(files), name)
     assert demo.tables.targets(["li2022"]) == []

@@ -62,7 +62,17 @@ def job(dataset: str, variant: str, **more: str) -> SimpleNamespace:
 
 
 def test_these_are_all_variants(paper: Plan) -> None:
-    assert set(paper.grid.variants) == {*FROM_SCRATCH, *GOES_ON}
+    assert set(paper.grid.variants) == {*FROM_SCRATCH, *GOES_ON, "planted_masking"}
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_control_of_the_checks_is_the_undefended_net_after_one_more_epoch(paper: Plan, dataset: str) -> None:
+    told = job(dataset, "planted_masking")
+    recipe = TrainingRecipe(**json.loads(paper.train.told(told)["recipe"]))
+    assert (recipe.epochs, recipe.milestones) == (1, [])
+    assert paper.train.start(told) == [f"results/paper/models/{dataset}/concat/s1234/model.pt"]
+    net, of = (json.loads(paper.train.told(job(dataset, name))["model_spec"]) for name in ("planted_masking", "concat"))
+    assert net.pop("defence")["name"] == "planted_masking" and net == of
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -219,9 +229,9 @@ def test_the_nets_and_what_they_see(paper: Plan) -> None:
 # test_attacks.py follows each on its way). eval_*.sh test *_best.pth; epsilon counts normalised values of a frame.
 def test_the_attacks(paper: Plan) -> None:
     steps = {"fgsm": (1, 1.0), "pgd": (10, 1 / 8), "mim": (10, 1 / 8)}
-    steps |= {"fgsm_official": (1, 1.0), "mim_official": (10, 1 / 8)}
+    steps |= {"fgsm_official": (1, 1.0), "mim_official": (10, 1 / 8), "random_sign": (0, 0.0)}
     told = {
-        **{name: {"update": name} for name in ("fgsm", "pgd", "mim", "fgsm_official")},
+        **{name: {"update": name} for name in ("fgsm", "pgd", "mim", "fgsm_official", "random_sign")},
         "fgsm_ce": {"update": "fgsm", "objective": "cross_entropy"},
         "mim_ce": {"update": "mim", "objective": "cross_entropy"},
         "fgsm_bypass": {"update": "fgsm", "without_defences": True},
@@ -229,8 +239,9 @@ def test_the_attacks(paper: Plan) -> None:
         "pgd_float32": {"update": "pgd", "precision": "float32"},
     }
     for dataset, variant, attack in paper.grid.cells:
-        cell = job(dataset, variant, attack=attack, bundle=f"{variant}.{attack}")
-        (one,) = json.loads(paper.attack.told(cell)["cells"])
+        bundle = f"{variant}.{'fgsm' if attack == 'random_sign' else attack}"
+        cell = job(dataset, variant, attack=attack, bundle=bundle)
+        (one,) = [one for one in json.loads(paper.attack.told(cell)["cells"]) if one["attack"] == attack]
         spec = one["spec"]
         assert spec == told.get(attack, spec) and (attack in told or attack == "mim_official")
         made = AttackSpec.of(spec)

@@ -29,7 +29,7 @@ def jobs() -> list[Job]:
 
 
 def test_every_rule_with_a_seed_is_here(jobs: list[Job]) -> None:
-    nets = ("concat", "pcl", "minsim", "minsim_exfmem", "exfmem", "audio", "localisation")
+    nets = ("concat", "pcl", "minsim", "minsim_exfmem", "exfmem", "planted_masking", "audio", "localisation")
     assert Counter((job.rule, job.wildcards.get("seed")) for job in jobs) == {
         ("search", None): 1,
         **{("train", seed): len(nets) for seed in SEEDS},
@@ -59,4 +59,5 @@ def test_a_job_is_given_the_nets_of_its_seed_that_it_names(jobs: list[Job]) -> N
         assert nets == set(re.findall(r"results/\S+/model\.pt", job.command)) - set(job.output)
         if job.wildcards.get("bundle") == "concat.fgsm":
             folder = "results/paper/models/music/{}/s" + job.wildcards["seed"]
-            assert nets == {f"{folder.format(name)}/model.pt" for name in ("concat", "exfmem", "minsim_exfmem")}
+            answering = ("concat", "exfmem", "minsim_exfmem", "planted_masking")
+            assert nets == {f"{folder.format(name)}/model.pt" for name in answering}

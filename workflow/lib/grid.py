@@ -162,6 +162,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
         _check_names(need.reading, facts, where_of)
+        if kind_name == "claims":
+            _check_no_control(need.reading, facts, where_of)
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
@@ -334,6 +336,12 @@ def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], wh
 def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:
     if lacking := _lacking(wanted, facts):
         raise SettingsError(f"{where}: {lacking}")
+
+
+def _check_no_control(wanted: Reading, facts: Mapping, where: str) -> None:
+    for net in (wanted.surrogate, wanted.victim):
+        if facts["variants"][net].get("control"):
+            raise SettingsError(f"{where}: {net} is a control, which loses or wins by construction; no claim reads it")
 
 
 def _lacking(wanted: Reading, facts: Mapping) -> str:

@@ -22,9 +22,10 @@ MEMORY_AT_START = 0.25
 def attack_passes(clips: int, crafted: int, answered: int, steps: int) -> int:
     """Return the work of `steps` steps under each of `crafted` conditions on each clip, and of `answered` answers.
 
-    The gradient at the clean clip is shared by all conditions.
+    The gradient at the clean clip is shared by all conditions; an attack of no step takes none.
     """
-    return clips * (GRADIENT * (1 + crafted * (steps - 1)) + answered)
+    gradients = 1 + crafted * (steps - 1) if steps else 0
+    return clips * (GRADIENT * gradients + answered)
 
 
 def training_passes(clips: int, epochs: int) -> int:

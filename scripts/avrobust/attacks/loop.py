@@ -34,9 +34,10 @@ def ball_then_range(modality: str, iterate: Tensor, clean: Tensor, budget: Budge
 class Attack:
     """`steps` steps of length `step_size` * epsilon along `direction()`, each followed by `project`.
 
-    `step_size`: None for 1 / `steps`. `direction` makes a fresh function (modality, gradient) -> vector for every
-    batch, so that momentum starts at zero; the step goes the steepest way of that vector in the budget's norm, in
-    l-infinity along its signs. `project`: (modality, iterate, clean input, budget) -> iterate.
+    `step_size`: None for 1 / `steps`. An attack of 0 steps is its `start` alone and takes no gradient. `direction`
+    makes a fresh function (modality, gradient) -> vector for every batch, so that momentum starts at zero; the step
+    goes the steepest way of that vector in the budget's norm, in l-infinity along its signs. `project`: (modality,
+    iterate, clean input, budget) -> iterate.
 
     `points`: step -> points whose gradients are summed, in the place of the gradient at the iterate. `combine`:
     (modality, iterate, gradient, budget) -> gradient, before `direction` gets it. `look_ahead`: (direction, modality,
@@ -66,14 +67,28 @@ class Attack:
     mixes_clips: bool = False
 
     def __post_init__(self):
-        for name in ("steps", "restarts"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} of an attack are 1 or more, not {getattr(self, name)}")
+        for name, least in (("steps", 1 if self.start is None else 0), ("restarts", 1)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} of an attack are {least} or more, not {getattr(self, name)}")
 
     @property
     def step_length(self) -> float:
-        """The length of a step as a share of epsilon."""
+        """The length of a step as a share of epsilon; 0 where there is none."""
+        if not self.steps:
+            return 0.0
         return 1 / self.steps if self.step_size is None else self.step_size
+
+    def in_steps(self, steps: int | None) -> "Attack":
+        """Return the same attack in another number of steps; None for its own.
+
+        Raises:
+            UserError: it takes none.
+        """
+        if steps is None:
+            return self
+        if not self.steps:
+            raise UserError(f"an attack that takes no step cannot take {steps}; leave the number of steps out")
+        return replace(self, steps=steps)
 
 
 def perturb(

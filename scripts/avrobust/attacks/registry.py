@@ -11,4 +11,5 @@ ATTACKS = {
     "ni_fgsm": "avrobust.attacks.ni_fgsm:ni_fgsm",
     "pgd_random": "avrobust.attacks.pgd_random:pgd_random",
     "pgd_shifted": "avrobust.attacks.pgd_shifted:pgd_shifted",
+    "random_sign": "avrobust.attacks.random_sign:random_sign",
 }

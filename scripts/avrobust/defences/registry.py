@@ -2,4 +2,5 @@
 
 DEFENCES = {
     "feature_memory": "avrobust.defences.feature_memory:FeatureMemory",
+    "planted_masking": "avrobust.defences.planted_masking:PlantedMasking",
 }

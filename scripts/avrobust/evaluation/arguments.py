@@ -15,6 +15,7 @@ from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
 from avrobust.data.shards import Shards
+from avrobust.evaluation.alone import check_alone
 from avrobust.evaluation.budgets import Budgets, read_budgets
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
@@ -118,7 +119,8 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     """Set torch up and open what the arguments name, with the nets of `paths`, in the form that is quickest to attack.
 
     Raises:
-        UserError: an argument is wrong, a file damaged, a net has other classes, or the split has no clip.
+        UserError: an argument is wrong, a file damaged, a net has other classes, the split has no clip, or what a net
+            answers to a clip depends on more than that clip.
     """
     if missing := [name for name in given.identity if name not in given.key]:
         raise UserError(f"--key: {', '.join(missing)} must be given")
@@ -139,6 +141,8 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
         raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
     first = inputs_of(collate([views[0]]), device)
     nets = {name: net._replace(model=folded(net.model, first)) for name, net in nets.items()}
+    for name, net in nets.items():
+        check_alone(paths[name], net.model, views, device)
     scales = {name: unit.to(device) for name, unit in units(given.epsilon_space, view.inputs(store)).items()}
     return Opened(nets, store, views, Budgets(named, scales), device, meter)
 

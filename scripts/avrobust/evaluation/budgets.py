@@ -76,7 +76,7 @@ class Budgets:
             norms = self.norms(condition, name, inputs.double() - clean[name].double()).tolist()
             epsilons = self.epsilons(condition, name, budgets, len(norms))
             for norm, epsilon in zip(norms, epsilons, strict=True):
-                if attack.keeps_ball and norm > epsilon + SLACK * max(1, epsilon):
+                if attack.keeps_ball and not norm <= epsilon + SLACK * max(1, epsilon):  # nan is no norm either
                     raise RuntimeError(f"{condition}: {name} moved by {norm:.9f}, out of its ball")
             low, high = inputs.min().item(), inputs.max().item()
             if attack.keeps_range and not budgets[name].low <= low <= high <= budgets[name].high:

@@ -126,4 +126,4 @@ def _answers(
 
 def _clips_without_gradient(gradients: Inputs) -> int:
     zero = [(gradient.flatten(1) == 0).all(dim=1) for gradient in gradients.values()]
-    return int(torch.stack(zero).any(dim=0).sum())
+    return int(torch.stack(zero).any(dim=0).sum()) if zero else 0

@@ -7,6 +7,10 @@
     rising_accuracy       more clips are recognised at a larger epsilon of a grid of strengths
     unbounded_not_zero    clips are recognised although every input may become anything valid
     precision             accuracy outside the 95 % interval of the same attack with gradients in float32
+    noise_stronger        noise of the same budget, along no gradient, leaves fewer than an attack
+    unused_budget         clips that moved by less than half of what the attack can reach
+    clean_differs         labels that are not those of the dataset's other cells, or a net's answers to clean clips that
+                          are not those of its other cells: another net, another mode, other clips
 
 One that leaves its ball or range may be found weaker than another, never stronger.
 """
@@ -19,8 +23,11 @@ import numpy as np
 import pandas as pd
 
 from avrobust.metrics.interval import mean
-from avrobust.metrics.rows import Cell
-from avrobust.spec.conditions import UNBOUNDED, Condition
+from avrobust.metrics.rows import Answers, Cell
+from avrobust.spec.conditions import ATTACKED, CLEAN, UNBOUNDED, Condition
+
+# An attack that finds its way uses more of its budget than this share.
+USED = 0.5
 
 COLUMNS = (
     *("check", "dataset", "surrogate", "victim", "attack", "beside", "comparisons", "signs"),
@@ -30,7 +37,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Made:
-    """A cell of one victim and what its provenance says: `facts` has spec, steps, keeps, precision."""
+    """A cell of one victim and what its provenance says: `facts` has all that scripts/attack.py writes of a cell."""
 
     cell: Cell
     facts: Mapping
@@ -44,6 +51,15 @@ class Made:
     def is_white_box(self) -> bool:
         """Whether the gradients are the victim's own, defences and all."""
         return self.cell.surrogate == self.cell.victim and not self.facts["spec"].get("without_defences", False)
+
+    @property
+    def takes_gradients(self) -> bool:
+        """Whether its attack is more than noise."""
+        return self.facts["steps"] > 0
+
+    def reach(self, condition: Condition) -> float:
+        """How far its attack can go under a condition, as a share of epsilon."""
+        return min(1.0, (condition.steps or self.facts["steps"]) * self.facts["step_size"] or 1.0)
 
     @property
     def accuracies(self) -> dict[Condition, float]:
@@ -69,13 +85,13 @@ class Made:
 
 
 def findings(made: Sequence[Made]) -> pd.DataFrame:
-    """Return what each check but `zero_gradients` found: the worst comparison of a cell with what is beside it.
+    """Return what each check of two cells, or of one, found: the worst comparison of a cell with what is beside it.
 
     `COLUMNS` but for the scale; accuracies in per cent.
     """
     compared = [
         (name, *one.place, beside, excess, str(condition), accuracy, reference, one.cell.seed)
-        for check in (_single_step, _black_box, _rising, _unbounded, _precision)
+        for check in (_single_step, _black_box, _noise, _rising, _unused, _unbounded, _precision)
         for name, one, beside, (excess, condition, accuracy, reference) in sorted(check(made), key=_worse)
     ]
     numbers = ["excess", "worst", "accuracy", "reference", "seed"]
@@ -94,12 +110,40 @@ def findings(made: Sequence[Made]) -> pd.DataFrame:
 
 
 def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
-    """Return a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds."""
-    cells = pd.DataFrame([{**cell, **said} for said in provenances for cell in said["cells"]])
+    """Return a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds.
+
+    None for an attack that takes no gradient.
+    """
+    cells = pd.DataFrame([{**cell, **said} for said in provenances for cell in said["cells"] if cell["steps"]])
     counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
         comparisons=("clips", "sum"), signs=("clips_without_gradient", "sum"), seeds=("clips", "size")
     )
     return counted.reset_index().assign(check="zero_gradients")
+
+
+def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
+    """Return a line per victim: in how many of its cells the clean clips are other ones, or are answered otherwise.
+
+    Clips and labels are compared with the first cell of the dataset and seed, answers with the first of the victim.
+    """
+    clips: dict[tuple, Answers] = {}
+    answers: dict[tuple, Answers] = {}
+    lines: dict[tuple, dict] = {}
+    for one in sorted(made, key=lambda one: (*one.place, one.cell.seed)):
+        cell, clean = one.cell, one.cell.answers[CLEAN]
+        known = clips.setdefault((cell.dataset, cell.seed), clean)
+        first = answers.setdefault((cell.dataset, cell.victim, cell.seed), clean)
+        differs = [clean.clips.tolist(), clean.labels.tolist()] != [known.clips.tolist(), known.labels.tolist()]
+        differs = differs or clean.predictions.tolist() != first.predictions.tolist()
+        nothing = {"check": "clean_differs", "surrogate": "", "attack": "", "beside": "", "comparisons": 0, "signs": 0}
+        line = lines.setdefault((cell.dataset, cell.victim), {**nothing, "dataset": cell.dataset, "seeds": set()})
+        line |= {"victim": cell.victim, "comparisons": line["comparisons"] + 1, "signs": line["signs"] + differs}
+        line["seeds"].add(cell.seed)
+        if differs and not line["beside"]:
+            accuracies = (100 * float((some.predictions == some.labels).mean()) for some in (clean, first))
+            line |= {"beside": f"{cell.surrogate}/{cell.attack}", "worst": str(CLEAN)}
+            line |= zip(("accuracy", "reference"), accuracies, strict=True)
+    return pd.DataFrame([{**lines[place], "seeds": len(lines[place]["seeds"])} for place in sorted(lines)])
 
 
 # A check, a cell, what is beside it, and: by how much it is a sign (above 0), condition, accuracy, reference.
@@ -128,13 +172,31 @@ def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
 
 def _black_box(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        if one.is_white_box and not other.is_white_box and one.spec() == other.spec("without_defences"):
+        alike = one.takes_gradients and one.spec() == other.spec("without_defences")
+        if alike and one.is_white_box and not other.is_white_box:
             beside = f"{other.cell.surrogate}/{other.cell.attack}"
             yield from _lower("black_box_stronger", one, other, beside)
 
 
-def _rising(made: Sequence[Made]) -> Iterator[Comparison]:
+def _noise(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one, other in _pairs(made):
+        if one.takes_gradients and not other.takes_gradients and other.is_white_box:
+            yield from _lower("noise_stronger", one, other, other.cell.attack)
+
+
+def _unused(made: Sequence[Made]) -> Iterator[Comparison]:
     for one in made:
+        for condition, accuracy in one.accuracies.items():
+            attacked = [name for name in ATTACKED[condition.modality] if name in one.facts["modalities"]]
+            if attacked and condition.budget != UNBOUNDED:
+                told, least = one.cell.answers[condition], USED * one.reach(condition)
+                unused = [told.norms[name] < least * told.epsilons[name] for name in attacked]
+                share = 100 * float(np.any(unused, axis=0).mean())
+                yield "unused_budget", one, "", (share, condition, accuracy, 100 * float(_hits(one.cell, CLEAN).mean()))
+
+
+def _rising(made: Sequence[Made]) -> Iterator[Comparison]:
+    for one in (one for one in made if one.takes_gradients):
         accuracies = one.accuracies
         points = [condition for condition in accuracies if "/" in condition.budget]
         for _, grid in groupby(sorted(points, key=_grid), key=_grid):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -24,8 +24,13 @@ class Crafted:
 
 
 def clean_gradients(threat: Threat, loss: Loss, clip_ids: Sequence[str]) -> dict[str, Tensor]:
-    """Return the gradients that the attack begins with, of every modality; computed once, at the first call."""
+    """Return the gradients that the attack begins with, of every modality; computed once, at the first call.
+
+    None of an attack that takes no step.
+    """
     attack = threat.attack
+    if not attack.steps:
+        return {}
     return loss.first_gradients(loss.modalities, attack.points, threat.context(clip_ids), attack.random)
 
 
@@ -36,8 +41,10 @@ def craft(
 
     Raises:
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or a modality
-            that is not attacked changed. No row of such a batch must ever be stored.
+            that is not attacked changed, or `loss` is that of another net. No row of such a batch must ever be stored.
     """
+    if loss.model is not threat.model:
+        raise RuntimeError(f"attack {threat.name}: the gradients are those of another net than its surrogate")
     attack = threat.attack
     clean_gradients(threat, loss, clip_ids)
     alike: dict[str, list[Condition]] = {}
@@ -47,7 +54,6 @@ def craft(
     for group in alike.values():
         first = group[0]
         allowed = budgets.under(first, loss.inputs)
-        taken = replace(attack, steps=first.steps) if first.steps else attack
-        made = perturb(loss, allowed, taken, threat.context(clip_ids))
+        made = perturb(loss, allowed, attack.in_steps(first.steps), threat.context(clip_ids))
         budgets.check_promises(attack, loss.inputs, made, allowed, first)
         yield Crafted(tuple(group), made, allowed)

@@ -17,20 +17,21 @@ from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
 # What is read of each row.
-COLUMNS = (*KEY, "clip_id", "label", "prediction", "epsilon_audio", "epsilon_visual")
+COLUMNS = (*KEY, "clip_id", "label", "prediction", "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual")
 
 
 @dataclass(frozen=True)
 class Answers:
     """What one victim said under one condition of one seed: arrays (clips,), sorted by clip.
 
-    `epsilons`: modality -> what was allowed, in the paper's unit.
+    `epsilons`: modality -> what was allowed, in the paper's unit; `norms`: what the perturbation came to.
     """
 
     clips: np.ndarray
     labels: np.ndarray
     predictions: np.ndarray
     epsilons: dict[str, np.ndarray]
+    norms: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,13 @@ def read_cells(path: str | Path) -> list[Cell]:
     cells: dict[tuple[str, str, str], Cell] = {}
     for start, stop in pairwise(bounds):
         surrogate, victim, attack, *condition = (table[name][start].as_py() for name in KEY)
-        clips, labels, predictions, audio, visual = (values[start:stop] for values in arrays.values())
+        clips, labels, predictions, *sizes = (values[start:stop] for values in arrays.values())
         if (clips[1:] == clips[:-1]).any():
             raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
         place = (surrogate, victim, attack)
         cell = cells.setdefault(place, Cell(identity["dataset"], *place, int(identity["seed"]), {}))
-        epsilons = {"audio": audio, "visual": visual}
-        cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons)
+        epsilons, norms = (dict(zip(("audio", "visual"), some, strict=True)) for some in (sizes[:2], sizes[2:]))
+        cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons, norms)
     return list(cells.values())
 
 
@@ -179,7 +180,7 @@ def _under(cell: Cell, reading: Reading) -> Answers:
     if condition.modality == MAJORITY:
         clean = cell.answers[CLEAN]
         labels, counts = np.unique(clean.labels, return_counts=True)
-        return Answers(clean.clips, clean.labels, np.full_like(clean.labels, labels[counts.argmax()]), clean.epsilons)
+        return replace(clean, predictions=np.full_like(clean.labels, labels[counts.argmax()]))
     if condition not in cell.answers:
         raise UserError(
             f"{reading} was not measured with seed {cell.seed}; the cell holds {', '.join(map(str, cell.answers))}; "

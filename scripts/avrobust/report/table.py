@@ -131,7 +131,8 @@ def markdown(table: Layout, entries: pd.DataFrame) -> str:
     """The table as the paper prints it, below title and caption; warns if the clips are not the paper's."""
     headers = {column.name: column.header or column.name for column in table.columns}
     rows = wide(entries.assign(cell=entries.apply(_cell, axis=1)), table.keys, "column", "cell").to_numpy()
-    lines = [f"# {table.title}", "", table.caption, "", f"Published values: {table.citation}. {READING}", ""]
+    printed = f"Published values: {table.citation}" if entries["published"].notna().any() else "No published values"
+    lines = [f"# {table.title}", "", table.caption, "", f"{printed}. {READING}", ""]
     scale = entries["scale"].iloc[0]
     lines += [f"Scale `{scale}`. {_sizes(entries)}", "", *warning(table.sources.values(), scale)]
     lines += grid([*table.keys, *headers.values()], rows, headers.values())

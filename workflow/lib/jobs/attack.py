@@ -60,7 +60,8 @@ class Attacking(Jobs):
     def steps(self, attack: str, dataset: str, net: str) -> int:
         """How many steps an attack takes, if its paper or its file says it."""
         told = self.attack_on(attack, dataset, net).get("steps")
-        return told or digest.attack_steps(self.scripts, self.attack_entries(attack)[0]) or MOST_STEPS
+        said = told or digest.attack_steps(self.scripts, self.attack_entries(attack)[0])
+        return MOST_STEPS if said is None else said
 
     def minutes_for(self, passes: int, attempt: int) -> int:
         """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""

@@ -107,7 +107,8 @@ class Tables(Jobs):
         return self._needed(LOCALISATION, artefact, ".npz", self.settings.scale["seeds"][:1])
 
     def _published(self, artefact: Artefact) -> list[str]:
-        return [published_file(artefact.paper, artefact.name)]
+        file = published_file(artefact.paper, artefact.name)
+        return [file] if (self.settings.root / file).exists() else []
 
     def _manifests(self, artefact: Artefact) -> list[str]:
         return [f"{self.place(name)}/data/{name}/manifest.csv" for name in artefact.manifests]

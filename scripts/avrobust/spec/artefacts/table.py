@@ -148,9 +148,14 @@ def printed_at(table: Layout, row: Row, column: Column) -> tuple[str, ...]:
 
 
 def check_published(table: Layout, path: Path) -> list[str]:
-    """Return where the file has a value that no entry reads; UserError if one that the paper prints has none."""
-    published = read_published(path, table.keys)
+    """Return where the file has a value that no entry reads; UserError if one that the paper prints has none.
+
+    A table of which the paper has no entry needs no file.
+    """
     places = {printed_at(table, row, column): None for row in table.rows for column in table.columns}
+    if not any(places) and not path.exists():
+        return []
+    published = read_published(path, table.keys)
     for printed in filter(None, places):
         published_at(published, printed)
     return [" ".join(printed) for printed in published if printed not in places]

@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, SCALE, TABLES, Project
 
+from avrobust.spec.units import UNITS
+
 STATISTICS = ["published", "ours", "low", "high", "n", "seeds", "scale"]
 
 
@@ -45,6 +47,19 @@ def test_a_table_sets_ours_beside_the_published_value(finished, name):
     for row in rows:
         assert float(row["low"]) <= float(row["ours"]) <= float(row["high"]), row
         assert (row["n"], row["seeds"], row["scale"]) == (str(CLASSES * CLIPS["test"]), "1", "tiny"), row
+
+
+def test_every_file_of_values_says_their_unit(finished):
+    """Each CSV has the column, and in it words that are explained; choices and the index have no values."""
+    units = {}
+    for name in PUBLISHED:
+        if name.endswith(".csv") and not name.endswith("choices.csv"):
+            units[name] = {row["unit"] for row in rows_of(finished, name) if row.get("note") != "no clip of this class"}
+    assert all(found and found <= {*UNITS} for found in units.values()), units
+    assert units["table1.csv"] == units["tian2021/figure3.csv"] == {"percent"}
+    assert units["table3.csv"] == {"percent", "points"}
+    assert units["claims.csv"] == {"points", "score"}
+    assert (units["availability.csv"], units["checks.csv"]) == ({"clips"}, {"clips", "percent"})
 
 
 def test_tables_have_the_rows_of_the_paper(finished):

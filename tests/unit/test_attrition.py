@@ -13,7 +13,7 @@ OUTCOMES = [
 
 def test_every_class_and_split_has_a_row_and_clips_of_two_classes_count_in_both():
     rows = attrition("music", ("tuba", "flute"), OUTCOMES).to_dict("records")
-    assert {*rows[0]} == {*COLUMNS} - {"scale"} and {row["dataset"] for row in rows} == {"music"}
+    assert {*rows[0]} == {*COLUMNS} - {"scale", "unit"} and {row["dataset"] for row in rows} == {"music"}
     assert [(row["class"], row["split"]) for row in rows] == [
         (name, split) for name in ("tuba", "flute", "all") for split in ("train", "val", "test")
     ]
@@ -23,4 +23,4 @@ def test_every_class_and_split_has_a_row_and_clips_of_two_classes_count_in_both(
     assert found["all", "train"] == (3, 2, 1, 0)
     assert found["all", "test"] == found["tuba", "test"] == (1, 0, 0, 1)
     assert found["all", "val"] == found["flute", "test"] == (0, 0, 0, 0)
-    assert all(row["wanted"] == sum(row[status] for status in COLUMNS[5:]) for row in rows)
+    assert all(row["wanted"] == sum(row[status] for status in COLUMNS[6:]) for row in rows)

@@ -55,7 +55,7 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
     assert row == {
         "check": "single_step_stronger", "dataset": "music", "surrogate": "concat", "victim": "concat",
         "attack": "pgd", "beside": "fgsm", "comparisons": 2, "signs": 1, "worst": "audio at small",
-        "accuracy": 45.0, "reference": 50.0, "seeds": 1,
+        "unit": "percent", "accuracy": 45.0, "reference": 50.0, "seeds": 1,
     }  # fmt: skip
 
 

@@ -94,9 +94,9 @@ def test_data_beside_the_figure(cells: Cells) -> None:
         panel.name: [measure(one, ["small", "large"], cells) for one in panel.series] for panel in figure(SPEC).panels
     }
     rows = list(csv.reader(tidy(panels, "demo").splitlines()))
-    assert rows[0] == ["panel", "series", "epsilon", "accuracy", "low", "high", "n", "seeds", "scale"]
-    assert rows[1] == ["a", "FGSM-AV", "0", "100.00", "39.76", "100.00", "4", "1", "demo"]
-    assert [row[:4] for row in rows[2:6]] == [
+    assert rows[0] == ["panel", "series", "epsilon", "unit", "accuracy", "low", "high", "n", "seeds", "scale"]
+    assert rows[1] == ["a", "FGSM-AV", "0", "percent", "100.00", "39.76", "100.00", "4", "1", "demo"]
+    assert [[*row[:3], row[4]] for row in rows[2:6]] == [
         ["a", "FGSM-AV", "0.006", "75.00"],
         ["a", "FGSM-AV", "0.012", "25.00"],
         ["a", "clean-unimodal V", "0", "100.00"],

@@ -102,16 +102,23 @@ def test_a_file_without_examples_is_whole(tmp_path):
 def test_data_beside_the_figure():
     figure = layout(SPEC)
     rows = list(csv.DictReader(csv_of(tidy(figure, find(figure, sources()), "demo"), 4).splitlines()))
-    head = "row,dataset,class,clip_id,condition,epsilon,prediction,pointing,mass,peak_shift,correlation,scale,note"
+    head = "row,dataset,class,clip_id,condition,epsilon,prediction,measure,unit,value,scale,note"
     assert ",".join(rows[0]) == head
-    assert len(rows) == 4 + 4 + 1
-    assert [row["condition"] for row in rows[:4]] == ["clean", "audio", "visual", "both"]
-    assert [row["prediction"] for row in rows[:4]] == ["cello", "flute", "cello", "tuba"]
-    cello = sources()[0].examples[0]
-    assert [row["mass"] for row in rows[:4]] == [f"{value:.4f}" for value in cello.measures["mass"][:4]]
-    assert (rows[0]["epsilon"], rows[3]["epsilon"], rows[0]["peak_shift"]) == ("0", "0.006", "")
-    assert {row["pointing"] for row in rows[4:8]} == {""}, "no box is known"
-    last = {name: value for name, value in rows[8].items() if value}
+    assert len(rows) == 4 * (4 + 4) + 1
+    by_measure = {name: [row for row in rows if row["measure"] == name] for name in MEASURES}
+    for of_measure in by_measure.values():
+        assert [row["condition"] for row in of_measure[:4]] == ["clean", "audio", "visual", "both"]
+        assert [row["prediction"] for row in of_measure[:4]] == ["cello", "flute", "cello", "tuba"]
+        assert (of_measure[0]["epsilon"], of_measure[3]["epsilon"]) == ("0", "0.006")
+    cello = sources()[0].examples[0].measures
+    mass, correlation = by_measure["mass"][:4], by_measure["correlation"][1:4]
+    assert [row["value"] for row in mass] == [f"{100 * value:.4f}" for value in cello["mass"][:4]]
+    assert [row["value"] for row in correlation] == [f"{value:.4f}" for value in cello["correlation"][1:4]]
+    units = {name: {row["unit"] for row in of_measure} for name, of_measure in by_measure.items()}
+    assert units == {name: {"score" if name == "correlation" else "percent"} for name in MEASURES}
+    assert by_measure["peak_shift"][0]["value"] == ""
+    assert {row["value"] for row in by_measure["pointing"][4:]} == {""}, "no box is known"
+    last = {name: value for name, value in rows[-1].items() if value}
     assert last == {
         "row": "3",
         "dataset": "music",

@@ -624,7 +624,16 @@ def test_program_writes_table_and_text(tmp_path):
     done = make("localisation", SPEC, tmp_path / "t", scores=scores)
     assert done.returncode == 0, done.stderr
     lines = list(csv.DictReader((tmp_path / "t.csv").open()))
-    assert list(lines[0].values())[:8] == ["music", "attended_concat", "fgsm", "clean", "0", "recognised", "%", "87.50"]
+    assert list(lines[0].values())[:8] == [
+        "music",
+        "attended_concat",
+        "fgsm",
+        "clean",
+        "0",
+        "recognised",
+        "percent",
+        "87.50",
+    ]
     assert {line["scale"] + line["source"] for line in lines} == {"demorender"}
     assert [line["value"] for line in lines if line["measure"] == "correlation"] == ["0.625"] * 3
     text = (tmp_path / "t.md").read_text()

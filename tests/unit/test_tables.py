@@ -146,13 +146,14 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
     table = layout(SPEC)
     entries = measure(table, cells, PUBLISHED, scale="paper")
     rows = lines(csv_of(entries[[*table.keys, *COLUMNS]]))
-    fields = "dataset,attack,column,published,ours,low,high,difference,inside,n,seeds,scale,source,note"
+    fields = "dataset,attack,column,unit,published,ours,low,high,difference,inside,n,seeds,scale,source,note"
     assert ",".join(rows[0]) == fields
     assert [row["column"] for row in rows] == 2 * [column["name"] for column in SPEC["columns"]]
     assert rows[0] == {
         "dataset": "MUSIC",
         "attack": "FGSM",
         "column": "AV_clean",
+        "unit": "percent",
         "published": "75.00",
         "ours": "75.00",
         "low": rows[0]["low"],
@@ -165,6 +166,7 @@ def test_csv_has_the_papers_order_and_every_field(cells: Cells) -> None:
         "source": "lists",
         "note": "",
     }
+    assert [row["unit"] for row in rows] == 2 * [*5 * ["percent"], "points", "percent"]
     assert [rows[7][name] for name in ("published", "difference", "inside")] == ["", "", ""]
 
 

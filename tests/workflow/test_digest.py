@@ -128,36 +128,36 @@ CLOSURES = {
     "table": (
         "artefact.py", kind("table", "TABLE"),
         MEASURED | {"csv_text", "data/manifest", "report/text", "report/table", "spec/artefacts/table",
-                    "spec/published"},
+                    "spec/published", "spec/units"},
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
-        MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep"},
+        MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep", "spec/units"},
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),
         ARTEFACT | DRAWING | {"foreign", "metrics/examples", "report/heat_maps", "report/text",
-                              "spec/artefacts/heat_maps", "spec/budgets"},
+                              "spec/artefacts/heat_maps", "spec/budgets", "spec/units"},
     ),
     "localisation": (
         "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
         ARTEFACT | {"foreign", "metrics/interval", "metrics/scores", "parquet", "report/localisation", "report/text",
-                    "spec/artefacts/localisation", "spec/budgets"},
+                    "spec/artefacts/localisation", "spec/budgets", "spec/units"},
     ),
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
         ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "parquet", "processor",
-                              "report/text", "report/tsne", "spec/artefacts/tsne", "spec/budgets"},
+                              "report/text", "report/tsne", "spec/artefacts/tsne", "spec/budgets", "spec/units"},
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
         MEASURED | {"metrics/scores", "report/claims", "report/text", "spec/artefacts/claims", "spec/measures",
-                    "spec/budgets"},
+                    "spec/budgets", "spec/units"},
     ),
     "checks": (
         "checks.py", [],
         {"files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks", "metrics/schema",
-         "parquet", "report/text", "spec/any_of", "spec/conditions"},
+         "parquet", "report/text", "spec/any_of", "spec/conditions", "spec/units"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),
@@ -170,7 +170,7 @@ CLOSURES = {
     "attrition": (
         "artefact.py", kind("attrition", "ATTRITION"),
         ARTEFACT | {"data/availability", "data/manifest", "notice", "report/attrition", "report/text",
-                    "spec/artefacts/attrition"},
+                    "spec/artefacts/attrition", "spec/units"},
     ),
     "download": ("download.py", [], {"data/download", "files", "program"}),
 }  # fmt: skip

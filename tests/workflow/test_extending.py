@@ -124,7 +124,7 @@ def test_the_counts_are_of_the_clips_that_are_recognised(extended: tuple[Path, d
     command = [sys.executable, "scripts/artefact.py", "--kind", "counts", "--spec", layout, "--scale", "demo"]
     subprocess.run([*command, "--cells", cell, "--files", tmp_path / "table9.csv"], cwd=root, check=True)
     assert (tmp_path / "table9.csv").read_text() == (
-        "dataset,variant,attack,recognised,scale\nmusic,concat,fgsm,2,demo\n"
+        "dataset,variant,attack,recognised,unit,scale\nmusic,concat,fgsm,2,clips,demo\n"
     )
 
 

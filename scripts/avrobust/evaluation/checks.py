@@ -25,13 +25,14 @@ import pandas as pd
 from avrobust.metrics.interval import mean
 from avrobust.metrics.rows import Answers, Cell
 from avrobust.spec.conditions import ATTACKED, CLEAN, UNBOUNDED, Condition
+from avrobust.spec.units import CLIPS, PERCENT
 
 # An attack that finds its way uses more of its budget than this share.
 USED = 0.5
 
 COLUMNS = (
     *("check", "dataset", "surrogate", "victim", "attack", "beside", "comparisons", "signs"),
-    *("worst", "accuracy", "reference", "seeds", "scale"),
+    *("worst", "unit", "accuracy", "reference", "seeds", "scale"),
 )
 
 
@@ -106,6 +107,7 @@ def findings(made: Sequence[Made]) -> pd.DataFrame:
             seeds=("seed", "nunique"),
         )
         .reset_index()
+        .assign(unit=PERCENT)
     )
 
 
@@ -118,7 +120,7 @@ def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
     counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
         comparisons=("clips", "sum"), signs=("clips_without_gradient", "sum"), seeds=("clips", "size")
     )
-    return counted.reset_index().assign(check="zero_gradients")
+    return counted.reset_index().assign(check="zero_gradients", unit=CLIPS)
 
 
 def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
@@ -143,7 +145,8 @@ def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
             accuracies = (100 * float((some.predictions == some.labels).mean()) for some in (clean, first))
             line |= {"beside": f"{cell.surrogate}/{cell.attack}", "worst": str(CLEAN)}
             line |= zip(("accuracy", "reference"), accuracies, strict=True)
-    return pd.DataFrame([{**lines[place], "seeds": len(lines[place]["seeds"])} for place in sorted(lines)])
+    counted = [{**lines[place], "seeds": len(lines[place]["seeds"]), "unit": PERCENT} for place in sorted(lines)]
+    return pd.DataFrame(counted)
 
 
 # A check, a cell, what is beside it, and: by how much it is a sign (above 0), condition, accuracy, reference.

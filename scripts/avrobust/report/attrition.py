@@ -11,8 +11,9 @@ from avrobust.files import write_text
 from avrobust.report.given import Given
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.attrition import Layout
+from avrobust.spec.units import CLIPS
 
-COLUMNS = ("scale", "dataset", "class", "split", "wanted", *STATUSES)
+COLUMNS = ("scale", "dataset", "class", "split", "unit", "wanted", *STATUSES)
 ALL_CLASSES = "all"
 
 
@@ -22,13 +23,13 @@ def write(layout: Layout, given: Given, to: Mapping[str, str]) -> str:
     counts = pd.concat(
         attrition(name, manifest.read_classes(classes), availability.read(path)) for name, classes, path in files
     )
-    write_text(to[".csv"], csv_of(counts.assign(scale=given.scale)[[*COLUMNS]]))
+    write_text(to[".csv"], csv_of(counts.assign(scale=given.scale, unit=CLIPS)[[*COLUMNS]]))
     whole = counts[counts["class"] == ALL_CLASSES]
     return ", ".join(f"{row.dataset} {row.split}: {row.ok} of {row.wanted} clips" for row in whole.itertuples())
 
 
 def attrition(dataset: str, classes: Iterable[str], outcomes: Iterable[Outcome]) -> pd.DataFrame:
-    """Count one dataset (COLUMNS but for the scale), classes in label order; a clip of several counts in each."""
+    """Count one dataset (COLUMNS but for scale and unit), classes in label order; a clip of several counts in each."""
     found = [(name, outcome.split, outcome.status) for outcome in outcomes for name in (*outcome.labels, ALL_CLASSES)]
     frame = pd.DataFrame(found, columns=["class", "split", "status"])
     places = pd.MultiIndex.from_product([[*classes, ALL_CLASSES], SPLITS], names=["class", "split"])

@@ -36,8 +36,9 @@ from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.text import about, csv_of, fixed, grid, warning
-from avrobust.spec.artefacts.claims import POINTS, SCORE, Claim, Claims, Comparison, Quantity, name_of
+from avrobust.spec.artefacts.claims import Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
+from avrobust.spec.units import POINTS, SCORE
 
 HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
 # Of these trainings, on other clips.

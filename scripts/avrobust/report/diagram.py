@@ -13,6 +13,7 @@ from avrobust.report.net_parts import Part, Shape, full_width, parts, plain, sha
 from avrobust.report.style import WIDTH, page, sheet
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.diagram import Layout
+from avrobust.spec.units import PARAMETERS
 
 
 def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
@@ -33,6 +34,7 @@ def tidy(ours: Sequence[Part], full: Sequence[Part], scale: str) -> pd.DataFrame
             "input": " ".join(map(plain, one.inputs)),
             "maps": " ".join(map(plain, one.maps)),
             "output": plain(one.output),
+            "unit": PARAMETERS,
             "parameters": one.parameters,
             "parameters_at_full_width": wide.parameters,
         }

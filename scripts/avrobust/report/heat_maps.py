@@ -23,10 +23,24 @@ from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.heat_maps import Layout, Row, readable
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import ATTACKED, CLEAN, Condition
+from avrobust.spec.units import SCORE, of_measure
 
 # What each heat map shows, in the order of the drawing; the second frame is of the last.
 CONDITIONS = tuple(ATTACKED)
-FIELDS = ("row", "dataset", "class", "clip_id", "condition", "epsilon", "prediction", *MEASURES, "scale", "note")
+FIELDS = (
+    "row",
+    "dataset",
+    "class",
+    "clip_id",
+    "condition",
+    "epsilon",
+    "prediction",
+    "measure",
+    "unit",
+    "value",
+    "scale",
+    "note",
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +102,7 @@ def _places(examples: Examples, budget: str) -> dict[str, int]:
 
 
 def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> pd.DataFrame:
-    """The data of the figure, a line per heat map; a row without a clip is one line that says so."""
+    """The data of the figure, a line per heat map and measure; a row without a clip is one line that says so."""
     lines: list[dict] = []
     for number, one in enumerate(shown, 1):
         row, example = {"row": number, "dataset": one.row.dataset, "class": one.row.label}, one.example
@@ -98,7 +112,10 @@ def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> pd.DataFrame:
         for condition, place in one.places.items():
             line = {**row, "clip_id": example.clip_id, "condition": condition, "prediction": example.predictions[place]}
             line["epsilon"] = strength(one.examples.budgets[place], figure.strengths)
-            lines.append(line | {name: example.measures[name][place] for name in MEASURES})
+            for name in MEASURES:
+                unit, value = of_measure(name), example.measures[name][place]
+                value = value if unit == SCORE else 100 * value
+                lines.append(line | {"measure": name, "unit": unit, "value": value})
     return pd.DataFrame(lines, columns=FIELDS).assign(scale=scale)
 
 

@@ -18,6 +18,7 @@ from avrobust.report.net_parts import Layer, Shape, encoder_of, full_width, laye
 from avrobust.report.style import WIDTH, page, sheet
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.listing import Layout
+from avrobust.spec.units import PARAMETERS
 
 # On pictures a pixel high these are what their partners are on sequences.
 SEQUENCES = {nn.Conv2d: nn.Conv1d, nn.BatchNorm2d: nn.BatchNorm1d, nn.MaxPool2d: nn.MaxPool1d}
@@ -111,6 +112,7 @@ def tidy(lines: Sequence[Line], scale: str) -> pd.DataFrame:
             "built": line.built,
             "as_printed": "yes" if line.as_printed else "no",
             "output": plain(line.output),
+            "unit": PARAMETERS,
             "parameters": line.parameters,
             "output_at_this_scale": plain(line.own_output),
             "parameters_at_this_scale": line.own_parameters,

@@ -14,13 +14,14 @@ from avrobust.report.text import INTERVALS, csv_of, grid, warning, wide
 from avrobust.spec.artefacts.localisation import Layout, Row
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, UNDER_ATTACK, Condition
+from avrobust.spec.units import SCORE, of_measure
 
 NO_BOX = "no box of what sounds is known"
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of `scripts/localise.py`: how it is printed, in per cent or as it is, and where it is measured.
+    """A measure of `scripts/localise.py`: how it is printed, and where it is measured.
 
     `header`: the column of the wide table, "" for none; `attacked_only`: it compares with the clean clip;
     `needs_box`: it needs to know where what sounds is.
@@ -28,14 +29,13 @@ class Measure:
 
     name: str
     header: str
-    per_cent: bool = True
     attacked_only: bool = False
     needs_box: bool = False
 
     @property
     def unit(self) -> str:
         """What the CSV's values count in."""
-        return "%" if self.per_cent else "1"
+        return of_measure(self.name)
 
 
 POINTING, MASS = "pointing (%)", "attention in the box (%)"
@@ -48,7 +48,7 @@ MEASURES = (
     Measure("pointing_above_floor", "", needs_box=True),
     Measure("mass_above_floor", "", needs_box=True),
     Measure("peak_shift", "peak shift (% of the diagonal)", attacked_only=True),
-    Measure("correlation", "correlation", per_cent=False, attacked_only=True),
+    Measure("correlation", "correlation", attacked_only=True),
 )
 # What both are without a net, and under which headers: for a random position, which is also an even map, and for the
 # frame's centre. They belong to the clean clip.
@@ -107,7 +107,7 @@ def _lines(table: Layout, row: Row, one: Measure, conditions: Sequence[Condition
     wanted = [Score(**asdict(row), condition=condition, measure=one.name) for condition in conditions]
     nothing = one.needs_box and not _measured(wanted[0], scores)
     found = None if nothing else scores.values(wanted)
-    factor, decimals = (100, 2) if one.per_cent else (1, 3)
+    factor, decimals = (1, 3) if one.unit == SCORE else (100, 2)
     for number, condition in enumerate(conditions):
         printed = strength(condition.budget, table.strengths)
         line = {

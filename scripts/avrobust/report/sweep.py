@@ -15,6 +15,7 @@ from avrobust.report.given import Given
 from avrobust.report.style import WIDTH, page
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.sweep import REFERENCES, Layout, Series
+from avrobust.spec.units import PERCENT
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def tidy(panels: Mapping[str, Sequence[Curve]], scale: str) -> str:
                     "panel": panel,
                     "series": curve.series.name,
                     "epsilon": [f"{epsilon:g}" for epsilon in curve.epsilons],
+                    "unit": PERCENT,
                     **{name: getattr(curve, name) for name in ("accuracy", "low", "high")},
                     "n": curve.clips,
                     "seeds": curve.seeds,

@@ -16,11 +16,13 @@ from avrobust.spec.any_of import AnyOf
 from avrobust.spec.artefacts.table import ANY, Column, Layout, Row, combination, printed_at
 from avrobust.spec.conditions import Reading
 from avrobust.spec.published import Published, published_at, read_published
+from avrobust.spec.units import PERCENT, POINTS
 
 # From here on one clip is less than a tenth of a point, and the caption need not say so.
 MANY_CLIPS = 1000
 COLUMNS = (
-    "column", "published", "ours", "low", "high", "difference", "inside", "n", "seeds", "scale", "source", "note",
+    "column", "unit", "published", "ours", "low", "high", "difference", "inside", "n", "seeds", "scale", "source",
+    "note",
 )  # fmt: skip
 # How far an attack is from the worst of all, paired by clip, and what that is over: in a table that has rows of it.
 ABOVE = ("above_any", "above_any_low", "above_any_high")
@@ -86,16 +88,15 @@ def measure(
         if row.place["attack"] == ANY:
             line["attacks"] = " ".join(map(str, table.any))
         for column, combined, gap in zip(table.columns, weights, gaps, strict=True):
+            line |= {"column": column.name, "unit": POINTS if column.against else PERCENT}
             if not outcomes.clips:
-                lines.append({**line, "column": column.name, "note": "no clip is left"})
+                lines.append({**line, "note": "no clip is left"})
                 continue
             place = printed_at(table, row, column)
             printed = published_at(published, place) if place else Published(None, "")
             ours = _ends(("ours", "low", "high"), outcomes, conditions, combined)
             above = _ends(ABOVE, outcomes, conditions, gap) if gap else {}
-            lines.append(
-                {**line, "column": column.name, "published": printed.value, **ours, **above, "note": printed.note}
-            )
+            lines.append({**line, "published": printed.value, **ours, **above, "note": printed.note})
     entries = pd.DataFrame(lines).reindex(columns=[*table.keys, "clips_of", *columns(table)])
     numbers = ["published", "ours", "low", "high"]
     entries[numbers] = entries[numbers].astype(float)

@@ -25,6 +25,7 @@ from avrobust.spec.artefacts.tsne import MODALITIES as EMBEDDINGS
 from avrobust.spec.artefacts.tsne import Layout, Panel
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, Condition
+from avrobust.spec.units import NONE, of_measure
 
 MEASURES = ("silhouette", "ratio", "shift")
 COLUMNS = ("clip_id", "label", "modality", "budget", *EMBEDDINGS)
@@ -231,6 +232,7 @@ def measure(layout: Layout, panel: Panel, scores: Scores, scale: str) -> list[di
                 "budget": condition.budget,
                 "epsilon": strength(condition.budget, layout.strengths),
                 "measure": name,
+                "unit": of_measure(name),
                 **dict(zip(("mean", "low", "high"), of_condition, strict=True)),
                 "n": clips,
                 "seeds": len(values.seeds),
@@ -252,6 +254,7 @@ def points_of(layout: Layout, projections: Iterable[Projection], scale: str) -> 
                 "clip_id": projection.clips,
                 "class": projection.classes,
                 "kind": kind,
+                "unit": NONE,
                 "x": places[:, 0],
                 "y": places[:, 1],
                 "scale": scale,

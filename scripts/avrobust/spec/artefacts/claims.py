@@ -18,8 +18,7 @@ from avrobust.spec.conditions import Reading, place, reading
 from avrobust.spec.kind import CELLS, SCORES, Kind, Need
 from avrobust.spec.measures import MEASURES
 from avrobust.spec.record import record
-
-POINTS, SCORE = "points", "score"
+from avrobust.spec.units import POINTS, SCORE
 
 
 @dataclass(frozen=True)

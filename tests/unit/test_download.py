@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from urllib3.exceptions import MaxRetryError
+from urllib3.response import HTTPResponse
 
 from avrobust.data import download as module
 from avrobust.data.download import download
@@ -80,6 +82,17 @@ def test_anything_else_leaves_no_file(server, tmp_path, path, checksum, message)
     with pytest.raises(UserError, match=message):
         download(server + path, tmp_path / "file", checksum)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_busy_server_is_asked_four_times_more_and_ever_later():
+    """At once, then after 2, 4 and 8 seconds."""
+    asked, waits = module.RETRIES, []
+    for _ in range(4):
+        asked = asked.increment("GET", "/busy", response=HTTPResponse(status=503))
+        waits.append(asked.get_backoff_time())
+    assert waits == [0, 2, 4, 8]
+    with pytest.raises(MaxRetryError):
+        asked.increment("GET", "/busy", response=HTTPResponse(status=503))
 
 
 @pytest.mark.parametrize("told", [["--sha256", SUM[:8]], ["--sha256", "", "--git-blob"], []])

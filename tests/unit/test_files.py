@@ -83,3 +83,17 @@ def test_a_part_that_was_taken_for_a_leftover_before_it_was_locked_is_made_again
 
     with _part(tmp_path / "a.csv", make) as part:
         assert [part] == made[1:]
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """Thousands of clips are written by one program."""
+    opened = Path("/proc/self/fd")
+    if not opened.is_dir():
+        pytest.skip("the system does not say which files are open")
+    before = len(list(opened.iterdir()))
+    for name in ("a.csv", "b.csv"):
+        with replacing(tmp_path / name) as part:
+            part.write_text("whole")
+    with part_folder(tmp_path / "d.mp4"):
+        remove_leftovers(tmp_path)
+    assert len(list(opened.iterdir())) == before

@@ -5,12 +5,15 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from artefacts import make
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
 from avrobust.program import UserError
+from avrobust.report import diagram
 from avrobust.report.listing import in_words, measure, printed_layers
 from avrobust.report.net_parts import Layer, full_width, parts, shapes_of_inputs
 from avrobust.spec.artefacts.listing import LISTING as KIND
@@ -134,6 +137,30 @@ def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path, kind, spec)
         assert {row["as_printed"] for row in rows} == {"yes"} and len(rows) == 28
         assert rows[27]["output"] == "512x16" and texts.count("✓") == 28
         assert "28 of 28 layers as printed. 1,566,528 parameters at full width" in texts
+
+
+def test_the_sketches_of_an_input_stay_in_their_place():
+    """Hills and sun in the picture; a waveform as wide as its lane, and silent where it begins and ends."""
+    for shape, pictures in (((3, 64, 64), 1), ((5, 3, 64, 64), 3)):
+        axes = Figure().add_subplot()
+        right = diagram._frame(axes, 2.0, "black", shape)
+        frames = axes.patches
+        assert len(frames) == pictures and right == pytest.approx(max(one.get_x() + one.get_width() for one in frames))
+        front = frames[-1]
+        assert front.get_y() + front.get_height() / 2 == pytest.approx(2.0)
+        left, low = front.get_xy()
+        for line in axes.lines:
+            x, y = (np.array(values) for values in line.get_data())
+            assert left - 1e-9 <= x.min() and x.max() <= left + front.get_width() + 1e-9
+            assert low < y.min() and y.max() < low + front.get_height()
+        # The sun stands above all hills.
+        assert axes.lines[1].get_ydata()[0] > max(axes.lines[0].get_ydata())
+    axes = Figure().add_subplot()
+    right = diagram._sound(axes, 2.0, "black", (1, 8191))
+    x, y = (np.array(values) for values in axes.lines[0].get_data())
+    assert (x[0], x[-1]) == (diagram.LEFT, pytest.approx(right)) and right == diagram.LEFT + diagram.INPUT
+    assert y[0] == pytest.approx(2.0) and y[-1] == pytest.approx(2.0)
+    assert 0.1 < y.max() - 2.0 < 0.3 and 0.1 < 2.0 - y.min() < 0.3
 
 
 def test_a_listing_without_its_printed_one_and_mistakes_of_a_layout_are_said(tmp_path):

@@ -257,6 +257,66 @@ def all_claims() -> tuple[Claim, ...]:
     return tuple(claims(spec("claims")).claims)
 
 
+# Of which datasets (M: MUSIC, K: Kinetics-Sounds, A: AVE) and attacks each sentence speaks, read in its section of the
+# paper and its appendix (-: its tests name them), and of how many comparisons it consists.
+SPOKEN_OF = {
+    "audio_visual_better_clean": "MK fgsm 4",
+    "attacks_reduce_accuracy": "MK fgsm pgd mim 18",
+    "attacks_reduce_accuracy_ave": "A fgsm pgd mim 9",
+    "mim_lowest_accuracy": "MK - 12",
+    "mim_official_lowest_accuracy": "MK - 12",
+    "mim_strongest": "MKA - 6",
+    "mim_official_strongest": "MKA - 6",
+    "one_attacked_below_other_alone": "MK fgsm pgd mim 12",
+    "one_attacked_below_other_alone_ave": "A fgsm pgd mim 6",
+    "both_attacked_worst": "MK fgsm pgd mim 12",
+    "corrupted_modality_can_help": "M fgsm 2",
+    "joint_not_always_better": "K fgsm 1",
+    "strength_lowers_accuracy": "MKA fgsm 9",
+    "strong_attack_below_other_alone": "MKA fgsm 6",
+    "strong_attack_on_both_below_visual": "MK fgsm 2",
+    "film_worst_clean": "M fgsm 4",
+    "every_fusion_below_other_alone": "M fgsm 10",
+    "concatenation_better_both_attacked": "M fgsm 6",
+    "concat_most_robust_fusion": "M fgsm 4",
+    "localisation_finds_sources": "MKA fgsm 9",
+    "localisation_fooled_by_audio": "MKA fgsm mim 12",
+    "localisation_fooled_by_visual": "MKA fgsm mim 12",
+    "localisation_fooled_by_both": "MKA fgsm mim 12",
+    "attention_moved_by_attack": "MKA fgsm mim 18",
+    "unimodal_nets_no_defence": "M fgsm 2",
+    "pcl_visual_bias": "MK fgsm 6",
+    "pcl_more_robust_to_visual": "MK fgsm 4",
+    "maxsim_helps_both_attacked": "MK fgsm 2",
+    "maxsim_limited_one_attacked": "MK fgsm 4",
+    "minsim_more_robust_than_maxsim": "MK fgsm 2",
+    "minsim_improves_robustness": "MKA fgsm 9",
+    "memory_improves_robustness": "MKA fgsm 9",
+    "memory_improves_minsim": "MK fgsm 2",
+    "full_defence_highest_ri": "MK fgsm 14",
+    "full_defence_less_biased_than_pcl": "MKA fgsm 3",
+    "full_defence_highest_ri_ave": "A fgsm 5",
+    "full_defence_improves_under_mim": "MKA mim 9",
+    "full_defence_highest_ri_mim": "MA mim 10",
+    "pcl_above_full_defence_mim": "K mim 1",
+    "biased_nets_lower_clean": "K fgsm 2",
+    "full_defence_keeps_clean_accuracy": "MKA fgsm 3",
+    "minsim_compact_embeddings": "M fgsm 4",
+    "minsim_attacked_clips_closer": "M fgsm 2",
+    "minsim_attacked_clips_closer_strong": "M fgsm 2",
+}
+
+
+def test_each_claim_is_of_what_its_sentence_speaks_of() -> None:
+    letters = {"music": "M", "kinetics_sounds": "K", "ave": "A"}
+    numbers = {claim.name: len(claim.tests) for claim in all_claims()}
+    found = {}
+    for claim in paper(unedited())["claims"]:
+        datasets, attacks = map(letters.get, claim["datasets"]), " ".join(claim.get("attacks", "-"))
+        found[claim["name"]] = f"{''.join(datasets)} {attacks} {numbers[claim['name']]}"
+    assert found == SPOKEN_OF
+
+
 # Tests of the paper's claims that its own numbers do not bear out: the claim, the test, the printed effect.
 PCL = ("pcl_more_robust_to_visual", "music, fgsm: pcl X_V at 0.006 > concat X_V at 0.006")
 EXCEPTIONS = {

@@ -22,6 +22,18 @@ def test_datasets_of_the_same_videos_fetch_them_once_and_from_one_place() -> Non
     assert sum(map(len, MEDIA.values())) == len(DATASETS)
 
 
+def test_classes_are_those_of_the_papers() -> None:
+    """Zhang et al. have the classes of Tian & Xu, in another order; Li et al. 31 of the 34 that there were at first."""
+    classes = {name: facts.get("classes", []) for name, facts in DATASETS.items()}
+    counts = {"ave": 28, "music": 11, "music_videos": 11, "kinetics_sounds_31": 31}
+    counts |= dict.fromkeys(("kinetics_sounds", "kinetics_sounds_721"), 27) | dict.fromkeys(AUDIOSET, 0)
+    assert {name: len(set(of)) for name, of in classes.items()} == counts
+    assert {name: len(of) for name, of in classes.items()} == counts
+    assert set(classes["music_videos"]) == set(classes["music"])
+    assert set(classes["kinetics_sounds_721"]) == set(classes["kinetics_sounds"])
+    assert set(classes["kinetics_sounds"]) < set(classes["kinetics_sounds_31"])
+
+
 def test_clips_of_the_web_are_looked_for_at_home_first() -> None:
     web = {name: facts["sources"][-1] for name, facts in DATASETS.items() if facts["sources"][0] == "local"}
     archived = dict.fromkeys((*KINETICS, "ave"), "archive")

@@ -86,6 +86,12 @@ def told(*words: str) -> dict:
     return read_config(unedited(), words)
 
 
+def test_a_key_without_a_value_is_empty_text_or_nothing() -> None:
+    """Where text is meant it is empty; else nothing, which the schema then refuses by the key's name."""
+    made = told("scale=", "weights=", "device=  # a comment")
+    assert (made["scale"], made["weights"], made["device"]) == ("", None, None)
+
+
 def test_numbers_inside_braces_are_numbers_and_a_mapping_adds_to_the_one_of_the_file() -> None:
     before, after = told(), told("download={videos_per_hour: 100, web: {margin: 2}}")
     assert after["download"] == before["download"] | {"videos_per_hour": 100, "web": {"margin": 2}}

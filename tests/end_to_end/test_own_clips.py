@@ -9,7 +9,7 @@ import pytest
 from project import CLASSES, CLIPS, Project, keep_rows
 
 TABLE2 = "paper_tables/table2.csv"
-OWN = {"source": "local", "table": "T.csv", "folder": "F", "classes": "table"}
+OWN = {"source": "local", "table": "T.csv", "name": "my takes", "folder": "F", "classes": "table"}
 
 
 @pytest.fixture
@@ -79,8 +79,15 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     labels = sorted({clip["label"] for clip in given})
     assert (own_clips.results / "local/data/music/classes.txt").read_text(encoding="utf-8").splitlines() == labels
 
-    places = ("paper", "fusion", "column", "published", "n", "seeds", "scale")
-    rows = {tuple(row[name] for name in places) for row in read_table(own_clips, TABLE2)}
+    places = ("paper", "fusion", "column", "n", "seeds", "scale")
+    made = read_table(own_clips, TABLE2)
+    # What the paper prints is not of these clips, and the page says whose they are.
+    assert {(row["published"], row["difference"], row["inside"], row["source"]) for row in made} == {
+        ("", "", "", "local")
+    }
+    page = (own_clips.published / "tian2021/table2.md").read_text(encoding="utf-8")
+    assert "(my takes in the place of MUSIC)\n" in page.partition("\n")[0] + "\n" and "my takes: n = " in page
+    rows = {tuple(row[name] for name in places) for row in made}
     of_rendered_clips = {tuple(row[name] for name in places) for row in read_table(finished, TABLE2)}
     assert rows == {row for row in of_rendered_clips if row[1] == "Sum" and not row[2].startswith("Unimodal")}
 

@@ -102,7 +102,7 @@ def test_published_pictures_and_markdown_open(finished):
         ("table3.md", [3 + 1 + 3 + 3, 3 + 1 + 3]),
         ("controls.md", [2]),
     ):
-        text = (published / f"tian2021/{name}.md").read_text(encoding="utf-8")
+        text = (published / "tian2021" / name).read_text(encoding="utf-8")
         for part, height in zip(text.split("## Above any attack"), heights, strict=True):
             table = [line for line in part.splitlines() if line.startswith("|")]
             assert len(table) == 2 + height, table

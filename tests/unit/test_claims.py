@@ -524,6 +524,14 @@ def test_a_page_of_verdicts_says_which_clips_they_are_about(cells: Cells, source
     assert f"verdicts about {clips} are no verdicts on the paper" in text
 
 
+def test_a_dataset_of_the_users_own_has_its_name_in_labels_and_ledgers(cells: Cells) -> None:
+    given = claims({**TWO, "names": {"music": "my clips"}, "sources": {"music": "local"}})
+    found = judge(given, cells, Scores([]))
+    (row, _) = lines(csv_of(tidy_tests(given, found, "demo")))
+    assert (row["test"], row["dataset"]) == ("my clips: concat clean > minsim clean", "my clips")
+    assert "my clips: concat clean > minsim clean" in markdown(given, tidy_claims(given, found, "demo"), "demo")
+
+
 def test_verdicts_about_the_papers_clips_are_counted_apart_from_others() -> None:
     """A claim that reads both is one about the others."""
     verdicts = [("holds", "lists"), ("fails here", "lists, render"), ("holds", "render"), ("undecided", "lists")]

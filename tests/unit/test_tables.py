@@ -373,7 +373,7 @@ def test_rounding_has_no_negative_zero() -> None:
     [
         (
             {"colums": []},
-            "table: unknown colums; known are any, caption, citation, columns, keys, rows, same, sources, title",
+            "table: unknown colums; known are any, caption, citation, columns, keys, names, rows, same, sources, title",
         ),
         ({"columns": [{"condition": {}}]}, "column 1: name must be given"),
         ({"columns": [{"name": "Avg", "mean": ["X_A"]}]}, "column 'Avg': X_A is no column above it"),

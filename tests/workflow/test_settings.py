@@ -309,8 +309,8 @@ def inside(whole: dict, path: tuple) -> dict:
 )
 def test_unknown_keys_of_the_configuration_are_refused(path: tuple[str, ...], unknown: dict) -> None:
     music = {
-        "source": "render", "table": "", "folder": "", "classes": "table", "sources": ["local"], "lists": {},
-        "archive": {"zip": ""}, "options": {},
+        "source": "render", "table": "", "name": "mine", "folder": "", "classes": "table", "sources": ["local"],
+        "lists": {}, "archive": {"zip": ""}, "options": {},
     }  # fmt: skip
     config = configuration(unedited(), datasets={"music": music})
     place = inside(config, path)

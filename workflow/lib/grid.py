@@ -13,6 +13,7 @@ from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
 from lib import choices
 from lib.errors import SettingsError
+from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
 from lib.settings import Settings, paper_file, place_of, published_file
 from lib.variants import variant_of
@@ -152,8 +153,9 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         if kind.check_published:
             file = published_file(paper, name)
             unread = kind.check_published(layout, settings.root / file)
-            # A scale may have fewer rows than the paper.
-            if unread and "artefacts" not in _over(settings, paper):
+            # A scale may have fewer rows than the paper, and what is printed is not of a user's own clips.
+            aside = any(settings.datasets[one]["source"] == LOCAL for one in settings.papers[paper]["datasets"])
+            if unread and not aside and "artefacts" not in _over(settings, paper):
                 more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
@@ -259,7 +261,16 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "rates": lambda settings, paper, spec: {
         rate: settings.datasets[spec["read"]["dataset"]][rate] for rate in ("audio_rate", "frame_rate")
     },
-    "classes": lambda settings, paper, spec: len(settings.datasets[spec["read"]["dataset"]]["classes"]),
+    "classes": lambda settings, paper, spec: len(
+        settings.datasets[spec["read"]["dataset"]].get("own_classes")
+        or settings.datasets[spec["read"]["dataset"]]["classes"]
+    ),
+    # Of a user's own datasets: what they are called.
+    "names": lambda settings, paper, spec: {
+        name: settings.datasets[name]["shown"]
+        for name in settings.papers[paper]["datasets"]
+        if "shown" in settings.datasets[name]
+    },
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 

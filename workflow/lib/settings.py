@@ -17,6 +17,7 @@ from lib import choices
 from lib.configuration import configuration, said, said_by
 from lib.errors import SettingsError, UnsaidError
 from lib.overlay import overlaid
+from lib.own_clips import LOCAL, Own, in_its_place, labels, own_datasets
 from lib.yaml_files import read_yaml
 
 # What a scale says of every dataset whose file does not say it.
@@ -24,7 +25,7 @@ SIZES = ("audio_rate", "frame_rate", "short_side", "minimum_frames")
 
 # What is said of a dataset in config.yaml, and the sources with which it has an effect.
 NEEDED = {
-    ("table", "classes"): ("local",),
+    ("table", "classes", "name"): ("local",),
     ("sources", "lists", "archive", "options"): ("lists",),
     ("folder",): ("lists", "local"),
 }
@@ -108,9 +109,10 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         if not (root / path).is_file():
             raise SettingsError(f"{said(config, 'weights', name)}: {path!r} is no file")
     papers, chosen = {}, {}
+    own = own_datasets(config, scale["source"])
     for name in config["papers"]:
         known_name(name, known["papers"], said(config, "papers"))
-        papers[name] = _paper(root, name, _of_layers(layers, "papers", name))
+        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own)
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), partial(said, config, name))
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
@@ -130,6 +132,8 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         taken = chosen.get(of_papers.get(name), {})
         where = said(config, "datasets", name)
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
+        if datasets[name]["source"] == LOCAL:
+            datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
     return Settings(root, config, scale, datasets, papers, chosen, weights)
 
 
@@ -240,7 +244,7 @@ def _of_layers(layers: list[tuple[str, dict]], kind: str, name: str) -> list[tup
     return [(f"{file}: {kind}.{name}", told[kind][name]) for file, told in layers if name in told.get(kind, {})]
 
 
-def _paper(root: Path, name: str, layers: list[tuple[str, dict]]) -> dict:
+def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[str, Own]) -> dict:
     """Return a paper from its files and what a scale says of it: as it is meant, not in compact notation."""
     schemas = root / "workflow/schemas/paper"
     paper: dict = {}
@@ -261,12 +265,12 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]]) -> dict:
             choices.check(paper, section, f"{place}: {section}")
     twins = paper.pop("twins", {})
     try:
-        paper["artefacts"] = notation.artefacts(paper["artefacts"], paper["labels"])
+        paper["artefacts"] = notation.artefacts(paper["artefacts"], labels(paper["labels"], own))
         paper["claims"] = notation.claims(paper["claims"], twins)
         paper["choices"] = notation.choices(paper["choices"], name)
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
-    return paper
+    return in_its_place(paper, own)
 
 
 def paper_file(paper: str, section: str) -> str:

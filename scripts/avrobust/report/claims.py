@@ -236,7 +236,13 @@ def tidy_claims(given: Claims, judgements: Iterable[Judgement], scale: str) -> p
 def tidy_tests(given: Claims, judgements: Iterable[Judgement], scale: str) -> pd.DataFrame:
     """One line per test (`TEST_COLUMNS`), in the order of the claims."""
     lines = (
-        {"claim": one.claim.name, "test": test.label, "dataset": test.dataset, **asdict(result), "unit": test.unit}
+        {
+            "claim": one.claim.name,
+            "test": test.label,
+            "dataset": given.names.get(test.dataset, test.dataset),
+            **asdict(result),
+            "unit": test.unit,
+        }
         | {"source": given.sources.get(test.dataset, "")}
         for one in judgements
         for test, result in zip(one.claim.tests, one.tests, strict=True)

@@ -105,7 +105,10 @@ def tidy(figure: Layout, shown: Iterable[Shown], scale: str) -> pd.DataFrame:
     """The data of the figure, a line per heat map and measure; a row without a clip is one line that says so."""
     lines: list[dict] = []
     for number, one in enumerate(shown, 1):
-        row, example = {"row": number, "dataset": one.row.dataset, "class": one.row.label}, one.example
+        row, example = (
+            {"row": number, "dataset": figure.names.get(one.row.dataset, one.row.dataset), "class": one.row.label},
+            one.example,
+        )
         if example is None:
             lines.append({**row, "note": "no clip of this class"})
             continue

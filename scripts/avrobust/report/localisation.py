@@ -100,7 +100,8 @@ def measure(table: Layout, scores: Scores) -> pd.DataFrame:
         of_row.sort(key=lambda found: (ALL[found[1]["measure"]] in CHANCE, order[found[0]]))
         lines += [line for _, line in of_row]
     entries = pd.DataFrame(lines)
-    return entries.assign(source=entries["dataset"].map(lambda dataset: table.sources.get(dataset, "")))
+    entries["source"] = entries["dataset"].map(lambda dataset: table.sources.get(dataset, ""))
+    return entries.assign(dataset=entries["dataset"].replace(dict(table.names)))
 
 
 def _lines(table: Layout, row: Row, one: Measure, conditions: Sequence[Condition], scores: Scores) -> Iterator[dict]:

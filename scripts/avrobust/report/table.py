@@ -102,6 +102,7 @@ def measure(
     entries[numbers] = entries[numbers].astype(float)
     entries["difference"] = (entries["ours"] - entries["published"]).map(rounded)
     entries["source"] = entries["clips_of"].map(lambda dataset: table.sources.get(dataset, ""))
+    entries["clips_of"] = entries["clips_of"].replace(dict(table.names))
     judged = entries["difference"].notna() & entries["source"].map(lambda source: comparable([source], scale))
     inside = entries["published"].between(entries["low"], entries["high"]).map({True: "yes", False: "no"})
     entries["inside"] = inside.where(judged, "")

@@ -104,13 +104,14 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """All claims of a paper."""
+    """All claims of a paper; `names`: what datasets are called that are the user's own."""
 
     paper: str
     claims: Sequence[Claim]
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     strengths: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def claims(spec: object) -> Claims:
         where = f"claim {claim.name}"
         if claim.name in [other.name for other in found]:
             raise UserError(f"{where}: occurs twice")
-        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, given.strengths, where)))
+        tests = list(dict.fromkeys(test for one in claim.tests for test in _tests(claim, one, given, where)))
         labels = [test.label for test in tests]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise UserError(f"{where}: two tests are called {twice[0]!r}; leave one out")
@@ -151,12 +152,12 @@ def claims(spec: object) -> Claims:
     return replace(given, claims=tuple(found))
 
 
-def _tests(claim: _Spec, value: object, strengths: Mapping[str, str], where: str) -> Iterator[Comparison]:
+def _tests(claim: _Spec, value: object, given: Claims, where: str) -> Iterator[Comparison]:
     test = record(_TestSpec, value, where)
     for dataset, attack in product(claim.datasets or [None], claim.attacks or [None]):
         common = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
-        sides = (_side(side, common, strengths, where) for side in (test.higher, test.lower))
-        yield _test(*sides, test, where)
+        sides = (_side(side, common, given.strengths, where) for side in (test.higher, test.lower))
+        yield _test(*sides, test, given.names, where)
 
 
 def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: str) -> Side:
@@ -176,7 +177,7 @@ def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quant
     return replace(quantity, strength=strength(quantity.budget, strengths))
 
 
-def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
+def _test(higher: Side, lower: Side, spec: _TestSpec, names: Mapping[str, str], where: str) -> Comparison:
     test = Comparison(higher, lower, float(spec.by), "")
     if not test.read:
         raise UserError(f"{where}: a test of two numbers, {higher:g} and {lower:g}, reads nothing")
@@ -190,7 +191,8 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, where: str) -> Comparison:
     attack = attacks.pop() if len(attacks) == 1 else ""
     margin = f" {'+' if test.by > 0 else '-'} {abs(test.by):g}" if test.by else ""
     said = f"{name_of(higher, attack)} > {name_of(lower, attack)}{margin}"
-    return Comparison(higher, lower, test.by, f"{', '.join(filter(None, (test.dataset, attack)))}: {said}")
+    place = ", ".join(filter(None, (names.get(test.dataset, test.dataset), attack)))
+    return Comparison(higher, lower, test.by, f"{place}: {said}")
 
 
 def name_of(side: Side, attack: str) -> str:
@@ -220,6 +222,6 @@ CLAIMS = Kind(
     reads=("cells", "scores"),
     parse=claims,
     needs=needs,
-    facts=("paper", "citation", "sources", "strengths"),
+    facts=("paper", "citation", "sources", "strengths", "names"),
     stacked=True,
 )

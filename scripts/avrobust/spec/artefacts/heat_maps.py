@@ -21,7 +21,7 @@ class Row:
 class Layout:
     """A figure of heat maps before its clips are found.
 
-    `strengths`: what is printed for a budget; `labels`: for a dataset or an attack.
+    `strengths`: what is printed for a budget; `labels`: for a dataset or an attack; `names`: for a user's own dataset.
     """
 
     title: str
@@ -31,6 +31,7 @@ class Layout:
     caption: str = ""
     strengths: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, kind: str, name: str) -> str:
         """What the paper prints for a `dataset` or an `attack`; the name as words where it prints nothing."""
@@ -62,5 +63,5 @@ HEAT_MAPS = Kind(
     reads=("examples",),
     parse=layout,
     needs=needs,
-    facts=("strengths", "labels"),
+    facts=("strengths", "labels", "names"),
 )

@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """The table before it is measured."""
+    """The table before it is measured; `names`: what datasets are called that are the user's own."""
 
     title: str
     caption: str
@@ -33,6 +33,7 @@ class Layout:
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     strengths: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def layout(spec: object) -> Layout:
@@ -56,6 +57,6 @@ LOCALISATION_TABLE = Kind(
     reads=("scores",),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "strengths"),
+    facts=("citation", "sources", "strengths", "names"),
     stacked=True,
 )

@@ -73,7 +73,8 @@ class Layout:
     """A table before it is measured.
 
     `any`: what the rows whose attack is `ANY` are over, the same for every net. `same`: "dataset/net" -> attack ->
-    another attack of `any`, before it, that does the same on this net, so that it has no cell of its own.
+    another attack of `any`, before it, that does the same on this net, so that it has no cell of its own. `names`: what
+    datasets are called that are the user's own.
     """
 
     title: str
@@ -85,6 +86,7 @@ class Layout:
     same: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unseen(self) -> Sequence[str]:
@@ -207,6 +209,6 @@ TABLE = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources", "same"),
+    facts=("citation", "sources", "same", "names"),
     stacked=True,
 )

@@ -1,0 +1,89 @@
+"""Clips of the user's own in the place of a paper's dataset: their name and classes, and no printed values."""
+
+from pathlib import Path
+
+import pytest
+from planning import plan, unedited
+
+from lib.plan import Plan
+from lib.settings import SettingsError
+
+TABLE = "clip_id,path,label,split\n" + "".join(
+    f"{label}{number},{label}{number}.mp4,{label},{split}\n"
+    for label in ("dog_bark", "cat")
+    for number, split in enumerate(("train", "val", "test"))
+)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "my_clips.csv"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+def own(table: Path, **more: str) -> Plan:
+    """Return the demo's plan with this table in the place of Kinetics-Sounds."""
+    given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table", **more}
+    return plan(unedited(), datasets={"kinetics_sounds": given})
+
+
+def spec(made: Plan, name: str) -> dict:
+    return made.grid.artefacts["tian2021", name].spec
+
+
+def test_tables_figures_and_claims_call_them_by_their_name(table: Path) -> None:
+    made = own(table)
+    said = " (my_clips in the place of KS)"
+    rows = {row["keys"]["dataset"]: row.get("ours_only", False) for row in spec(made, "table3")["rows"][:8]}
+    assert rows == {"MUSIC": False}
+    assert {row["keys"]["dataset"] for row in spec(made, "table3")["rows"]} == {"MUSIC", "my_clips"}
+    for name in ("table1", "table3", "tableA3", "figureA2", "figure4", "localisation"):
+        assert spec(made, name)["title"].endswith(said)
+    for name in ("table2", "tableA1", "figure3", "figure5"):
+        assert "my_clips" not in spec(made, name)["title"]
+    for name in ("table1", "localisation", "figure4", "claims"):
+        assert spec(made, name)["names"] == {"kinetics_sounds": "my_clips"}
+    assert spec(made, "figure4")["labels"]["dataset"] == {"music": "MUSIC", "kinetics_sounds": "my_clips"}
+    sentences = {one["name"]: one["sentence"] for one in spec(made, "claims")["claims"]}
+    assert sentences["joint_not_always_better"].endswith(f"both attacked{said}.")
+    assert "my_clips" not in sentences["attacks_reduce_accuracy_ave"]
+    assert own(table, name="Pets").grid.artefacts["tian2021", "table1"].spec["rows"][-1]["keys"]["dataset"] == "Pets"
+
+
+def test_what_is_printed_steps_aside_of_these_rows_alone(table: Path) -> None:
+    rows = spec(own(table), "table1")["rows"]
+    ours_only = {(row["keys"]["dataset"], row["keys"]["attack"]) for row in rows if row.get("ours_only")}
+    assert {("my_clips", "FGSM"), ("my_clips", "MIM official"), ("MUSIC", "FGSM official")} <= ours_only
+    assert not ours_only & {("MUSIC", "FGSM"), ("MUSIC", "MIM official")}
+    assert own(table).notes == plan(unedited()).notes
+
+
+def test_heat_maps_show_their_first_classes_and_diagrams_count_them(table: Path) -> None:
+    """Figure 4 has two rows of Kinetics-Sounds: by name `cat` comes first."""
+    made = own(table)
+    shown = [(row["dataset"], row["class"], row["title"]) for row in spec(made, "figure4")["rows"]]
+    assert shown == [
+        ("music", "cello", "playing cello"),
+        ("kinetics_sounds", "cat", "cat"),
+        ("kinetics_sounds", "dog_bark", "dog bark"),
+    ]
+    assert made.grid.examples["kinetics_sounds", "localisation", "mim"] == {"cat", "dog_bark"}
+    kept = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}
+    music = plan(unedited(), datasets={"music": kept})
+    assert music.grid.artefacts["tian2021", "figure2"].spec["classes"] == 2
+
+
+def test_a_row_of_a_class_that_is_not_there_is_left_out(table: Path) -> None:
+    table.write_text("".join(line for line in TABLE.splitlines(keepends=True) if "dog" not in line), encoding="utf-8")
+    assert [row["class"] for row in spec(own(table), "figure4")["rows"]] == ["cello", "cat"]
+
+
+def test_with_the_classes_of_the_paper_its_rows_stay(table: Path) -> None:
+    rows = spec(own(table, classes="dataset"), "figure4")["rows"]
+    assert [row["class"] for row in rows] == ["cello", "shuffling_cards", "blowing_nose"]
+
+
+def test_what_a_user_calls_other_clips_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"datasets\.ave: name needs `source: local`, but the source is render"):
+        plan(unedited(), datasets={"ave": {"name": "Mine"}})

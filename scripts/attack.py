@@ -11,15 +11,21 @@ import pyarrow.parquet as pq
 
 from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
+from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished, resume_key
+from avrobust.evaluation.registry import CODERS
 from avrobust.files import replacing, write_json
+from avrobust.lazy import load
 from avrobust.metrics.schema import IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import Terminated, UserError, json_argument, progress, run
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import CLEAN
 
 log = logging.getLogger("attack")
+
+H264_AAC = "h264_aac"
 
 # What the rows depend on, beside budgets, device and the files that are read.
 SHAPING = ("key", "cells", "epsilon_space", "model_state", "split", "code", "precision")
@@ -28,12 +34,16 @@ SHAPING += ("view", "batch_size", "threads")
 
 @dataclass(frozen=True)
 class CellSpec:
-    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions."""
+    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions.
+
+    `coded`: under which conditions clips also go through H.264 and AAC.
+    """
 
     surrogate: str
     attack: str
     spec: Mapping
     victims: Mapping[str, Sequence]
+    coded: Sequence = ()
 
 
 def arguments() -> argparse.Namespace:
@@ -109,7 +119,12 @@ def _cell(spec: CellSpec, job: Opened, given: argparse.Namespace) -> Cell:
     conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
     victims = {name: job.nets[name].model for name in spec.victims}
     threat = bind(attack, surrogate, spec.attack, int(given.key["seed"]))
-    return Cell(spec.surrogate, spec.attack, threat, victims, conditions)
+    forms = job.views.view.inputs(job.store)
+    as_files = AsFiles(forms)
+    if spec.coded:
+        coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
+        as_files = AsFiles(forms, load(CODERS, H264_AAC)(job.views), coded)
+    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files)
 
 
 def _rest(

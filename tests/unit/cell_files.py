@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.metrics.schema import SCHEMA
+from avrobust.metrics.schema import FLOAT, SCHEMA
 
 CLEAN = ("clean", "")
 # What the names of budgets stand for in these tests.
@@ -21,6 +22,8 @@ def write_cell(
     *,
     order: Sequence[int] | None = None,
     surrogate: str = "",
+    form: str = FLOAT,
+    norms: Mapping[str, float] = MappingProxyType({}),
 ) -> Path:
     """Write the cell `identity` (dataset/victim/seed/attack): predictions by (modality, budget).
 
@@ -35,12 +38,14 @@ def write_cell(
             "victim": victim,
             "attack": attack,
             **dict(zip(("modality", "budget", "steps"), condition, strict=False)),
+            "form": form,
             "prediction": prediction,
             "loss": 0.5,
             "epsilon_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
             "epsilon_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
             "norm_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
             "norm_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
+            **{f"norm_{name}": norm for name, norm in norms.items()},
         }
         for condition, answers in predictions.items()
         for number, (label, prediction) in enumerate(zip(labels, answers, strict=True))

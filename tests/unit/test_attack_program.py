@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -78,7 +80,7 @@ def words(folder: Path, cells: list[dict], *extra: str) -> list[str]:
 
 @pytest.fixture
 def attacked(tmp_path, monkeypatch):
-    """Call attack.py; return its rows and its provenance."""
+    """Call attack.py; return its rows of floats and its provenance."""
 
     def run(cells: list[dict], *extra: str) -> tuple[dict, dict]:
         monkeypatch.setattr(sys, "argv", ["attack.py", *words(tmp_path, cells, *extra)])
@@ -86,9 +88,13 @@ def attacked(tmp_path, monkeypatch):
         table = pq.read_table(tmp_path / "bundle.parquet")
         assert {key.decode(): value.decode() for key, value in table.schema.metadata.items()} == KEY
         assert not (tmp_path / "bundle.finished").exists()
-        return table.to_pydict(), json.loads((tmp_path / "bundle.json").read_text())
+        return as_floats(table).to_pydict(), json.loads((tmp_path / "bundle.json").read_text())
 
     return run
+
+
+def as_floats(table: pa.Table) -> pa.Table:
+    return table.filter(pc.field("form") == "float")
 
 
 def expected(shard: Path, victim: int, surrogate: int | None = None, epsilon_space: str = "normalised") -> dict:
@@ -152,7 +158,7 @@ def test_what_was_run_is_written_down(attacked):
     _, said = attacked([OWN])
     asked = {**KEY, "budgets": BUDGETS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
     assert {key: said[key] for key in asked} == asked
-    facts = {**OWN, "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0}
+    facts = {**OWN, "coded": [], "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0}
     facts |= {"modalities": ["audio", "visual"]}
     assert said["cells"] == [{**facts, "keeps": {"ball": True, "range": True}}]
     assert said["resumed_clips"] == 0
@@ -165,6 +171,20 @@ def test_an_attack_may_take_its_gradients_in_another_precision_than_the_job(atta
     by_attack = {name: [loss for loss, of in zip(rows["loss"], rows["attack"], strict=True) if of == name]
                  for name in ("mim", "mim_float32")}  # fmt: skip
     assert by_attack["mim"] != by_attack["mim_float32"] and len(by_attack["mim"]) == len(by_attack["mim_float32"])
+
+
+def test_the_clips_of_one_cell_are_encoded_too_where_that_is_said(tmp_path, attacked):
+    """Clean ones too, under the conditions that are named; all forms of the others but that."""
+    other = {**OWN, "attack": "fgsm", "spec": {"update": "fgsm"}}
+    attacked([{**OWN, "coded": [["both", "large"]]}, other])
+    rows = pq.read_table(tmp_path / "bundle.parquet").to_pandas()
+    coded = rows[rows.form == "coded"]
+    assert set(coded.attack) == {"mim"} and set(coded.modality) == {"clean", "both"}
+    assert (coded[["norm_audio", "norm_visual"]] > 0.02).all().all()
+    assert Counter(rows.form) == dict.fromkeys(("float", "rounded", "truncated"), 2 * 4 * CLIPS["test"]) | {
+        "coded": 2 * CLIPS["test"]
+    }
+    assert (rows[(rows.form != "coded") & (rows.modality == "clean")][["norm_audio", "norm_visual"]] == 0).all().all()
 
 
 def test_an_attack_that_mixes_its_batch_has_it_whole_beside_others(tmp_path, attacked):
@@ -277,7 +297,7 @@ def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, at
     attacked([OWN], "--nets", f"one={tmp_path / 'one.pt'}")
     table = pq.read_table(tmp_path / "bundle.parquet")
     assert table.schema.remove_metadata() == SCHEMAS["multiple"]
-    rows = table.to_pandas()
+    rows = as_floats(table).to_pandas()
     clean = rows[rows.modality == "clean"]
     assert [label.tolist() for label in clean.label] == [[], [0], [0, 2]] * 2
     packed = Store([tmp_path / "0.arrow"])

@@ -41,7 +41,8 @@ ATTACKING = {
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
-SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/cell", "metrics/schema", "models/pooling", "parquet"}
+SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "metrics/schema"}
+SEARCHING |= {"models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "models/folding"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
@@ -53,6 +54,7 @@ ARTEFACT = {
     "spec/conditions",
 }  # fmt: skip
 MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "metrics/schema", "parquet", "spec/any_of"}
+MEASURED |= {"spec/budgets"}
 DRAWING = {"report/style"}
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -104,7 +106,7 @@ CLOSURES = {
     ),
     "render": (
         "render.py", [],
-        {"data/manifest", "data/rendering", "data/world", "data/world_pictures", "data/world_sounds",
+        {"data/encoding", "data/manifest", "data/rendering", "data/world", "data/world_pictures", "data/world_sounds",
          "files", "processes", "program"},
     ),
     "manifest": (
@@ -157,7 +159,12 @@ CLOSURES = {
     "checks": (
         "checks.py", [],
         {"files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks", "metrics/schema",
-         "parquet", "report/text", "spec/any_of", "spec/conditions", "spec/units"},
+         "parquet", "report/text", "spec/any_of", "spec/budgets", "spec/conditions", "spec/units"},
+    ),
+    "realisable": (
+        "artefact.py", kind("realisable", "REALISABLE"),
+        MEASURED | {"report/realisable", "report/text", "spec/artefacts/realisable", "spec/budgets",
+                    "spec/units"},
     ),
     "choices": (
         "artefact.py", kind("choices", "CHOICES"),

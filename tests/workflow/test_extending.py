@@ -117,7 +117,7 @@ def test_the_counts_are_of_the_clips_that_are_recognised(extended: tuple[Path, d
     cell = tmp_path / "cell.parquet"
     given = {"label": [0, 0, 1], "prediction": [0, 1, 1], "clip_id": ["a", "b", "c"]}
     given |= {name: [said] * 3 for name, said in (("surrogate", "concat"), ("victim", "concat"), ("attack", "fgsm"))}
-    given |= {"modality": ["clean"] * 3, "budget": [""] * 3}
+    given |= {"modality": ["clean"] * 3, "budget": [""] * 3, "form": ["float"] * 3}
     rest = {"steps": [None] * 3} | dict.fromkeys(set(SCHEMA.names) - {*given, "steps"}, [0.0] * 3)
     made = parquet.table(SCHEMA, given | rest).replace_schema_metadata({"dataset": "music", "seed": "0"})
     pq.write_table(made, cell, write_page_checksum=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from planning import configuration, copy_project, paper, plan, unedited, write_paper
 
+from avrobust.spec.conditions import Condition
 from avrobust.spec.measures import MEASURES
 from lib.grid import Grid, Key, expand
 from lib.settings import Settings, SettingsError, load_settings
@@ -230,7 +231,7 @@ def test_an_artefact_names_its_cells() -> None:
     assert {name for _, name in artefacts} == {
         "table1", "table2", "table3", "tableA1", "tableA2", "tableA3", "figure1", "figure2", "figure3", "figure4",
         "figure5", "figureA1", "figureA2", "figureA3", "figureA4", "figureA5", "figureA6", "localisation", "controls",
-        "claims", "choices",
+        "claims", "choices", "realisable",
     }  # fmt: skip
     assert set(artefacts["tian2021", "table2"].needs["cells"]) == {
         ("music", variant, attack) for variant in ("concat", *FUSED, "audio", "visual") for attack in ("fgsm", NOISE)
@@ -644,7 +645,10 @@ def test_a_second_paper_that_shares_a_cell_adds_its_conditions_and_no_cell(tmp_p
     cells = cells_of(both)
     assert cells["music", "sum", "fgsm"] == over(EVERY, 0.006, 0.5)
     assert cells["ave", "minsim", "fgsm"] == over(EVERY, 0.006)
-    assert set(both.artefacts) == {*grid().artefacts, *(("second", name) for name in ("table2", "claims", "choices"))}
+    assert set(both.artefacts) == {
+        *grid().artefacts,
+        *(("second", name) for name in ("table2", "claims", "choices", "realisable")),
+    }
 
 
 def test_one_budget_name_for_two_strengths_is_one_line() -> None:
@@ -708,3 +712,41 @@ def test_a_claim_of_what_the_scale_lacks_is_skipped_and_asks_for_nothing(tmp_pat
     write_paper(root, told)
     with pytest.raises(SettingsError, match="claim of_points: 'sweep/7' is none of the paper's budgets"):
         plan(root)
+
+
+def test_the_clips_of_one_attack_a_dataset_are_encoded_under_the_budgets_that_are_named() -> None:
+    made = grid()
+    of_tables = {Condition("audio", "large"), Condition("visual", "large"), Condition("both", "small")}
+    of_table_a1 = {Condition(modality, "small") for modality in ("audio", "visual", "both")}
+    assert made.coded == {
+        ("music", "concat", "pgd"): of_tables,
+        ("kinetics_sounds", "concat", "pgd"): of_tables,
+        ("ave", "concat", "pgd"): of_table_a1,
+    }
+
+
+def test_an_attack_to_be_encoded_that_no_artefact_has_is_named(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    told = paper(root)
+    told["coded"]["attack"] = "fgsm_bypass"
+    write_paper(root, told)
+    made = plan(root)
+    assert made.grid.coded == {}
+    assert made.notes == [f"{PAPER}paper.yaml: coded: no artefact attacks concat by fgsm_bypass with these budgets"]
+
+
+def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_once() -> None:
+    """Of budgets that allow the same the table's own name; neither clean clips, nor what is only there for checks."""
+    made = grid()
+    spec = made.artefacts["tian2021", "realisable"].spec
+    found = {tuple(one[part] for part in ("dataset", "surrogate", "victim", "attack")): one for one in spec["cells"]}
+    assert {(key[0], key[1], key[3]) for key in found} == set(made.cells)
+    small = [[modality, "small", None] for modality in EVERY]
+    large = [["audio", "large", None], ["visual", "large", None], ["both", "sweep/2", None]]
+    assert found["music", "concat", "concat", "mim"]["conditions"] == sorted([*small, *large])
+    assert found["music", "concat", "exfmem", "fgsm"]["conditions"] == sorted(small)
+    # 0.002 of Figure 3 at the paper scale has no name of its own.
+    paper_scale = grid("paper").artefacts["tian2021", "realisable"].spec["cells"]
+    (sums,) = [one for one in paper_scale if one["victim"] == "concat" and one["attack"] == "mim"
+               and one["dataset"] == "music"]  # fmt: skip
+    assert ["both", "sweep/1", None] in sums["conditions"] and ["both", "sweep/3", None] not in sums["conditions"]

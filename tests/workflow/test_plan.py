@@ -183,6 +183,17 @@ def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> 
         made.attack.told(job(dataset="music", bundle="undefended", seed="1234"))
 
 
+def test_only_the_bundle_whose_clips_are_encoded_has_the_code_that_does_it(demo: Plan, paper: Plan) -> None:
+    where = job(dataset="music", bundle="undefended", seed="1234")
+    coded = [cell for cell in json.loads(demo.attack.told(where)["cells"]) if "coded" in cell]
+    assert [(cell["surrogate"], cell["attack"]) for cell in coded] == [("concat", "pgd")]
+    assert coded[0]["coded"] == [["audio", "large"], ["both", "small"], ["visual", "large"]]
+    coder = "avrobust.evaluation.coded:Coded"
+    entries = {name: paper.attack.entries("attack", job(dataset=dataset, bundle=name, seed="1234"))
+               for dataset, name in paper.attack.bundles if dataset == "ave"}  # fmt: skip
+    assert {name for name, of in entries.items() if coder in of} == {"concat.pgd"}
+
+
 def test_one_attack_of_each_net_is_tried_without_bounds(paper: Plan) -> None:
     """Of those that take several steps on their own net, and of those one by the net's own training loss."""
     free = {
@@ -538,6 +549,7 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
         "controls",
         "claims",
         "choices",
+        "realisable",
     )
     figures = ("figure1", "figure2", "figure3", "figure4", "figure5", *(f"figureA{number}" for number in range(1, 7)))
     wanted = {f"paper_tables/tian2021/{name}.{suffix}" for name in tables for suffix in ("csv", "md")}
@@ -547,9 +559,9 @@ def test_published_files_of_the_paper(demo: Plan) -> None:
     wanted |= {f"paper_tables/tian2021/{name}_measures.csv" for name in ("figure5", "figureA5", "figureA6")}
     targets = demo.tables.targets(["tian2021"])
     assert set(targets) == wanted
-    assert len(targets) == len(wanted) == 10 * 3 + 1 + 11 * 3 + 3 + 2
+    assert len(targets) == len(wanted) == 11 * 3 + 1 + 11 * 3 + 3 + 2
     # One job an artefact.
-    assert len(demo.tables.published) == 2 * 10 + 11 + 2
+    assert len(demo.tables.published) == 2 * 11 + 11 + 2
     for name, files in demo.tables.published.items():
         assert re.fullmatch(demo.tables.published_as(files), name)
     assert demo.tables.targets(["li2022"]) == []

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets
-from avrobust.spec.conditions import CLEAN, FREE, UNBOUNDED, Condition, Reading
+from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
 from lib import choices
@@ -52,8 +52,9 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
-    long form of `avrobust.spec.budgets`. `notes`: a line for whatever a paper
-    says and nothing uses.
+    long form of `avrobust.spec.budgets`. `attacked`: paper -> what its artefacts read of attacked clips.
+    `coded`: the conditions of a cell under which clips go through an encoder too.
+    `notes`: a line for whatever a paper says and nothing uses.
     """
 
     artefacts: dict[tuple[str, str], Artefact] = field(default_factory=dict)
@@ -63,6 +64,8 @@ class Grid:
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
+    attacked: dict[str, dict[Reading, None]] = field(default_factory=dict)
+    coded: dict[Key, set[Condition]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -113,6 +116,10 @@ def expand(settings: Settings) -> Grid:
         # Last, because a claim's scores are those that an artefact has made.
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
+        if paper in grid.attacked:
+            _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, paper)})
+    for paper in settings.papers:
+        _add_coded(grid, settings, paper)
     if settings.scale["precision"]["attack"] != FLOAT32:
         for paper in settings.papers:
             _add_twin(grid, settings, paper)
@@ -130,6 +137,21 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
     twin = f"{attack}_{FLOAT32}"
     grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
     grid.cells[dataset, net, twin] = {net: victims[net]}
+
+
+def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
+    """Say of which cells of a paper the clips are encoded: those of one attack on one net, on every dataset."""
+    facts = settings.papers[paper]
+    if "coded" not in facts:
+        return
+    net, attack, where = facts["coded"]["variant"], facts["coded"]["attack"], place_of(paper, "coded")
+    keys = [(dataset, net, attack) for dataset in facts["datasets"]]
+    for key in keys:
+        asked = grid.cells.get(key, {}).get(net, ())
+        if found := {one for one in asked if one.budget in facts["coded"]["budgets"]}:
+            grid.coded.setdefault(key, set()).update(found)
+    if grid.coded.keys().isdisjoint(keys):
+        grid.notes.append(f"{where}: no artefact attacks {net} by {attack} with these budgets")
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
@@ -171,6 +193,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
         key = grid.need(family, need.reading)
         keys[family].add(key)
+        if family == CELLS and need.reading.condition.modality in UNDER_ATTACK:
+            grid.attacked.setdefault(paper, {})[need.reading] = None
         if need.example:
             dataset = settings.datasets[key[0]]
             if dataset["class_names_from"] == "dataset" and need.example not in dataset["classes"]:
@@ -188,6 +212,26 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
     manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
     grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
+
+
+def _attacked(grid: Grid, paper: str) -> list[dict]:
+    """What a paper attacks and counts, by cell and victim: each condition, of those that allow the same the first."""
+    cells: dict[tuple[str, ...], dict[str, Condition]] = {}
+    # A budget's own name before the number of a point.
+    for reading in sorted(grid.attacked[paper], key=lambda one: (one[:4], "/" in one.condition.budget, _order(one))):
+        modality, budget, steps = reading.condition
+        allowed = [grid.budgets[budget].get(name, grid.budgets[budget]) for name in ATTACKED[modality]]
+        worth = json.dumps([modality, allowed, steps], sort_keys=True)
+        cells.setdefault(reading[:4], {}).setdefault(worth, reading.condition)
+    names = Reading._fields[:4]
+    return [
+        {**dict(zip(names, place, strict=True)), "conditions": sorted(map(list, conditions.values()), key=str)}
+        for place, conditions in cells.items()
+    ]
+
+
+def _order(reading: Reading) -> tuple:
+    return reading.condition.modality, reading.condition.budget, reading.condition.steps or 0
 
 
 def _scored(grid: Grid, wanted: Reading) -> str:

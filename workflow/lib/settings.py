@@ -32,7 +32,7 @@ NEEDED = {
 
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
-    "paper": ("citation", "datasets", "window", "evaluation", "search", "float32"),
+    "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded"),
     "variants": ("variants", "training", "parts", "pretrained"),
     "attacks": ("budgets", "attacks"),
     "artefacts": ("labels", "artefacts"),

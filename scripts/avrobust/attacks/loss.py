@@ -80,11 +80,12 @@ class Loss:
         return told({name: self.features(name) for name in self.modalities}) if told else self._objective
 
     def encoded(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return the features of every modality of `inputs`, the clean ones where an input is the very clean one."""
-        return {
-            name: self.features(name) if inputs[name] is self.inputs[name] else self.model.encode(name, inputs[name])
-            for name in self.modalities
-        }
+        """Return the features of every modality of `inputs`."""
+        return {name: self.encode(name, inputs[name]) for name in self.modalities}
+
+    def encode(self, modality: str, x: Tensor) -> Tensor:
+        """Return the feature of one modality, that of the clean clips where `x` is their very input."""
+        return self.features(modality) if x is self.inputs[modality] else self.model.encode(modality, x)
 
     @torch.no_grad()
     def value(self, inputs: Inputs) -> Tensor:

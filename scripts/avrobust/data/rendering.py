@@ -7,25 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
-from av.codec.context import Flags
 
-from avrobust.data import manifest
+from avrobust.data import encoding, manifest
 from avrobust.data.world import MAXIMUM_CLASSES, Footage, class_codes, make_footage
-from avrobust.files import remove_leftovers, replacing
+from avrobust.files import remove_leftovers
 from avrobust.processes import in_order
 from avrobust.program import UserError, progress
 
 # The smallest frame side in which a distractor of a twelfth of it is still a shape, and the shortest clip.
 MINIMUM_SIDE, MINIMUM_SECONDS = 32, 0.5
-
-# This quality keeps faint textures, which tell classes apart.
-VIDEO_CODEC, VIDEO_OPTIONS = "libx264", {"preset": "ultrafast", "crf": "14"}
-AUDIO_CODEC, AUDIO_OPTIONS, AUDIO_BITS = "aac", {"aac_coder": "fast"}, 128_000
-# No trace of a version or of the date gets into the file.
-FORMAT_OPTIONS = {"fflags": "+bitexact"}
-LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 @dataclass(frozen=True)
@@ -100,31 +91,8 @@ def footage(dataset: Dataset, planned: PlannedClip) -> Footage:
 
 
 def encode(footage: Footage, path: Path) -> None:
-    """Write an mp4 file, H.264 with AAC, whole or not at all; equal footage gives equal files.
-
-    Equal for one version of PyAV, which brings its own ffmpeg, on one kind of processor.
-    Raises `UserError` if the file cannot be written.
-    """
-    samples = np.ascontiguousarray(np.clip(footage.samples, -1, 1).astype(np.float32).T)
-    try:
-        with replacing(path) as temporary, av.open(str(temporary), "w", "mp4", FORMAT_OPTIONS) as container:
-            video = container.add_stream(VIDEO_CODEC, rate=footage.frame_rate, options=VIDEO_OPTIONS)
-            video.height, video.width = footage.frames.shape[1:3]
-            video.pix_fmt = "yuv420p"
-            audio = container.add_stream(AUDIO_CODEC, rate=footage.sample_rate, options=AUDIO_OPTIONS)
-            audio.bit_rate, audio.layout = AUDIO_BITS, LAYOUTS[len(samples)]
-            for stream in (video, audio):
-                # One thread, so that no trace of the number of cores gets into the file either.
-                stream.codec_context.thread_count = 1
-                stream.codec_context.flags |= Flags.bitexact
-            sound = av.AudioFrame.from_ndarray(samples, format="fltp", layout=LAYOUTS[len(samples)])
-            sound.sample_rate, sound.pts = footage.sample_rate, 0
-            frames = (av.VideoFrame.from_ndarray(pixels, format="rgb24") for pixels in footage.frames)
-            for stream, parts in ((video, frames), (audio, (sound,))):
-                for part in (*parts, None):
-                    container.mux(stream.encode(part))
-    except (av.FFmpegError, OSError) as error:
-        raise UserError(f"{path} could not be written: {error}") from None
+    """Write an mp4 file, H.264 with AAC, whole or not at all, see `avrobust.data.encoding`."""
+    encoding.encode(footage.frames, footage.frame_rate, footage.samples, footage.sample_rate, path)
 
 
 def render_clip(planned: PlannedClip, *, dataset: Dataset, media: Path) -> manifest.Clip:

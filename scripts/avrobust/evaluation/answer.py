@@ -17,30 +17,50 @@ from avrobust.spec.budgets import MODALITIES
 
 
 def answered(
-    names: Mapping[str, str], victim: Loss, clip_ids: Sequence[str], crafted: Crafted, budgets: Budgets
+    names: Mapping[str, str],
+    victim: Loss,
+    clip_ids: Sequence[str],
+    crafted: Crafted,
+    forms: Mapping[str, Inputs],
+    budgets: Budgets,
 ) -> pa.Table:
-    """Return the rows of what the net of `victim` answers to `crafted`, a set for each of its conditions.
+    """Return the rows of what the net of `victim` answers to `crafted`, a set for each of its conditions and forms.
 
     `names`: what the rows call surrogate, victim and attack. `victim`: of the clean clips, with the objective that the
-    rows' `loss` is of.
+    rows' `loss` is of. `forms`: form -> `crafted.inputs` in it; a tensor that forms share is encoded once.
     """
-    encoded = victim.encoded(crafted.inputs)
-    logits = victim.model.head(encoded)
     count, first = len(clip_ids), crafted.conditions[0]
-    columns = {
-        **{name: [value] * count for name, value in names.items()},
-        "clip_id": clip_ids,
+    common = {**{name: [value] * count for name, value in names.items()}, "clip_id": clip_ids}
+    common |= {f"epsilon_{name}": budgets.epsilons(first, name, crafted.budgets, count) for name in MODALITIES}
+    features: dict[tuple[str, int], Tensor] = {}
+    known: dict[tuple[int, ...], dict[str, list]] = {}
+    tables = []
+    for form, inputs in forms.items():
+        place = tuple(id(inputs[name]) for name in victim.modalities)
+        if place not in known:
+            for name, number in zip(victim.modalities, place, strict=True):
+                if (name, number) not in features:
+                    features[name, number] = victim.encode(name, inputs[name])
+            encoded = {name: features[name, number] for name, number in zip(victim.modalities, place, strict=True)}
+            known[place] = _answers(victim, encoded, count)
+        columns = common | known[place] | {"form": [form] * count}
+        for name in MODALITIES:
+            clean, made = victim.inputs.get(name), inputs.get(name)
+            moved = made is not clean
+            columns[f"norm_{name}"] = budgets.norms(first, name, made - clean).tolist() if moved else [0.0] * count
+        for one in crafted.conditions:
+            condition = {name: [value] * count for name, value in one._asdict().items()}
+            tables.append(parquet.table(SCHEMAS[victim.model.task], columns | condition))
+    return pa.concat_tables(tables)
+
+
+def _answers(victim: Loss, encoded: Inputs, count: int) -> dict[str, list]:
+    logits = victim.model.head(encoded)
+    return {
         **_answer(victim.model.task, victim.labels, logits),
         "loss": victim.objective(encoded, logits, victim.labels).tolist(),
         "cosine": _cosine(encoded, count).tolist(),
     }
-    for name in MODALITIES:
-        clean, made = victim.inputs.get(name), crafted.inputs.get(name)
-        moved = made is not clean
-        columns[f"norm_{name}"] = budgets.norms(first, name, made - clean).tolist() if moved else [0.0] * count
-        columns[f"epsilon_{name}"] = budgets.epsilons(first, name, crafted.budgets, count)
-    conditions = ({name: [value] * count for name, value in one._asdict().items()} for one in crafted.conditions)
-    return pa.concat_tables(parquet.table(SCHEMAS[victim.model.task], columns | condition) for condition in conditions)
 
 
 def _answer(task: str, labels: Tensor, logits: Tensor) -> dict[str, list]:

@@ -12,11 +12,8 @@ from avrobust.attacks.loop import Attack
 from avrobust.attacks.loss import Inputs
 from avrobust.files import remaking
 from avrobust.program import UserError
-from avrobust.spec.budgets import FROM, named
+from avrobust.spec.budgets import FROM, SLACK, named
 from avrobust.spec.conditions import ATTACKED, Condition
-
-# Float32 rounding of clip + step: allowed on top of an epsilon, and as a share of one above 1.
-SLACK = 1e-6
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,11 @@ class Budgets:
         }
 
     def norms(self, condition: Condition, name: str, perturbation: Tensor) -> Tensor:
-        """Return each clip's norm in the paper's unit, of the budget's kind: (N, ...) -> (N,)."""
-        return self.units[name].norm(perturbation, self.given(condition)[name]["norm"])
+        """Return each clip's norm in the paper's unit: (N, ...) -> (N,).
+
+        It is of the budget's kind, and l-infinity where nothing is given: a file changes what no attack did.
+        """
+        return self.units[name].norm(perturbation, self.given(condition).get(name, {"norm": "linf"})["norm"])
 
     def epsilons(self, condition: Condition, name: str, budgets: Mapping[str, Budget], count: int) -> list[float]:
         """Return each of `count` clips' epsilon in the paper's unit; 0 where the modality is not attacked."""

@@ -14,9 +14,11 @@ from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch, inputs_of
 from avrobust.evaluation.answer import answered
+from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted, clean_gradients, craft
 from avrobust.evaluation.memory import within_memory
+from avrobust.metrics.schema import FLOAT
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.spec.conditions import CLEAN, UNBOUNDED, Condition
@@ -30,7 +32,7 @@ class Cell:
     """`threat`, called `attack`, takes its gradients of `surrogate`; `victims` answer, by name.
 
     `conditions`: victim -> those that it is asked beside clean clips; one whose budget is `UNBOUNDED` on the first
-    `UNBOUNDED_CLIPS` clips alone.
+    `UNBOUNDED_CLIPS` clips alone. `as_files`: as what else than floats they are shown the others, if at all.
     """
 
     surrogate: str
@@ -38,6 +40,7 @@ class Cell:
     threat: Threat
     victims: Mapping[str, LateFusion]
     conditions: Mapping[str, Sequence[Condition]]
+    as_files: AsFiles | None = None
 
     @property
     def clips_together(self) -> int:
@@ -103,25 +106,30 @@ def _rows(
     everyone = dict.fromkeys([CLEAN, *chain(*cell.conditions.values())])
     bounded = [condition for condition in everyone if condition.budget != UNBOUNDED]
     crafted = craft(cell.threat, own, clip_ids, bounded, budgets)
-    yield from _answers(cell, victims, clip_ids, crafted, budgets)
+    yield from _answers(cell, own.inputs, victims, clip_ids, crafted, budgets)
     if len(bounded) < len(everyone) and unbounded_clips > 0:
         few, clip_ids = {name: x[:unbounded_clips] for name, x in own.inputs.items()}, clip_ids[:unbounded_clips]
         crafted = craft(cell.threat, own.first(few), clip_ids, everyone.keys() - bounded, budgets)
-        yield from _answers(
-            cell, {name: victim.first(few) for name, victim in victims.items()}, clip_ids, crafted, budgets
-        )
+        firsts = {name: victim.first(few) for name, victim in victims.items()}
+        yield from _answers(replace(cell, as_files=None), few, firsts, clip_ids, crafted, budgets)
 
 
 def _answers(
-    cell: Cell, victims: Mapping[str, Loss], clip_ids: Sequence[str], crafted: Iterable[Crafted], budgets: Budgets
+    cell: Cell,
+    clean: Inputs,
+    victims: Mapping[str, Loss],
+    clip_ids: Sequence[str],
+    crafted: Iterable[Crafted],
+    budgets: Budgets,
 ) -> Iterator[pa.Table]:
     """Yield the rows of each victim that is asked one of the conditions of `crafted`."""
     for made in crafted:
+        forms = {FLOAT: made.inputs, **(cell.as_files(clip_ids, clean, made) if cell.as_files else {})}
         for name, victim in victims.items():
             wanted = {CLEAN, *cell.conditions[name]}
             if conditions := tuple(one for one in made.conditions if one in wanted):
                 names = {"surrogate": cell.surrogate, "victim": name, "attack": cell.attack}
-                yield answered(names, victim, clip_ids, replace(made, conditions=conditions), budgets)
+                yield answered(names, victim, clip_ids, replace(made, conditions=conditions), forms, budgets)
 
 
 def _clips_without_gradient(gradients: Inputs) -> int:

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from avrobust import parquet
 from avrobust.files import remaking
 from avrobust.metrics.interval import Mean, mean
-from avrobust.metrics.schema import IDENTITY, KEY, SCHEMA
+from avrobust.metrics.schema import FLOAT, IDENTITY, KEY, SCHEMA
 from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
+from avrobust.spec.budgets import MODALITIES
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
 # What is read of each row.
@@ -75,13 +77,19 @@ class Outcomes:
         return Outcomes(self.correct[:, :, kept], self.seeds, self.clip_ids[kept])
 
 
-def read_cells(path: str | Path) -> list[Cell]:
-    """Read a file of cells; the order of its rows does not matter.
+def read_cells(path: str | Path, form: str = FLOAT) -> list[Cell]:
+    """Read what a file of cells holds of clips in one of `avrobust.metrics.schema.FORMS`, in whatever order.
 
-    Raises `UserError` if it is no such file, or if a clip occurs twice under one condition.
+    Cells that nobody was asked in this form are left out.
+
+    Raises `UserError` if it is no such file, has nothing of floats, or a clip occurs twice under one condition.
     """
-    identity = parquet.metadata(path, COLUMNS, IDENTITY, "give a file from results/*/cells, of nets of one label")
-    table = parquet.read(path, COLUMNS)
+    columns = (*COLUMNS, "form")
+    identity = parquet.metadata(path, columns, IDENTITY, "give a file from results/*/cells, of nets of one label")
+    table = parquet.read(path, columns)
+    table = table.filter(pc.field("form") == form).drop_columns("form")
+    if not table.num_rows and form != FLOAT:
+        return []
     if not table.num_rows:
         raise UserError(f"{path}: has no rows; {remaking(path)}")
 
@@ -100,14 +108,14 @@ def read_cells(path: str | Path) -> list[Cell]:
             raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
         place = (surrogate, victim, attack)
         cell = cells.setdefault(place, Cell(identity["dataset"], *place, int(identity["seed"]), {}))
-        epsilons, norms = (dict(zip(("audio", "visual"), some, strict=True)) for some in (sizes[:2], sizes[2:]))
+        epsilons, norms = (dict(zip(MODALITIES, some, strict=True)) for some in (sizes[:2], sizes[2:]))
         cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons, norms)
     return list(cells.values())
 
 
-def cells_of(paths: Iterable[str | Path]) -> "Cells":
-    """Return the cells of all these files."""
-    return Cells(cell for path in paths for cell in read_cells(path))
+def cells_of(paths: Iterable[str | Path], form: str = FLOAT) -> "Cells":
+    """Return the cells of all these files, of clips in one form."""
+    return Cells(cell for path in paths for cell in read_cells(path, form))
 
 
 class Cells:
@@ -154,6 +162,21 @@ class Cells:
                     )
                 correct[number, position] = given.predictions == given.labels
         return Outcomes(correct, tuple(seeds), first.clips)
+
+    def __contains__(self, reading: Reading) -> bool:
+        """Whether a reading was measured, with whatever seeds."""
+        seeds = self._cells.get(reading[:4], {})
+        return any(reading.condition in cell.answers for cell in seeds.values())
+
+    def moved(self, reading: Reading) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Modality -> what the perturbation of every clip came to, and what was allowed: (seeds, clips) each."""
+        found = self._answers(reading).values()
+        return {
+            name: tuple(
+                np.stack([each[name] for each in (getattr(of, part) for of in found)]) for part in ("norms", "epsilons")
+            )
+            for name in MODALITIES
+        }
 
     def epsilon(self, reading: Reading) -> float:
         """The epsilon of every clip in every modality that a reading attacks; 0 where it attacks none.

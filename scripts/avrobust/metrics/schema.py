@@ -2,6 +2,11 @@
 
 import pyarrow as pa
 
+# As what a clip is shown. `float`: what the attack made. A file holds less: `rounded` has 8-bit frames, each value the
+# nearest, and 16-bit sound; `truncated` the same sound, and frames of which a cast to 8 bits cuts the rest off; `coded`
+# went through H.264 and AAC. All but floats may leave the ball: norm_* of a row are those of its own form.
+FLOAT, ROUNDED, TRUNCATED, CODED = FORMS = ("float", "rounded", "truncated", "coded")
+
 # `budget` and `steps` as in `avrobust.spec.conditions.Condition`. `loss`: what the attack maximises. norm_*: what the
 # perturbation came to in the budget's norm, in the paper's unit; epsilon_*: what was allowed, 0 where nothing was.
 # `cosine` of the two features, where both are vectors.
@@ -15,6 +20,7 @@ SCHEMA = pa.schema(
         "modality": pa.string(),
         "budget": pa.string(),
         "steps": pa.int16(),
+        "form": pa.string(),
         "prediction": pa.int16(),
         "loss": pa.float32(),
         "norm_audio": pa.float32(),
@@ -35,4 +41,4 @@ KEY = ("surrogate", "victim", "attack", "modality", "budget", "steps")
 
 def in_order(tables: list[pa.Table]) -> pa.Table:
     """Return all rows in the order in which a file holds them."""
-    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in (*KEY, "clip_id")])
+    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in (*KEY, "form", "clip_id")])

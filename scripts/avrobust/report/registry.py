@@ -10,6 +10,7 @@ WRITERS = {
     "listing": "avrobust.report.listing:write",
     "claims": "avrobust.report.claims:write",
     "choices": "avrobust.report.choices:write",
+    "realisable": "avrobust.report.realisable:write",
     "stack": "avrobust.report.stack:write",
     "attrition": "avrobust.report.attrition:write",
 }

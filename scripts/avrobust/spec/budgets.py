@@ -17,6 +17,8 @@ from collections.abc import Mapping
 MODALITIES = ("audio", "visual")
 # What a file that a job makes is named by.
 FROM = "from"
+# Float32 rounding of clip + step: allowed on top of an epsilon, and as a share of one above 1.
+SLACK = 1e-6
 # As far as the valid range is wide.
 RANGE = "range"
 _PARTS = ("norm", "epsilon", "snr", "range")

@@ -10,6 +10,7 @@ KINDS = {
     "listing": "avrobust.spec.artefacts.listing:LISTING",
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",
+    "realisable": "avrobust.spec.artefacts.realisable:REALISABLE",
     "stack": "avrobust.spec.artefacts.stack:STACK",
     "attrition": "avrobust.spec.artefacts.attrition:ATTRITION",
 }

@@ -1,11 +1,12 @@
 """The sound of a whole clip, or of a stretch of so many seconds, and pictures spread evenly over it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from avrobust.data.store import Store
+from avrobust.program import UserError
 from avrobust.views.augmentation import (
     INT16_SCALE,
     TRAINING_RESIZE,
@@ -15,7 +16,7 @@ from avrobust.views.augmentation import (
     random_gain,
     resize_short_side,
 )
-from avrobust.views.view import Input, at_least, pixels, waveform
+from avrobust.views.view import Input, Written, at_least, pixels, waveform
 
 # `ffmpeg -r` shows a clip in so many frames more than it lasts (avrobust.data.frame_rate).
 SURPLUS_FRAMES = 2
@@ -76,6 +77,21 @@ class ClipView:
             crop = random_crop(pictures[0], self.frame_size, random)
             seen["visual"] = np.stack([crop.of(picture) for picture in pictures])
         return seen
+
+    def written(self, store: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
+        """Return `seen` as a clip of these seconds.
+
+        Raises:
+            UserError: it has more pictures than the store's rate shows in that time.
+        """
+        count = round(self.seconds * store.frame_rate)
+        if count < self.frames:
+            raise UserError(
+                f"view clip: {self.frames} pictures in {self.seconds:g} s are more than a file of {store.frame_rate} "
+                "frames a second holds"
+            )
+        nearest = ((np.arange(count) + 0.5) / count * self.frames).astype(int)
+        return Written(seen["visual"].transpose(0, 2, 3, 1)[nearest], seen["audio"][0])
 
     def _length(self, store: Store) -> int:
         return round(self.seconds * store.audio_rate)

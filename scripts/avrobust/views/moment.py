@@ -4,14 +4,15 @@ Tian & Xu (CVPR 2021), appendix A.2, in the exact form of their released code: f
 window is centred on the frame, and a crop that runs over the clip's ends stays zero there.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from avrobust.data.store import Store
 from avrobust.views.augmentation import INT16_SCALE, amplified, centre_crop, random_crop, random_gain
-from avrobust.views.view import Input, at_least, pixels, waveform
+from avrobust.views.view import Input, Written, at_least, pixels, waveform
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Moment:
 
     def inputs(self, store: Store) -> dict[str, Input]:
         """Return the forms of waveform and frame."""
-        return {"audio": waveform(1, self.audio_samples), "visual": pixels(3, self.frame_size, self.frame_size)}
+        # An odd window ends with a zero that is no part of the clip, see `window`.
+        sound = waveform(1, self.audio_samples, padding=self.audio_samples % 2)
+        return {"audio": sound, "visual": pixels(3, self.frame_size, self.frame_size)}
 
     def evaluation(self, store: Store, index: int, modalities: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the centre crop of the middle frame and the waveform around it."""
@@ -55,6 +58,29 @@ class Moment:
             seen["visual"] = random_crop(picture, self.frame_size, random).of(picture)
         return seen
 
+    def written(self, store: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
+        """Return the clip with `seen` in its place: its frames are those of the crop.
+
+        The clip is as long as before, unless the window goes beyond it: there it goes on, by as many frames at both
+        ends, so that the middle frame stays the middle one. The zero that ends an odd window is nowhere.
+        """
+        count, middle = store.frame_count(index), self.middle_frame(store, index)
+        pictures = [store.pixels(index, number) for number in range(count)]
+        crops = [centre_crop(picture, self.frame_size).of(picture) for picture in pictures]
+        frames = np.stack(crops).astype(np.float32) / np.float32(255)
+        frames[middle - 1] = seen["visual"]
+        samples = store.audio(index) * INT16_SCALE
+        if len(samples) < self.audio_samples:
+            samples = np.tile(samples, self.audio_samples // len(samples) + 1)
+        centre, half = self._centre(store, middle), self.audio_samples // 2
+        beyond = max(0, half - centre, centre + half - len(samples))
+        more = math.ceil(beyond * store.frame_rate / store.audio_rate)
+        silent = self._centre(store, middle + more) - centre
+        samples = np.pad(samples, (silent, silent))
+        samples[centre + silent - half :][: 2 * half] = seen["audio"][0, : 2 * half]
+        ends = (more, more + (more > 0 and count == 1))
+        return Written(np.pad(frames.transpose(0, 2, 3, 1), (ends, (0, 0), (0, 0), (0, 0)), "edge"), samples)
+
     def middle_frame(self, store: Store, index: int) -> int:
         """Return the frame, counted from 1, that evaluation looks at."""
         return max(1, store.frame_count(index) // 2)
@@ -71,8 +97,11 @@ class Moment:
         return round(self.audio_samples / audio_rate / 2 * frame_rate)
 
     def _sound(self, store: Store, index: int, frame: int) -> np.ndarray:
-        centre = int((frame - 0.5) / store.frame_rate * store.audio_rate)
-        return window(store.audio(index), centre, self.audio_samples)
+        return window(store.audio(index), self._centre(store, frame), self.audio_samples)
+
+    def _centre(self, store: Store, frame: int) -> int:
+        """Return the sample in the middle of a frame, counted from 1."""
+        return int((frame - 0.5) / store.frame_rate * store.audio_rate)
 
 
 def window(samples: np.ndarray, centre: int, length: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class Input:
 
     The bounds are those of the natural units that a net and an attack get (`avrobust.data.batches.inputs_of`): uint8
     stands for 255ths, every other type for itself.
+
+    A file holds whole numbers of 1 / `levels` between `low` and `highest`, None where no file holds such values; the
+    last `padding` values are those of no clip: a net gets them, and no file can.
     """
 
     shape: tuple[int, ...]
@@ -32,6 +35,9 @@ class Input:
     low: float
     high: float
     step_axes: int
+    levels: int | None = None
+    highest: float = math.inf
+    padding: int = 0
 
     @property
     def is_picture(self) -> bool:
@@ -44,14 +50,24 @@ class Input:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
 
-def waveform(*shape: int) -> Input:
-    """Return the form of sound: float32 in [-1, 1]."""
-    return Input(shape, "float32", -1.0, 1.0, 2)
+class Written(NamedTuple):
+    """A clip of which `evaluation` shows certain inputs, at the rates of its store.
+
+    `frames`: (n, H, W, 3) in [0, 1], `samples`: (n,) in [-1, 1], both float32.
+    """
+
+    frames: np.ndarray
+    samples: np.ndarray
+
+
+def waveform(*shape: int, padding: int = 0) -> Input:
+    """Return the form of sound: float32 in [-1, 1], 16 bits in a file."""
+    return Input(shape, "float32", -1.0, 1.0, 2, levels=2**15, highest=1 - 2**-15, padding=padding)
 
 
 def pixels(*shape: int) -> Input:
-    """Return the form of pictures: uint8, which become [0, 1]."""
-    return Input(shape, "uint8", 0.0, 1.0, 3)
+    """Return the form of pictures: uint8, which become [0, 1], 8 bits in a file."""
+    return Input(shape, "uint8", 0.0, 1.0, 3, levels=255, highest=1.0)
 
 
 class View(Protocol):
@@ -70,6 +86,10 @@ class View(Protocol):
         self, store: Shards, index: int, modalities: Sequence[str], random: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Return the same to learn from; all that is random in it is drawn from `random`."""
+
+    # Only of views of what a file holds:
+    # def written(self, store: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
+    #     """Return the clip of which `evaluation` shows `seen`, inputs of both modalities in natural units."""
 
 
 def build_view(spec: Mapping) -> View:

@@ -174,7 +174,9 @@ class Attack(Attacking):
         if part == "variant":
             nets = (Names(dataset=wildcards.dataset, variant=net) for net in self._nets(wildcards))
             return [one for net in nets for one in Jobs.entries(self, part, net)]
-        return [one for _, _, attack in self._keys(wildcards) for one in self.attack_entries(attack)]
+        keys = self._keys(wildcards)
+        coder = [self.registered("evaluation", "CODERS", "h264_aac")] if set(keys) & self.grid.coded.keys() else []
+        return [*coder, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
 
     def _keys(self, wildcards: Wildcards) -> list[Key]:
         return self.bundles[wildcards.dataset, wildcards.bundle]
@@ -190,7 +192,9 @@ class Attack(Attacking):
     def _spec(self, key: Key) -> dict:
         dataset, net, attack = key
         victims = {name: [_told(one) for one in conditions] for name, conditions in self.cells[key].items()}
-        return {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
+        spec = {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
+        coded = [_told(one) for one in _sorted(self.grid.coded.get(key, ()))]
+        return spec | ({"coded": coded} if coded else {})
 
     def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
         """What is said of all nets of a bundle alike; SettingsError if it is not."""

@@ -1,0 +1,195 @@
+"""What is left of every attack in a file: 8-bit frames and 16-bit sound, H.264 and AAC."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from avrobust.files import write_text
+from avrobust.metrics.interval import Mean, mean
+from avrobust.metrics.rows import Cells, cells_of
+from avrobust.metrics.schema import CODED, FLOAT, FORMS, ROUNDED, TRUNCATED
+from avrobust.program import progress
+from avrobust.report.given import Given
+from avrobust.report.text import INTERVALS, csv_of, fixed, grid, warning
+from avrobust.spec.artefacts.realisable import Layout
+from avrobust.spec.budgets import MODALITIES, SLACK
+from avrobust.spec.conditions import ATTACKED, CLEAN, UNDER_ATTACK, Reading
+
+UNIT = "percent; cost and change in points"
+# What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell; it
+# costs none as floats.
+RESTORED, SURVIVES, UNDECIDED, NO_EFFECT = "restored", "survives", "undecided", "no effect as floats"
+COUNTED = {SURVIVES: "survive", RESTORED: "restored", UNDECIDED: "undecided"}
+STRONGER, WEAKER = "stronger", "weaker"
+COLUMNS = (
+    "dataset", "surrogate", "victim", "attack", "modality", "budget", "steps", "form", "unit",
+    "accuracy", "low", "high", "clean", "cost", "cost_low", "cost_high", "change", "change_low", "change_high",
+    "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual", "inside_ball", "restored", "left",
+    "beside_floats", "n", "seeds", "scale", "source",
+)  # fmt: skip
+HEADERS = {FLOAT: "as floats", ROUNDED: "8 bits, rounded", TRUNCATED: "8 bits, truncated", CODED: "H.264 and AAC"}
+READING = (
+    "Accuracy in per cent, mean over seeds [95 % interval]. As floats: what the attack made. 8 bits: frames of 8 bits, "
+    "each value rounded to the nearest level or down, as a cast does; the sound of 16 bits, rounded to the nearest. "
+    "H.264 and AAC: the rounded clip put back into its video, encoded as a rendered one, and read as any. "
+    "**Restored**: the clean clip is back, bit for bit. **Survives**: it still costs accuracy against clean clips in "
+    "the same form, paired by clip. A norm in brackets is out of the ball, and so is what it was measured on. "
+    f"Stronger, weaker: than as floats, paired by clip. {INTERVALS}"
+)
+
+
+def write(ledger: Layout, given: Given, to: Mapping[str, str]) -> str:
+    """Write the ledger for programs and for readers; return a line for the log."""
+    by_form = {form: cells_of(progress(given.cells, label=f"reading {form}", unit="files"), form) for form in FORMS}
+    entries = measure(ledger, by_form).assign(scale=given.scale).reindex(columns=COLUMNS)
+    for name in entries.columns[entries.columns.str.startswith(("norm_", "epsilon_"))]:
+        entries[name] = entries[name].map(lambda value: fixed(float(value), 6))
+    write_text(to[".csv"], csv_of(entries))
+    write_text(to[".md"], markdown(ledger, entries, given.scale))
+    return f"{ledger.paper}: {'; '.join(summary(entries)) or 'no attack on inputs that a file can hold'}"
+
+
+def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
+    """A line per attack and form (`COLUMNS` but for the scale): per cent, differences of them in points.
+
+    `by_form`: the cells of each of `FORMS`. Raises `UserError` if a cell or a condition is missing as floats.
+    """
+    lines = [line for cell in ledger.cells for reading in cell.readings for line in _lines(reading, by_form)]
+    entries = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("scale", "source")])
+    return entries.assign(source=entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, "")))
+
+
+def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
+    clean = reading._replace(condition=CLEAN)
+    floats = None
+    for form, cells in by_form.items():
+        if form != FLOAT and reading not in cells:
+            continue
+        outcomes = cells.outcomes([clean, reading])
+        of_clean, attacked = 100.0 * outcomes.correct
+        if floats is None:
+            floats = attacked
+        accuracy, cost = mean(attacked, 0, 100), mean(of_clean - attacked, -100, 100)
+        change = mean(attacked - floats, -100, 100)
+        moved = cells.moved(reading)
+        of_form = {
+            "form": form,
+            "unit": UNIT,
+            **_ends("", accuracy, "accuracy"),
+            "clean": of_clean.mean(),
+            **_ends("cost_", cost, "cost"),
+            **(_ends("change_", change, "change") if form != FLOAT else {}),
+            **{f"epsilon_{name}": epsilons.max() for name, (_, epsilons) in moved.items()},
+            **{f"norm_{name}": norms.max() for name, (norms, _) in moved.items()},
+            "inside_ball": "yes" if all(_inside(*moved[name]) for name in moved) else "no",
+        }
+        if form == FLOAT:
+            attacked_in = [name for name in MODALITIES if moved[name][0].any()]
+            # A net that does not take the modality: what is not changed cannot be lost in a file.
+            if not attacked_in:
+                return
+            effect, restored, left, beside = cost, [], "", ""
+        else:
+            restored = [name for name in attacked_in if not moved[name][0].any()]
+            left = _left(restored == attacked_in, cost, effect)
+            beside = STRONGER if change.negative.above() else WEAKER if change.above() else ""
+        yield {
+            **dict(zip(("dataset", "surrogate", "victim", "attack"), reading[:4], strict=True)),
+            **reading.condition._asdict(),
+            "steps": reading.condition.steps or "",
+            **of_form,
+            "restored": " ".join(restored),
+            "left": left,
+            "beside_floats": beside,
+            "n": outcomes.clips,
+            "seeds": len(outcomes.seeds),
+        }
+
+
+def _ends(prefix: str, of: Mean, name: str) -> dict[str, float]:
+    value, low, high = of.ends
+    return {name: value, f"{prefix}low": low, f"{prefix}high": high}
+
+
+def _inside(norms: np.ndarray, epsilons: np.ndarray) -> bool:
+    return bool((norms <= epsilons + SLACK * np.maximum(1, epsilons)).all())
+
+
+def _left(restored: bool, cost: Mean, as_floats: Mean) -> str:
+    """What is left in a form of an attack that costs `as_floats`, one of the words above."""
+    if not as_floats.above():
+        return NO_EFFECT
+    if restored:
+        return RESTORED
+    return SURVIVES if cost.above() else UNDECIDED
+
+
+def summary(entries: pd.DataFrame) -> list[str]:
+    """For each form and modality, of how many attacks that cost accuracy as floats how many survive."""
+    key = [*COLUMNS[:7]]
+    floats = entries[entries["form"] == FLOAT]
+    costly = floats[floats["cost_low"] > 0][key]  # as `left` of the other forms has it
+    lines = []
+    for form in FORMS[1:]:
+        of_form = entries[entries["form"] == form].merge(costly, on=key)
+        words = []
+        for modality in UNDER_ATTACK:
+            some = of_form[of_form["modality"] == modality]
+            if len(some):
+                counts = some["left"].value_counts()
+                outside = (some["inside_ball"] == "no").sum()
+                said = [f"{counts[word]} {plural}" for word, plural in COUNTED.items() if word in counts]
+                said += [f"{outside} out of the ball"] if outside else []
+                words.append(f"{modality}: {len(some)} attacks, {', '.join(said)}")
+        if words:
+            lines.append(f"{HEADERS[form]}: {'; '.join(words)}")
+    return lines
+
+
+def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
+    """The ledger for readers, a line per attack; warns if the clips are not the paper's."""
+    lines = [
+        "# What is left of an attack in a file",
+        "",
+        f"Attacks of {ledger.citation or ledger.paper}. {READING}",
+        "",
+    ]
+    lines += [f"Scale `{scale}`.", "", *warning(ledger.sources.values(), scale)]
+    lines += ["Of the attacks that cost accuracy as floats (the interval of what they cost is above 0):", ""]
+    lines += [*(f"- {line}." for line in summary(entries)), ""]
+    keys = ["dataset", "net", "attack", "attacked", "ε", "clean"]
+    rows = []
+    for place, forms in entries.groupby([*COLUMNS[:7]], sort=False):
+        dataset, surrogate, victim, attack, modality, budget, steps = place
+        net = victim if victim == surrogate else f"{victim}, clips by {surrogate}"
+        first = forms.iloc[0]
+        of_form = {form: _cell(line) for form, line in zip(forms["form"], forms.to_dict("records"), strict=True)}
+        attack = f"{attack}, {steps} steps" if steps else attack
+        key = [dataset, net, attack, modality, _epsilon(first, modality) or budget, fixed(first["clean"], 2)]
+        rows.append([*key, *(of_form.get(form, "") for form in FORMS)])
+    lines += grid([*keys, *HEADERS.values()], rows, {"clean", *HEADERS.values()})
+    return "\n".join(lines) + "\n"
+
+
+def _epsilon(line: pd.Series, modality: str) -> str:
+    """What is allowed, one number where it is the same in all that is attacked."""
+    found = list(dict.fromkeys(f"{float(line[f'epsilon_{name}']):g}" for name in ATTACKED[modality]))
+    return ", ".join(found)
+
+
+def _cell(line: Mapping) -> str:
+    text = f"{fixed(line['accuracy'], 2)} [{fixed(line['low'], 2)}, {fixed(line['high'], 2)}]"
+    # What an encoder changes is no perturbation of a budget, and far out of every ball.
+    if line["inside_ball"] == "no" and line["form"] != CODED:
+        text += f" ({', '.join(dict.fromkeys(_outside(line)))})"
+    words = [line["left"], line["beside_floats"]]
+    words += [f"the {line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []
+    return " ".join([text, ", ".join(filter(None, words))]).strip()
+
+
+def _outside(line: Mapping) -> Iterator[str]:
+    for name in MODALITIES:
+        norm, epsilon = float(line[f"norm_{name}"]), float(line[f"epsilon_{name}"])
+        if norm > epsilon + SLACK * max(1, epsilon):
+            yield f"{norm:.4g}"

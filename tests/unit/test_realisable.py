@@ -1,0 +1,132 @@
+"""The ledger of what is left of attacks in files: verdicts worked by hand, norms beside what was allowed."""
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from artefacts import make
+from cell_files import CLEAN, write_cell
+
+from avrobust.metrics.rows import cells_of, read_cells
+from avrobust.metrics.schema import CODED, FLOAT, FORMS, ROUNDED, TRUNCATED
+from avrobust.report.realisable import measure
+from avrobust.spec.artefacts.realisable import layout
+
+CLIPS = 40
+PLACE = {"dataset": "music", "surrogate": "concat", "victim": "concat", "attack": "fgsm"}
+AUDIO, VISUAL, BOTH = ("audio", "small"), ("visual", "large"), ("both", "small")
+SPEC = {"paper": "tian2021", "citation": "Tian & Xu", "sources": {"music": "render"}}
+SPEC |= {"cells": [{**PLACE, "conditions": [AUDIO, BOTH, VISUAL]}]}
+
+
+def right(count: int) -> list[int]:
+    """Labels are 0: so many answers are right, the first ones."""
+    return [0] * count + [1] * (CLIPS - count)
+
+
+def cell(folder, seed: int = 0):
+    """As floats all attacks cost; the sound's is left, the frame's becomes stronger, the coder leaves neither."""
+    forms = {
+        FLOAT: ({CLEAN: 36, AUDIO: 10, VISUAL: 24, BOTH: 12}, {"audio": 0.006, "visual": 0.006}),
+        ROUNDED: ({CLEAN: 36, AUDIO: 11, VISUAL: 8, BOTH: 36}, {"audio": 0.006, "visual": 0.01751}),
+        TRUNCATED: ({CLEAN: 36, AUDIO: 11, VISUAL: 35, BOTH: 11}, {"audio": 0.006, "visual": 0.01751}),
+    }
+    tables = []
+    for form, (counts, norms) in forms.items():
+        answers = {condition: right(count) for condition, count in counts.items()}
+        path = write_cell(folder, f"music/concat/{seed}/fgsm", [0] * CLIPS, answers, form=form, norms=norms)
+        table = pq.read_table(path).to_pandas()
+        for attacked, name in ((AUDIO, "visual"), (VISUAL, "audio"), (CLEAN, "audio"), (CLEAN, "visual")):
+            table.loc[(table.modality == attacked[0]), f"norm_{name}"] = 0.0
+        if form == ROUNDED:
+            table.loc[table.modality == "both", ["norm_audio", "norm_visual"]] = 0.0
+        tables.append(pa.Table.from_pandas(table, schema=pq.read_schema(path)))
+    coded = {CLEAN: right(30), AUDIO: right(29), VISUAL: right(30)}
+    path = write_cell(
+        folder, f"music/concat/{seed}/fgsm", [0] * CLIPS, coded, form=CODED, norms={"audio": 0.1, "visual": 0.5}
+    )
+    tables.append(pq.read_table(path))
+    pq.write_table(pa.concat_tables(tables), path, write_page_checksum=True)
+    return path
+
+
+@pytest.fixture
+def entries(tmp_path) -> pd.DataFrame:
+    path = cell(tmp_path)
+    return measure(layout(SPEC), {form: cells_of([path], form) for form in FORMS}).set_index(["modality", "form"])
+
+
+def test_a_line_per_attack_and_form_that_was_asked(entries):
+    assert [*entries.index] == [
+        *(("audio", form) for form in FORMS),
+        *(("both", form) for form in FORMS[:3]),
+        *(("visual", form) for form in FORMS),
+    ]
+    assert (entries["n"] == CLIPS).all() and (entries["seeds"] == 1).all() and (entries["source"] == "render").all()
+
+
+def test_what_is_left_is_against_clean_clips_of_the_same_form(entries):
+    audio = entries.loc["audio"]
+    assert audio["accuracy"].tolist() == [25.0, 27.5, 27.5, 72.5] and audio["clean"].tolist() == [90, 90, 90, 75]
+    assert audio["cost"].tolist() == [65.0, 62.5, 62.5, 2.5]
+    assert audio["left"].tolist() == ["", "survives", "survives", "undecided"]
+    assert entries.loc["both", "left"].tolist() == ["", "restored", "survives"]
+    assert entries.loc["both", "restored"].tolist() == ["", "audio visual", ""]
+
+
+def test_stronger_and_weaker_are_paired_with_floats(entries):
+    visual = entries.loc["visual"]
+    assert visual["change"].tolist()[1:] == [-40.0, 27.5, 15.0]
+    assert visual["beside_floats"].tolist() == ["", "stronger", "weaker", "weaker"]
+    assert entries.loc[("audio", ROUNDED), "beside_floats"] == ""  # one clip of 40
+    assert visual["left"].tolist() == ["", "survives", "undecided", "undecided"]
+
+
+def test_what_leaves_its_ball_is_never_said_to_be_inside(entries):
+    visual = entries.loc["visual"]
+    assert visual["epsilon_visual"].tolist() == [0.012] * 4
+    assert visual["norm_visual"].tolist() == pytest.approx([0.006, 0.01751, 0.01751, 0.5])
+    assert visual["inside_ball"].tolist() == ["yes", "no", "no", "no"]
+    assert entries.loc["audio", "inside_ball"].tolist() == ["yes", "yes", "yes", "no"]
+
+
+def test_an_attack_that_costs_nothing_as_floats_has_nothing_to_lose(tmp_path):
+    answers = {CLEAN: right(36), AUDIO: right(36)}
+    path = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, answers, norms={"audio": 0.006})
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("form")
+    rounded = table.set_column(place, "form", pa.array([ROUNDED] * len(table)))
+    pq.write_table(pa.concat_tables([table, rounded]), path, write_page_checksum=True)
+    spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
+    found = measure(layout(spec), {form: cells_of([path], form) for form in FORMS})
+    assert found["left"].tolist() == ["", "no effect as floats"]
+
+
+def test_what_no_attack_changes_has_no_line(tmp_path):
+    """A net that does not take what is attacked."""
+    answers = {CLEAN: right(36), AUDIO: right(36)}
+    path = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, answers, norms={"audio": 0.0})
+    spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
+    assert measure(layout(spec), {form: cells_of([path], form) for form in FORMS}).empty
+
+
+def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
+    made = make("realisable", SPEC, tmp_path / "r", cells=[cell(tmp_path)])
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "r.csv", keep_default_na=False)
+    assert len(table) == 11 and (table["scale"] == "demo").all() and table["unit"].nunique() == 1
+    line = table[(table["modality"] == "visual") & (table["form"] == ROUNDED)].iloc[0]
+    assert (line["norm_visual"], line["epsilon_visual"], line["inside_ball"]) == (0.01751, 0.012, "no")
+    text = (tmp_path / "r.md").read_text()
+    visual = "visual: 1 attacks, 1 survive, 1 out of the ball"
+    assert f"- 8 bits, rounded: audio: 1 attacks, 1 survive; {visual}; both: 1 attacks, 1 restored." in text
+    assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
+
+
+def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):
+    path = cell(tmp_path)
+    (floats,), (rounded,) = read_cells(path), read_cells(path, ROUNDED)
+    assert [sum(one.answers[next(iter(one.answers))].predictions == 0) for one in (floats, rounded)] == [10, 11]
+    assert len(read_cells(path, CODED)[0].answers) == 3
+    alone = write_cell(tmp_path / "alone", "music/concat/0/fgsm", [0], {CLEAN: [0]})
+    assert read_cells(alone, CODED) == []

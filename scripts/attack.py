@@ -2,48 +2,26 @@
 
 import argparse
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from avrobust.attacks.threat import bind
-from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
-from avrobust.evaluation.as_files import AsFiles
+from avrobust.evaluation.arguments import Opened, attacking_parser, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished, resume_key
-from avrobust.evaluation.registry import CODERS
+from avrobust.evaluation.told import CellSpec, cell_of
 from avrobust.files import replacing, write_json
-from avrobust.lazy import load
 from avrobust.metrics.schema import IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
-from avrobust.program import Terminated, UserError, json_argument, progress, run
-from avrobust.spec.attacks import AttackSpec
-from avrobust.spec.conditions import CLEAN
+from avrobust.program import Terminated, json_argument, progress, run
 
 log = logging.getLogger("attack")
-
-H264_AAC = "h264_aac"
 
 # What the rows depend on, beside budgets, device and the files that are read.
 SHAPING = ("key", "cells", "epsilon_space", "model_state", "split", "code", "precision")
 SHAPING += ("view", "batch_size", "threads")
-
-
-@dataclass(frozen=True)
-class CellSpec:
-    """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions.
-
-    `coded`: under which conditions clips also go through H.264 and AAC.
-    """
-
-    surrogate: str
-    attack: str
-    spec: Mapping
-    victims: Mapping[str, Sequence]
-    coded: Sequence = ()
 
 
 def arguments() -> argparse.Namespace:
@@ -73,7 +51,7 @@ def main() -> None:
     paths = {name: Path(path) for name, _, path in (word.partition("=") for word in given.nets)}
     specs = [CellSpec(**cell) for cell in given.cells]
     job = opened(given, paths)
-    cells = [_cell(spec, job, given) for spec in specs]
+    cells = [cell_of(spec, job, given.precision, int(given.key["seed"])) for spec in specs]
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
@@ -101,6 +79,9 @@ def main() -> None:
         given.provenance,
         {
             **job.written_down(given),
+            "nets": {name: str(path) for name, path in paths.items()},
+            "shards": [str(path) for path in given.shards],
+            "batch_size": given.batch_size,
             "cells": [_written_down(*one, counts[number]) for number, one in enumerate(zip(specs, cells, strict=True))],
             "resumed_clips": resumed,
             "rows_per_second": round(len(rows) / made["seconds"], 2),
@@ -108,23 +89,6 @@ def main() -> None:
         },
     )
     finished.remove()
-
-
-def _cell(spec: CellSpec, job: Opened, given: argparse.Namespace) -> Cell:
-    if missing := [name for name in (spec.surrogate, *spec.victims) if name not in job.nets]:
-        raise UserError(f"--nets: no {', '.join(dict.fromkeys(missing))}, which {spec.surrogate}/{spec.attack} needs")
-    attack = AttackSpec.of(spec.spec)
-    net = job.nets[spec.surrogate]
-    surrogate = net._replace(model=net.model.in_precision(attack.precision or given.precision))
-    conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
-    victims = {name: job.nets[name].model for name in spec.victims}
-    threat = bind(attack, surrogate, spec.attack, int(given.key["seed"]))
-    forms = job.views.view.inputs(job.store)
-    as_files = AsFiles(forms)
-    if spec.coded:
-        coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
-        as_files = AsFiles(forms, load(CODERS, H264_AAC)(job.views), coded)
-    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files)
 
 
 def _rest(

@@ -8,7 +8,8 @@ import torch
 from tiny_store import VIEWS, write_shard
 
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
-from avrobust.evaluation.coded import Coded, written
+from avrobust.evaluation.coded import Coded
+from avrobust.evaluation.put_back import written
 from avrobust.program import UserError
 from avrobust.views.clip import ClipView
 from avrobust.views.features import Features

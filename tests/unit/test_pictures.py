@@ -1,5 +1,6 @@
 """Frames as JPEG, against the real ffmpeg program."""
 
+import io
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from av.video.reformatter import VideoReformatter
 from clip_files import ffmpeg, pixels
 from PIL import Image
 
+from avrobust.data.encoding import encode_without_loss
 from avrobust.data.pictures import Pictures, plain, planes
 
 
@@ -122,3 +124,16 @@ def test_a_plain_picture_is_of_its_colour():
     picture = pixels(plain((123, 116, 104), 24))
     assert picture.shape == (24, 24, 3)
     assert np.abs(picture - (123, 116, 104)).max() <= 1
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_rgb_frames_without_loss_are_kept_without_loss_unless_they_are_scaled(tmp_path, kind):
+    """Also of an odd size, which no video in luma and chroma has; floats rounded to the nearest level."""
+    drawn = np.random.default_rng(0).random((3, 33, 35, 3), np.float32)
+    frames = drawn if kind is np.float32 else np.round(drawn * 255).astype(np.uint8)
+    encode_without_loss(frames, 8, np.zeros(4000, np.int16), 11025, tmp_path / "clip.mkv")
+    kept, scaled = made(tmp_path / "clip.mkv", 33), made(tmp_path / "clip.mkv", 20)
+    assert kept.size == (35, 33) and len(kept.jpegs) == 3
+    for encoded, frame in zip(kept.jpegs, drawn, strict=True):
+        assert np.array_equal(Image.open(io.BytesIO(encoded)), np.round(frame * 255))
+    assert all(encoded.startswith(b"\xff\xd8") for encoded in scaled.jpegs) and scaled.size == (20, 20)

@@ -62,7 +62,7 @@ def check(opened: Store, numbers) -> None:
     for i in numbers:
         made = clip(i)
         assert opened.audio(i).tolist() == made.audio.tolist()
-        assert [opened.jpeg(i, k) for k in range(opened.frame_count(i))] == made.frames
+        assert [opened.encoded(i, k) for k in range(opened.frame_count(i))] == made.frames
 
 
 def test_what_is_packed_is_read_in_any_order(shards):
@@ -103,7 +103,7 @@ def test_a_store_travels_to_another_process(shards):
     opened.audio(0)
     code = (
         "import pickle, sys; s = pickle.load(sys.stdin.buffer);"
-        "print(len(s), s.audio(44).sum(dtype='i8'), len(s.jpeg(44, 2)), 'torch' in sys.modules)"
+        "print(len(s), s.audio(44).sum(dtype='i8'), len(s.encoded(44, 2)), 'torch' in sys.modules)"
     )
     path = {"PYTHONPATH": ":".join(sys.path)}
     made = subprocess.run(
@@ -121,7 +121,7 @@ def test_places_that_do_not_exist(shards):
     opened = Store(shards)
     for i, k in [(45, 0), (-1, 0), (0, 3), (0, -1)]:
         with pytest.raises(IndexError):
-            opened.jpeg(i, k)
+            opened.encoded(i, k)
 
 
 def test_equal_clips_give_equal_bytes(tmp_path):
@@ -152,7 +152,7 @@ def read_all(path) -> list:
     return [
         (
             *(opened.clip_ids[i], opened.splits[i], opened.labels[i], opened.box(i), opened.audio(i).tolist()),
-            *(opened.jpeg(i, k) for k in range(opened.frame_count(i))),
+            *(opened.encoded(i, k) for k in range(opened.frame_count(i))),
         )
         for i in range(len(opened))
     ]

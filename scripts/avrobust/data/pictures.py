@@ -1,9 +1,11 @@
 """Decoded frames as JPEG: scaled down, upright, all of one size.
 
 Frames stay luma and chroma, as videos have them and JPEG keeps them, from the decoder to the file, and chroma stays at
-half the width and height.
+half the width and height. Frames of red, green and blue from FFV1, which lost nothing, become PNG, and lose nothing
+here either, unless they are scaled.
 """
 
+import io
 from contextlib import AbstractContextManager
 
 import av
@@ -13,10 +15,12 @@ from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 # Two to three times the bytes of what the plain ffmpeg call of the released scripts writes.
 JPEG_QUALITY = 90
+# What FFV1 has of red, green and blue, and what PyAV makes of it: uint8 or float32 (height, width, 3).
+EXACT = {"bgr0": "rgb24", "gbrpf32le": "gbrpf32le"}
 
 
 class Pictures:
-    """Collects frames as JPEG; a frame added twice in a row is encoded once.
+    """Collects frames as JPEG, or PNG; a frame added twice in a row is encoded once.
 
     `libav` stands around every call into libav and may swallow its exceptions; such a frame is left out.
     """
@@ -31,13 +35,14 @@ class Pictures:
         self.last: av.VideoFrame | None = None
         self.encoded = b""
         self.matrix: tuple[int, ...] = ()
+        self.exact = False
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of all pictures, (0, 0) before the first."""
         if not self.jpegs:
             return 0, 0
-        width, height = _even(self.decoded_size)
+        width, height = self.decoded_size if self.exact else _even(self.decoded_size)
         return (height, width) if _on_its_side(self.matrix) else (width, height)
 
     def add(self, frame: av.VideoFrame) -> None:
@@ -49,12 +54,29 @@ class Pictures:
                 self.matrix = self.matrix or _display_matrix(frame)
                 if not self.jpegs:
                     self.decoded_size = _scaled((frame.width, frame.height), self.short_side)
-                upright = [_upright(plane, self.matrix) for plane in planes(frame, self.decoded_size, self.reformatter)]
-                encoded = simplejpeg.encode_jpeg_yuv_planes(*upright, quality=JPEG_QUALITY)
+                    self.exact = frame.format.name in EXACT and self.decoded_size == (frame.width, frame.height)
+                encoded = self._png(frame) if self.exact else self._jpeg(frame)
             if encoded is None:
                 return
             self.last, self.encoded = frame, encoded
         self.jpegs.append(self.encoded)
+
+    def _jpeg(self, frame: av.VideoFrame) -> bytes:
+        upright = [_upright(plane, self.matrix) for plane in planes(frame, self.decoded_size, self.reformatter)]
+        return simplejpeg.encode_jpeg_yuv_planes(*upright, quality=JPEG_QUALITY)
+
+    def _png(self, frame: av.VideoFrame) -> bytes:
+        """Return the very values of a frame, those of floats rounded to the nearest of 8 bits."""
+        from PIL import Image  # not of every packing
+
+        if (frame.width, frame.height) != self.decoded_size or frame.format.name not in EXACT:
+            raise ValueError(f"a frame of {frame.width} x {frame.height} {frame.format.name} after others")
+        pixels = frame.to_ndarray(format=EXACT[frame.format.name])
+        if pixels.dtype != np.uint8:
+            pixels = np.round(pixels.clip(0, 1) * np.float32(255)).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(_upright(pixels, self.matrix)).save(file, "PNG", compress_level=1)
+        return file.getvalue()
 
 
 def planes(frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> list[np.ndarray]:
@@ -96,10 +118,10 @@ def _even(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def _upright(pixels: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
-    """Apply a display matrix (quarter turns and mirrors) to pixels (height, width)."""
+    """Apply a display matrix (quarter turns and mirrors) to pixels (height, width) or (height, width, colours)."""
     x_from_x, y_from_x, _, x_from_y, y_from_y = matrix[:5]
     if _on_its_side(matrix):
-        pixels = pixels.T
+        pixels = pixels.swapaxes(0, 1)
         x_from_x, y_from_y = x_from_y, y_from_x
     pixels = pixels[:, ::-1] if x_from_x < 0 else pixels
     pixels = pixels[::-1] if y_from_y < 0 else pixels

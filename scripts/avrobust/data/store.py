@@ -1,5 +1,6 @@
 """Packed clips: sound and frames, in shards."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
@@ -17,6 +18,9 @@ from avrobust.data.shards import IDENTITY, ROW_CHECKSUM, Form, Shards, ShardWrit
 # checked when they are read.
 ROW = ("clip_id", "split", "labels", "start", "end", "box", "width", "height")
 LENGTHS = ("audio", "frames", "frame_crc32")
+
+# What a PNG begins with.
+PNG = b"\x89PNG"
 
 SCHEMA = pa.schema(
     [
@@ -37,7 +41,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class PackedClip:
-    """One row: labels as class indices, times in seconds, int16 mono samples (n,), frames as JPEG."""
+    """One row: labels as class indices, times in seconds, int16 mono samples (n,), frames as JPEG or PNG."""
 
     clip_id: str
     split: str
@@ -115,8 +119,8 @@ class Store(Shards):
         batch, row = self._place(i)
         return len(batch["frames"][row])
 
-    def jpeg(self, i: int, k: int) -> bytes:
-        """Return frame k of clip i as JPEG bytes.
+    def encoded(self, i: int, k: int) -> bytes:
+        """Return frame k of clip i as the bytes of a JPEG, or of a PNG where nothing of it is lost.
 
         Raises UserError if they are damaged, IndexError unless 0 <= k < frame_count(i).
         """
@@ -124,12 +128,17 @@ class Store(Shards):
         frames = batch["frames"][row].values
         if not 0 <= k < len(frames):
             raise IndexError(f"frame {k} of clip {i}, which has {len(frames)}")
-        jpeg = frames[k].as_buffer().to_pybytes()
-        if crc32(jpeg) != batch["frame_crc32"][row][k].as_py():
+        encoded = frames[k].as_buffer().to_pybytes()
+        if crc32(encoded) != batch["frame_crc32"][row][k].as_py():
             raise self._damaged(i, f"frame {k}")
-        return jpeg
+        return encoded
 
     def pixels(self, i: int, k: int) -> np.ndarray:
-        """Return frame k of clip i, RGB, uint8 (H, W, 3); raises IndexError as `jpeg` does."""
+        """Return frame k of clip i, RGB, uint8 (H, W, 3); raises IndexError as `encoded` does."""
+        encoded = self.encoded(i, k)
+        if encoded.startswith(PNG):
+            from PIL import Image
+
+            return np.asarray(Image.open(io.BytesIO(encoded)))
         # Pillow decodes to the same bits, in one and a half times the time.
-        return simplejpeg.decode_jpeg(self.jpeg(i, k))
+        return simplejpeg.decode_jpeg(encoded)

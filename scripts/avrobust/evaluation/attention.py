@@ -37,8 +37,8 @@ def view_boxes(views: EvaluationViews) -> dict[str, Box | None]:
     for index in views.indices:
         box = store.box(index)
         if box is not None:
-            jpeg = store.jpeg(index, view.middle_frame(store, index) - 1)
-            with Image.open(io.BytesIO(jpeg)) as picture:
+            encoded = store.encoded(index, view.middle_frame(store, index) - 1)
+            with Image.open(io.BytesIO(encoded)) as picture:
                 box = localisation.box_in_view(box, *picture.size, view.frame_size)
         boxes[store.clip_ids[index]] = box
     return boxes

@@ -1,6 +1,6 @@
 """Adversarial clips after H.264 and AAC: put back into their clips, encoded, packed as any file, and seen as before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from avrobust.attacks.loss import Inputs
 from avrobust.data import media, store
-from avrobust.data.batches import MODALITIES, EvaluationViews, collate, inputs_of
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.encoding import encode
 from avrobust.data.media import Form
 from avrobust.data.store import PackedClip
+from avrobust.evaluation.put_back import written
 from avrobust.program import UserError
-from avrobust.views.view import View, Written
 
 
 class Coded:
@@ -48,11 +48,3 @@ class Coded:
             shown = EvaluationViews(view.opened([shard]), range(len(clip_ids)), view, tuple(inputs), self.views.task)
             batch = collate([shown[number] for number in range(len(clip_ids))])
             return inputs_of(batch, next(iter(inputs.values())).device)
-
-
-def written(view: View, clips: store.Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
-    """Return the clip of which a view shows `seen`, inputs in natural units, or else what it showed before."""
-    missing = [name for name in MODALITIES if name not in seen]
-    clean = view.evaluation(clips, index, missing)
-    shown = {name: x.astype(np.float32) / np.float32(255 if x.dtype == np.uint8 else 1) for name, x in clean.items()}
-    return view.written(clips, index, shown | dict(seen))

@@ -1,0 +1,202 @@
+"""scripts/export.py: clips as files without loss, which score the same when `source: local` has read them."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from nets import narrow_net, narrow_spec
+from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
+
+import attack
+import export
+from avrobust.data.store import Store
+from avrobust.models.build import Part
+from avrobust.models.files import save_model
+from avrobust.program import UserError
+from avrobust.spec.budgets import named
+
+SCRIPTS = Path(export.__file__).parent
+ASKED = [["both", "large"], ["audio", "small"]]
+CELLS = [
+    {"surrogate": "one", "attack": "mim", "spec": {"update": "mim"}, "victims": {"one": ASKED, "two": ASKED[:1]}},
+    {"surrogate": "two", "attack": "start", "spec": {"update": "pgd_random"}, "victims": {"two": ASKED}},
+]
+
+
+def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict]):
+    told = ["--cells", json.dumps(cells), "--nets", *(f"{name}={folder / name}.pt" for name in ("one", "two"))]
+    told += ["--shards", shard, "--budgets", json.dumps(named({"small": 0.006, "large": 0.012}))]
+    told += ["--key", json.dumps({"dataset": "music", "seed": "3"}), "--view", json.dumps(VIEW)]
+    told += ["--batch-size", 4, "--device", "cpu", "--rows", folder / "cells.parquet"]
+    monkeypatch.setattr(sys, "argv", ["attack.py", *map(str, told), "--provenance", str(folder / "cells.json")])
+    attack.main()
+    return pq.read_table(folder / "cells.parquet").to_pandas()
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A finished file of two cells, and its rows."""
+    shard = write_shard(tmp_path / "made/0.arrow")
+    for seed, name in enumerate(("one", "two")):
+        state = {"model": narrow_net(classes=len(CLASSES), seed=seed).state_dict(), "objective": {}}
+        save_model(tmp_path / f"made/{name}.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
+    return tmp_path / "made", run_attack(monkeypatch, tmp_path / "made", shard, CELLS)
+
+
+def exported(
+    monkeypatch, folder: Path, output: Path, *more: str, modality="both", budget="large", **other: str
+) -> Path:
+    told = {"surrogate": "one", "attack": "mim"} | other
+    told |= {"cells": folder / "cells.parquet", "modality": modality, "budget": budget, "output": output}
+    words = [str(word) for name, value in told.items() for word in (f"--{name}", value)]
+    monkeypatch.setattr(sys, "argv", ["export.py", *words, "--device", "cpu", *more])
+    export.main()
+    return output
+
+
+def packed_from(folder: Path) -> Store:
+    """What `source: local` makes of an export, by the programs that do it."""
+    manifest, classes = folder / "manifest.csv", folder / "classes.txt"
+    local = ["local", "--folder", folder, "--table", folder / "clips.csv", "--manifest", manifest]
+    pack = [
+        "--manifest",
+        manifest,
+        "--class-list",
+        classes,
+        "--media-folder",
+        folder,
+        "--shard-index",
+        0,
+        "--shards",
+        1,
+    ]
+    pack += ["--audio-rate", 11025, "--frame-rate", 8, "--short-side", 36, "--minimum-frames", 1]
+    pack += ["--failed-clips", "drop", "--shard", folder / "0.arrow", "--availability", folder / "availability.csv"]
+    for name, told in (("manifest", [*local, "--class-list", classes, "--classes", *CLASSES]), ("pack", pack)):
+        subprocess.run([sys.executable, SCRIPTS / f"{name}.py", *map(str, told)], check=True)
+    return Store([folder / "0.arrow"])
+
+
+def of_form(rows, form: str, victim: str, **condition: str):
+    kept = rows[(rows.form == form) & (rows.victim == victim) & (rows.surrogate == "one")]
+    for name, value in condition.items():
+        kept = kept[kept[name] == value]
+    return kept.sort_values("clip_id")[["clip_id", "label", "prediction", "loss"]].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("form", "as_rows"), [("rounded", "rounded"), ("truncated", "truncated"), ("float", "rounded")]
+)
+def test_what_source_local_reads_scores_as_the_cell_says(tmp_path, monkeypatch, made, form, as_rows):
+    """To the last bit, losses too. A store keeps 8 bits and 16, so that floats come back rounded."""
+    folder, rows = made
+    output = exported(monkeypatch, folder, tmp_path / "out", form=form)
+    assert len(packed_from(output).clip_ids) == sum(CLIPS.values())
+    clean = [{**CELLS[0], "victims": {"one": [], "two": []}}]
+    again = run_attack(monkeypatch, folder, output / "0.arrow", clean)
+    for victim in ("one", "two"):
+        wanted = of_form(rows, as_rows, victim, modality="both", budget="large")
+        assert of_form(again, "float", victim).equals(wanted)
+        assert not of_form(rows, "float", victim, modality="clean").equals(wanted)
+
+
+def test_floats_are_in_their_files_as_they_were_made(tmp_path, monkeypatch, made):
+    """Put into the net from the file, without a store between, they are answered as the cell's floats."""
+    folder, rows = made
+    output = exported(monkeypatch, folder, tmp_path / "out", "--attacked-only", form="float")
+    wanted = of_form(rows, "float", "one", modality="both", budget="large").set_index("clip_id")
+    net = narrow_net(classes=len(CLASSES), seed=0)
+    for line in csv.DictReader((output / "clips.csv").open()):
+        with av.open(str(output / line["path"])) as file:
+            frames, sound = [], []
+            for frame in file.decode():
+                is_picture = isinstance(frame, av.VideoFrame)
+                (frames if is_picture else sound).append(
+                    frame.to_ndarray(format="gbrpf32le") if is_picture else frame.to_ndarray()[0]
+                )
+        held = np.concatenate(sound)
+        middle = len(frames) // 2
+        centre = int((middle - 0.5) / 8 * 11025)
+        inputs = {
+            "audio": torch.from_numpy(held[centre - 2048 : centre + 2048])[None, None],
+            "visual": torch.from_numpy(frames[middle - 1].transpose(2, 0, 1).copy())[None],
+        }
+        with torch.no_grad():
+            logits = net(inputs)
+        loss = torch.nn.functional.cross_entropy(logits, torch.tensor([int(wanted.label[line["clip_id"]])]))
+        assert logits.argmax().item() == wanted.prediction[line["clip_id"]]
+        assert loss.item() == pytest.approx(wanted.loss[line["clip_id"]], rel=1e-4)
+        assert not np.array_equal(held * 2**15, np.round(held * 2**15))
+
+
+def test_the_other_splits_come_back_as_they_were_packed(tmp_path, monkeypatch, made):
+    """In the order of the store: a net that is trained on them is the same net."""
+    folder, _ = made
+    output = exported(monkeypatch, folder, tmp_path / "out", modality="audio", budget="small")
+    before, after = Store([folder / "0.arrow"]), packed_from(output)
+    assert (after.clip_ids, after.splits, after.labels) == (before.clip_ids, before.splits, before.labels)
+    for index in before.indices("train"):
+        assert np.array_equal(after.audio(index), before.audio(index))
+        for number in range(before.frame_count(index)):
+            assert np.array_equal(after.pixels(index, number), before.pixels(index, number))
+    seen = [VIEWS.evaluation(store, before.indices("test")[0], ("audio", "visual")) for store in (before, after)]
+    assert np.array_equal(seen[0]["visual"], seen[1]["visual"])
+    assert 0 < np.abs(seen[0]["audio"] - seen[1]["audio"]).max() <= 0.006 + 2**-16
+
+
+def test_an_attack_that_draws_is_crafted_with_the_seed_of_the_cell(tmp_path, monkeypatch, made):
+    folder, _ = made
+    told = {"surrogate": "two", "attack": "start", "modality": "audio", "budget": "small"}
+    exported(monkeypatch, folder, tmp_path / "out", "--attacked-only", **told)
+    said = json.loads((tmp_path / "out/export.json").read_text())
+    assert (said["seed"], said["form"], said["clips"]) == ("3", "rounded", CLIPS["test"])
+
+
+def test_clips_that_are_answered_otherwise_are_not_exported(tmp_path, monkeypatch, made):
+    """As on a machine with other bits: the line says how many, and of which net; nothing is left."""
+    folder, _ = made
+    table = pq.read_table(folder / "cells.parquet")
+    place = table.schema.get_field_index("prediction")
+    others = pa.array([1 - min(1, one.as_py()) for one in table["prediction"]], pa.int16())
+    other = table.set_column(place, table.schema.field(place), others)
+    pq.write_table(other, folder / "cells.parquet", write_page_checksum=True)
+    with pytest.raises(UserError, match=r"cells.parquet: \d+ of 24 answers are others than there, the first one's to "):
+        exported(monkeypatch, folder, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"attack": "fgsm"}, r"cells.parquet: no cell one/fgsm; it holds one/mim, two/start"),
+        ({"modality": "visual"}, r"one/mim is not asked visual at large; it is both at large, audio at small"),
+        ({"budget": "unbounded"}, "unbounded is a check of a few clips"),
+    ],
+)
+def test_what_a_cell_does_not_hold_is_named(tmp_path, monkeypatch, made, told, message):
+    with pytest.raises(UserError, match=message):
+        exported(monkeypatch, made[0], tmp_path / "out", **told)
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path, monkeypatch, made):
+    with pytest.raises(UserError, match="made is there already; give a new folder, or remove it"):
+        exported(monkeypatch, made[0], tmp_path / "made")
+
+
+def test_cells_without_what_made_them_are_named(tmp_path, monkeypatch, made):
+    (tmp_path / "made/cells.json").write_text('{"cells": [], "shards": [], "batch_size": 4}')
+    with pytest.raises(UserError, match=r"cells.json: does not say nets; make these cells anew"):
+        exported(monkeypatch, made[0], tmp_path / "out")
+    (tmp_path / "made/cells.json").unlink()
+    with pytest.raises(
+        UserError, match=r"cells.json: cannot be read .*; give a file of results/\*/cells with its .json"
+    ):
+        exported(monkeypatch, made[0], tmp_path / "out")

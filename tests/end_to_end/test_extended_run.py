@@ -74,11 +74,11 @@ def test_only_what_is_new_is_made_and_comes_to_numbers(finished_copy: Project) -
     project.make("all")
     after = project.published_bytes()
     changed = {name for name in after if after[name] != before.get(name)}
-    tables = {f"{place}{name}.csv" for name in ("table1", "table3") for place in ("", "tian2021/")}
+    tables = {f"{place}{name}.csv" for name in ("table1", "table3", "realisable") for place in ("", "tian2021/")}
     figure = {f"tian2021/figure9.{suffix}" for suffix in ("csv", "png", "svg")}
     added = figure | {"tian2021/table9.csv"}
     assert after.keys() - before.keys() == added
-    pages = {f"tian2021/{name}.md" for name in ("table1", "table3")}
+    pages = {f"tian2021/{name}.md" for name in ("table1", "table3", "realisable")}
     assert changed == tables | added | pages | {"availability.csv", "checks.csv"}
 
     attacked = [row for row in rows_of(project, "tian2021/table1.csv") if row["attack"] == "Mine"]

@@ -279,7 +279,8 @@ def test_what_another_command_left_is_not_taken(tmp_path, attacked, monkeypatch)
 def attacked_left(folder: Path, monkeypatch, cells: list[dict], *extra: str) -> tuple[dict, dict]:
     monkeypatch.setattr(sys, "argv", ["attack.py", *words(folder, cells, *extra)])
     attack.main()
-    return pq.read_table(folder / "bundle.parquet").to_pydict(), json.loads((folder / "bundle.json").read_text())
+    rows = as_floats(pq.read_table(folder / "bundle.parquet"))
+    return rows.to_pydict(), json.loads((folder / "bundle.json").read_text())
 
 
 def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, attacked):

@@ -114,7 +114,7 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     made = make("realisable", SPEC, tmp_path / "r", cells=[cell(tmp_path)])
     assert made.returncode == 0, made.stderr
     table = pd.read_csv(tmp_path / "r.csv", keep_default_na=False)
-    assert len(table) == 11 and (table["scale"] == "demo").all() and table["unit"].nunique() == 1
+    assert len(table) == 11 and (table["scale"] == "demo").all() and (table["unit"] == "percent").all()
     line = table[(table["modality"] == "visual") & (table["form"] == ROUNDED)].iloc[0]
     assert (line["norm_visual"], line["epsilon_visual"], line["inside_ball"]) == (0.01751, 0.012, "no")
     text = (tmp_path / "r.md").read_text()

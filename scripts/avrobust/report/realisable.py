@@ -15,8 +15,8 @@ from avrobust.report.text import INTERVALS, csv_of, fixed, grid, warning
 from avrobust.spec.artefacts.realisable import Layout
 from avrobust.spec.budgets import MODALITIES, SLACK
 from avrobust.spec.conditions import ATTACKED, CLEAN, UNDER_ATTACK, Reading
+from avrobust.spec.units import PERCENT
 
-UNIT = "percent; cost and change in points"
 # What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell; it
 # costs none as floats.
 RESTORED, SURVIVES, UNDECIDED, NO_EFFECT = "restored", "survives", "undecided", "no effect as floats"
@@ -75,7 +75,7 @@ def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
         moved = cells.moved(reading)
         of_form = {
             "form": form,
-            "unit": UNIT,
+            "unit": PERCENT,
             **_ends("", accuracy, "accuracy"),
             "clean": of_clean.mean(),
             **_ends("cost_", cost, "cost"),

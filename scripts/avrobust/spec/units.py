@@ -19,7 +19,11 @@ FIXED: Mapping[str, str] = {
     **dict.fromkeys(("difference", "above_any", "above_any_low", "above_any_high"), POINTS),
     "n": CLIPS,
     "seeds": "a count of trainings",
-    "epsilon": "as the paper counts it, of the values that the net gets",
+    **dict.fromkeys(("cost", "change"), POINTS),
+    **dict.fromkeys(
+        ("epsilon", "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual"),
+        "as the paper counts it, of the values that the net gets",
+    ),
     **dict.fromkeys(("p_holds", "p_fails", "p_fails_holm"), "a probability"),
     "comparisons": "a count: of clips where the unit is clips, else of conditions or cells",
     "signs": "a count, of the comparisons",

@@ -140,7 +140,10 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
 
 
 def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
-    """Say of which cells of a paper the clips are encoded: those of one attack on one net, on every dataset."""
+    """Say of which cells of a paper the clips are encoded: those of one attack on one net, on every dataset.
+
+    Under the first of the budgets that are named which an artefact asks for, in each modality.
+    """
     facts = settings.papers[paper]
     if "coded" not in facts:
         return
@@ -148,8 +151,10 @@ def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
     keys = [(dataset, net, attack) for dataset in facts["datasets"]]
     for key in keys:
         asked = grid.cells.get(key, {}).get(net, ())
-        if found := {one for one in asked if one.budget in facts["coded"]["budgets"]}:
-            grid.coded.setdefault(key, set()).update(found)
+        for modality in UNDER_ATTACK:
+            wanted = (Condition(modality, budget) for budget in facts["coded"]["budgets"])
+            if found := next((one for one in wanted if one in asked), None):
+                grid.coded.setdefault(key, set()).add(found)
     if grid.coded.keys().isdisjoint(keys):
         grid.notes.append(f"{where}: no artefact attacks {net} by {attack} with these budgets")
 

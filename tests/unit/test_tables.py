@@ -259,11 +259,23 @@ def test_under_any_attack_is_recognised_what_is_under_each(under_any: pd.DataFra
     assert [*above.loc["transferred"].dropna()] == [50, 25, 100, 58.33]
     assert above[["AV_clean", "majority_class"]].isna().all(axis=None) and above.loc["any"].isna().all()
     apart = under_any.dropna(subset=["above_any"])
+    # No clip is recognised under any attack and not under one of them.
+    assert (apart["above_any_low"] >= 0).all()
     assert (apart["above_any_low"] <= apart["above_any"]).all() and (
         apart["above_any"] <= apart["above_any_high"]
     ).all()
     assert set(under_any[under_any["attack"] == "any"]["attacks"]) == {"fgsm fgsm_ce pgd sum/fgsm"}
     assert under_any[under_any["attack"] != "any"]["attacks"].isna().all()
+
+
+def test_an_attack_that_is_none_of_them_can_be_below_any(tmp_path: Path) -> None:
+    """One that leaves its ball stands beside them: of four clips it leaves none, any attack one."""
+    rows = [{**UNDER_ANY["rows"][0], "read": {**READ, "attack": "official"}}, UNDER_ANY["rows"][-1]]
+    table = layout({**UNDER_ANY, "rows": rows, "any": [MEMBERS[0], MEMBERS[2]], "columns": SPEC["columns"][1:2]})
+    left = {"fgsm": [0, 0, 1, 0], "pgd": [0, 1, 0, 0], "official": [1, 1, 1, 0]}
+    paths = [write_cell(tmp_path, f"music/concat/0/{name}", LABELS, {AUDIO: said}) for name, said in left.items()]
+    official, _ = measure(table, cells_of(paths), {}, scale="demo").itertuples()
+    assert (official.above_any, official.above_any_low < -25) == (-25, True)
 
 
 def test_a_difference_under_any_attack_is_of_the_same_attacks_on_both_sides() -> None:

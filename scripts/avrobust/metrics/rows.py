@@ -65,11 +65,14 @@ class Outcomes:
         """Number of clips."""
         return self.correct.shape[2]
 
-    def combined(self, weights: Sequence[float], offset: float = 0.0) -> Mean:
-        """The weighted sum of the conditions' accuracies, plus `offset`; a weight of 100 gives per cent."""
+    def combined(self, weights: Sequence[float], offset: float = 0.0, floor: float = -np.inf) -> Mean:
+        """The weighted sum of the conditions' accuracies, plus `offset`; a weight of 100 gives per cent.
+
+        `floor`: what no clip can be below, where one condition implies another.
+        """
         values = np.tensordot(np.asarray(weights, np.float64), self.correct.astype(np.float64), axes=1) + offset
         least, greatest = (sum(one for one in weights if sign * one > 0) + offset for sign in (-1, 1))
-        return mean(values, least, greatest)
+        return mean(values, max(least, floor), greatest)
 
     def without(self, clip_ids: Iterable[str]) -> "Outcomes":
         """The same outcomes without these clips."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from avrobust.data.manifest import clips_seen_in_training
@@ -95,7 +96,7 @@ def measure(
             place = printed_at(table, row, column)
             printed = published_at(published, place) if place else Published(None, "")
             ours = _ends(("ours", "low", "high"), outcomes, conditions, combined)
-            above = _ends(ABOVE, outcomes, conditions, gap) if gap else {}
+            above = _ends(ABOVE, outcomes, conditions, gap, _floor(gap)) if gap else {}
             lines.append({**line, "published": printed.value, **ours, **above, "note": printed.note})
     entries = pd.DataFrame(lines).reindex(columns=[*table.keys, "clips_of", *columns(table)])
     numbers = ["published", "ours", "low", "high"]
@@ -123,9 +124,17 @@ def _gap(table: Layout, row: Row, column: Column, own: Mapping) -> Mapping[Readi
     return gap if any(isinstance(condition, AnyOf) for condition in gap) else {}
 
 
-def _ends(names: Sequence[str], outcomes: Outcomes, conditions: Sequence, weights: Mapping) -> dict[str, float]:
+def _floor(gap: Mapping[Reading | AnyOf, float]) -> float:
+    """What a clip's gap cannot be below: 0 under one of the attacks that any attack is over."""
+    worst = {one for condition in gap if isinstance(condition, AnyOf) for one in condition.readings}
+    return 0.0 if {condition for condition in gap if isinstance(condition, Reading)} <= worst else -np.inf
+
+
+def _ends(
+    names: Sequence[str], outcomes: Outcomes, conditions: Sequence, weights: Mapping, floor: float = -np.inf
+) -> dict[str, float]:
     """The value and both ends of its interval of a sum of conditions, in per cent or points, as they are printed."""
-    ends = outcomes.combined([100 * weights.get(condition, 0.0) for condition in conditions]).ends
+    ends = outcomes.combined([100 * weights.get(condition, 0.0) for condition in conditions], floor=floor).ends
     return dict(zip(names, map(rounded, ends), strict=True))
 
 

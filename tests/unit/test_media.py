@@ -9,7 +9,7 @@ import pytest
 from clip_files import ffmpeg, pixels
 
 from avrobust import imagenet
-from avrobust.data import media
+from avrobust.data import containers, media
 from avrobust.data.ffmpeg import ffmpeg_path
 from avrobust.data.frame_rate import constant_rate, unneeded
 from avrobust.data.media import Form
@@ -387,3 +387,15 @@ REAL = {
 def test_real_clips(name):
     made = media.read(REAL_CLIPS / name, None, None, Form(11025, 8, 72, 49))
     assert ("+".join(made.faults), len(made.frames), len(made.audio)) == REAL[name]
+
+
+def test_a_late_part_of_a_long_file_is_sought_and_not_read_from_the_beginning(tmp_path):
+    """A minute; what cannot be sought would be read whole, with the same frames and many times as slowly."""
+    sources = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=8:d=60", "-f", "lavfi", "-i", "sine=d=60")
+    path = tmp_path / "long.mp4"
+    ffmpeg(*sources, "-c:v", "libx264", "-preset", "ultrafast", "-g", "8", "-pix_fmt", "yuv420p", path)
+    with av.open(str(path)) as container:
+        file = containers.Reading(container, 50.0, True)
+        sought = containers._after_seeking(file, 50.0)
+        times = [containers._shown(next(sought), file.begin) for _ in range(4)] if sought else []
+    assert times and 30 < min(times) < 50

@@ -61,8 +61,10 @@ def test_only_what_is_new_is_made_and_comes_to_numbers(finished_copy: Project) -
         **{f"models/music/{net}/s1234/model.pt": "train" for net in NETS},
         "models/bells/concat/s1234/model.pt": "train",
         **dict.fromkeys(cells, "attack"),
-        **{f"tables/tian2021/{name}.csv": "table" for name in ("table1", "table2", "table3")},
-        **{f"tables/{name}.csv": "stack" for name in ("table1", "table2", "table3", "claims", "realisable")},
+        **{f"tables/tian2021/{name}.csv": "table" for name in ("table1", "table2", "table3", "controls")},
+        **{
+            f"tables/{name}.csv": "stack" for name in ("table1", "table2", "table3", "controls", "claims", "realisable")
+        },
         "tables/tian2021/realisable.csv": "realisable",
         "tables/tian2021/claims.csv": "claims",
         "tables/tian2021/figure3.svg": "sweep",

@@ -130,3 +130,15 @@ def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):
     assert len(read_cells(path, CODED)[0].answers) == 3
     alone = write_cell(tmp_path / "alone", "music/concat/0/fgsm", [0], {CLEAN: [0]})
     assert read_cells(alone, CODED) == []
+
+
+def test_one_clip_out_of_its_ball_is_enough(tmp_path):
+    path = cell(tmp_path)
+    table = pq.read_table(path)
+    norms = table["norm_audio"].to_pylist()
+    place = next(n for n, row in enumerate(table.to_pylist()) if (row["modality"], row["form"]) == (AUDIO[0], FLOAT))
+    norms[place] = 0.0061
+    table = table.set_column(table.schema.get_field_index("norm_audio"), "norm_audio", pa.array(norms, pa.float32()))
+    pq.write_table(table, path, write_page_checksum=True)
+    found = measure(layout(SPEC), {form: cells_of([path], form) for form in FORMS})
+    assert found["inside_ball"].tolist()[0] == "no" and found["norm_audio"].tolist()[0] == pytest.approx(0.0061)

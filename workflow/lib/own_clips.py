@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from avrobust.data.lists import table_classes
+from avrobust.lazy import load
 from avrobust.program import UserError
 
 LOCAL = "local"
+# Loaded only where there is such a dataset, so that planning stays fast.
+TABLES = {"classes": "avrobust.data.lists:table_classes"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def own_datasets(config: Mapping, scale_source: str) -> dict[str, Own]:
         if given.get("source", scale_source) != LOCAL or "table" not in given:
             continue
         try:
-            classes = table_classes(given["table"]) if given.get("classes") == "table" else ()
+            classes = load(TABLES, "classes")(given["table"]) if given.get("classes") == "table" else ()
         except UserError:
             classes = ()
         found[dataset] = Own(given.get("name") or Path(given["table"]).stem, classes)

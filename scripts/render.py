@@ -6,6 +6,7 @@ from pathlib import Path
 
 from avrobust.data.manifest import write_classes
 from avrobust.data.rendering import Dataset, render
+from avrobust.data.world import Clearness
 from avrobust.program import UserError, json_argument, positive, run
 
 
@@ -15,8 +16,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--classes", required=True, nargs="+", metavar="NAME", help="names of the classes")
     parser.add_argument(
         "--clips", required=True, type=json_argument, metavar="JSON",
-        help='clips per class of each split, as in {"train": 20, "val": 4, "test": 8}',
+        help='clips of the first class of each split, as in {"train": 20, "val": 4, "test": 8}',
     )  # fmt: skip
+    parser.add_argument(
+        "--size-ratio", type=float, default=1.0, help="clips of the first class to those of the last (default: 1)"
+    )
+    parser.add_argument("--labels", type=positive, default=1, help="most labels of a clip (default: %(default)s)")
+    parser.add_argument(
+        "--parents", type=json_argument, default={}, metavar="JSON",
+        help='classes that are a kind of another, as in {"Civil defense siren": "Siren"}',
+    )  # fmt: skip
+    for part, of in (("sound", "above another sound"), ("picture", "of colour and texture")):
+        parser.add_argument(
+            f"--{part}-clearness", type=float, default=0.0, metavar="DB",
+            help=f"how far what sounds stands out on average, {of} (default: 0)",
+        )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a clip (default: %(default)s)")
     parser.add_argument("--width", type=positive, default=96, help="of a frame, in pixels (default: %(default)s)")
     parser.add_argument("--height", type=positive, default=72, help="of a frame, in pixels (default: %(default)s)")
@@ -32,6 +46,8 @@ def main() -> None:
     given = arguments()
     if not isinstance(given.clips, dict):
         raise UserError(f'--clips {given.clips!r}: give an object such as {{"train": 20, "test": 8}}')
+    if not isinstance(given.parents, dict):
+        raise UserError(f'--parents {given.parents!r}: give an object such as {{"Civil defense siren": "Siren"}}')
     dataset = Dataset(
         name=given.dataset,
         classes=tuple(given.classes),
@@ -40,6 +56,10 @@ def main() -> None:
         width=given.width,
         height=given.height,
         seed=given.seed,
+        clearness=Clearness(given.sound_clearness, given.picture_clearness),
+        size_ratio=given.size_ratio,
+        labels=given.labels,
+        parents=given.parents,
     )
     write_classes(given.class_list, dataset.classes)
     count = render(dataset, given.media, given.manifest, given.processes)

@@ -20,14 +20,22 @@ from avrobust.data.rendering import (
     footage,
     planned_clips,
     render_clip,
+    sounding,
 )
-from avrobust.data.world import FRAME_RATES
+from avrobust.data.world import FRAME_RATES, Clearness
 from avrobust.program import UserError
+from avrobust.spec.rendered import class_sizes, rendered_count
 
 PROGRAM = Path(__file__).parents[2] / "scripts" / "render.py"
 DATASET = Dataset(
     name="music", classes=("flute", "Church bell"), clips={"train": 2, "val": 1}, seconds=1.0, width=64, height=48,
     seed=1,
+)  # fmt: skip
+
+
+SEVERAL = replace(
+    DATASET, name="audioset", classes=("Siren", "Pig", "Rain", "Civil defense siren"), clips={"train": 40, "test": 8},
+    size_ratio=20, labels=4, parents={"Civil defense siren": "Siren"},
 )  # fmt: skip
 
 
@@ -87,15 +95,20 @@ def test_a_file_holds_the_frames_and_samples_that_were_drawn(tmp_path):
 
 
 def test_sound_and_movement_start_together_in_the_file(tmp_path):
-    for planned in planned_clips(DATASET):
-        drawn = footage(DATASET, planned)
+    # So far above all other sounds that its own first note is the first that is heard.
+    clear = replace(DATASET, clearness=Clearness(sound=40, picture=0))
+    for planned in planned_clips(clear):
+        drawn = footage(clear, planned)
         encode(drawn, tmp_path / "clip.mp4")
         frames, samples, rate = decoded(tmp_path / "clip.mp4")
+        left, top, right, bottom = (round(side) for side in np.array(drawn.boxes[0]) * [64, 48, 64, 48])
+        frames = frames[:, top:bottom, left:right]
         heard = np.argmax(np.abs(samples) > 0.3 * np.abs(samples).max()) / rate
         changed = np.abs(np.diff(frames.mean(axis=-1), axis=0)).max(axis=(1, 2))
         seen = (np.argmax(changed > 0.3 * changed.max()) + 1) / drawn.frame_rate
-        assert heard == pytest.approx(drawn.onsets[0], abs=0.06)
-        assert drawn.onsets[0] - 0.01 <= seen <= drawn.onsets[0] + 3 / drawn.frame_rate
+        onset = drawn.onsets[0][0]
+        assert heard == pytest.approx(onset, abs=0.06)
+        assert onset - 0.01 <= seen <= onset + 3 / drawn.frame_rate
 
 
 def test_the_program_writes_every_clip_and_the_manifest(rendered):
@@ -112,9 +125,55 @@ def test_the_program_writes_every_clip_and_the_manifest(rendered):
         "labels": "Church bell", "split": "train", "source": "render", "list": "render:seed=1",
         "path": "church_bell_train_0000.mp4",
     }  # fmt: skip
-    assert [float(side) for side in box] == pytest.approx(footage(DATASET, planned_clips(DATASET)[0]).box, abs=5e-5)
+    assert [float(side) for side in box] == pytest.approx(
+        footage(DATASET, planned_clips(DATASET)[0]).boxes[0], abs=5e-5
+    )
     assert names(rendered / "media") == [row["path"] for row in rows]
     assert len(list(manifest.read(rendered / "manifest.csv", DATASET.classes))) == 6
+
+
+def test_sizes_of_classes_fall_by_equal_factors():
+    assert class_sizes(3, 100, 25) == [100, 20, 4]
+    assert class_sizes(4, 8) == [8, 8, 8, 8]
+    assert class_sizes(3, 4, 100) == [4, 1, 1]
+    assert class_sizes(2, 0, 20) == [0, 0]
+    assert class_sizes(1, 5, 20) == [5]
+    assert rendered_count(3, {"train": 100, "size_ratio": 25}, "train") == 124
+    assert rendered_count(3, {"train": 7}, "train") == 21
+
+
+def test_as_many_clips_are_made_as_are_planned():
+    clips = planned_clips(SEVERAL)
+    for split, most in SEVERAL.clips.items():
+        assert sum(clip.split == split for clip in clips) == rendered_count(4, {split: most, "size_ratio": 20}, split)
+    assert [sum(clip.label == label and clip.split == "train" for clip in clips) for label in range(4)] == [
+        40,
+        15,
+        5,
+        2,
+    ]
+
+
+def test_a_clip_has_one_to_four_labels_and_a_kind_of_siren_is_a_siren_too(tmp_path):
+    numbers = []
+    for planned in planned_clips(SEVERAL):
+        objects = sounding(SEVERAL, planned)
+        assert objects[0] == planned.label
+        assert len(set(objects)) == len(objects)
+        # Never both: the kind is the siren that is heard.
+        assert not {0, 3} <= set(objects)
+        numbers.append(len(objects) + (3 in objects))
+    assert set(numbers) == {1, 2, 3, 4}
+    assert all(numbers.count(number) > 0.15 * len(numbers) for number in (1, 2, 3))
+
+
+def test_rows_of_several_labels_name_all_of_them_and_a_box_only_where_one_object_sounds(tmp_path):
+    several = replace(SEVERAL, seconds=0.5)
+    for planned in planned_clips(several)[:12]:
+        objects, row = sounding(several, planned), render_clip(planned, dataset=several, media=tmp_path)
+        names = {several.classes[label] for label in objects}
+        assert set(row.labels) == names | ({"Siren"} if "Civil defense siren" in names else set())
+        assert (row.box is None) == (len(objects) > 1)
 
 
 def test_a_run_after_a_kill_gives_the_same_bytes_whatever_the_number_of_processes(rendered, tmp_path):
@@ -197,7 +256,13 @@ def test_a_failed_run_is_one_line_and_leaves_no_manifest(tmp_path):
         (["--seconds", "nan"], "seconds nan"),
         (["--classes", "Drum", "drum"], "classes 'Drum' and 'drum' give the same file names"),
         (["--classes", "!"], "class '!' has no letter or digit"),
-        (["--classes", *(f"c{i}" for i in range(105))], "105 classes given"),
+        (["--classes", *(f"c{i}" for i in range(61))], "61 classes given: a rendered dataset has at most 60"),
+        (["--size-ratio", "0.5"], "size ratio 0.5"),
+        (["--labels", "5"], "5 labels: a clip has 1 to 4"),
+        (["--labels", "2", "--parents", '{"drum": "flute"}'], "parents: 'drum' is not one of the classes"),
+        (["--parents", '{"Church bell": "flute"}'], "parents: 'Church bell': a parent has no parent and one child"),
+        (["--parents", "3"], "--parents 3: give an object"),
+        (["--sound-clearness", "nan"], "clearness of the sound: nan dB is not from -60 to 60"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, extra, message):

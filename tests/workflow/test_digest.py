@@ -108,7 +108,7 @@ CLOSURES = {
     "render": (
         "render.py", [],
         {"data/encoding", "data/manifest", "data/rendering", "data/world", "data/world_pictures", "data/world_sounds",
-         "files", "processes", "program"},
+         "files", "keyed", "processes", "program", "spec/rendered"},
     ),
     "manifest": (
         "manifest.py", [],

@@ -57,7 +57,9 @@ def test_a_scale_may_extend_another_by_what_it_changes(root: Path) -> None:
     scale(root, "ours", extends="mine", seeds=[7], papers={"tian2021": {"training": training}})
     made = plan(root, scale="ours")
     assert made.settings.scale["seeds"] == [7] and made.settings.scale["shard_size"] == 500
-    assert made.settings.datasets["music"]["rendered"] == {"train": 30, "val": 4, "test": 8}
+    assert made.settings.datasets["music"]["rendered"] == {
+        "train": 30, "val": 4, "test": 8, "clearness": {"sound": 7, "picture": 4.5},
+    }  # fmt: skip
     epochs = {
         (variant, dataset): json.loads(made.train.told(SimpleNamespace(dataset=dataset, variant=variant))["recipe"])[
             "epochs"
@@ -87,7 +89,7 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
     [
         (
             {"extends": "demi"},
-            "mine.yaml: extends: 'demi' is not known; allowed are clips, demo, mine, ours, paper, slow",
+            "mine.yaml: extends: 'demi' is not known; allowed are calibration, clips, demo, mine, ours, paper, slow",
         ),
         ({"extends": "mine"}, "workflow/scales/mine.yaml: extends itself"),
         ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),
@@ -116,7 +118,7 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
         ),
         (
             {"extends": "demo", "datasets": {"ave": {"rendered": {"tests": 1}}}},
-            "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are test, train, val",
+            "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are classes, ",
         ),
     ],
 )

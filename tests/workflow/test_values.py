@@ -1,9 +1,11 @@
 """Values that go by a choice, a dataset or a source, and those of config.yaml: named before any job starts."""
 
+import csv
 import math
 from functools import reduce
 from operator import getitem
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -108,9 +110,25 @@ def test_a_table_without_clips_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
-    with pytest.raises(SettingsError, match=r"`rendered` under datasets\.audioset, must be given"):
-        plan(root, datasets={"audioset": {}})
-    scale = {"extends": "demo", "datasets": {"audioset": {"rendered": {"train": 1, "val": 1, "test": 1}}}}
+    balanced = {"audioset_balanced": {}}
+    with pytest.raises(SettingsError, match=r"`rendered` under datasets\.audioset_balanced, must be given"):
+        plan(root, datasets=balanced)
+    scale = {"extends": "demo", "datasets": {"audioset_balanced": {"rendered": {"train": 1, "val": 1, "test": 1}}}}
     (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"audioset\.yaml: classes must be given to render it"):
-        plan(root, scale="mine", datasets={"audioset": {}})
+    with pytest.raises(SettingsError, match=r"audioset_balanced\.yaml: classes must be given to render it"):
+        plan(root, scale="mine", datasets=balanced)
+
+
+def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path) -> None:
+    made = plan(root, datasets={"audioset": {}})
+    told = made.data.rendered(SimpleNamespace(dataset="audioset"))
+    form = made.data.rendered_form(SimpleNamespace(dataset="audioset"))
+    classes = made.settings.datasets["audioset"]["classes"]
+    with (root / "resources/audioset/class_labels_indices.csv").open(encoding="utf-8", newline="") as file:
+        assert {*classes} < {row["display_name"] for row in csv.DictReader(file)}
+    assert len(classes) >= 24
+    assert {"Siren", "Civil defense siren", "Pig"} < {*classes}
+    assert (told["size_ratio"], told["labels"], told["parents"]) == (20, 4, '{"Civil defense siren":"Siren"}')
+    assert (form["seconds"], form["width"]) == (10, 96)
+    # 40 clips of the first class, 2 of the last, by equal factors.
+    assert made.data.split_clips("audioset", "train") == 312

@@ -178,6 +178,8 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         raise SettingsError(f"{file}: lists: {', '.join(unlisted)} must be given, or how many `clips` there are")
     if given.get("classes") != "table" and ("classes" in facts) == ("class_index" in facts):
         raise SettingsError(f"{file}: either classes or class_index must be given")
+    if source == "render" and (rendered := facts.get("rendered", {}).get("classes")):
+        facts = {**{key: value for key, value in facts.items() if key != "class_index"}, "classes": rendered}
     sources, archive = (given.get(key, facts.get(key)) for key in ("sources", "archive"))
     if source == "lists":
         for key, user in (("folder", "local"), ("archive", "archive")):

@@ -18,12 +18,16 @@ rule render:
         runtime=data.minutes("render"),
     params:
         classes=data.classes,
-        clips=data.rendered_clips,
+        rendered=data.rendered,
         form=data.rendered_form,
         media=data.media_folder,
         code=data.code("render.py"),
     shell:
-        "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q} --clips {params.clips:q}"
+        "python scripts/render.py --dataset {wildcards.dataset:q} --classes {params.classes:q} "
+        " --clips {params.rendered[clips]:q} --size-ratio {params.rendered[size_ratio]:q}"
+        " --labels {params.rendered[labels]:q} --parents {params.rendered[parents]:q}"
+        " --sound-clearness={params.rendered[clearness][sound]:q}"
+        " --picture-clearness={params.rendered[clearness][picture]:q}"
         " --seconds {params.form[seconds]:q} --width {params.form[width]:q} --height {params.form[height]:q}"
         " --seed {params.form[seed]:q} --processes {threads} --media {params.media:q}"
         " --manifest {output.manifest:q} --class-list {output.classes:q} 2> {log:q}"

@@ -1,96 +1,124 @@
-"""A small world of sounding, moving objects in which a class is a pair of a sound and a picture.
+"""A small world of sounding, moving objects, in which a class is a sound, a picture and how its object moves.
 
-Some classes share their sound and some their picture, never both: who only hears or only sees cannot tell all
-classes apart, who does both can. The names of the classes have no meaning here, only their number and order.
+No clip tells its class for certain by sound or by sight: another sound is heard too, other objects are in view, some
+of them such as sound in other clips, and how much stands out varies from clip to clip. Who hears and sees can tell
+which of the objects in view is the one that sounds. The names of the classes have no meaning here, only their number
+and order.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from avrobust.data.world_pictures import PICTURES, film
-from avrobust.data.world_pictures import attributes as picture_attributes
-from avrobust.data.world_sounds import SOUNDS, draw_onsets, soundtrack
-from avrobust.data.world_sounds import attributes as sound_attributes
-
-# Distinct sounds and pictures per class, which is also what a perfect listener or viewer gets right.
-SOUND_CEILING, PICTURE_CEILING = 0.575, 0.675
-MAXIMUM_CLASSES = int(SOUNDS / SOUND_CEILING)
-assert MAXIMUM_CLASSES * PICTURE_CEILING <= PICTURES
+from avrobust.data.world_pictures import SHAPES, TEXTURES, Seen, film
+from avrobust.data.world_sounds import REGISTERS, SOUNDS, TIMBRES, Heard, draw_onsets, soundtrack
 
 FRAME_RATES = (12, 15, 24, 25)
 SAMPLE_RATES = (22050, 44100)
 
+# How much the classes vary within themselves, in turns: compact, middling and spread-out ones.
+SPREADS = (0.5, 1.0, 2.0)
+# Silent objects in view; the share of them that are of another class; the share of those that move, though not
+# when something sounds.
+OTHERS = (1, 3)
+OTHER_CLASS, MOVING = 0.3, 0.5
+# How far a clip is from the mean clearness of its dataset, in dB.
+SOUND_RANGE, PICTURE_RANGE = 12.0, 6.0
+
 
 class ClassCode(NamedTuple):
-    """What a class sounds like and looks like: numbers below `SOUNDS` and `PICTURES`."""
+    """What a class sounds like and looks like (numbers below `SOUNDS` and `PICTURES`), and how widely it varies."""
 
     sound: int
     picture: int
+    spread: float
+
+
+class Clearness(NamedTuple):
+    """How far a sounding object stands out on average, in dB: above another sound; in colour and texture."""
+
+    sound: float
+    picture: float
 
 
 @dataclass(frozen=True)
 class Footage:
     """What is seen and heard in one clip, before it is encoded.
 
-    `frames`: uint8 (frames, height, width, 3), RGB. `samples`: float32 (samples, channels) in [-1, 1]. `box`: where the
-    sounding object is during the clip, x0, y0, x1, y1 as fractions of the frame. `onsets`: seconds at which a note and
-    a movement start, ascending.
+    `frames`: uint8 (frames, height, width, 3), RGB. `samples`: float32 (samples, channels) in [-1, 1]. `boxes`: where
+    the object of each label is during the clip, x0, y0, x1, y1 as fractions of the frame. `onsets`: of each label,
+    seconds at which a note and a movement start, ascending.
     """
 
     frames: np.ndarray
     frame_rate: int
     samples: np.ndarray
     sample_rate: int
-    box: tuple[float, float, float, float]
-    onsets: np.ndarray
+    boxes: list[tuple[float, float, float, float]]
+    onsets: list[np.ndarray]
 
 
-def class_codes(count: int) -> list[ClassCode]:
-    """The sound and picture of each of `count` classes, all pairs different.
+def class_codes(count: int, parents: Mapping[int, int] = MappingProxyType({})) -> list[ClassCode]:
+    """The code of each of `count` classes; no two share a sound or a picture.
 
-    Class i has sound i modulo the number of sounds, so that sounds are shared at a distance; pictures are
-    shared by neighbours, from the front. Every sound and every picture belongs to one class or to two.
-    Raises `ValueError` unless 1 <= count <= MAXIMUM_CLASSES.
+    `parents`: class -> the class that it is a kind of, each of one class at most: it has the timbre and register, shape
+    and texture of that one, with an envelope, hue and motion of its own.
+    Raises `ValueError` for more classes than there are sounds to tell apart.
     """
-    if not 1 <= count <= MAXIMUM_CLASSES:
-        raise ValueError(f"{count} classes: the rendered world has 1 to {MAXIMUM_CLASSES}")
-    sounds = round(SOUND_CEILING * count) or 1
-    # Two classes cannot share both.
-    pictures = round(PICTURE_CEILING * count) if count > 2 else count
-    shared = count - pictures
-    return [ClassCode(i % sounds, i // 2 if i < 2 * shared else i - shared) for i in range(count)]
-
-
-def _distractor(
-    own: int, others: set[int], attributes: Callable[[int], tuple], generator: np.random.Generator
-) -> int | None:
-    """In two clips of five, one of `others` whose first attribute (timbre, shape) is not that of `own`."""
-    different = sorted(other for other in others if attributes(other)[0] != attributes(own)[0])
-    if not different or generator.random() > 0.4:
-        return None
-    return int(generator.choice(different))
+    most = SOUNDS - len(REGISTERS) * len(TIMBRES) if parents else SOUNDS
+    if not 1 <= count <= most:
+        raise ValueError(f"{count} classes: the rendered world has 1 to {most}" + " with parents" * bool(parents))
+    codes = [ClassCode(number, number, SPREADS[number % len(SPREADS)]) for number in range(count)]
+    alike_in_sound, alike_in_picture = len(REGISTERS) * len(TIMBRES), len(SHAPES) * len(TEXTURES)
+    for child, parent in parents.items():
+        sound = SOUNDS - alike_in_sound + parent % alike_in_sound
+        # Beyond every number of a class, and not of the same hue.
+        picture = 2 * alike_in_picture + parent % alike_in_picture
+        codes[child] = ClassCode(sound, picture, codes[child].spread)
+    return codes
 
 
 def make_footage(
-    codes: list[ClassCode], label: int, seconds: float, width: int, height: int, generator: np.random.Generator
-) -> Footage:
-    """Make a clip of class number `label` of the world with these `codes`, a pure function of its arguments.
+    codes: Sequence[ClassCode], labels: Sequence[int], clearness: Clearness, seconds: float, width: int, height: int,
+    generator: np.random.Generator,
+) -> Footage:  # fmt: skip
+    """Make a clip of the classes number `labels` of the world with these `codes`, a pure function of its arguments.
 
     Frame rate, sample rate and number of channels (1 or 2) are drawn at random.
     """
-    timing, picture_generator, sound_generator = generator.spawn(3)
-    onsets = draw_onsets(seconds, timing)
+    timing, choices, picture_generator, sound_generator = generator.spawn(4)
+    onsets = [draw_onsets(seconds, timing) for _ in labels]
     frame_rate = int(timing.choice(FRAME_RATES))
     sample_rate = int(timing.choice(SAMPLE_RATES))
     channels = int(timing.integers(1, 3))
+    absent = [code for number, code in enumerate(codes) if number not in labels]
 
-    code = codes[label]
+    def another() -> ClassCode | None:
+        return absent[int(choices.integers(len(absent)))] if absent else None
+
+    objects, played = [], []
+    for _ in range(int(choices.integers(*OTHERS, endpoint=True))):
+        code = another() if choices.random() < OTHER_CLASS else None
+        still = choices.random() > MOVING
+        moves = np.empty(0) if still else draw_onsets(seconds, choices)
+        level = clearness.picture + choices.uniform(-PICTURE_RANGE, PICTURE_RANGE)
+        objects.append(Seen(code.picture, moves, level, code.spread) if code else Seen(None, moves))
+    if heard := another():
+        level = choices.uniform(-SOUND_RANGE, SOUND_RANGE) - clearness.sound
+        played.append(Heard(heard.sound, draw_onsets(seconds, choices), level, heard.spread))
+    for label, starts in zip(labels, onsets, strict=True):
+        code = codes[label]
+        level = clearness.picture + choices.uniform(-PICTURE_RANGE, PICTURE_RANGE)
+        objects.append(Seen(code.picture, starts, level, code.spread))
+        played.append(Heard(code.sound, starts, 0.0, code.spread))
+
     times = np.arange(max(1, round(seconds * frame_rate))) / frame_rate
-    other_picture = _distractor(code.picture, {other.picture for other in codes}, picture_attributes, picture_generator)
-    frames, box = film(code.picture, other_picture, times, onsets, width, height, picture_generator)
-    other_sound = _distractor(code.sound, {other.sound for other in codes}, sound_attributes, sound_generator)
-    samples = soundtrack(code.sound, other_sound, onsets, seconds, sample_rate, channels, sound_generator)
-    return Footage(frames, frame_rate, samples, sample_rate, box, onsets)
+    scene = [
+        (codes[label].picture, clearness.picture + choices.uniform(-PICTURE_RANGE, PICTURE_RANGE)) for label in labels
+    ]
+    frames, boxes = film(objects, scene, times, width, height, picture_generator)
+    samples = soundtrack(played, seconds, sample_rate, channels, sound_generator)
+    return Footage(frames, frame_rate, samples, sample_rate, boxes[-len(labels) :], onsets)

@@ -1,6 +1,7 @@
 """The sounds of the rendered world: timbre, pitch register and envelope, played as notes at given onsets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,9 +47,19 @@ ENVELOPES = {
 }
 SOUNDS = len(TIMBRES) * len(REGISTERS) * len(ENVELOPES)
 
-# Semitones either side of a register's centre; registers are 12 apart.
+# Semitones either side of a register's centre, at a spread of 1; registers are 12 apart.
 PITCH_RANGE = 2.5
 ATTACK, RELEASE = 0.004, 0.015  # seconds; no clicks at the ends of a note
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sound that is played: its number, when its notes start (seconds, ascending), its level in dB, its spread."""
+
+    sound: int
+    onsets: np.ndarray
+    level: float
+    spread: float
 
 
 def attributes(sound: int) -> tuple[str, str, str]:
@@ -76,51 +87,48 @@ def draw_onsets(seconds: float, generator: np.random.Generator) -> np.ndarray:
     return onsets[onsets < seconds - min(0.1, seconds / 2)]
 
 
-def play(sound: int, onsets: np.ndarray, seconds: float, rate: int, generator: np.random.Generator) -> np.ndarray:
+def play(
+    sound: int, onsets: np.ndarray, seconds: float, rate: int, generator: np.random.Generator, spread: float = 1.0
+) -> np.ndarray:
     """Play sound number `sound` as one note per onset, each until the next one.
 
-    Every note has its own pitch within the sound's range and its own gain.
+    Every note has its own pitch within the sound's range, which is `spread` times as wide, and its own gain.
     Returns float32 of shape (round(seconds * rate),), peak about 1, exactly 0 before the first onset.
     """
     timbre, register, envelope = attributes(sound)
     length = round(seconds * rate)
     starts = np.round(onsets * rate).astype(np.int64)
     ends = np.append(starts[1:], length)
-    pitches = REGISTERS[register] * 2 ** (generator.uniform(-PITCH_RANGE, PITCH_RANGE, len(starts)) / 12)
-    gains = generator.uniform(0.7, 1, len(starts))
+    pitches = REGISTERS[register] * 2 ** (spread * generator.uniform(-PITCH_RANGE, PITCH_RANGE, len(starts)) / 12)
+    gains = generator.uniform(0.3, 1, len(starts))
 
-    durations = ends - starts
-    # Radians, wrapped in float64 before the cast: float32 would lose the phase of a long clip.
-    phase = np.cumsum(np.repeat(pitches / rate, durations))
-    # Timbres multiply the phase by whole numbers or sqrt(2); a wrap after many turns is as good as none.
-    phase = ((phase % 1024) * (2 * np.pi)).astype(np.float32)
-    position = np.arange(starts[0], length)
-    since = ((position - np.repeat(starts, durations)) / rate).astype(np.float32)
-    until = ((np.repeat(ends, durations) - position) / rate).astype(np.float32)
-
-    edges = np.minimum(np.minimum(since / np.float32(ATTACK), until / np.float32(RELEASE)), np.float32(1))
-    notes = TIMBRES[timbre](phase, generator) * ENVELOPES[envelope](since) * edges
-    notes *= np.repeat(gains, durations).astype(np.float32)
     wave = np.zeros(length, dtype=np.float32)
-    wave[starts[0] :] = notes
+    for start, end, pitch, gain in zip(starts, ends, pitches, gains, strict=True):
+        since = np.arange(end - start, dtype=np.float32) / np.float32(rate)
+        until = since[::-1] + np.float32(1 / rate)
+        edges = np.float32(gain) * np.minimum(
+            np.minimum(since / np.float32(ATTACK), until / np.float32(RELEASE)), np.float32(1)
+        )
+        wave[start:end] = (
+            TIMBRES[timbre](TAU * np.float32(pitch) * since, generator) * ENVELOPES[envelope](since) * edges
+        )
     return wave
 
 
 def soundtrack(
-    sound: int, distractor: int | None, onsets: np.ndarray, seconds: float, rate: int, channels: int,
-    generator: np.random.Generator,
-) -> np.ndarray:  # fmt: skip
-    """The sound of a clip: its notes, now and then a quiet `distractor` sound, noise; at a random gain.
+    played: Sequence[Heard], seconds: float, rate: int, channels: int, generator: np.random.Generator
+) -> np.ndarray:
+    """The sound of a clip: all that is played, and noise; at a random gain.
 
     Returns float32 of shape (round(seconds * rate), channels), channels 1 or 2; the mean over channels has a
     peak between 0.1 and 0.3 of full scale.
     """
-    wave = play(sound, onsets, seconds, rate, generator)
-    if distractor is not None:
-        background = play(distractor, draw_onsets(seconds, generator), seconds, rate, generator)
-        wave += np.float32(generator.uniform(0.1, 0.4)) * background
-    noise = generator.standard_normal(len(wave), dtype=np.float32)
-    wave += np.float32(10 ** generator.uniform(-2, -1.3)) * noise
+    wave = np.float32(10 ** generator.uniform(-2, -1.3)) * generator.standard_normal(
+        round(seconds * rate), dtype=np.float32
+    )
+    for one in played:
+        gain = np.float32(10 ** (one.level / 20))
+        wave += gain * play(one.sound, one.onsets, seconds, rate, generator, one.spread)
     wave *= np.float32(0.1 * 3 ** generator.uniform(0, 1)) / np.abs(wave).max()
     if channels == 1:
         return wave[:, None]

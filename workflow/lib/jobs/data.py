@@ -6,6 +6,7 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
+from avrobust.spec.rendered import rendered_count
 from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
@@ -13,6 +14,9 @@ from lib.settings import Settings
 
 # What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM, RELEASED_STATED_RATE = 11_000, 44_100, 11_025
+
+# What is rendered where a dataset does not say it.
+RENDERED = {"size_ratio": 1, "labels": 1, "parents": {}, "clearness": {"sound": 0, "picture": 0}}
 
 
 class Data(Jobs):
@@ -137,13 +141,19 @@ class Data(Jobs):
         """How the web is asked for clips, as JSON."""
         return canonical(self.settings.config["download"]["web"])
 
-    def rendered_clips(self, wildcards: Wildcards) -> str:
-        """How many clips of each class are rendered of each split, as JSON."""
-        return canonical(self._rendered(wildcards.dataset))
+    def rendered(self, wildcards: Wildcards) -> dict:
+        """How many clips are rendered, of how many labels, and how clearly; what may be a mapping is JSON."""
+        rendered = {**RENDERED, **self._rendered(wildcards.dataset)}
+        return {
+            **{name: rendered[name] for name in ("size_ratio", "labels", "clearness")},
+            "clips": canonical({split: rendered[split] for split in ("train", "val", "test")}),
+            "parents": canonical(rendered["parents"]),
+        }
 
     def rendered_form(self, wildcards: Wildcards) -> Mapping:
         """Length and size of rendered clips, and what seeds them."""
-        return self.settings.scale["render"]
+        scale, rendered = self.settings.scale["render"], self._rendered(wildcards.dataset)
+        return {name: rendered.get(name, value) for name, value in scale.items()}
 
     def form(self, wildcards: Wildcards) -> dict:
         """How clips are decoded and packed."""
@@ -170,7 +180,7 @@ class Data(Jobs):
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
             rendered = self._rendered(dataset)
-            return len(facts["classes"]) * rendered[split]
+            return rendered_count(len(facts["classes"]), rendered, split)
         if facts["source"] == "lists" and "clips" not in facts:
             return self._list_rows(facts["lists"][split])
         return self.clips(dataset)
@@ -182,8 +192,8 @@ class Data(Jobs):
     def _shards(self, dataset: str) -> int:
         return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
-    def _rendered(self, dataset: str) -> Mapping[str, int]:
-        """Split -> clips of each class that are rendered."""
+    def _rendered(self, dataset: str) -> Mapping:
+        """What is said of rendering a dataset."""
         rendered = self.settings.datasets[dataset].get("rendered")
         if rendered is None or "render" not in self.settings.scale:
             raise SettingsError(

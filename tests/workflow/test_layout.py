@@ -182,7 +182,7 @@ def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:
 def test_every_program_of_the_workflow_is_run_by_a_rule() -> None:
     run = {f"{looked.program}.py" for looked in Analysis.looked_into.values()}
     run |= {re.search(r"scripts/(\w+\.py)", RULES[name])[1] for name in RULES.keys() - {PUBLISH, LOOKED_INTO}}
-    assert {path.name for path in PROGRAMS} - run == {"show.py", "reference.py"}
+    assert {path.name for path in PROGRAMS} - run == {"show.py", "reference.py", "export.py"}
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -85,7 +85,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     assert {(row["published"], row["difference"], row["inside"], row["source"]) for row in made} == {
         ("", "", "", "local")
     }
-    page = (own_clips.published / "tian2021/table2.md").read_text(encoding="utf-8")
+    page = (own_clips.results / "tables/tian2021/table2.md").read_text(encoding="utf-8")
     assert "(my takes in the place of MUSIC)\n" in page.partition("\n")[0] + "\n" and "my takes: n = " in page
     rows = {tuple(row[name] for name in places) for row in made}
     of_rendered_clips = {tuple(row[name] for name in places) for row in read_table(finished, TABLE2)}

@@ -103,6 +103,12 @@ def test_what_differs_in_more_than_its_update_is_not_compared(tmp_path: Path, id
     assert found([step, made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10})]) == []
 
 
+def test_several_steps_may_pass_on_less_to_another_net(tmp_path: Path) -> None:
+    step = made(tmp_path, "music/sum/0/fgsm", {CLEAN: 20, AUDIO: 9}, "concat", **FGSM)
+    several = made(tmp_path, "music/sum/0/pgd", {CLEAN: 20, AUDIO: 10}, "concat")
+    assert found([step, several]) == []
+
+
 def test_cells_of_other_nets_change_no_count(tmp_path: Path) -> None:
     step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
     several = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 10})

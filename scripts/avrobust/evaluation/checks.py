@@ -1,7 +1,8 @@
 """Signs that an attack is too weak, among finished cells: after Athalye et al. (ICML 2018) and AutoAttack (ICML 2020).
 
     zero_gradients        clips without any gradient in some modality: a net that masks it, or a saturated loss
-    single_step_stronger  a single step leaves fewer clips recognised than several steps of the same objective
+    single_step_stronger  a single step leaves fewer clips recognised than several steps of the same objective along the
+                          net's own gradients; what several steps fit to one net may well pass on less to another
     black_box_stronger    gradients from elsewhere, another net's or of the net without its defences, leave fewer than
                           the net's own
     rising_accuracy       more clips are recognised at a larger epsilon of a grid of strengths
@@ -169,7 +170,8 @@ def _lower(name: str, one: Made, other: Made, beside: str) -> Iterator[Compariso
 
 def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        if one.maximised == other.maximised and one.facts["steps"] > other.facts["steps"] == 1:
+        own = one.cell.surrogate == one.cell.victim
+        if own and one.maximised == other.maximised and one.facts["steps"] > other.facts["steps"] == 1:
             yield from _lower("single_step_stronger", one, other, other.cell.attack)
 
 

@@ -168,7 +168,9 @@ def _spec(given: argparse.Namespace, said: Mapping, condition: Condition) -> Cel
     victims = {name: [condition] for name, of in held.items() if condition in of}
     if not victims:
         holds = dict.fromkeys(str(one) for of in held.values() for one in of)
-        raise UserError(f"{given.cells}: {known[0]} is not asked {condition}; it is {', '.join(holds)}")
+        raise UserError(
+            f"{given.cells}: {given.surrogate}/{given.attack} is not asked {condition}; it is {', '.join(holds)}"
+        )
     return CellSpec(given.surrogate, given.attack, cell["spec"], victims)
 
 

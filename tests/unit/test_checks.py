@@ -167,7 +167,7 @@ def test_a_precision_is_no_sign_within_the_interval_of_float32(tmp_path: Path, c
 
 
 def test_noise_that_leaves_less_than_an_attack_is_a_sign(tmp_path: Path) -> None:
-    """Whatever the attack is: of one step, of several, on other gradients. Noise is not compared with the noise."""
+    """Of one step or of several, but along the net's own gradients. Noise is not compared with the noise."""
     noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, AUDIO: 12, BOTH: 12}, **NOISE)
     cells = [
         made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 12, BOTH: 11}, **FGSM),

@@ -102,6 +102,20 @@ def test_an_attack_that_costs_nothing_as_floats_has_nothing_to_lose(tmp_path):
     assert found["left"].tolist() == ["", "no effect as floats"]
 
 
+def test_what_only_rounding_makes_of_an_attack_is_not_lost(tmp_path):
+    floats = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, {CLEAN: right(36), AUDIO: right(36)})
+    table = pq.read_table(floats)
+    costly = write_cell(tmp_path / "r", "music/concat/0/fgsm", [0] * CLIPS, {CLEAN: right(36), AUDIO: right(9)})
+    rounded = pq.read_table(costly)
+    place = rounded.schema.get_field_index("form")
+    rounded = rounded.set_column(place, "form", pa.array([ROUNDED] * len(rounded))).cast(table.schema)
+    pq.write_table(pa.concat_tables([table, rounded]), floats, write_page_checksum=True)
+    spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
+    found = measure(layout(spec), {form: cells_of([floats], form) for form in FORMS})
+    assert found["left"].tolist() == ["", "survives"]
+    assert found["beside_floats"].tolist() == ["", "stronger"]
+
+
 def test_what_no_attack_changes_has_no_line(tmp_path):
     """A net that does not take what is attacked."""
     answers = {CLEAN: right(36), AUDIO: right(36)}
@@ -118,8 +132,8 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     line = table[(table["modality"] == "visual") & (table["form"] == ROUNDED)].iloc[0]
     assert (line["norm_visual"], line["epsilon_visual"], line["inside_ball"]) == (0.01751, 0.012, "no")
     text = (tmp_path / "r.md").read_text()
-    visual = "visual: 1 attacks, 1 survive, 1 out of the ball"
-    assert f"- 8 bits, rounded: audio: 1 attacks, 1 survive; {visual}; both: 1 attacks, 1 restored." in text
+    audio, visual = (f"1 attacks, 1 survive ({inside} of them inside the ball)" for inside in (1, 0))
+    assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attacks, 1 restored." in text
     assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
 
 

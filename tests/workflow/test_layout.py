@@ -112,13 +112,13 @@ CALLED = {
     "output": {"table", "list", "kept", "availability", "weights"},
     "class_list": {"classes"}, "list": {"lists"}, "folder": {"media"}, "part_list": {"part_lists"},
     "shard_index": {"shard"}, "media_folder": {"media"}, "availability": {"report"}, "parts": {"reports"},
-    "files": {"output"}, "candidates_csv": {"candidates"}, "budget_files": {"budgets"},
+    "sound_clearness": {"sound"}, "picture_clearness": {"picture"}, "files": {"output"}, "candidates_csv": {"candidates"}, "budget_files": {"budgets"},
 }  # fmt: skip
 # What stands in a rule under another name than that of the method that says it, by name.
 ASKED = {
     "budgets": {"budget_files"}, "torch_threads": {"job_threads", "threads"}, "gpu": {"gpus"},
     "mem_mb": {"memory_mb", "job_memory_mb"}, "runtime": {"minutes", "job_minutes", "search_minutes"},
-    "cells": {"checked", "read"}, "provenances": {"checked"}, "clips": {"rendered_clips"}, "form": {"rendered_form"},
+    "cells": {"checked", "read"}, "provenances": {"checked"}, "form": {"rendered_form"},
     "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},
     "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"}, "shards": {"shard_count"},
     "locations": {"shard_locations"}, "reports": {"shard_reports"}, "start": {"search_start"},
@@ -130,7 +130,7 @@ ASKED = {
 def test_a_flag_gets_what_it_is_called_after(name: str) -> None:
     """Two values exchanged would be understood by the program all the same."""
     shell = "".join(re.findall(r'^ +"(.*)"$', directives(RULES[name])["shell"], flags=re.MULTILINE))
-    for flag, place in re.findall(r"--([\w-]+) \{([\w.\[\]]+)", shell):
+    for flag, place in re.findall(r"--([\w-]+)[ =]\{([\w.\[\]]+)", shell):
         told = re.findall(r"\w+", place)[-1]
         assert told in {flag.replace("-", "_"), *CALLED.get(flag.replace("-", "_"), ())}, (flag, place)
 

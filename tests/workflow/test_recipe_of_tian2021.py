@@ -270,7 +270,7 @@ def test_the_strengths(paper: Plan) -> None:
 def test_the_demo_tells_what_goes_on_from_what_starts_from_scratch() -> None:
     demo = plan(unedited())
     long, short = ((16, [12]), (7, [5]))
-    longest, rest = (32, [24]), [variant for variant in FROM_SCRATCH if variant != "localisation"]
+    longest, rest = (40, [30]), [variant for variant in FROM_SCRATCH if variant != "localisation"]
     for variants, lengths in ((rest, long), (GOES_ON, short), (["localisation"], longest)):
         for variant in variants:
             recipe = json.loads(demo.train.told(job("kinetics_sounds", variant))["recipe"])

@@ -35,11 +35,11 @@ def planned(paper: Plan) -> Iterator[tuple[Callable, SimpleNamespace]]:
 
 def test_work_is_counted_in_passes() -> None:
     # A clean clip's gradient, 3; its answer clean and under three conditions, as FGSM takes the shared gradient.
-    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=1) == 104 * (3 + 4)
+    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=1) == 104 * (3 + 3 * 4)
     # Nine more gradients a condition, and two victims that answer.
-    assert work.attack_passes(clips=3104, crafted=3, answered=8, steps=10) == 3104 * (3 + 3 * 27 + 8)
+    assert work.attack_passes(clips=3104, crafted=3, answered=8, steps=10) == 3104 * (3 + 3 * 27 + 3 * 8)
     # Noise: no gradient, not even the first.
-    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=0) == 104 * 4
+    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=0) == 104 * 3 * 4
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
 
 
@@ -54,10 +54,10 @@ def test_fgsm_on_few_clips_asks_for_less_than_mim_on_many(paper: Plan) -> None:
     small, large = cell("music", "fgsm"), cell("kinetics_sounds", "mim")
     assert (paper.data.split_clips("music", "test"), paper.data.split_clips("kinetics_sounds", "test")) == (104, 3104)
     # 18 strengths of Figure 3, whatever they are called. Of 230 minutes after the start the share is less than one.
-    assert [paper.attack.job_minutes(one, 1) for one in (small, large)] == [11, 240]
+    assert [paper.attack.job_minutes(one, 1) for one in (small, large)] == [14, 240]
     victims = paper.attack.cells["music", "concat", "pgd"]
     answered = 1 + len(victims["concat"])
-    assert paper.attack.work_of("music", "concat", "pgd", victims) == 104 * (3 * (1 + 18 * 9) + answered)
+    assert paper.attack.work_of("music", "concat", "pgd", victims) == 104 * (3 * (1 + 18 * 9) + 3 * answered)
     assert answered > 1 + 18
     assert [paper.attack.job_memory_mb(one, 1) for one in (small, large)] == [8875, 16000]
     assert [paper.attack.job_threads(one) for one in (small, large)] == [1, 8]

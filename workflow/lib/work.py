@@ -8,6 +8,8 @@ share of that.
 from math import ceil
 
 GRADIENT = 3
+# An attacked clip is answered as floats, rounded and truncated.
+FORMS = 3
 
 # What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
 START = 10
@@ -25,7 +27,7 @@ def attack_passes(clips: int, crafted: int, answered: int, steps: int) -> int:
     The gradient at the clean clip is shared by all conditions; an attack of no step takes none.
     """
     gradients = 1 + crafted * (steps - 1) if steps else 0
-    return clips * (GRADIENT * gradients + answered)
+    return clips * (GRADIENT * gradients + FORMS * answered)
 
 
 def training_passes(clips: int, epochs: int) -> int:

@@ -8,7 +8,7 @@
     rising_accuracy       more clips are recognised at a larger epsilon of a grid of strengths
     unbounded_not_zero    clips are recognised although every input may become anything valid
     precision             accuracy outside the 95 % interval of the same attack with gradients in float32
-    noise_stronger        noise of the same budget, along no gradient, leaves fewer than an attack
+    noise_stronger        noise of the same budget, along no gradient, leaves fewer than the net's own gradients
     unused_budget         clips that moved by less than half of what the attack can reach
     clean_differs         labels that are not those of the dataset's other cells, or a net's answers to clean clips that
                           are not those of its other cells: another net, another mode, other clips
@@ -185,7 +185,8 @@ def _black_box(made: Sequence[Made]) -> Iterator[Comparison]:
 
 def _noise(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        if one.takes_gradients and not other.takes_gradients and other.is_white_box:
+        own = one.cell.surrogate == one.cell.victim
+        if own and one.takes_gradients and not other.takes_gradients and other.is_white_box:
             yield from _lower("noise_stronger", one, other, other.cell.attack)
 
 

@@ -20,6 +20,7 @@ three an interval speaks of other clips, not of other trainings.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from math import exp, isfinite, log, pi, sinh, sqrt
 from statistics import NormalDist
 
@@ -35,7 +36,6 @@ MANY_SEEDS = 3
 _PRECISION = 1e-9
 # A table has thousands of intervals of a few hundred clips that are right or wrong: most are alike.
 FEW_VALUES = 4
-_LOWER_ENDS: dict[tuple[float, ...], float] = {}
 # Of the trapezoidal rule, which is right to 1e-10 with it.
 _STEP = 0.1
 
@@ -94,10 +94,7 @@ class Mean:
         """The lower end without the spread between trainings, computed once for all alike rates and differences."""
         if len(self.values) > FEW_VALUES:
             return _lower_end(self, tail)
-        alike = (*self.values.tolist(), *self.counts.tolist(), self.least, self.greatest, tail)
-        if alike not in _LOWER_ENDS:
-            _LOWER_ENDS[alike] = _lower_end(self, tail)
-        return _LOWER_ENDS[alike]
+        return _alike(tuple(self.values.tolist()), tuple(self.counts.tolist()), self.least, self.greatest, tail)
 
     def above(self, tail: float = TAIL) -> bool:
         """Whether the interval with `tail` beyond each end lies above 0."""
@@ -127,6 +124,11 @@ class Mean:
 
 def _lower_end(of: Mean, tail: float) -> float:
     return _secant(lambda end: _probit(of._reaches(end)) - _probit(tail), of.least, of.value, of._negligible)
+
+
+@cache
+def _alike(values: tuple[float, ...], counts: tuple[int, ...], least: float, greatest: float, tail: float) -> float:
+    return _lower_end(Mean(np.array(values), np.array(counts), least, greatest, seeds=1, spread=0.0), tail)
 
 
 def mean(values: np.ndarray, least: float, greatest: float) -> Mean:

@@ -118,11 +118,11 @@ def _inside(norms: np.ndarray, epsilons: np.ndarray) -> bool:
 
 def _left(restored: bool, cost: Mean, as_floats: Mean) -> str:
     """What is left in a form of an attack that costs `as_floats`, one of the words above."""
-    if not as_floats.above():
-        return NO_EFFECT
-    if restored:
+    if restored and as_floats.above():
         return RESTORED
-    return SURVIVES if cost.above() else UNDECIDED
+    if cost.above():  # what rounding alone makes of one that cost nothing, too
+        return SURVIVES
+    return UNDECIDED if as_floats.above() else NO_EFFECT
 
 
 def summary(entries: pd.DataFrame) -> list[str]:
@@ -138,9 +138,10 @@ def summary(entries: pd.DataFrame) -> list[str]:
             some = of_form[of_form["modality"] == modality]
             if len(some):
                 counts = some["left"].value_counts()
-                outside = (some["inside_ball"] == "no").sum()
+                inside = ((some["inside_ball"] == "yes") & (some["left"] == SURVIVES)).sum()
                 said = [f"{counts[word]} {plural}" for word, plural in COUNTED.items() if word in counts]
-                said += [f"{outside} out of the ball"] if outside else []
+                if SURVIVES in counts:
+                    said[0] += f" ({inside} of them inside the ball)"
                 words.append(f"{modality}: {len(some)} attacks, {', '.join(said)}")
         if words:
             lines.append(f"{HEADERS[form]}: {'; '.join(words)}")

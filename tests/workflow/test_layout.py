@@ -112,7 +112,8 @@ CALLED = {
     "output": {"table", "list", "kept", "availability", "weights"},
     "class_list": {"classes"}, "list": {"lists"}, "folder": {"media"}, "part_list": {"part_lists"},
     "shard_index": {"shard"}, "media_folder": {"media"}, "availability": {"report"}, "parts": {"reports"},
-    "sound_clearness": {"sound"}, "picture_clearness": {"picture"}, "files": {"output"}, "candidates_csv": {"candidates"}, "budget_files": {"budgets"},
+    "sound_clearness": {"sound"}, "picture_clearness": {"picture"},
+    "files": {"output"}, "candidates_csv": {"candidates"}, "budget_files": {"budgets"},
 }  # fmt: skip
 # What stands in a rule under another name than that of the method that says it, by name.
 ASKED = {

@@ -136,6 +136,9 @@ def test_each_row_of_ave_with_printed_values_is_there_of_unseen_clips_too(name: 
         ):
             rows.setdefault(dataset, []).append(keys)
     assert rows["AVE unseen"] == rows["AVE"]
+    noise = [row["keys"] for row in spec(name)["rows"] if row["keys"]["attack"] == "Random signs (control)"]
+    of = {dataset: [one for one in noise if one["dataset"] == dataset] for dataset in ("AVE", "AVE unseen")}
+    assert len(of["AVE"]) == len(of["AVE unseen"]) > 0
 
 
 @pytest.mark.parametrize(

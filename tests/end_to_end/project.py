@@ -73,6 +73,7 @@ SCALE = {
                 "undefended": TRAINING,
                 "defence": TRAINING,
                 "control": {"batch_size": TRAINING["batch_size"]},
+                "localisation": TRAINING,
             },
             "search": {"training": {"epochs": 1}},
             "budgets": {"sweep": [0.006, 0.012]},

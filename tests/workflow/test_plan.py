@@ -426,7 +426,7 @@ def test_the_choices_of_the_memory_arrive_at_it(demo: Plan) -> None:
     where = job(dataset="ave", variant="localisation")
     nets = [json.loads(one.train.told(where)["model_spec"]) for one in (demo, made)]
     assert [net["fusion"]["name"] for net in nets] == ["attended_concat", "scaled_attended_concat"]
-    assert all(net["visual"]["options"] == {"pooling": "none", "stride": 16, "width": 0.125} for net in nets)
+    assert all(net["visual"]["options"] == {"pooling": "none", "stride": 8, "width": 0.125} for net in nets)
 
 
 def test_a_search_may_take_as_long_as_all_its_candidates(paper: Plan) -> None:

@@ -59,7 +59,7 @@ def localised(*attacks: str) -> dict[str, str]:
     return {f"localisation/music/localisation/s1234/{attack}.parquet": "localise" for attack in attacks}
 
 
-LOCALISATION_NET = {"models/music/localisation/s1234/model.pt": "train"} | localised("fgsm", "mim")
+LOCALISATION_NET = {"models/music/localisation/s1234/model.pt": "train"} | localised("fgsm", "mim", "random_sign")
 # What compares cells reads them all.
 CHECKED = {"tables/checks.csv": "checks", "paper_tables/checks.csv": "publish"}
 # The cell that the net with a memory and the control of the checks answer, too.

@@ -41,7 +41,7 @@ READING = (
 
 def write(ledger: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the ledger for programs and for readers; return a line for the log."""
-    by_form = {form: cells_of(progress(given.cells, label=f"reading {form}", unit="files"), form) for form in FORMS}
+    by_form = {form: cells_of(progress(given.cells, label="reading", unit="files"), form) for form in FORMS}
     entries = measure(ledger, by_form).assign(scale=given.scale).reindex(columns=COLUMNS)
     for name in entries.columns[entries.columns.str.startswith(("norm_", "epsilon_"))]:
         entries[name] = entries[name].map(lambda value: fixed(float(value), 6))

@@ -120,6 +120,62 @@ def test_measures_worked_by_hand(cells: Cells) -> None:
     assert effect("visual_bias") == 10
 
 
+def transferred(folder: Path) -> Cells:
+    """What three victims answer to clips of concat's gradients, and concat itself."""
+    return cells_of(
+        write_cell(folder, f"music/{victim}/0/fgsm", [0] * CLIPS, predictions, surrogate="concat")
+        for victim, predictions in ANSWERS.items()
+    )
+
+
+def mean_of(of: str, others: bool = True, **more: object) -> dict:
+    nets = {"mean": "nets", "of": list(ANSWERS), "others": others}
+    return {**read("concat", of, **more), "surrogate": "concat", "victim": nets} | {"variant": nets}
+
+
+def test_a_black_box_mean_leaves_out_the_surrogate(tmp_path: Path) -> None:
+    """Of the sound: maxsim errs in 39 clips, minsim in 80, concat in 40."""
+    cells = transferred(tmp_path)
+
+    def overall(higher: Mapping, lower: object = 0) -> tuple[float, str]:
+        found = judged(cells, {"higher": higher, "lower": lower})
+        return found.overall.effect, found.claim.tests[0].label
+
+    said = "music, fgsm: mean of other nets success audio at 0.006 (of concat) > 0"
+    assert overall(mean_of("success", modality="audio")) == (pytest.approx((39 + 80) / 2), said)
+    assert overall(mean_of("success", False, modality="audio"))[0] == pytest.approx((40 + 39 + 80) / 3)
+    # Clean: 20 and 70 err, whatever is attacked.
+    assert overall(mean_of("success", modality="audio"), mean_of("clean_error", budget=""))[0] == pytest.approx(14.5)
+    assert {one.reading.victim for one in needs(claims(spec(claim({"higher": mean_of("success"), "lower": 0}))))} == {
+        "maxsim", "minsim",
+    }  # fmt: skip
+
+
+def test_a_ratio_is_tested_on_resampled_clips(tmp_path: Path) -> None:
+    """Of 90 that concat recognises 30 are lost by the sound, of 80 of maxsim 39: 33.3 and 48.75 %."""
+    cells = transferred(tmp_path)
+    ratio = {name: {**read(name, "success_if_recognised", modality="audio"), "surrogate": "concat"} for name in ANSWERS}
+    one = judged(cells, {"higher": ratio["maxsim"], "lower": ratio["concat"]}).overall
+    assert (one.effect, one.verdict) == (pytest.approx(48.75 - 100 / 3), "holds here")
+    # By the delta method, of what each clip has to do with both ratios.
+    recognised = {name: np.array(ANSWERS[name][CLEAN]) == 0 for name in ANSWERS}
+    lost = {name: recognised[name] & (np.array(ANSWERS[name][AUDIO]) == 1) for name in ANSWERS}
+    shares = {name: (lost[name] - lost[name].sum() / recognised[name].sum() * recognised[name]) for name in ANSWERS}
+    parts = [shares[name] / recognised[name].mean() for name in ("maxsim", "concat")]
+    half = 1.96 * 100 * np.std(parts[0] - parts[1]) / 10
+    assert (one.low, one.high) == pytest.approx((one.effect - half, one.effect + half), abs=1)
+    clear = judged(cells, {"higher": ratio["maxsim"], "lower": 10, "by": 5}).overall
+    assert (clear.effect, clear.verdict, clear.n) == (pytest.approx(33.75), "holds here", 100)
+    # No replicate is below 0, of which a thousand can tell.
+    assert clear.p_holds == pytest.approx(1 / 1001) and 20 < clear.low < 33.75 < clear.high < 50
+    assert judged(cells, {"higher": 10, "lower": ratio["maxsim"]}).overall.verdict == "fails here"
+
+
+def test_a_measure_with_modalities_of_its_own_is_read_under_no_other() -> None:
+    with pytest.raises(UserError, match=r"X_A\[visual\]: it is of modalities of its own"):
+        claims(spec(claim({"higher": read("concat", "X_A", modality="visual"), "lower": 0})))
+
+
 @pytest.mark.parametrize(("better", "worse"), [(41, 40), (40, 41)])
 def test_one_clip_decides_nothing(tmp_path: Path, better: int, worse: int) -> None:
     """40 of 88 against 41 of 88, all other clips alike: a chance of one in two, whichever way."""

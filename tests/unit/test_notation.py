@@ -179,6 +179,43 @@ def test_curves_that_an_attack_moves_have_its_name() -> None:
     }
 
 
+LISTS = {"nets": ["AcV", "AsV", "RcR"], "pair": ["AcV", "AsV"]}
+
+
+def test_a_list_is_a_mean_and_in_braces_each_of_its_names() -> None:
+    (one,) = comparisons("$nets!<AcV/tia.success@small > $pair+at/pgd.success_if_recognised[audio]@small + 15.7", LISTS)
+    others = {"mean": "nets", "of": ["AcV", "AsV", "RcR"], "others": True}
+    assert one["higher"] == {
+        "variant": others, "surrogate": "AcV", "attack": "tia", "of": "success", "budget": "small",
+    }  # fmt: skip
+    # Of each by its own gradients, where nothing is said of another net's.
+    assert one["lower"] == {
+        "variant": {"mean": "pair+at", "of": ["AcV+at", "AsV+at"]}, "surrogate": "<victim>", "attack": "pgd",
+        "of": "success_if_recognised", "modality": "audio", "budget": "small",
+    }  # fmt: skip
+    (lost,) = comparisons("$nets<all-<victim>.success@small > $nets<$pair.clean_error", LISTS)
+    assert lost["higher"]["surrogate"] == "all-<victim>"
+    assert lost["lower"]["surrogate"] == {"mean": "pair", "of": ["AcV", "AsV"]}
+    each = comparisons("{$pair,RcR}<all-AcV.success@small > 99", LISTS)
+    assert [test["higher"]["variant"] for test in each] == ["AcV", "AsV", "RcR"]
+    assert each[0]["higher"]["surrogate"] == "all-AcV"
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("$most.success@small > 1", "$most is none of lists: nets, pair"),
+        ("{$most}.success@small > 1", "$most is none of lists: nets, pair"),
+        ("AcV!.success@small > 1", "'AcV!' is no net; write $list, $list+suffix"),
+        ("AcV.clean_error@small > 1", "clean_error has no budget"),
+        ("AcV.success[clean]@small > 1", "success has no budget"),
+    ],
+)
+def test_a_mistake_in_a_mean_is_named(test: str, message: str) -> None:
+    with pytest.raises(NotationError, match=re.escape(message)):
+        comparisons(test, LISTS)
+
+
 def test_tests_of_claims_are_comparisons() -> None:
     assert comparisons("concat.clean > audio.X_A@small - 5") == [
         {

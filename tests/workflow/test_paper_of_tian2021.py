@@ -245,7 +245,7 @@ def values(side: Quantity | float) -> set[float]:
     if not isinstance(side, Quantity):
         return {side}
     parts = []
-    for modality, weight in MEASURES[side.of].items() if side.of else ():
+    for modality, weight in MEASURES[side.of].weights.items() if side.of else ():
         budget = WORTH.get(side.budget, side.budget)
         place = (side.attack, modality, budget) if modality != "clean" else ("clean",)
         parts.append({weight * value for value in printed().get((side.dataset, side.victim, *place), ())})

@@ -33,7 +33,7 @@ NEEDED = {
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded"),
-    "variants": ("variants", "training", "parts", "pretrained"),
+    "variants": ("lists", "variants", "training", "parts", "pretrained"),
     "attacks": ("budgets", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
@@ -268,7 +268,7 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     twins = paper.pop("twins", {})
     try:
         paper["artefacts"] = notation.artefacts(paper["artefacts"], labels(paper["labels"], own))
-        paper["claims"] = notation.claims(paper["claims"], twins)
+        paper["claims"] = notation.claims(paper["claims"], twins, paper.get("lists", {}))
         paper["choices"] = notation.choices(paper["choices"], name)
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None

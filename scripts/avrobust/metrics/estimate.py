@@ -13,7 +13,7 @@ none.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import sqrt
 
@@ -23,17 +23,24 @@ from scipy.stats import rankdata
 from avrobust.metrics.interval import TAIL, standard_error, student
 
 REPLICATES = 1000
+# To a p-value that is right to a hundredth of what the replicates can tell.
+_HALVINGS = 17
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """`value` of all clips; `replicates` (R,) of resampled ones; `by_seed` (S,) what each training alone gives."""
+    """`value` of all clips; `replicates` (R,) of resampled ones; `by_seed` (S,) what each training alone gives.
+
+    `clips`: of how many, where that is known. Without `spreads` the interval leaves out the spread between trainings.
+    """
 
     value: float
     replicates: np.ndarray
     by_seed: np.ndarray
+    clips: int = 0
+    spreads: bool = True
 
     def __add__(self, other: "Estimate | float") -> "Estimate":
         return combined(np.add, self, other)
@@ -51,6 +58,26 @@ class Estimate:
         return self * -1.0
 
     @property
+    def negative(self) -> "Estimate":
+        """The same with the other sign."""
+        return -self
+
+    @property
+    def seeds(self) -> int:
+        """Number of trainings."""
+        return len(self.by_seed)
+
+    @property
+    def ends(self) -> tuple[float, float, float]:
+        """The value and both ends of its interval."""
+        return self.value, self.low(), self.high()
+
+    @property
+    def of_these_trainings(self) -> "Estimate":
+        """The same without the spread between trainings: it speaks of other clips only."""
+        return replace(self, spreads=False)
+
+    @property
     def undefined(self) -> int:
         """How many replicates have no value."""
         return int(np.isnan(self.replicates).sum())
@@ -60,12 +87,29 @@ class Estimate:
         if np.isnan(self.replicates).all():
             return float("nan")
         by_clips = min(float(np.nanquantile(self.replicates, tail)), self.value)
-        by_seeds = student(standard_error(self.by_seed), len(self.by_seed), tail)
+        by_seeds = student(standard_error(self.by_seed), self.seeds, tail) if self.spreads else 0.0
         return self.value - sqrt((self.value - by_clips) ** 2 + by_seeds**2)
 
     def high(self, tail: float = TAIL) -> float:
         """The upper end of the interval."""
         return -(-self).low(tail)
+
+    def above(self, tail: float = TAIL) -> bool:
+        """Whether the interval with `tail` beyond each end lies above 0; never where fewer replicates cannot tell."""
+        return self.p_above() <= tail
+
+    def p_above(self) -> float:
+        """The one-sided p-value of a true value of 0 or less: the least `tail` with which the interval is above 0.
+
+        At least one in as many as there are replicates and one; 1 where there is no value.
+        """
+        if not self.value > 0:
+            return 1.0
+        least, most = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (least + most) / 2
+            least, most = (least, middle) if self.low(middle) > 0 else (middle, most)
+        return max(most, 1 / (len(self.replicates) + 1))
 
 
 def weights(clip_ids: Iterable[str], replicates: int = REPLICATES) -> np.ndarray:
@@ -81,7 +125,7 @@ def estimate(statistics: Sequence[Statistic], of_clips: np.ndarray) -> Estimate:
     """Return the mean over trainings of a statistic, one callable for each, under `weights` (K, N) of the clips."""
     found = np.stack([statistic(of_clips) for statistic in statistics])
     mean = found.mean(axis=0)
-    return Estimate(float(mean[0]), mean[1:], found[:, 0])
+    return Estimate(float(mean[0]), mean[1:], found[:, 0], of_clips.shape[1])
 
 
 def combined(function: Callable[..., np.ndarray], *parts: "Estimate | float") -> Estimate:
@@ -98,7 +142,8 @@ def combined(function: Callable[..., np.ndarray], *parts: "Estimate | float") ->
             function(*(getattr(part, name) if isinstance(part, Estimate) else part for part in parts))
             for name in ("value", "replicates", "by_seed")
         )
-    return Estimate(float(value), _finite(replicates), _finite(by_seed))
+    spreads = all(part.spreads for part in given)
+    return Estimate(float(value), _finite(replicates), _finite(by_seed), min(part.clips for part in given), spreads)
 
 
 def average(parts: Sequence[Estimate]) -> Estimate:

@@ -30,7 +30,9 @@ import numpy as np
 import pandas as pd
 
 from avrobust.files import write_text
+from avrobust.metrics.estimate import Estimate, combined
 from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, mean
+from avrobust.metrics.measured import estimated
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
@@ -38,6 +40,7 @@ from avrobust.report.given import Given
 from avrobust.report.text import about, csv_of, fixed, grid, warning
 from avrobust.spec.artefacts.claims import Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
+from avrobust.spec.measures import MEASURES
 from avrobust.spec.units import POINTS, SCORE
 
 HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
@@ -119,14 +122,14 @@ def judge(given: Claims, cells: Cells, scores: Scores) -> list[Judgement]:
     return [_judged(claim, cells, scores) for claim in given.claims]
 
 
-def verdict(means: Sequence[Mean]) -> str:
+def verdict(means: Sequence[Mean | Estimate]) -> str:
     """`holds`, `fails` or `undecided`, of a claim with these tests (see above)."""
     if all(one.above() for one in means):
         return HOLDS
     return FAILS if any(one.negative.above(TAIL / len(means)) for one in means) else UNDECIDED
 
 
-def spoken(means: Sequence[Mean]) -> tuple[str, str, Sequence[Mean]]:
+def spoken(means: Sequence[Mean | Estimate]) -> tuple[str, str, Sequence[Mean | Estimate]]:
     """The verdict of a claim with these tests, what it speaks of, and the means with the intervals that it is from."""
     here = [one.of_these_trainings for one in means]
     if many := all(one.seeds >= MANY_SEEDS for one in means):
@@ -143,7 +146,7 @@ def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
     if claim.skipped:
         nothing = Result(SKIPPED, note=claim.skipped)
         return Judgement(claim, [nothing] * len(claim.tests), nothing)
-    measured: dict[int, Mean] = {}
+    measured: dict[int, Mean | Estimate] = {}
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
         try:
@@ -167,7 +170,7 @@ def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
     return Judgement(claim, tests, overall, min(results, key=lambda number: results[number].effect, default=None))
 
 
-def _result(means: Sequence[Mean]) -> Result:
+def _result(means: Sequence[Mean | Estimate]) -> Result:
     """The result of a claim with these tests; of a test, if there is one."""
     found, speaks_of, means = spoken(means)
     least = min(means, key=lambda one: one.value)
@@ -182,14 +185,21 @@ def _result(means: Sequence[Mean]) -> Result:
     return Result(found, speaks_of, *rounded, n=least.clips, seeds=least.seeds)
 
 
-def _counted(test: Comparison, cells: Cells) -> Mean:
+def _counted(test: Comparison, cells: Cells) -> Mean | Estimate:
     """The effect in points, from right and wrong answers."""
+    if any(MEASURES[side.of].if_recognised for side in test.read):
+        higher, lower = (
+            estimated(cells, side.of, side.places) if isinstance(side, Quantity) else side
+            for side in (test.higher, test.lower)
+        )
+        return combined(np.subtract, higher, lower) - test.by
     weights: dict[Reading, float] = {}
     offset = -test.by
     for side, sign in ((test.higher, 100.0), (test.lower, -100.0)):
         if not isinstance(side, Quantity):
             offset += sign / 100 * side
             continue
+        offset += sign * MEASURES[side.of].constant
         for reading, weight in side.readings.items():
             weights[reading] = weights.get(reading, 0.0) + sign * weight
     return cells.outcomes(list(weights)).combined(list(weights.values()), offset)

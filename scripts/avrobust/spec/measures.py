@@ -1,16 +1,60 @@
-"""Percentages by name: weights of the accuracies under each modality."""
+"""Percentages by name: what each is of the accuracies, clean and under attack. Stated here once, for all artefacts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from avrobust.spec.conditions import CLEAN, Reading
+
+# In the place of a modality: the one that is read.
+READ = "read"
 _THIRD = 1 / 3
-MEASURES: Mapping[str, Mapping[str, float]] = {
-    "clean": {"clean": 1},
-    "X_A": {"audio": 1},
-    "X_V": {"visual": 1},
-    "X_AV": {"both": 1},
-    "Avg": {"audio": _THIRD, "visual": _THIRD, "both": _THIRD},
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`constant` plus the sum of accuracies, which go from 0 to 1: `weights` by the modality under attack.
+
+    `if_recognised`: accuracies are among the clips alone that the victim recognises clean, a ratio of two of them.
+    """
+
+    weights: Mapping[str, float]
+    constant: float = 0.0
+    if_recognised: bool = False
+
+    def over(self, readings: Sequence[Reading]) -> tuple[dict[Reading, float], float]:
+        """Return what it is as the mean over `readings`: weights of accuracies, and a constant."""
+        found: dict[Reading, float] = {}
+        for reading in readings:
+            for name, weight in self.weights.items():
+                modality = reading.condition.modality if name == READ else name
+                condition = CLEAN if modality == CLEAN.modality else reading.condition._replace(modality=modality)
+                one = reading._replace(condition=condition)
+                found[one] = found.get(one, 0.0) + weight / len(readings)
+        return found, self.constant
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no attack matters to it."""
+        return set(self.weights) == {"clean"}
+
+
+MEASURES: Mapping[str, Measure] = {
+    "clean": Measure({"clean": 1}),
+    "X_A": Measure({"audio": 1}),
+    "X_V": Measure({"visual": 1}),
+    "X_AV": Measure({"both": 1}),
+    "Avg": Measure({"audio": _THIRD, "visual": _THIRD, "both": _THIRD}),
     # Section 4.6 of Tian & Xu: their RI is the difference of two of these.
-    "total": {"clean": 1, "audio": _THIRD, "visual": _THIRD, "both": _THIRD},
+    "total": Measure({"clean": 1, "audio": _THIRD, "visual": _THIRD, "both": _THIRD}),
     # How much better a net does without its sound than without its frame.
-    "visual_bias": {"audio": 1, "visual": -1},
+    "visual_bias": Measure({"audio": 1, "visual": -1}),
+    "accuracy": Measure({READ: 1}),
+    # Zhang et al.: misclassified adversarial clips, of all, which counts those that are misclassified clean.
+    "success": Measure({READ: -1}, 1),
+    # As in the literature on transfer: of the clips that the victim recognises clean.
+    "success_if_recognised": Measure({READ: -1}, 1, if_recognised=True),
+    # What success begins with before anything is attacked.
+    "clean_error": Measure({"clean": -1}, 1),
 }
+# Those that are read under one modality, whichever that is.
+OF_ONE_CONDITION = tuple(name for name, measure in MEASURES.items() if READ in measure.weights)

@@ -4,21 +4,31 @@ Rows: a list is a factor, and a block stands for every combination, the first fa
 inherit what the block says. Claims: `concat.clean > {audio,visual}.X_A@small - 5`, where braces are a factor too.
 Columns: `audio@large`, `variant/attack/clean`, `mean(X_A X_V)`, `sum(AV_clean Avg) - concat`, and `*` behind what the
 paper has no values for. In both, `@large:20` is a budget under which an attack takes 20 steps; in a claim
-`sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. What is printed for a name stands in
-`labels`, once.
+`sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. `$nets` is a mean over the paper's
+list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are called so, and
+`{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed for a name stands
+in `labels`, once.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 
 from avrobust.spec.conditions import place
+from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
+from avrobust.spec.nets import OF_VICTIM
 
-# [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]], or, with brackets, the score of one modality.
+# [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
+# condition or a score.
 QUANTITY = re.compile(
-    r"(?:(?P<dataset>\w+):)?(?P<variant>[\w+]+)(?:<(?P<surrogate>[\w+]+))?(?:/(?P<attack>[\w+]+))?"
+    r"(?:(?P<dataset>\w+):)?(?P<variant>\$?[\w+]+!?)(?:<(?P<surrogate>\$?[\w+-]+(?:<victim>)?))?"
+    r"(?:/(?P<attack>[\w+]+))?"
     r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<budget>[\w./]+)(?::(?P<steps>[1-9]\d*))?)?"
 )
+# A mean over a list: its name, what is added to each of its names, and whether the surrogate is left out.
+LISTED = re.compile(r"\$(\w+)((?:\+\w+)?)(!?)")
+EACH = re.compile(r"(?<=[{,])\s*\$(\w+)\s*(?=[,}])")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
 COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
@@ -29,6 +39,7 @@ READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
 BESIDE = ("against", "printed_as", "ours_only")
 # The net that answers to another one's gradients, where it does not matter which.
 ANOTHER = "another"
+CLEAN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.is_clean)
 # Without a budget, and in a legend without the name of an attack; with both.
 UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
 
@@ -79,27 +90,40 @@ def label(labels: Mapping[str, Mapping[str, str]], key: str, row: Mapping[str, s
     return f"{text} {row['clips']}" if part == "dataset" and "clips" in row else text
 
 
-def comparisons(lines: str | Sequence[str]) -> list[dict]:
+def listed(name: str, lists: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return a paper's list by its name, without the $."""
+    if name not in lists:
+        raise NotationError(f"${name} is none of lists: {', '.join(lists) or 'there are none'}")
+    return lists[name]
+
+
+def comparisons(lines: str | Sequence[str], lists: Mapping[str, Sequence[str]] = MappingProxyType({})) -> list[dict]:
     """Return the comparisons that a claim's lines stand for."""
     made = []
-    for text in [one for line in ([lines] if isinstance(lines, str) else lines) for one in braced(line)]:
+    told = [lines] if isinstance(lines, str) else lines
+    each = [EACH.sub(lambda found: ",".join(listed(found[1], lists)), line) for line in told]
+    for text in [one for line in each for one in braced(line)]:
         found = TEST.fullmatch(text)
         if found is None:
             raise NotationError(f"{text!r} is no test; write for one: concat.clean > audio.X_A@small - 5")
         higher, lower, sign, by = found.groups()
-        made.append({"higher": _quantity(higher), "lower": _quantity(lower)})
+        made.append({"higher": _quantity(higher, lists), "lower": _quantity(lower, lists)})
         if sign:
             made[-1]["by"] = _number(by) if sign == "+" else -_number(by)
     return made
 
 
-def claims(told: Sequence[Mapping], twins: Mapping[str, Mapping]) -> list[dict]:
+def claims(
+    told: Sequence[Mapping],
+    twins: Mapping[str, Mapping],
+    lists: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[dict]:
     """Return a paper's claims, each followed by its twins: the same claim read another way."""
     made = []
     for told_claim in told:
         claim = {name: value for name, value in told_claim.items() if name != "also"}
         try:
-            claim["tests"] = comparisons(claim["tests"])
+            claim["tests"] = comparisons(claim["tests"], lists)
             made.append(claim)
             for also in told_claim.get("also", []):
                 ((name, changes),) = ((also, {}),) if isinstance(also, str) else also.items()
@@ -136,20 +160,36 @@ def _number(text: str) -> int | float:
     return float(text) if "." in text else int(text)
 
 
-def _quantity(text: str) -> dict | int | float:
+def _quantity(text: str, lists: Mapping[str, Sequence[str]]) -> dict | int | float:
     if NUMBER.fullmatch(text):
         return _number(text)
     found = QUANTITY.fullmatch(text)
     if found is None:
         raise NotationError(f"{text!r} is no quantity; write for one: minsim/fgsm_ce.X_AV@small or net.score[clean]")
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
-    if "modality" in parts:
+    if "modality" in parts and parts["of"] not in OF_ONE_CONDITION:
         parts["score"] = parts.pop("of")
-    if "clean" in (parts["of"] if "modality" not in parts else parts["modality"],) and "budget" in parts:
-        raise NotationError(f"{text!r}: clean has no budget")
+    is_clean = parts.get("modality") == "clean" or ("of" in parts and parts["of"] in CLEAN_MEASURES)
+    if is_clean and "budget" in parts:
+        raise NotationError(f"{text!r}: {parts.get('of', 'clean')} has no budget")
     if "steps" in parts:
         parts["steps"] = int(parts["steps"])
-    return parts
+    if parts["variant"].startswith("$"):
+        # By its own gradients, each of them, unless something else is said.
+        parts.setdefault("surrogate", OF_VICTIM)
+    return parts | {name: _nets(parts[name], lists) for name in ("variant", "surrogate") if name in parts}
+
+
+def _nets(text: str, lists: Mapping[str, Sequence[str]]) -> str | dict:
+    """A net's name as it is, and what `avrobust.spec.nets` reads of a mean over some."""
+    found = LISTED.fullmatch(text)
+    if found is None:
+        if set(text) & set("$!"):
+            raise NotationError(f"{text!r} is no net; write $list, $list+suffix or, for all but the surrogate, $list!")
+        return text
+    name, suffix, others = found.groups()
+    mean = {"mean": name + suffix, "of": [net + suffix for net in listed(name, lists)]}
+    return mean | ({"others": True} if others else {})
 
 
 def _twin(claim: Mapping, name: str, rule: Mapping) -> dict:
@@ -173,7 +213,8 @@ def _twin(claim: Mapping, name: str, rule: Mapping) -> dict:
 def _otherwise(quantity: object, claim: Mapping, rule: Mapping, nets: Mapping[str, str] | None = None) -> object:
     if not isinstance(quantity, Mapping):
         return quantity
-    made = quantity | {"variant": (nets or {}).get(quantity["variant"], quantity["variant"])}
+    net = quantity["variant"]
+    made = quantity | {"variant": (nets or {}).get(net, net) if isinstance(net, str) else net}
     of, swaps = rule.get("of"), rule.get("attacks", {})
     clean = "clean" in (quantity.get("of"), quantity.get("modality"))
     if of is None and "attack" in quantity:

@@ -14,23 +14,28 @@ from itertools import product
 
 from avrobust.program import UserError
 from avrobust.spec.budgets import strength
-from avrobust.spec.conditions import Reading, place, reading
+from avrobust.spec.conditions import CLEAN, Reading, place, reading
 from avrobust.spec.kind import CELLS, SCORES, Kind, Need
-from avrobust.spec.measures import MEASURES
+from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
+from avrobust.spec.nets import Nets, nets, pairs
 from avrobust.spec.record import record
 from avrobust.spec.units import POINTS, SCORE
+
+# What a measure of one condition is read under where nothing is said.
+BOTH = "both"
 
 
 @dataclass(frozen=True)
 class Quantity:
     """One side of a test, complete: a measure `of` cells, or the mean of a `score` under `modality`.
 
-    `strength`: what is printed for the budget.
+    `modality` of a measure: where it is of one condition, and nothing for both. `strength`: what is printed for the
+    budget.
     """
 
     dataset: str
-    surrogate: str
-    victim: str
+    surrogate: str | Nets
+    victim: str | Nets
     attack: str
     budget: str = ""
     steps: int | None = None
@@ -47,14 +52,19 @@ class Quantity:
     @property
     def clean(self) -> bool:
         """Whether nothing is attacked, so that the budget does not matter."""
-        return "clean" in (self.of, self.modality)
+        return self.modality == CLEAN.modality or bool(self.of and MEASURES[self.of].is_clean)
+
+    @property
+    def places(self) -> list[Reading]:
+        """What it is the mean of: one reading for each surrogate and victim."""
+        read = {name: getattr(self, name) for name in ("dataset", "attack", "budget", "steps")}
+        read["modality"] = CLEAN.modality if self.clean else self.modality or BOTH
+        return [reading({**read, "surrogate": one, "victim": net}) for one, net in pairs(self.surrogate, self.victim)]
 
     @property
     def readings(self) -> Mapping[Reading, float]:
         """What is read, with its weight."""
-        read = {name: getattr(self, name) for name in (*Reading._fields[:-1], "budget", "steps")}
-        weights = MEASURES[self.of] if self.of else {self.modality: 1.0}
-        return {reading({**read, "modality": modality}): weight for modality, weight in weights.items()}
+        return MEASURES[self.of].over(self.places)[0] if self.of else dict.fromkeys(self.places, 1.0)
 
 
 Side = Quantity | float
@@ -165,10 +175,17 @@ def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: st
 
 
 def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
-    quantity = record(Quantity, place(value), where)
+    told = place(value)
+    quantity = record(
+        Quantity, told | {name: nets(told[name]) for name in ("surrogate", "victim") if name in told}, where
+    )
     if quantity.of and quantity.of not in MEASURES:
         raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
-    if quantity.score and quantity.surrogate != quantity.victim:
+    if quantity.of and quantity.modality and quantity.of not in OF_ONE_CONDITION:
+        raise UserError(
+            f"{where}: {quantity.of}[{quantity.modality}]: it is of modalities of its own; leave the other out"
+        )
+    if quantity.score and (quantity.surrogate != quantity.victim or isinstance(quantity.victim, Nets)):
         raise UserError(f"{where}: a score is of a net's own gradients, not of {quantity.surrogate}'s; got {value}")
     if quantity.clean:
         return replace(quantity, budget="", steps=None)
@@ -199,7 +216,7 @@ def name_of(side: Side, attack: str) -> str:
     """What is read, for labels; the attack is left out where it is `attack`, which the reader knows already."""
     if not isinstance(side, Quantity):
         return f"{side:g}"
-    words = [side.victim, side.of or side.score, side.modality]
+    words = [str(side.victim), side.of or side.score, side.modality]
     if not side.clean:
         made = [side.attack * (side.attack != attack), f"of {side.surrogate}" * (side.surrogate != side.victim)]
         made = " ".join(filter(None, made))

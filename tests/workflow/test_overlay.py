@@ -110,7 +110,7 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
         ),
         (
             {"extends": "demo", "bundles": {"all": {"surrogates": ["concatt"]}}},
-            "workflow/scales/mine.yaml: bundles.all.surrogates: 'concatt' is not known; allowed are audio, concat",
+            "workflow/scales/mine.yaml: bundles.all.surrogates: 'concatt' is not known; allowed are AcR, ",
         ),
         (
             {"extends": "demo", "bundles": {"all": {"attacks": ["fgms"]}}},

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planning import Run, configuration, copy_project, replace, snakemake, unedited
 
-from lib.settings import PAPER_FILES, SettingsError, load_settings, read_config
+from lib.settings import PAPER_FILES, SettingsError, load_settings, paper_names, read_config
 
 PAPER = "workflow/papers/tian2021"
 
@@ -284,11 +284,14 @@ def test_a_section_that_is_not_there_means_the_defaults() -> None:
 def test_config_names_every_key_and_choice_with_what_holds_where_it_is_not_given() -> None:
     text = (unedited() / "config.yaml").read_text(encoding="utf-8")
     shown = yaml.safe_load(re.sub(r"^( *)#(?=\S)", r"\1", text, flags=re.MULTILINE))
-    made = load_settings(unedited(), configuration(unedited()))
-    choices = {choice["name"]: choice["default"] for choice in made.papers["tian2021"]["choices"] if "name" in choice}
-    assert shown.pop("tian2021") == made.chosen["tian2021"] == choices
-    assert shown == {key: value for key, value in made.config.items() if key != "tian2021"}
-    assert made.config["tian2021"] == {} and set(yaml.safe_load(text)) == {"scale", "papers"}
+    papers = paper_names(unedited())
+    made = load_settings(unedited(), configuration(unedited(), papers=papers))
+    for name in papers:
+        choices = {choice["name"]: choice["default"] for choice in made.papers[name]["choices"] if "name" in choice}
+        assert shown.pop(name) == made.chosen[name] == choices
+    told = configuration(unedited())
+    assert shown == {key: value for key, value in told.items() if key not in papers}
+    assert all(told[name] == {} for name in papers) and set(yaml.safe_load(text)) == {"scale", "papers"}
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=3)

@@ -15,9 +15,8 @@ from lib import choices
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
-from lib.settings import Settings, paper_file, place_of, published_file
+from lib.settings import Settings, own_section, place_of, published_file
 from lib.variants import variant_of
-from lib.yaml_files import read_yaml
 
 # Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
@@ -257,7 +256,7 @@ def _or_skipped(
     A claim that names what the paper does not have either is left as it is.
     """
     over = _over(settings, paper)
-    own = {part: read_yaml(settings.root / paper_file(paper, part))[part] for part in NAMED if part in over}
+    own = {part: own_section(settings.root, paper, part) for part in NAMED if part in over}
     if "budgets" in own:
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
     made = []
@@ -369,8 +368,8 @@ def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:
         raise SettingsError(f"{where}.{error}") from None
     if UNBOUNDED in known:
         raise SettingsError(f"{where}.{UNBOUNDED} is the name of the whole valid range; take another")
-    judged = facts["search"]["budget"]
-    if judged not in known or budgets.FROM in known[judged]:
+    judged = facts["search"]["budget"] if "search" in facts else None
+    if judged is not None and (judged not in known or budgets.FROM in known[judged]):
         raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} is none of {', '.join(known)}")
     return told, known
 

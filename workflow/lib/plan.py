@@ -17,9 +17,8 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, check, known_name, load_settings, paper_names, place_of, published_file
+from lib.settings import Settings, check, known_name, load_settings, own_section, paper_names, place_of, published_file
 from lib.variants import NET, SINGLE, Variant, variant_of
-from lib.yaml_files import read_yaml
 
 
 class Plan:
@@ -167,14 +166,11 @@ class Plan:
                 known_name(name, sorted(registered), place_of(paper, "parts"))
 
     def _check_bundles(self) -> None:
-        scripts, papers = self.train.scripts, self.settings.root / "workflow/papers"
+        root, scripts = self.settings.root, self.train.scripts
         # A scale may bundle what papers have that are not chosen.
         known = {
-            kind: {name for paper in paper_names(self.settings.root) for name in read_yaml(papers / paper / file)[part]}
-            for kind, file, part in (
-                ("surrogates", "variants.yaml", "variants"),
-                ("attacks", "attacks.yaml", "attacks"),
-            )
+            kind: {name for paper in paper_names(root) for name in own_section(root, paper, part)}
+            for kind, part in (("surrogates", "variants"), ("attacks", "attacks"))
         }
         known["surrogates"] |= self.grid.variants.keys()
         known["attacks"] |= {*self.grid.attacks, *digest.registered_names(scripts, "attacks", "ATTACKS")}

@@ -33,7 +33,7 @@ NEEDED = {
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded"),
-    "variants": ("lists", "variants", "training", "parts", "pretrained"),
+    "variants": ("lists", "factors", "variants", "training", "parts", "pretrained"),
     "attacks": ("budgets", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
@@ -254,8 +254,8 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
         told = read_yaml(root / f"workflow/papers/{name}/{file}.yaml")
         check(told, schemas / f"{file}.json", f"workflow/papers/{name}/{file}.yaml")
         paper |= told
-    for section in paper:
-        choices.check(paper, section, place_of(name, section))
+    for section in (meant := _meant(name, paper)):
+        choices.check(meant, section, place_of(name, section))
     for place, over in layers:
         for section in over:
             known_name(section, [one for sections in PAPER_FILES.values() for one in sections], place)
@@ -263,8 +263,11 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
         for file, sections in PAPER_FILES.items():
             if held := {section: paper[section] for section in sections if section in over and section in paper}:
                 check(held, schemas / f"{file}.json", place, required=False)
+        meant = _meant(name, paper)
         for section in over:
-            choices.check(paper, section, f"{place}: {section}")
+            section = "variants" if section == "factors" else section
+            choices.check(meant, section, f"{place}: {section}")
+    paper = _meant(name, paper)
     twins = paper.pop("twins", {})
     try:
         paper["artefacts"] = notation.artefacts(paper["artefacts"], labels(paper["labels"], own))
@@ -273,6 +276,22 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
     return in_its_place(paper, own)
+
+
+def _meant(name: str, paper: Mapping) -> dict:
+    """Return the sections of a paper with its variants one by one, not as factors make them."""
+    try:
+        meant = {**paper, "variants": notation.variants(paper["variants"], paper.get("factors", {}))}
+    except notation.NotationError as error:
+        raise SettingsError(f"{paper_file(name, 'variants')}: {error}") from None
+    meant.pop("factors", None)
+    return meant
+
+
+def own_section(root: Path, paper: str, section: str) -> Mapping:
+    """Return what a paper's own files say in a section, whatever a scale lays over it."""
+    told = read_yaml(root / paper_file(paper, section))
+    return (_meant(paper, told) if section == "variants" else told)[section]
 
 
 def paper_file(paper: str, section: str) -> str:

@@ -7,7 +7,8 @@ paper has no values for. In both, `@large:20` is a budget under which an attack 
 `sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. `$nets` is a mean over the paper's
 list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are called so, and
 `{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed for a name stands
-in `labels`, once.
+in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each combination of the factors v and c,
+and `like: AcV` in another one stands for all that AcV says.
 """
 
 import re
@@ -33,6 +34,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
 COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
 BRACES = re.compile(r"\{([^{}]*)\}")
+FACTOR = re.compile(r"<(\w+)>")
 # What a row of a table must read, may read, and says beside that.
 PLACE = ("dataset", "surrogate", "victim", "attack")
 READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
@@ -133,6 +135,56 @@ def claims(
         except NotationError as error:
             raise NotationError(f"claims.{claim['name']}: {error}") from None
     return made
+
+
+def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence]) -> dict[str, dict]:
+    """Return a paper's variants: one for each combination of the factors in a name, like others where it says `like`.
+
+    `factors`: name -> what it may be in a variant's name -> what that stands for, or a list of what it may be. A value
+    that is `<f>` alone is what f stands for; elsewhere in a text it is what stands in the name.
+    """
+    made: dict[str, dict] = {}
+    for pattern, facts in told.items():
+        used = dict.fromkeys(FACTOR.findall(pattern))
+        try:
+            if unknown := [name for name in used if name not in factors]:
+                raise NotationError(f"<{unknown[0]}> is none of factors: {', '.join(factors) or 'none are given'}")
+            for parts in product(*(map(str, factors[name]) for name in used)):
+                combination = dict(zip(used, parts, strict=True))
+                name = FACTOR.sub(lambda found, of=combination: of[found[1]], pattern)
+                if name in made:
+                    raise NotationError(f"{name} stands there already")
+                made[name] = _filled(facts, combination, factors)
+        except NotationError as error:
+            raise NotationError(f"variants.{pattern}: {error}") from None
+    return {name: _like(name, made, (name,)) for name in made}
+
+
+def _filled(value: object, combination: Mapping[str, str], factors: Mapping[str, Mapping | Sequence]) -> object:
+    if isinstance(value, Mapping):
+        return {name: _filled(part, combination, factors) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, combination, factors) for part in value]
+    if not isinstance(value, str):
+        return value
+    if unknown := [name for name in FACTOR.findall(value) if name not in combination]:
+        raise NotationError(f"{value!r}: the name of the variant has no <{unknown[0]}>")
+    if whole := FACTOR.fullmatch(value):
+        may_be, taken = factors[whole[1]], combination[whole[1]]
+        return may_be[taken] if isinstance(may_be, Mapping) else next(one for one in may_be if str(one) == taken)
+    return FACTOR.sub(lambda found: combination[found[1]], value)
+
+
+def _like(name: str, made: Mapping[str, Mapping], seen: tuple[str, ...]) -> dict:
+    facts = dict(made[name])
+    base = facts.pop("like", None)
+    if base is None:
+        return facts
+    if base not in made:
+        raise NotationError(f"variants.{name}.like: {base!r} is none of {', '.join(made)}")
+    if base in seen:
+        raise NotationError(f"variants.{name}.like: {' is like '.join([*seen, base])}, for ever")
+    return {**_like(base, made, (*seen, base)), **facts}
 
 
 def choices(told: Sequence[Mapping], paper: str) -> list[dict]:

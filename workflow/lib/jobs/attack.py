@@ -72,7 +72,7 @@ class Attacking(Jobs):
         """How a net under attack sees a clip, as JSON."""
         view = self.settings.datasets[dataset]["view"]
         window = self.settings.taken(self.grid.variants[variant][0], dataset, "window")
-        if window["test"] != window["training"]:
+        if window and window["test"] != window["training"]:
             samples = view["options"]["audio_samples"] * window["test"] // window["training"]
             view = {**view, "options": {**view["options"], "audio_samples": samples}}
         return canonical(view)

@@ -166,6 +166,24 @@ def test_a_mistake_in_a_recipe_is_said_in_a_line(tmp_path, trained):
             trained("wrong", shard, 1, f"--recipe={json.dumps({**recipe(1), **wrong})}")
 
 
+def test_a_training_crafts_with_the_budget_of_a_file(tmp_path, trained):
+    """As with the same constant, to the bit; without the file a line says which one lacks."""
+    shard, file = write_shard(tmp_path / "0.arrow"), tmp_path / "calibrated.json"
+    file.write_text(json.dumps(BUDGET))
+
+    def crafting(name: str, budget: object, *more: str) -> dict[str, torch.Tensor]:
+        prepare = {"name": "adversarial", "options": {"attack": {"update": "pgd_random", "steps": 2}, "budget": budget}}
+        told = json.dumps({**recipe(1), "prepare": prepare})
+        return weights(trained(name, shard, 1, f"--recipe={told}", *more), "latest")
+
+    constant, calibrated = crafting("constant", BUDGET), {"from": "calibrated"}
+    assert same(crafting("file", calibrated, f"--budget-files={file}"), constant)
+    file.write_text(json.dumps({**BUDGET, "audio": {"norm": "linf", "epsilon": 0.1}}))
+    assert not same(crafting("file", calibrated, f"--budget-files={file}"), constant)
+    with pytest.raises(UserError, match=r"budget budget: no calibrated\.json among the files given; add it"):
+        crafting("file", calibrated)
+
+
 @pytest.mark.parametrize("wrong", ["test", "val"])
 def test_the_epoch_is_chosen_on_the_validation_clips(tmp_path, trained, wrong):
     """Test clips that say something else change no bit; validation clips that do change the choice."""
@@ -253,6 +271,9 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
     assert key("--device=cuda_or_cpu", out="elsewhere") == key()
     os.utime(published, (1, 1))
     assert key(f"--weights=visual={published}") not in keys
+    assert (calibrated := key(f"--budget-files={published}")) not in keys
+    os.utime(published, (2, 2))
+    assert key(f"--budget-files={published}") not in {*keys, calibrated}
     os.utime(shard, (1, 1))
     assert key() not in keys
 

@@ -44,7 +44,8 @@ ATTACKING = {
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "metrics/schema"}
 SEARCHING |= {"models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "evaluation/told"}
-RUNNING |= {"models/folding"}
+RUNNING |= {"attacks/budget_files", "models/folding"}
+LOOKING = ATTACKING | {"attacks/budget_files"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
@@ -97,12 +98,12 @@ CLOSURES = {
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (
         "localise.py", [],
-        MODEL | ATTACKING | {"metrics/examples", "metrics/localisation", "evaluation/alone", "evaluation/arguments",
+        MODEL | LOOKING | {"metrics/examples", "metrics/localisation", "evaluation/alone", "evaluation/arguments",
                              "evaluation/attention", "evaluation/look", "metrics/scores", "models/folding", "parquet"},
     ),
     "embed": (
         "embed.py", [],
-        MODEL | ATTACKING | {"evaluation/alone", "evaluation/arguments", "evaluation/embedding", "evaluation/look",
+        MODEL | LOOKING | {"evaluation/alone", "evaluation/arguments", "evaluation/embedding", "evaluation/look",
                              "metrics/clusters", "metrics/scores", "models/folding", "parquet"},
     ),
     "render": (

@@ -65,6 +65,19 @@ def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict
     assert recipe["prepare"]["options"]["budget"] == {"audio": linf, "visual": linf}
 
 
+def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
+    told: Callable[[dict, dict], Path],
+) -> None:
+    root = told({}, crafted({"update": "pgd"}, "nearest"))
+    facts = paper(root)
+    facts["budgets"]["nearest"] = {"from": "calibrated"}
+    write_paper(root, facts)
+    made, net = plan(root), SimpleNamespace(dataset="music", variant="film", seed="1")
+    assert made.train.budget_files(net) == ["results/demo/budgets/calibrated.json"]
+    assert json.loads(made.train.told(net)["recipe"])["prepare"]["options"]["budget"] == {"from": "calibrated"}
+    assert made.train.budget_files(SimpleNamespace(dataset="music", variant="sum", seed="1")) == []
+
+
 @pytest.mark.parametrize(
     ("training", "variant", "said"),
     [

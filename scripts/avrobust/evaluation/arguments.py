@@ -11,12 +11,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.budget_files import read_budgets
 from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
 from avrobust.data.shards import Shards
 from avrobust.evaluation.alone import check_alone
-from avrobust.evaluation.budgets import Budgets, read_budgets
+from avrobust.evaluation.budgets import Budgets
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
 from avrobust.program import UserError, json_argument, positive, progress

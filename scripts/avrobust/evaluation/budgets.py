@@ -1,18 +1,14 @@
 """How far a condition lets an attack go in each modality, and whether an attack kept to it."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, Units
 from avrobust.attacks.loop import Attack
 from avrobust.attacks.loss import Inputs
-from avrobust.files import remaking
-from avrobust.program import UserError
-from avrobust.spec.budgets import FROM, SLACK, named
+from avrobust.spec.budgets import SLACK
 from avrobust.spec.conditions import ATTACKED, Condition
 
 
@@ -81,30 +77,3 @@ class Budgets:
             low, high = inputs.min().item(), inputs.max().item()
             if attack.keeps_range and not budgets[name].low <= low <= high <= budgets[name].high:
                 raise RuntimeError(f"{condition}: {name} reached [{low}, {high}], out of its valid range")
-
-
-def read_budgets(given: Mapping[str, Mapping], files: Iterable[Path]) -> dict[str, Mapping]:
-    """Return budgets by name, in the long form of `avrobust.spec.budgets`, those that a job made from their files.
-
-    Raises:
-        UserError: a budget has no file, or the file is none.
-    """
-    found = {path.stem: path for path in files}
-    budgets = dict(given)
-    for name, budget in given.items():
-        if FROM in budget:
-            if budget[FROM] not in found:
-                raise UserError(f"budget {name}: no {budget[FROM]}.json among the files given; add it")
-            budgets[name] = _read(found[budget[FROM]])
-    return budgets
-
-
-def _read(path: Path) -> Mapping:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        (budget,) = named({path.stem: value}).values()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: holds no budget ({error}); {remaking(path)}") from None
-    if FROM in budget:
-        raise UserError(f"{path}: a budget that a job made says how far an attack may go, not {FROM} where")
-    return budget

@@ -48,7 +48,7 @@ class Analysis(Attacking):
 
     def budget_files(self, family: str) -> Callable[[Wildcards], list[str]]:
         """The budgets of these conditions that a job makes."""
-        return lambda wildcards: self.budget_files_of(self._conditions(family, wildcards))
+        return lambda wildcards: self.files_of_budgets(self._conditions(family, wildcards))
 
     def job_minutes(self, family: str) -> Callable[[Wildcards, int], int]:
         """Time limit of an attack in minutes, by its work."""

@@ -52,10 +52,9 @@ class Attacking(Jobs):
         """The budgets that conditions name, as JSON."""
         return canonical({one.budget: self._budget(one.budget) for one in conditions if one.budget})
 
-    def budget_files_of(self, conditions: Iterable[Condition]) -> list[str]:
-        """The files of those budgets that a job makes."""
-        named = [self._budget(one.budget) for one in conditions if one.budget]
-        return sorted({f"{self.results}/budgets/{budget[FROM]}.json" for budget in named if FROM in budget})
+    def files_of_budgets(self, conditions: Iterable[Condition]) -> list[str]:
+        """The files of the budgets that conditions name and a job makes."""
+        return self.budget_files_of(self._budget(one.budget) for one in conditions if one.budget)
 
     def steps(self, attack: str, dataset: str, net: str) -> int:
         """How many steps an attack takes, if its paper or its file says it."""
@@ -162,7 +161,7 @@ class Attack(Attacking):
 
     def budget_files(self, wildcards: Wildcards) -> list[str]:
         """The budgets of a bundle that a job makes."""
-        return self.budget_files_of(self._conditions(wildcards))
+        return self.files_of_budgets(self._conditions(wildcards))
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""

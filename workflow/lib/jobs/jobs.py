@@ -169,9 +169,13 @@ class Jobs:
             if len(found) != 1:
                 raise SettingsError(f"{where}: {told!r} is not one budget but {len(found)}")
             (long,) = found
-        if budgets.FROM in long:
-            raise SettingsError(f"{where}: {told!r} is not allowed, because a job makes it, after trainings")
         return long
+
+    def budget_files_of(self, named: Iterable[Mapping]) -> list[str]:
+        """The files of those budgets, in their long form, that a job makes."""
+        return sorted(
+            {f"{self.results}/budgets/{budget[budgets.FROM]}.json" for budget in named if budgets.FROM in budget}
+        )
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""

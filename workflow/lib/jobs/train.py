@@ -53,6 +53,12 @@ class Train(Jobs):
         """A regular expression for the variants whose options are searched."""
         return one_of(name for name, (_, variant) in self.grid.variants.items() if "search" in variant)
 
+    def budget_files(self, wildcards: Wildcards) -> list[str]:
+        """The budget of a training's adversarial clips, where a job makes it."""
+        options = self.variant(wildcards).recipe.get("prepare", {}).get("options", {})
+        told = [self.trained_against(options["budget"], "prepare: budget")] if "budget" in options else []
+        return self.budget_files_of(told)
+
     def told(self, wildcards: Wildcards) -> dict:
         """What a training is told: net, recipe, objective, view and memory as JSON, and the weights of its encoders.
 

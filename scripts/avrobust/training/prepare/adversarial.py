@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.budget import units
+from avrobust.attacks.budget_files import read_budgets
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.threat import Threat, bind
@@ -38,9 +39,10 @@ class Adversarial(Plain):
         if self.attack.batch_size is not None or self.attack.precision is not None:
             raise UserError(f"adversarial: {self.attack.update} attacks the net that is trained, batch by batch")
         try:
-            self.budget = budgets.named({"budget": budget})["budget"]
+            named = budgets.named({"budget": budget})
         except ValueError as error:
             raise UserError(f"adversarial: {error}") from None
+        self.budget = read_budgets(named, setting.budget_files)["budget"]
         # Once for all batches: an objective may draw weights, from a generator of its own in a resumed training too.
         self._threat = cache(self._bound)
         self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}

@@ -1,7 +1,8 @@
 """Training on the clips as they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ class Setting:
     """What every preparation is given beside its options.
 
     What is minimised, where, the key of all draws, how many classes, and modality -> the form of its input.
+    `budget_files`: budgets that a job has made (`avrobust.attacks.budget_files`).
     """
 
     objective: nn.Module
@@ -23,6 +25,7 @@ class Setting:
     seed: int
     classes: int
     inputs: Mapping[str, Input]
+    budget_files: Sequence[Path] = ()
 
 
 class Plain:

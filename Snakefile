@@ -16,7 +16,7 @@ from lib import index
 from lib.opening import opened
 
 plan = opened(workflow)
-data, train, attack = plan.data, plan.train, plan.attack
+data, train, attack, calibration = plan.data, plan.train, plan.attack, plan.calibration
 analysis, tables = plan.analysis, plan.tables
 
 

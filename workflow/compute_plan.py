@@ -22,7 +22,7 @@ from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("train", "search", "attack", "localise", "embed")
+KINDS = ("train", "search", "calibrate", "attack", "localise", "embed")
 JOB = ["kind", "dataset", "name"]
 
 
@@ -43,12 +43,22 @@ def jobs(plan: Plan, paper: str) -> set[tuple[str, str, str]]:
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
             nets |= {(dataset, net) for key in keys for net in (key[1], *plan.attack.cells[key])}
             found.add(("attack", dataset, f"attack_{bundle}_s{{seed}}"))
+    for name, (of, facts) in plan.grid.calibrations.items():
+        if of == paper:
+            nets |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
+            found.add(("calibrate", "", f"calibrate_{name}"))
     for dataset, net in plan.grid.with_starts(nets):
         found.add(("train", dataset, f"train_{net}_s{{seed}}"))
         if plan.train.variant_on(net, dataset).search:
             found.add(("search", dataset, f"search_{net}"))
     seeds = plan.settings.scale["seeds"]
     return {(kind, dataset, name.format(seed=seed)) for kind, dataset, name in found for seed in seeds}
+
+
+def benchmark(plan: Plan, dataset: str, name: str) -> Path:
+    """Return where Snakemake writes down what a job took; one of no dataset has no folder of its own."""
+    results = Path(plan.train.place(dataset) if dataset else plan.train.results)
+    return plan.settings.root / results / "benchmarks" / dataset / f"{name}.tsv"
 
 
 def measured(plan: Plan) -> pd.DataFrame:
@@ -59,10 +69,7 @@ def measured(plan: Plan) -> pd.DataFrame:
     papers = [(paper, *job) for paper in plan.settings.papers for job in sorted(jobs(plan, paper))]
     frame = pd.DataFrame(papers, columns=["paper", *JOB])
     frame["kind"] = pd.Categorical(frame["kind"], KINDS)
-    paths = [
-        plan.settings.root / plan.train.place(dataset) / "benchmarks" / dataset / f"{name}.tsv"
-        for dataset, name in zip(frame["dataset"], frame["name"], strict=True)
-    ]
+    paths = [benchmark(plan, *job) for job in zip(frame["dataset"], frame["name"], strict=True)]
     frame["seconds"] = [pd.read_csv(path, sep="\t")["s"][0] if path.exists() else float("nan") for path in paths]
     once = frame.drop_duplicates(JOB)
     means = [once.groupby(by, observed=True)["seconds"].mean().rename("mean") for by in (["kind", "dataset"], ["kind"])]

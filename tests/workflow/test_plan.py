@@ -30,6 +30,12 @@ def paper() -> Plan:
     return plan(unedited(), scale="paper")
 
 
+CALIBRATION = {
+    "dataset": "music", "variant": "concat", "attack": "fgsm", "others": ["sum"], "success": 78.3,
+    "points": {"visual": {"grid": [1, 2], "of": 255}, "audio": 0.006},
+}  # fmt: skip
+
+
 def job(**wildcards: str) -> SimpleNamespace:
     return SimpleNamespace(**wildcards)
 
@@ -230,6 +236,7 @@ def test_a_calibrated_budget_is_an_input_of_what_names_it_alone(tmp_path: Path) 
     root = copy_project(tmp_path)
     told = paper_told(root)
     told["budgets"]["nearest"] = {"from": "calibrated"}
+    told["calibrations"] = {"calibrated": CALIBRATION}
     told["artefacts"]["table2"]["columns"][1]["Extra"] = "audio@nearest*"
     write_paper(root, told)
     made = plan(root, scale="paper")

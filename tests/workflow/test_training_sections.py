@@ -71,6 +71,9 @@ def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
     root = told({}, crafted({"update": "pgd"}, "nearest"))
     facts = paper(root)
     facts["budgets"]["nearest"] = {"from": "calibrated"}
+    points = {"visual": {"grid": [1, 2], "of": 255}, "audio": 0.006}
+    net = {"dataset": "music", "variant": "concat", "attack": "fgsm", "others": ["sum"]}
+    facts["calibrations"] = {"calibrated": {**net, "success": 78.3, "points": points}}
     write_paper(root, facts)
     made, net = plan(root), SimpleNamespace(dataset="music", variant="film", seed="1")
     assert made.train.budget_files(net) == ["results/demo/budgets/calibrated.json"]

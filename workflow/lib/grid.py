@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from avrobust.lazy import load
 from avrobust.program import UserError
-from avrobust.spec import budgets
+from avrobust.spec import budgets, notation
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
@@ -15,7 +15,7 @@ from lib import choices
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
-from lib.settings import Settings, own_section, place_of, published_file
+from lib.settings import Settings, known_name, own_section, place_of, published_file
 from lib.variants import variant_of
 
 # Dataset, net whose gradients are taken, attack.
@@ -51,7 +51,8 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
-    long form of `avrobust.spec.budgets`. `attacked`: paper -> what its artefacts read of attacked clips.
+    long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
+    `attacked`: paper -> what its artefacts read of attacked clips.
     `coded`: the conditions of a cell under which clips go through an encoder too.
     `notes`: a line for whatever a paper says and nothing uses.
     """
@@ -63,6 +64,7 @@ class Grid:
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
+    calibrations: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacked: dict[str, dict[Reading, None]] = field(default_factory=dict)
     coded: dict[Key, set[Condition]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -72,6 +74,8 @@ class Grid:
         """(dataset, variant) of every net that something is measured with, and of those that it goes on from."""
         used = {(dataset, net) for (dataset, maker, _), victims in self.cells.items() for net in (maker, *victims)}
         used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
+        for _, facts in self.calibrations.values():
+            used |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
         return self.with_starts(used)
 
     def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -102,6 +106,7 @@ def expand(settings: Settings) -> Grid:
             mean different nets, attacks or budgets by one name.
     """
     grid = Grid()
+    _check_made(settings)
     for paper, facts in settings.papers.items():
         for name, variant in facts["variants"].items():
             _agree(grid.variants.setdefault(name, (paper, variant))[1], variant, f"variant {name}")
@@ -110,6 +115,8 @@ def expand(settings: Settings) -> Grid:
         _check_variants(facts, place_of(paper, "variants"))
         for name, budget in _budgets(settings, paper)[1].items():
             _agree(grid.budgets.setdefault(name, budget), budget, f"budget {name}")
+        for name, calibration in _calibrations(settings, paper).items():
+            _agree(grid.calibrations.setdefault(name, (paper, calibration))[1], calibration, f"calibration {name}")
         for name, artefact in facts["artefacts"].items():
             _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
         # Last, because a claim's scores are those that an artefact has made.
@@ -372,6 +379,35 @@ def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:
     if judged is not None and (judged not in known or budgets.FROM in known[judged]):
         raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} is none of {', '.join(known)}")
     return told, known
+
+
+def _calibrations(settings: Settings, paper: str) -> dict[str, dict]:
+    """Return how a paper's budgets are calibrated that it does not give, with every choice taken."""
+    facts, where = settings.papers[paper], place_of(paper, "calibrations")
+    made = {}
+    for name, told in choices.resolve(facts.get("calibrations", {}), settings.chosen[paper]).items():
+        others = told["others"]
+        if isinstance(others, str):
+            try:
+                others = notation.listed(others.removeprefix("$"), facts.get("lists", {}))
+            except notation.NotationError as error:
+                raise SettingsError(f"{where}.{name}.others: {error}") from None
+        known_name(told["dataset"], facts["datasets"], f"{where}.{name}.dataset")
+        for part, nets in (("variant", [told["variant"]]), ("others", others)):
+            for net in nets:
+                known_name(net, list(facts["variants"]), f"{where}.{name}.{part}")
+        others = [net for net in others if net != told["variant"]]
+        made[name] = {"modality": "both", "near": 20, "black_box": None, **told, "others": others}
+    return made
+
+
+def _check_made(settings: Settings) -> None:
+    """Raise SettingsError if no job makes a budget that is said to come from one."""
+    known = [name for facts in settings.papers.values() for name in facts.get("calibrations", {})]
+    for paper in settings.papers:
+        for name, budget in _budgets(settings, paper)[1].items():
+            if budgets.FROM in budget:
+                known_name(budget[budgets.FROM], known, f"{place_of(paper, 'budgets')}.{name}.{budgets.FROM}")
 
 
 def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], where: str) -> object:

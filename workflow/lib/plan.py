@@ -13,6 +13,7 @@ from lib.errors import SettingsError, UnsaidError
 from lib.grid import Grid, expand
 from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
+from lib.jobs.calibration import Calibration
 from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
@@ -30,6 +31,7 @@ class Plan:
         self.data = Data(settings, self.grid)
         self.train = Train(settings, self.grid, self.data)
         self.attack = Attack(settings, self.grid, self.data)
+        self.calibration = Calibration(settings, self.grid, self.data, self.train)
         self.analysis = Analysis(settings, self.grid, self.data)
         self.tables = Tables(settings, self.grid, self.data, self.attack)
         self._check_shared()
@@ -50,6 +52,7 @@ class Plan:
             "variant": one_of(self.grid.variants),
             "attack": one_of(attack for keys in self.grid.conditions.values() for _, _, attack in keys),
             "bundle": one_of(name for _, name in self.attack.bundles),
+            "budget": self.calibration.budgets,
             "seed": r"\d+",
             "shard": r"\d{4}",
             "list": one_of(self.data.downloads),
@@ -99,6 +102,7 @@ class Plan:
         self._check_parts()
         self._check_bundles()
         self._check_any()
+        self.calibration.check()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:

@@ -34,7 +34,7 @@ NEEDED = {
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded"),
     "variants": ("lists", "factors", "variants", "training", "parts", "pretrained"),
-    "attacks": ("budgets", "attacks"),
+    "attacks": ("budgets", "calibrations", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
     "choices": ("choices",),

@@ -1,3 +1,43 @@
+rule calibrate:
+    """Find the strength at which an attack has the success that a paper prints, on validation clips of one seed."""
+    input:
+        models=calibration.models,
+        shards=calibration.shards,
+    output:
+        budget="results/{scale}/budgets/{budget}.json",
+        curve="results/{scale}/budgets/{budget}.csv",
+        rows="results/{scale}/budgets/{budget}.parquet",
+        provenance="results/{scale}/budgets/{budget}_provenance.json",
+    log:
+        "results/{scale}/logs/calibrate_{budget}.log",
+    benchmark:
+        "results/{scale}/benchmarks/calibrate_{budget}.tsv"
+    priority: 2
+    conda:
+        "../../envs/environment.yaml"
+    threads: calibration.job_threads
+    resources:
+        gpu=calibration.gpus,
+        device=calibration.device,
+        batch_size=calibration.batch_size,
+        mem_mb=calibration.job_memory_mb,
+        runtime=calibration.job_minutes,
+    params:
+        told=calibration.told,
+        precision=calibration.precision("attack"),
+        torch_threads=calibration.job_threads,
+        code=calibration.code("calibrate.py", "variant", "attack"),
+    shell:
+        "python scripts/calibrate.py --cell {params.told[cell]:q} --nets {params.told[nets]:q} --shards {input.shards:q}"
+        " --budgets {params.told[budgets]:q} --target {params.told[target]:q} --key {params.told[key]:q}"
+        " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
+        " --epsilon-space {params.told[epsilon_space]:q}"
+        " --precision {params.precision:q} --device {resources.device:q}"
+        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --budget {output.budget:q} --curve {output.curve:q} --rows {output.rows:q}"
+        " --provenance {output.provenance:q} 2> {log:q}"
+
+
 rule attack:
     """Attack nets under every modality and budget that an artefact needs, ask all victims, and store a row per clip."""
     input:

@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from avrobust.spec.conditions import Condition
 from avrobust.spec.kind import EMBEDDINGS, LOCALISATION
-from lib.jobs.attack import Attacking, _sorted, _told
+from lib.jobs.attack import Attacking, _sorted, told_of_condition
 from lib.jobs.jobs import Wildcards, canonical, key_of
 
 
@@ -36,7 +36,7 @@ class Analysis(Attacking):
             shown = sorted(self.grid.examples.get(key_of(wildcards), ())) if family == LOCALISATION else []
             return {
                 "attack": canonical(self.attack_on(wildcards.attack, wildcards.dataset, wildcards.variant)),
-                "conditions": canonical([_told(one) for one in conditions]),
+                "conditions": canonical([told_of_condition(one) for one in conditions]),
                 "budgets": self.budgets_of(conditions),
                 "key": canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")}),
                 "view": self.view_on(wildcards.variant, wildcards.dataset),

@@ -36,8 +36,11 @@ class Attacking(Jobs):
 
     def job_memory_mb(self, wildcards: Wildcards, attempt: int) -> int:
         """Memory of an attack in MB, by the clips that it holds at a time; more with the next two attempts."""
-        most, clips = self.settings.scale["memory_mb"]["attack"], self.data.split_clips(wildcards.dataset, "test")
-        batch = self.settings.scale["attack_batch_size"]
+        return self.memory_for(self.data.split_clips(wildcards.dataset, "test"), attempt)
+
+    def memory_for(self, clips: int, attempt: int) -> int:
+        """Memory in MB of a job that attacks so many clips."""
+        most, batch = self.settings.scale["memory_mb"]["attack"], self.settings.scale["attack_batch_size"]
         return min(attempt, MOST_TIMES) * work.memory_mb(most, clips, batch)
 
     @property
@@ -190,9 +193,9 @@ class Attack(Attacking):
 
     def _spec(self, key: Key) -> dict:
         dataset, net, attack = key
-        victims = {name: [_told(one) for one in conditions] for name, conditions in self.cells[key].items()}
+        victims = {name: [told_of_condition(one) for one in conditions] for name, conditions in self.cells[key].items()}
         spec = {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
-        coded = [_told(one) for one in _sorted(self.grid.coded.get(key, ()))]
+        coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
 
     def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
@@ -212,7 +215,8 @@ def _sorted(conditions: Iterable[Condition]) -> list[Condition]:
     return sorted(conditions, key=lambda one: (one.modality, one.budget, one.steps or 0))
 
 
-def _told(condition: Condition) -> Sequence:
+def told_of_condition(condition: Condition) -> Sequence:
+    """Return a condition as JSON."""
     return condition if condition.steps else condition[:2]
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from avrobust.evaluation.arguments import Opened, attacking_parser, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished, resume_key
-from avrobust.evaluation.told import CellSpec, cell_of
+from avrobust.evaluation.told import CellSpec, bound_cells
 from avrobust.files import replacing, write_json
 from avrobust.metrics.schema import IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
@@ -51,7 +51,7 @@ def main() -> None:
     paths = {name: Path(path) for name, _, path in (word.partition("=") for word in given.nets)}
     specs = [CellSpec(**cell) for cell in given.cells]
     job = opened(given, paths)
-    cells = [cell_of(spec, job, given.precision, int(given.key["seed"])) for spec in specs]
+    cells = bound_cells(specs, job, given.precision, int(given.key["seed"]))
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))

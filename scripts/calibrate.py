@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from avrobust.csv_text import write_csv_text
 from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.cell import clips_together, evaluate
-from avrobust.evaluation.told import CellSpec, cell_of
+from avrobust.evaluation.told import CellSpec, bound_cells
 from avrobust.files import replacing, write_json, write_text
 from avrobust.metrics.calibration import MEASURES, Calibrated, calibrate
 from avrobust.metrics.estimate import Estimate
@@ -65,7 +65,8 @@ def main() -> None:
     job = opened(given, paths)
     spec = CellSpec(**given.cell)
     # Nothing is stored as a file here.
-    cell = replace(cell_of(spec, job, given.precision, int(given.key["seed"])), as_files=None)
+    (cell,) = bound_cells([spec], job, given.precision, int(given.key["seed"]))
+    cell = replace(cell, as_files=None)
     log.info("%d clips, %d strengths, on %s", len(job.views), len(job.budgets.named), job.device)
     batches = job.batches(clips_together([cell]), given.batch_size, given.threads, cell.threat.batch_size)
     shown = progress(batches, label="calibrating", unit="batches", total=len(batches))

@@ -24,7 +24,7 @@ from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.cell import Cell, clips_together, evaluate
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.put_back import written
-from avrobust.evaluation.told import CellSpec, cell_of
+from avrobust.evaluation.told import CellSpec, bound_cells
 from avrobust.files import part_folder, write_json
 from avrobust.metrics.schema import FLOAT, FORMS, IDENTITY, KEY
 from avrobust.program import UserError, positive, progress, run
@@ -66,7 +66,7 @@ def main() -> None:
     said = _said(given.cells)
     condition = Condition(given.modality, given.budget, given.steps)
     spec = _spec(given, said, condition)
-    names = dict.fromkeys((spec.surrogate, *spec.victims))
+    names = dict.fromkeys((*spec.surrogates, *spec.victims))
     job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
     if not hasattr(job.views.view, "written"):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
@@ -74,7 +74,7 @@ def main() -> None:
     precision = next(one["precision"] for one in said["cells"] if _is(spec, one))
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
-        cell = cell_of(spec, job, precision, int(said["seed"]))
+        (cell,) = bound_cells([spec], job, precision, int(said["seed"]))
         cell = Cell(cell.surrogate, cell.attack, cell.threat, cell.victims, cell.conditions, files)
         batches = job.batches(clips_together([cell]), said["batch_size"], given.threads, cell.threat.batch_size)
         for part in evaluate([cell], progress(batches, label="exporting", unit="batches"), job.budgets, job.device):
@@ -171,7 +171,7 @@ def _spec(given: argparse.Namespace, said: Mapping, condition: Condition) -> Cel
         raise UserError(
             f"{given.cells}: {given.surrogate}/{given.attack} is not asked {condition}; it is {', '.join(holds)}"
         )
-    return CellSpec(given.surrogate, given.attack, cell["spec"], victims)
+    return CellSpec(given.surrogate, given.attack, cell["spec"], victims, nets=cell.get("nets", ()))
 
 
 def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:

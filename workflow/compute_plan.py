@@ -41,7 +41,7 @@ def jobs(plan: Plan, paper: str) -> set[tuple[str, str, str]]:
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
-            nets |= {(dataset, net) for key in keys for net in (key[1], *plan.attack.cells[key])}
+            nets |= {(dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])}
             found.add(("attack", dataset, f"attack_{bundle}_s{{seed}}"))
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:

@@ -136,6 +136,17 @@ def test_a_transfer_attacks_the_surrogate_and_scores_the_victim(tmp_path, attack
     assert said["cells"][0]["victims"] == {"one": CONDITIONS}
 
 
+def test_several_nets_are_attacked_as_one_where_a_cell_says_so(tmp_path, attacked):
+    """One of them alone is itself; both are another surrogate, which its name stands for in the rows."""
+    rows, said = attacked([cell("all", {"one": CONDITIONS}) | {"nets": ["two"]}])
+    assert set(rows["surrogate"]) == {"all"} and said["cells"][0]["nets"] == ["two"]
+    assert_alike(rows, expected(tmp_path / "0.arrow", 1, surrogate=3))
+    both, _ = attacked([cell("all", {"one": CONDITIONS}) | {"nets": ["two", "one"]}])
+    assert both["loss"] != rows["loss"]
+    with pytest.raises(UserError, match="--nets: no three, which all/mim needs"):
+        attacked([cell("all", {"one": CONDITIONS}) | {"nets": ["three", "one"]}])
+
+
 def test_a_view_whose_length_hangs_on_the_store_is_attacked_too(tmp_path, attacked):
     """Seconds are samples by the rate of the store."""
     write_shard(tmp_path / "0.arrow")

@@ -31,10 +31,18 @@ CELLS = [
 ]
 
 
-def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict]):
+# What sees several pictures, and several nets attacked as one.
+CLIP_VIEW = {"name": "clip", "options": {"seconds": 0.375, "frames": 2, "frame_size": 32}}
+TOGETHER = {
+    "surrogate": "all", "attack": "mim", "spec": {"update": "mim"}, "victims": {"one": [ASKED[0]]},
+    "nets": ["two", "one"],
+}  # fmt: skip
+
+
+def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict], view=VIEW):
     told = ["--cells", json.dumps(cells), "--nets", *(f"{name}={folder / name}.pt" for name in ("one", "two"))]
     told += ["--shards", shard, "--budgets", json.dumps(named({"small": 0.006, "large": 0.012}))]
-    told += ["--key", json.dumps({"dataset": "music", "seed": "3"}), "--view", json.dumps(VIEW)]
+    told += ["--key", json.dumps({"dataset": "music", "seed": "3"}), "--view", json.dumps(view)]
     told += ["--batch-size", 4, "--device", "cpu", "--rows", folder / "cells.parquet"]
     monkeypatch.setattr(sys, "argv", ["attack.py", *map(str, told), "--provenance", str(folder / "cells.json")])
     attack.main()
@@ -85,8 +93,8 @@ def packed_from(folder: Path) -> Store:
     return Store([folder / "0.arrow"])
 
 
-def of_form(rows, form: str, victim: str, **condition: str):
-    kept = rows[(rows.form == form) & (rows.victim == victim) & (rows.surrogate == "one")]
+def of_form(rows, form: str, victim: str, surrogate: str = "one", **condition: str):
+    kept = rows[(rows.form == form) & (rows.victim == victim) & (rows.surrogate == surrogate)]
     for name, value in condition.items():
         kept = kept[kept[name] == value]
     return kept.sort_values("clip_id")[["clip_id", "label", "prediction", "loss"]].reset_index(drop=True)
@@ -106,6 +114,20 @@ def test_what_source_local_reads_scores_as_the_cell_says(tmp_path, monkeypatch, 
         wanted = of_form(rows, as_rows, victim, modality="both", budget="large")
         assert of_form(again, "float", victim).equals(wanted)
         assert not of_form(rows, "float", victim, modality="clean").equals(wanted)
+
+
+def test_clips_of_several_pictures_that_several_nets_were_attacked_with_come_back_too(tmp_path, monkeypatch, made):
+    """Crafted anew with the gradients of both nets, written by the view that sees all of a clip."""
+    folder, _ = made
+    shard = folder / "0.arrow"
+    rows = run_attack(monkeypatch, folder, shard, [TOGETHER, *CELLS], CLIP_VIEW)
+    output = exported(monkeypatch, folder, tmp_path / "out", surrogate="all")
+    assert len(packed_from(output).clip_ids) == sum(CLIPS.values())
+    again = run_attack(monkeypatch, folder, output / "0.arrow", [{**CELLS[0], "victims": {"one": []}}], CLIP_VIEW)
+    wanted = of_form(rows, "rounded", "one", "all", modality="both", budget="large")
+    assert len(wanted) == CLIPS["test"] and of_form(again, "float", "one").equals(wanted)
+    assert not of_form(rows, "rounded", "one", "one", modality="both", budget="large").equals(wanted)
+    assert json.loads((output / "export.json").read_text())["cell"]["nets"] == ["two", "one"]
 
 
 def test_floats_are_in_their_files_as_they_were_made(tmp_path, monkeypatch, made):

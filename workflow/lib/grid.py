@@ -52,7 +52,7 @@ class Grid:
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
     long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
-    `attacked`: paper -> what its artefacts read of attacked clips.
+    `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: the nets of each surrogate of several.
     `coded`: the conditions of a cell under which clips go through an encoder too.
     `notes`: a line for whatever a paper says and nothing uses.
     """
@@ -62,6 +62,7 @@ class Grid:
     conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {LOCALISATION: {}, EMBEDDINGS: {}})
     examples: dict[Key, set[str]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
+    ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
     calibrations: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
@@ -72,11 +73,19 @@ class Grid:
     @property
     def trained(self) -> set[tuple[str, str]]:
         """(dataset, variant) of every net that something is measured with, and of those that it goes on from."""
-        used = {(dataset, net) for (dataset, maker, _), victims in self.cells.items() for net in (maker, *victims)}
+        used = {
+            (dataset, net)
+            for (dataset, maker, _), victims in self.cells.items()
+            for net in (*self.nets_of(maker), *victims)
+        }
         used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
         for _, facts in self.calibrations.values():
             used |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
         return self.with_starts(used)
+
+    def nets_of(self, surrogate: str) -> tuple[str, ...]:
+        """Return the nets whose gradients a surrogate stands for: those of an ensemble, else itself."""
+        return self.ensembles.get(surrogate, (surrogate,))
 
     def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return these (dataset, variant) and those that they go on from."""
@@ -110,6 +119,8 @@ def expand(settings: Settings) -> Grid:
     for paper, facts in settings.papers.items():
         for name, variant in facts["variants"].items():
             _agree(grid.variants.setdefault(name, (paper, variant))[1], variant, f"variant {name}")
+        for name, nets in facts["ensembles"].items():
+            _agree(grid.ensembles.setdefault(name, tuple(nets)), tuple(nets), f"ensemble {name}")
         for name, attack in facts["attacks"].items():
             _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
         _check_variants(facts, place_of(paper, "variants"))
@@ -330,7 +341,7 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
 }
 
 
-def _agree(one: Mapping, other: Mapping, what: str) -> None:
+def _agree(one: object, other: object, what: str) -> None:
     if one != other:
         raise SettingsError(f"{what} means different things in two papers")
 
@@ -434,15 +445,22 @@ def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:
 
 
 def _check_no_control(wanted: Reading, facts: Mapping, where: str) -> None:
-    for net in (wanted.surrogate, wanted.victim):
+    for net in (*facts["ensembles"].get(wanted.surrogate, [wanted.surrogate]), wanted.victim):
         if facts["variants"][net].get("control"):
             raise SettingsError(f"{where}: {net} is a control, which loses or wins by construction; no claim reads it")
 
 
 def _lacking(wanted: Reading, facts: Mapping) -> str:
     """What is read and a paper does not have, as a message says it; nothing if it has all."""
-    names = (wanted.dataset, wanted.surrogate, wanted.victim, wanted.condition.budget)
-    for kind, name in zip(("datasets", "variants", "variants", "budgets"), names, strict=True):
-        if name and name not in facts[kind]:
-            return f"{name!r} is none of the paper's {kind}: {', '.join(facts[kind])}"
+    named = [
+        ("datasets", wanted.dataset, facts["datasets"]),
+        ("variants", wanted.victim, facts["variants"]),
+        ("budgets", wanted.condition.budget, facts["budgets"]),
+    ]
+    if wanted.surrogate != wanted.victim:
+        kinds = "variants and ensembles" if facts["ensembles"] else "variants"
+        named.insert(1, (kinds, wanted.surrogate, [*facts["variants"], *facts["ensembles"]]))
+    for kind, name, names in named:
+        if name and name not in names:
+            return f"{name!r} is none of the paper's {kind}: {', '.join(names)}"
     return ""

@@ -18,7 +18,17 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
-from lib.settings import Settings, check, known_name, load_settings, own_section, paper_names, place_of, published_file
+from lib.settings import (
+    Settings,
+    check,
+    known_name,
+    load_settings,
+    names,
+    own_section,
+    paper_names,
+    place_of,
+    published_file,
+)
 from lib.variants import NET, SINGLE, Variant, variant_of
 
 
@@ -142,6 +152,8 @@ class Plan:
             self.attack.attack_entries(attack)
             objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
             self.attack.check_task(objective, dataset, f"attack {attack}")
+            if net in self.grid.ensembles:
+                self.attack.check_ensemble(dataset, net, attack)
 
     def _check_any(self) -> None:
         """Raise SettingsError if a table counts an attack among any of one budget that does not keep to it."""
@@ -173,16 +185,19 @@ class Plan:
         root, scripts = self.settings.root, self.train.scripts
         # A scale may bundle what papers have that are not chosen.
         known = {
-            kind: {name for paper in paper_names(root) for name in own_section(root, paper, part)}
-            for kind, part in (("surrogates", "variants"), ("attacks", "attacks"))
+            kind: {name for paper in paper_names(root) for part in parts for name in own_section(root, paper, part)}
+            for kind, parts in (("surrogates", ("variants", "ensembles")), ("attacks", ("attacks",)))
         }
-        known["surrogates"] |= self.grid.variants.keys()
+        known["surrogates"] |= {*self.grid.variants, *self.grid.ensembles}
         known["attacks"] |= {*self.grid.attacks, *digest.registered_names(scripts, "attacks", "ATTACKS")}
+        known["each"], known["datasets"] = known["surrogates"], names(root / "workflow/datasets")
         for bundle, facts in self.settings.scale.get("bundles", {}).items():
-            for kind, names in facts.items():
-                where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}.{kind}"
-                for name in names:
-                    known_name(name, sorted(known[kind]), where)
+            where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}"
+            if "surrogates" in facts and "each" in facts:
+                raise SettingsError(f"{where}: surrogates together or `each` by itself; take one of both")
+            for kind, of_bundle in facts.items():
+                for name in of_bundle:
+                    known_name(name, sorted(known[kind]), f"{where}.{kind}")
 
     def _check_sizes(self, variant: Variant, where: str) -> None:
         parts = variant.net_parts

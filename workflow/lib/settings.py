@@ -33,12 +33,15 @@ NEEDED = {
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
     "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded"),
-    "variants": ("lists", "factors", "variants", "training", "parts", "pretrained"),
+    "variants": ("lists", "factors", "variants", "ensembles", "training", "parts", "pretrained"),
     "attacks": ("budgets", "calibrations", "attacks"),
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
     "choices": ("choices",),
 }
+
+# Sections of which the factors of a paper make several out of one.
+MADE_BY_FACTORS = ("variants", "ensembles")
 
 # What the file of a dataset must say for its clips to come from published lists.
 OF_LISTS = ("protocol", "lists", "media", "sources", "megabytes_per_video")
@@ -279,9 +282,12 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
 
 
 def _meant(name: str, paper: Mapping) -> dict:
-    """Return the sections of a paper with its variants one by one, not as factors make them."""
+    """Return the sections of a paper with its variants and ensembles one by one, not as factors make them."""
+    factors, lists = paper.get("factors", {}), paper.get("lists", {})
     try:
-        meant = {**paper, "variants": notation.variants(paper["variants"], paper.get("factors", {}))}
+        variants = notation.variants(paper["variants"], factors)
+        together = notation.ensembles(paper.get("ensembles", {}), factors, lists, variants)
+        meant = {**paper, "variants": variants, "ensembles": together}
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, 'variants')}: {error}") from None
     meant.pop("factors", None)
@@ -291,7 +297,7 @@ def _meant(name: str, paper: Mapping) -> dict:
 def own_section(root: Path, paper: str, section: str) -> Mapping:
     """Return what a paper's own files say in a section, whatever a scale lays over it."""
     told = read_yaml(root / paper_file(paper, section))
-    return (_meant(paper, told) if section == "variants" else told)[section]
+    return (_meant(paper, told) if section in MADE_BY_FACTORS else told)[section]
 
 
 def paper_file(paper: str, section: str) -> str:

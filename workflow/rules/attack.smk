@@ -57,7 +57,7 @@ rule attack:
     resources:
         gpu=attack.gpus,
         device=attack.device,
-        batch_size=attack.batch_size,
+        batch_size=attack.clips_at_a_time,
         mem_mb=attack.job_memory_mb,
         runtime=attack.job_minutes,
     params:

@@ -1,7 +1,8 @@
 """A cell as a program is told it, and as its provenance has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, conditions_of
@@ -9,6 +10,9 @@ from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.cell import Cell
 from avrobust.evaluation.registry import CODERS
 from avrobust.lazy import load
+from avrobust.models.ensemble import Ensemble
+from avrobust.models.files import Trained
+from avrobust.objectives.cross_entropy import CrossEntropy
 from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.conditions import CLEAN
@@ -20,7 +24,8 @@ H264_AAC = "h264_aac"
 class CellSpec:
     """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions.
 
-    `coded`: under which conditions clips also go through H.264 and AAC.
+    `coded`: under which conditions clips also go through H.264 and AAC. `nets`: what `surrogate` is an ensemble of;
+    none where it is a net itself.
     """
 
     surrogate: str
@@ -28,19 +33,31 @@ class CellSpec:
     spec: Mapping
     victims: Mapping[str, Sequence]
     coded: Sequence = ()
+    nets: Sequence[str] = ()
+
+    @property
+    def surrogates(self) -> tuple[str, ...]:
+        """The nets whose gradients are taken."""
+        return tuple(self.nets) or (self.surrogate,)
 
 
-def cell_of(spec: CellSpec, job: Opened, precision: str, seed: int) -> Cell:
-    """Return the cell; `precision`: of the encoders where gradients are taken, unless the attack says it.
+def bound_cells(specs: Iterable[CellSpec], job: Opened, precision: str, seed: int) -> list[Cell]:
+    """Return the cells; `precision`: of the encoders where gradients are taken, unless the attack says it.
+
+    Cells of one surrogate in one precision have the very same net, so that they share its first gradients.
 
     Raises:
-        UserError: a net is not among those that are open, or a condition or an option is unknown.
+        UserError: a net is not among those that are open, or a condition or an option is unknown; nets are no ensemble.
     """
-    if missing := [name for name in (spec.surrogate, *spec.victims) if name not in job.nets]:
+    surrogate = cache(partial(_surrogate, job))
+    return [_cell(spec, job, surrogate, precision, seed) for spec in specs]
+
+
+def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], precision: str, seed: int) -> Cell:
+    if missing := [name for name in (*spec.surrogates, *spec.victims) if name not in job.nets]:
         raise UserError(f"--nets: no {', '.join(dict.fromkeys(missing))}, which {spec.surrogate}/{spec.attack} needs")
     attack = AttackSpec.of(spec.spec)
-    net = job.nets[spec.surrogate]
-    surrogate = net._replace(model=net.model.in_precision(attack.precision or precision))
+    surrogate = surrogate_of(spec.surrogate, tuple(spec.nets), attack.precision or precision)
     conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
     victims = {name: job.nets[name].model for name in spec.victims}
     threat = bind(attack, surrogate, spec.attack, seed)
@@ -49,3 +66,13 @@ def cell_of(spec: CellSpec, job: Opened, precision: str, seed: int) -> Cell:
         coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
         as_files = AsFiles(as_files.forms, load(CODERS, H264_AAC)(job.views), coded)
     return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files)
+
+
+def _surrogate(job: Opened, name: str, nets: tuple[str, ...], precision: str) -> Trained:
+    """The net whose gradients are taken, or several as one, which maximise cross-entropy unless an attack says more."""
+    if not nets:
+        return job.nets[name]._replace(model=job.nets[name].model.in_precision(precision))
+    trained = [job.nets[net] for net in nets]
+    model = Ensemble([one.model for one in trained]).in_precision(precision)
+    classes = trained[0].classes
+    return Trained(model.eval(), CrossEntropy(model.dimensions, len(classes)), classes, {})

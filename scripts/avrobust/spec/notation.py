@@ -143,6 +143,35 @@ def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequen
     `factors`: name -> what it may be in a variant's name -> what that stands for, or a list of what it may be. A value
     that is `<f>` alone is what f stands for; elsewhere in a text it is what stands in the name.
     """
+    made = _for_each(told, factors, "variants")
+    return {name: _like(name, made, (name,)) for name in made}
+
+
+def ensembles(
+    told: Mapping[str, Mapping], factors: Mapping, lists: Mapping[str, Sequence[str]], variants: Mapping[str, Mapping]
+) -> dict[str, list[str]]:
+    """Return a paper's ensembles, each as the names of its nets: those `of` a list or of some, `without` one."""
+    made = {}
+    for name, facts in _for_each(told, factors, "ensembles").items():
+        try:
+            nets = listed(facts["of"].removeprefix("$"), lists) if isinstance(facts["of"], str) else facts["of"]
+            left_out = facts.get("without")
+            if left_out is not None and left_out not in nets:
+                raise NotationError(f"without: {left_out!r} is none of {', '.join(nets)}")
+            made[name] = [net for net in nets if net != left_out]
+            if unknown := [net for net in nets if net not in variants]:
+                raise NotationError(f"of: {unknown[0]!r} is none of variants: {', '.join(variants)}")
+            if not made[name]:
+                raise NotationError("no net is left; give more `of`")
+            if name in variants:
+                raise NotationError("a variant has this name; take another")
+        except NotationError as error:
+            raise NotationError(f"ensembles.{name}: {error}") from None
+    return made
+
+
+def _for_each(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence], section: str) -> dict[str, dict]:
+    """Return one entry of a section for each combination of the factors in its name."""
     made: dict[str, dict] = {}
     for pattern, facts in told.items():
         used = dict.fromkeys(FACTOR.findall(pattern))
@@ -156,8 +185,8 @@ def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequen
                     raise NotationError(f"{name} stands there already")
                 made[name] = _filled(facts, combination, factors)
         except NotationError as error:
-            raise NotationError(f"variants.{pattern}: {error}") from None
-    return {name: _like(name, made, (name,)) for name in made}
+            raise NotationError(f"{section}.{pattern}: {error}") from None
+    return made
 
 
 def _filled(value: object, combination: Mapping[str, str], factors: Mapping[str, Mapping | Sequence]) -> object:
@@ -168,7 +197,7 @@ def _filled(value: object, combination: Mapping[str, str], factors: Mapping[str,
     if not isinstance(value, str):
         return value
     if unknown := [name for name in FACTOR.findall(value) if name not in combination]:
-        raise NotationError(f"{value!r}: the name of the variant has no <{unknown[0]}>")
+        raise NotationError(f"{value!r}: the name before it has no <{unknown[0]}>")
     if whole := FACTOR.fullmatch(value):
         may_be, taken = factors[whole[1]], combination[whole[1]]
         return may_be[taken] if isinstance(may_be, Mapping) else next(one for one in may_be if str(one) == taken)

@@ -5,6 +5,7 @@ from functools import cached_property
 from types import SimpleNamespace as Names
 from typing import TypeVar
 
+from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from avrobust.spec.budgets import FROM, MODALITIES, RANGE
 from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
 from lib import digest, work
@@ -16,6 +17,9 @@ from lib.settings import Settings
 
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
+
+# What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
+PLAIN_OBJECTIVE = "cross_entropy"
 
 UNBOUNDED_BUDGET = {name: {"norm": "linf", "epsilon": RANGE} for name in MODALITIES}
 
@@ -96,6 +100,24 @@ class Attacking(Jobs):
             self.data.split_clips(dataset, "test"), crafted, answered, self.steps(attack, dataset, net)
         )
 
+    def check_ensemble(self, dataset: str, net: str, attack: str) -> None:
+        """Raise SettingsError if the nets of an ensemble cannot be attacked as one, by this attack."""
+        variants = {name: self.variant_on(name, dataset) for name in self.grid.nets_of(net)}
+        first, *others = variants
+        parts = {name: [part for part in ("audio", "visual") if part in of.facts] for name, of in variants.items()}
+        if other := next((name for name in others if parts[name] != parts[first]), None):
+            both = " and ".join(f"{name} takes {', '.join(parts[name])}" for name in (first, other))
+            raise SettingsError(f"ensemble {net} on {dataset}: {both}; take nets of the same modalities")
+        spec = AttackSpec.of(self.attack_on(attack, dataset, net))
+        entry = self.registered("attacks", "ATTACKS", spec.update)
+        own = spec.objective_part["name"] or ("its own" if digest.has_objective(self.scripts, entry) else None)
+        for name, of in variants.items():
+            if own in (None, TRAINING_OBJECTIVE) and of.objective["name"] != PLAIN_OBJECTIVE:
+                raise SettingsError(
+                    f"attack {attack} on ensemble {net}: {name} was trained by {of.objective['name']}, which is of one "
+                    "net; give the attack an `objective`"
+                )
+
     @cached_property
     def most_work(self) -> int:
         """The work of the largest bundle."""
@@ -128,17 +150,18 @@ class Attacking(Jobs):
         """(dataset, name) -> the cells that one job makes."""
         found: dict[tuple[str, str], list[Key]] = {}
         for dataset, net, attack in self.cells:
-            found.setdefault((dataset, self._bundle(net, attack)), []).append((dataset, net, attack))
+            found.setdefault((dataset, self._bundle(dataset, net, attack)), []).append((dataset, net, attack))
         return found
 
     def cell_file(self, key: Key, seed: int) -> str:
         """The file that holds a cell of a seed."""
         dataset, net, attack = key
-        return f"{self.place(dataset)}/cells/{dataset}/s{seed}/{self._bundle(net, attack)}.parquet"
+        return f"{self.place(dataset)}/cells/{dataset}/s{seed}/{self._bundle(dataset, net, attack)}.parquet"
 
-    def _bundle(self, net: str, attack: str) -> str:
+    def _bundle(self, dataset: str, net: str, attack: str) -> str:
+        cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
         for name, bundle in self.settings.scale.get("bundles", {}).items():
-            if net in bundle.get("surrogates", [net]) and attack in bundle.get("attacks", [attack]):
+            if all(one in bundle.get(part, [one]) for part, one in cell.items()):
                 return name if "surrogates" in bundle else f"{net}.{name}"
         return f"{net}.{attack}"
 
@@ -166,6 +189,11 @@ class Attack(Attacking):
         """The budgets of a bundle that a job makes."""
         return self.files_of_budgets(self._conditions(wildcards))
 
+    def clips_at_a_time(self, wildcards: Wildcards) -> str:
+        """Clips that a bundle attacks at a time: fewer by as many nets as a gradient is taken of, so that all fit."""
+        most = max(len(self.grid.nets_of(net)) for _, net, _ in self._keys(wildcards))
+        return str(max(1, self.settings.scale["attack_batch_size"] // most))
+
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
         passes = sum(self.work_of(*key, self.cells[key]) for key in self._keys(wildcards))
@@ -185,7 +213,7 @@ class Attack(Attacking):
 
     def _nets(self, wildcards: Wildcards) -> list[str]:
         keys = self._keys(wildcards)
-        return list(dict.fromkeys(net for key in keys for net in (key[1], *self.cells[key])))
+        return list(dict.fromkeys(net for key in keys for net in (*self.grid.nets_of(key[1]), *self.cells[key])))
 
     def _conditions(self, wildcards: Wildcards) -> list[Condition]:
         of_victims = (of for key in self._keys(wildcards) for of in self.cells[key].values())
@@ -195,6 +223,8 @@ class Attack(Attacking):
         dataset, net, attack = key
         victims = {name: [told_of_condition(one) for one in conditions] for name, conditions in self.cells[key].items()}
         spec = {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
+        if net in self.grid.ensembles:
+            spec["nets"] = self.grid.nets_of(net)
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
 

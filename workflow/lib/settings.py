@@ -200,7 +200,13 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         key: choices.resolve(value, chosen, name)
         for key, value in facts.get("options", {}).items()
         if chosen or not isinstance(value, Mapping)
-    }
+    } | given.get("options", {})
+    clips = facts.get("clips")
+    if isinstance(clips, Mapping):  # which go by an option, whose default, the protocol's, stands first
+        counts = {name: count for name, count in clips.items() if name != "by"}
+        taken = options.get(clips["by"], next(iter(counts)))
+        known_name(taken, list(counts), f"{where}.options.{clips['by']}")
+        facts = {**facts, "clips": counts[taken]}
     return {
         "folder": f"data/{name}",
         "sources": [],
@@ -211,7 +217,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "class_names_from": given.get("classes", "dataset"),
         **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},
         "lists": {**facts.get("lists", {}), **given.get("lists", {})},
-        "options": {**options, **given.get("options", {})},
+        "options": options,
     }
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from avrobust.spec.notation import NotationError, artefacts, braced, choices, claims, comparisons, label, rows
+from avrobust.spec.notation import NotationError, artefacts, braced, choices, claims, comparisons, label, rows, variants
 
 LABELS = {
     "dataset": {"music": "MUSIC", "ave": "AVE"},
@@ -331,3 +331,54 @@ def test_a_label_is_of_the_part_that_its_key_is_about() -> None:
         label(LABELS, "net", {"dataset": "music"})
     with pytest.raises(NotationError, match=r"of concat' is none of labels\.attack"):
         label(LABELS, "attack", {"variant": "concat", "victim": "sum", "attack": "fgsm"})
+
+
+FACTORS = {
+    "v": {"A": {"name": "alexnet", "options": {"width": 1}}, "R": "resnet18"},
+    "f": {"s": "sum", "c": "concat"},
+    "k": [10, 20],
+}
+
+
+def test_a_variant_is_made_for_each_combination_of_the_factors_in_its_name() -> None:
+    told = {
+        "<v><f>": {"visual": "<v>", "fusion": "<f>"},
+        "<v>+at": {"like": "<v>s", "start": "<v>s", "of": ["<v>", {"k": 3}]},
+        "As<k>": {"like": "As", "share": "<k>", "fusion": "concat"},
+    }
+    alexnet = FACTORS["v"]["A"]
+    of = {"A": alexnet, "R": "resnet18"}
+    assert variants(told, FACTORS) == {
+        "As": {"visual": alexnet, "fusion": "sum"},
+        "Ac": {"visual": alexnet, "fusion": "concat"},
+        "Rs": {"visual": "resnet18", "fusion": "sum"},
+        "Rc": {"visual": "resnet18", "fusion": "concat"},
+        **{
+            f"{v}+at": {"visual": of[v], "fusion": "sum", "start": f"{v}s", "of": [of[v], {"k": 3}]} for v in ("A", "R")
+        },
+        # A number stays one, and what a variant says itself wins.
+        "As10": {"visual": alexnet, "fusion": "concat", "share": 10},
+        "As20": {"visual": alexnet, "fusion": "concat", "share": 20},
+    }
+
+
+def test_a_variant_may_be_like_one_that_is_like_another() -> None:
+    told = {"c": {"like": "b", "start": "a"}, "b": {"like": "a", "fusion": "film"}, "a": {"fusion": "sum", "head": "h"}}
+    made = variants(told, {})
+    assert made["c"] == {"fusion": "film", "head": "h", "start": "a"} and list(made) == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"<x>": {}}, "variants.<x>: <x> is none of factors: v, f, k"),
+        ({"<v>": {"fusion": "<f>"}}, "variants.<v>: '<f>': the name before it has no <f>"),
+        ({"As": {}, "<v><f>": {}}, "variants.<v><f>: As stands there already"),
+        ({"a": {"like": "b"}}, "variants.a.like: 'b' is none of a"),
+        ({"a": {"like": "b"}, "b": {"like": "a"}}, "variants.a.like: a is like b is like a, for ever"),
+        ({"a": {"like": "a"}}, "variants.a.like: a is like a, for ever"),
+    ],
+)
+def test_a_mistake_in_variants_is_named(told: dict, message: str) -> None:
+    with pytest.raises(NotationError, match=re.escape(message)):
+        variants(told, FACTORS)

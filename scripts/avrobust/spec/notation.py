@@ -212,7 +212,7 @@ def _like(name: str, made: Mapping[str, Mapping], seen: tuple[str, ...]) -> dict
     if base not in made:
         raise NotationError(f"variants.{name}.like: {base!r} is none of {', '.join(made)}")
     if base in seen:
-        raise NotationError(f"variants.{name}.like: {' is like '.join([*seen, base])}, for ever")
+        raise NotationError(f"variants.{seen[0]}.like: {' is like '.join([*seen, base])}, for ever")
     return {**_like(base, made, (*seen, base)), **facts}
 
 

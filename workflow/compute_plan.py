@@ -1,8 +1,9 @@
 """What training and attacking will take: hours per paper and kind of job, from those that have run here. Makes nothing.
 
-A job that has run took what Snakemake's benchmark file says. One still to come is taken to last as long as those of its
-kind on its dataset have on average, else as those of its kind on any dataset. Before the first has run there is nothing
-to go by; the last line then names one to measure.
+A job that has run took what Snakemake's benchmark file says. One still to come is taken to last as long by its work
+(workflow/lib/work.py: gradients of copies and of an ensemble's nets, answers, epochs) as those of its kind on its
+dataset have, else as those of its kind on any dataset. Before the first has run there is nothing to go by; the last
+line then names one to measure.
 
 python workflow/compute_plan.py                     # the paper scale, as config.yaml has it otherwise
 python workflow/compute_plan.py scale=demo
@@ -11,6 +12,7 @@ python workflow/compute_plan.py scale=demo
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 
@@ -26,33 +28,35 @@ KINDS = ("train", "search", "calibrate", "attack", "localise", "embed")
 JOB = ["kind", "dataset", "name"]
 
 
-def jobs(plan: Plan, paper: str) -> set[tuple[str, str, str]]:
-    """Return what the artefacts of a paper need: the attacks, their nets, and what those were made of.
+def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
+    """Return what the artefacts of a paper need, each with its work: the attacks, their nets, what those were made of.
 
     A job is its kind, its dataset, and what its benchmark file and its log are called.
     """
     needs = [artefact.needs for (of, _), artefact in plan.grid.artefacts.items() if of == paper]
-    found, nets = set(), set()
+    found, nets = {}, set()
     for family, looked in plan.analysis.looked_into.items():
         for dataset, net, attack in {key for of_one in needs for key in of_one[family]}:
             nets.add((dataset, net))
-            found.add((looked.program, dataset, f"{looked.program}_{net}_s{{seed}}_{attack}"))
+            job = looked.program, dataset, f"{looked.program}_{net}_s{{seed}}_{attack}"
+            found[job] = plan.analysis.passes(family, (dataset, net, attack))
     cells = {key for of_one in needs for key in of_one["cells"]}
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
             nets |= {(dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])}
-            found.add(("attack", dataset, f"attack_{bundle}_s{{seed}}"))
+            found["attack", dataset, f"attack_{bundle}_s{{seed}}"] = plan.attack.bundle_passes(dataset, bundle)
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:
             nets |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
-            found.add(("calibrate", "", f"calibrate_{name}"))
+            found["calibrate", "", f"calibrate_{name}"] = plan.calibration.passes(SimpleNamespace(budget=name))
     for dataset, net in plan.grid.with_starts(nets):
-        found.add(("train", dataset, f"train_{net}_s{{seed}}"))
+        found["train", dataset, f"train_{net}_s{{seed}}"] = plan.train.passes(net, dataset)
         if plan.train.variant_on(net, dataset).search:
-            found.add(("search", dataset, f"search_{net}"))
+            found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)
     seeds = plan.settings.scale["seeds"]
-    return {(kind, dataset, name.format(seed=seed)) for kind, dataset, name in found for seed in seeds}
+    named = {(*job, seed): passes for job, passes in found.items() for seed in seeds}
+    return {(kind, dataset, name.format(seed=seed)): passes for (kind, dataset, name, seed), passes in named.items()}
 
 
 def benchmark(plan: Plan, dataset: str, name: str) -> Path:
@@ -66,15 +70,17 @@ def measured(plan: Plan) -> pd.DataFrame:
 
     The latter are nan where nothing tells.
     """
-    papers = [(paper, *job) for paper in plan.settings.papers for job in sorted(jobs(plan, paper))]
-    frame = pd.DataFrame(papers, columns=["paper", *JOB])
+    needed = {paper: jobs(plan, paper) for paper in plan.settings.papers}
+    rows = [(paper, *job, of[job]) for paper, of in needed.items() for job in sorted(of)]
+    frame = pd.DataFrame(rows, columns=["paper", *JOB, "passes"])
     frame["kind"] = pd.Categorical(frame["kind"], KINDS)
     paths = [benchmark(plan, *job) for job in zip(frame["dataset"], frame["name"], strict=True)]
     frame["seconds"] = [pd.read_csv(path, sep="\t")["s"][0] if path.exists() else float("nan") for path in paths]
-    once = frame.drop_duplicates(JOB)
-    means = [once.groupby(by, observed=True)["seconds"].mean().rename("mean") for by in (["kind", "dataset"], ["kind"])]
-    near, far = (frame.join(of, on=of.index.names)["mean"] for of in means)
-    return frame.assign(left=near.fillna(far).where(frame["seconds"].isna(), 0.0))
+    done = frame.drop_duplicates(JOB).dropna(subset=["seconds"])
+    sums = [done.groupby(by, observed=True)[["seconds", "passes"]].sum() for by in (["kind", "dataset"], ["kind"])]
+    rates = [(of["seconds"] / of["passes"]).rename("rate") for of in sums]
+    near, far = (frame.join(of, on=of.index.names)["rate"] for of in rates)
+    return frame.assign(left=(near.fillna(far) * frame["passes"]).where(frame["seconds"].isna(), 0.0))
 
 
 def table(frame: pd.DataFrame) -> str:

@@ -48,10 +48,11 @@ def test_what_has_run_tells_how_long_the_rest_takes(project):
     provenance.write_text(json.dumps({"device": "A GPU of ours"}))
     run = program(project, "compute_plan", "scale=demo")
     found = rows(run.stdout)
-    # MUSIC trains 16 nets, the others 11 each. Done: 1 + 2 + 0.2 h. Left: 14 at 1.5 h, 10 at 0.2 h, and
-    # Kinetics-Sounds' 11 at the mean of the three, 3.2 / 3 h.
-    assert found["train"] == ["38", "3", "3.20", f"{14 * 1.5 + 10 * 0.2 + 11 * 3.2 / 3:.2f}"]
-    assert found["search"] == ["3", "1", "0.10", "0.20"]
+    # MUSIC trains 16 nets for 220 epochs of 242 clips, the others 11 for 155, of 280 and 270. Done: 1 + 2 + 0.2 h for
+    # 32 and 16 epochs. Left: 188 and 139 at these rates, and Kinetics-Sounds' at that of all three.
+    left = 188 * 3 / 32 + 139 * 0.2 / 16 + 155 * 270 * 3.2 / (32 * 242 + 16 * 280)
+    assert found["train"] == ["38", "3", "3.20", f"{left:.2f}"]
+    assert found["search"] == ["3", "1", "0.10", f"{0.1 * (242 + 270) / 280:.2f}"]
     assert found["attack"] == ["12", "0", "0.00", "?"]
     assert "on A GPU of ours" in run.stdout
 
@@ -66,4 +67,11 @@ def test_what_cannot_be_planned_is_one_line(project, argument, message):
 def test_a_paper_is_charged_with_its_own_jobs_only():
     made = plan(unedited())
     assert {kind for kind, *_ in jobs(made, "tian2021")} == {"train", "search", "attack", "localise", "embed"}
-    assert jobs(made, "a_paper_with_nothing_yet") == set()
+    assert jobs(made, "a_paper_with_nothing_yet") == {}
+    assert all(passes > 0 for passes in jobs(made, "tian2021").values())
+
+
+def test_a_calibration_is_charged_to_the_paper_that_asks_for_it():
+    found = jobs(plan(unedited(), papers=["zhang2025"]), "zhang2025")
+    # FGSM at six strengths: one gradient, and eight nets that answer clean clips and these, 54 validation clips in all.
+    assert found["calibrate", "", "calibrate_calibrated"] == 54 * (3 + 3 * 8 * 7)

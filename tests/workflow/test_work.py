@@ -35,11 +35,13 @@ def planned(paper: Plan) -> Iterator[tuple[Callable, SimpleNamespace]]:
 
 def test_work_is_counted_in_passes() -> None:
     # A clean clip's gradient, 3; its answer clean and under three conditions, as FGSM takes the shared gradient.
-    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=1) == 104 * (3 + 3 * 4)
+    assert work.attack_passes(clips=104, steps=[1] * 3, answered=4) == 104 * (3 + 3 * 4)
     # Nine more gradients a condition, and two victims that answer.
-    assert work.attack_passes(clips=3104, crafted=3, answered=8, steps=10) == 3104 * (3 + 3 * 27 + 3 * 8)
+    assert work.attack_passes(clips=3104, steps=[10] * 3, answered=8) == 3104 * (3 + 3 * 27 + 3 * 8)
     # Noise: no gradient, not even the first.
-    assert work.attack_passes(clips=104, crafted=3, answered=4, steps=0) == 104 * 3 * 4
+    assert work.attack_passes(clips=104, steps=[0] * 3, answered=4) == 104 * 3 * 4
+    # Conditions of 2 and of 20 steps, each step with the gradients of five copies in seven nets.
+    assert work.attack_passes(clips=10, steps=[2, 20], answered=1, gradients=35) == 10 * (3 * 35 * (1 + 1 + 19) + 3)
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
 
 
@@ -101,6 +103,14 @@ def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name:
     assert attack_steps(ROOT / "scripts", ATTACKS[name]) == load(ATTACKS, name)().steps
 
 
+@pytest.mark.parametrize("name", ATTACKS)
+def test_gradients_of_a_step_are_counted_as_its_file_says(paper: Plan, name: str) -> None:
+    """But for the clip itself, which may be one more beside the points of its paths."""
+    attack = load(ATTACKS, name)()
+    taken = len(attack.points(0)) if attack.points else 1
+    assert 0 <= taken - paper.attack.gradients(name, "music", "concat") / attack.restarts <= 1
+
+
 def test_the_options_of_an_attack_and_of_an_objective_are_read_from_its_file() -> None:
     scripts = ROOT / "scripts"
     assert options(scripts, ATTACKS["mim"]) == {
@@ -118,6 +128,24 @@ def test_fewer_steps_in_a_papers_file_are_less_work(paper: Plan, tmp_path) -> No
     replace(root / "workflow/papers/tian2021/attacks.yaml", told, f"{told}, steps: 5")
     shorter = plan(root, scale="paper").attack.job_minutes(job, 1)
     assert work.START < shorter < paper.attack.job_minutes(job, 1)
+
+
+def test_crafting_is_part_of_the_work_of_an_adversarial_training(paper: Plan, tmp_path) -> None:
+    """Four steps with two shifted copies each are eight gradients before every step of the training."""
+    root = copy_project(tmp_path)
+    attack = "{update: pgd_shifted, steps: 4, copies: 2}"
+    prepare = f"prepare: {{name: adversarial, options: {{attack: {attack}, budget: small}}}}"
+    path = root / "workflow/papers/tian2021/variants.yaml"
+    replace(path, "  sum: {<<: *concat, fusion: sum}", f"  sum: {{<<: *concat, fusion: sum, {prepare}}}")
+    made = plan(root, scale="paper")
+    assert made.train.passes("sum", "music") == 9 * paper.train.passes("sum", "music")
+    assert made.train.passes("film", "music") == paper.train.passes("film", "music") == 3 * 312 * 100
+
+
+def test_an_ensemble_takes_the_gradients_of_all_its_nets() -> None:
+    made = plan(unedited(), papers=["zhang2025"])
+    one, seven = (made.attack.gradients("pgd_shifted", "kinetics_sounds_721", net) for net in ("AcV", "all-AcV"))
+    assert (one, seven) == (4, 28)
 
 
 def test_what_a_class_says_may_stand_in_one_that_it_is_made_of(tmp_path) -> None:

@@ -95,6 +95,12 @@ def attack_steps(scripts: Path, entry: str) -> int | None:
     return int(said[1] or said[2]) if said else None
 
 
+def number(scripts: Path, entry: str, option: str) -> int | None:
+    """Return the whole number that an option of `entry` is where nothing is said; None if its module says none."""
+    said = re.search(rf"\b{option}(?:: int)?\s*=\s*(\d+)(?=[,)])", _source(scripts, entry))
+    return int(said[1]) if said else None
+
+
 def constant(scripts: Path, entry: str, name: str) -> object:
     """Return what the class `entry`, or else one that it is made of, says by `name = ...`; None if none says it."""
     node = _definition(scripts, entry)

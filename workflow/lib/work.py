@@ -5,6 +5,7 @@ depends on the machine, which nobody knows here: a scale says what the largest j
 share of that.
 """
 
+from collections.abc import Sequence
 from math import ceil
 
 GRADIENT = 3
@@ -21,18 +22,19 @@ CLIPS_PER_THREAD = 400
 MEMORY_AT_START = 0.25
 
 
-def attack_passes(clips: int, crafted: int, answered: int, steps: int) -> int:
-    """Return the work of `steps` steps under each of `crafted` conditions on each clip, and of `answered` answers.
+def attack_passes(clips: int, steps: Sequence[int], answered: int, gradients: int = 1) -> int:
+    """Return the work of an attack of so many `steps` under each condition on each clip, and of `answered` answers.
 
-    The gradient at the clean clip is shared by all conditions; an attack of no step takes none.
+    A step takes so many `gradients`: of copies, points of a path, nets of an ensemble. Those at the clean clip are
+    shared by all conditions; an attack of no step takes none.
     """
-    gradients = 1 + crafted * (steps - 1) if steps else 0
-    return clips * (GRADIENT * gradients + FORMS * answered)
+    taken = bool(sum(steps)) + sum(max(0, one - 1) for one in steps)
+    return clips * (GRADIENT * gradients * taken + FORMS * answered)
 
 
-def training_passes(clips: int, epochs: int) -> int:
-    """Return the work of a training."""
-    return GRADIENT * clips * epochs
+def training_passes(clips: int, epochs: int, crafting: int = 0) -> int:
+    """Return the work of a training, whose clips are attacked by so many gradients before each step."""
+    return GRADIENT * clips * epochs * (1 + crafting)
 
 
 def minutes(most: int, work: int, most_work: int) -> int:

@@ -5,6 +5,7 @@ from typing import ClassVar, NamedTuple
 
 from avrobust.spec.conditions import Condition
 from avrobust.spec.kind import EMBEDDINGS, LOCALISATION
+from lib.grid import Key
 from lib.jobs.attack import Attacking, _sorted, told_of_condition
 from lib.jobs.jobs import Wildcards, canonical, key_of
 
@@ -53,11 +54,11 @@ class Analysis(Attacking):
     def job_minutes(self, family: str) -> Callable[[Wildcards, int], int]:
         """Time limit of an attack in minutes, by its work."""
 
-        def minutes_of(wildcards: Wildcards, attempt: int) -> int:
-            victims = {wildcards.variant: self._conditions(family, wildcards)}
-            return self.minutes_for(self.work_of(*key_of(wildcards), victims), attempt)
+        return lambda wildcards, attempt: self.minutes_for(self.passes(family, key_of(wildcards)), attempt)
 
-        return minutes_of
+    def passes(self, family: str, key: Key) -> int:
+        """The work of looking into a net."""
+        return self.work_of(*key, {key[1]: self.grid.conditions[family].get(key, ())})
 
     def checked(self, suffix: str) -> list[str]:
         """Every file of cells, all seeds: the rows or what is said of them."""

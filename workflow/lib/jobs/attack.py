@@ -15,9 +15,6 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical
 from lib.settings import Settings
 
-# Steps that an attack is taken to have whose file does not say how many.
-MOST_STEPS = 100
-
 # What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
 PLAIN_OBJECTIVE = "cross_entropy"
 
@@ -65,9 +62,11 @@ class Attacking(Jobs):
 
     def steps(self, attack: str, dataset: str, net: str) -> int:
         """How many steps an attack takes, if its paper or its file says it."""
-        told = self.attack_on(attack, dataset, net).get("steps")
-        said = told or digest.attack_steps(self.scripts, self.attack_entries(attack)[0])
-        return MOST_STEPS if said is None else said
+        return self.steps_of(self.attack_on(attack, dataset, net))
+
+    def gradients(self, attack: str, dataset: str, net: str) -> int:
+        """How many gradients a step takes: of each net of the surrogate, at as many places as the attack says."""
+        return len(self.grid.nets_of(net)) * self.places_of(self.attack_on(attack, dataset, net))
 
     def minutes_for(self, passes: int, attempt: int) -> int:
         """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""
@@ -94,11 +93,11 @@ class Attacking(Jobs):
 
     def work_of(self, dataset: str, net: str, attack: str, victims: Mapping[str, Iterable[Condition]]) -> int:
         """The work of one attack with these victims and their conditions."""
-        crafted = len({self._worth(one) for conditions in victims.values() for one in conditions})
+        own = self.steps(attack, dataset, net)
+        crafted = {self._worth(one): one.steps or own for conditions in victims.values() for one in conditions}
         answered = sum(1 + len(set(conditions)) for conditions in victims.values())
-        return work.attack_passes(
-            self.data.split_clips(dataset, "test"), crafted, answered, self.steps(attack, dataset, net)
-        )
+        clips = self.data.split_clips(dataset, "test")
+        return work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
 
     def check_ensemble(self, dataset: str, net: str, attack: str) -> None:
         """Raise SettingsError if the nets of an ensemble cannot be attacked as one, by this attack."""
@@ -121,8 +120,11 @@ class Attacking(Jobs):
     @cached_property
     def most_work(self) -> int:
         """The work of the largest bundle."""
-        found = [sum(self.work_of(*key, self.cells[key]) for key in keys) for keys in self.bundles.values()]
-        return max(found, default=1)
+        return max((self.bundle_passes(*bundle) for bundle in self.bundles), default=1)
+
+    def bundle_passes(self, dataset: str, bundle: str) -> int:
+        """The work of a bundle."""
+        return sum(self.work_of(*key, self.cells[key]) for key in self.bundles[dataset, bundle])
 
     @cached_property
     def cells(self) -> dict[Key, dict[str, list[Condition]]]:
@@ -196,8 +198,7 @@ class Attack(Attacking):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
-        passes = sum(self.work_of(*key, self.cells[key]) for key in self._keys(wildcards))
-        return self.minutes_for(passes, attempt)
+        return self.minutes_for(self.bundle_passes(wildcards.dataset, wildcards.bundle), attempt)
 
     def entries(self, part: str, wildcards: Wildcards) -> list[str]:
         """The registry entries that a bundle uses, those of all its cells."""

@@ -80,11 +80,16 @@ class Calibration(Attacking):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit in minutes, as of an attack on as many clips."""
-        facts = self._facts(wildcards)
-        tried = len(self._strengths(wildcards))
-        steps = self.steps(facts["attack"], facts["dataset"], facts["variant"])
+        return self.minutes_for(self.passes(wildcards), attempt)
+
+    def passes(self, wildcards: Wildcards) -> int:
+        """The work of a calibration."""
+        facts, tried = self._facts(wildcards), len(self._strengths(wildcards))
+        attack = facts["attack"], facts["dataset"], facts["variant"]
         answered = len(self._nets(wildcards)) * (1 + tried)
-        return self.minutes_for(work.attack_passes(self._clips(wildcards), tried, answered, steps), attempt)
+        return work.attack_passes(
+            self._clips(wildcards), [self.steps(*attack)] * tried, answered, self.gradients(*attack)
+        )
 
     def entries(self, part: str, wildcards: Wildcards) -> list[str]:
         """The registry entries that a calibration uses."""

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from math import prod
 
 from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
@@ -22,6 +23,11 @@ NOTHING = "(?!)"
 
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
+
+# Steps that an attack is taken to have whose file does not say how many.
+MOST_STEPS = 100
+# Options of attacks that say at how many places a step takes gradients, or from the beginning how often.
+PLACES = ("copies", "points", "paths", "scales", "restarts")
 
 # How many values what stands in a table is told before its options: sizes of what it gets, the task, the setting.
 TOLD = {"FUSIONS": 1, "HEADS": 3, "DEFENCES": 1, "OBJECTIVES": 2, "PREPARATIONS": 1}
@@ -176,6 +182,17 @@ class Jobs:
         return sorted(
             {f"{self.results}/budgets/{budget[budgets.FROM]}.json" for budget in named if budgets.FROM in budget}
         )
+
+    def steps_of(self, described: Mapping) -> int:
+        """How many steps an attack takes as it is described, or by its file; many where neither says it."""
+        entry = self.registered("attacks", "ATTACKS", described["update"])
+        said = described.get("steps") or digest.attack_steps(self.scripts, entry)
+        return MOST_STEPS if said is None else said
+
+    def places_of(self, described: Mapping) -> int:
+        """At how many places a step of an attack takes gradients."""
+        entry = self.registered("attacks", "ATTACKS", described["update"])
+        return prod(described.get(name) or digest.number(self.scripts, entry, name) or 1 for name in PLACES)
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""

@@ -111,13 +111,22 @@ class Train(Jobs):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a training in minutes: of what the scale says, the share of its work in the longest one's."""
-        return min(attempt, MOST_TIMES) * self._minutes(wildcards, self.variant(wildcards).recipe["epochs"])
+        return min(attempt, MOST_TIMES) * self._minutes(self.passes(wildcards.variant, wildcards.dataset))
 
     def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a search in minutes: each candidate is trained as a net is."""
         variant = self.variant(wildcards)
-        one = self._minutes(wildcards, variant.search_recipe["epochs"])
+        one = self._minutes(self._passes(variant.search_recipe, wildcards.dataset))
         return min(attempt, MOST_TIMES) * one * len(variant.search)
+
+    def passes(self, variant: str, dataset: str) -> int:
+        """The work of a training."""
+        return self._passes(self.variant_on(variant, dataset).recipe, dataset)
+
+    def search_passes(self, variant: str, dataset: str) -> int:
+        """The work of a search, all candidates together."""
+        of = self.variant_on(variant, dataset)
+        return len(of.search) * self._passes(of.search_recipe, dataset)
 
     def check_warm_up(self, variant: str, dataset: str, recipe: Mapping) -> None:
         """Raise SettingsError if the warm-up of a recipe takes the whole training."""
@@ -131,16 +140,15 @@ class Train(Jobs):
                 "the steps of the training"
             )
 
-    def _minutes(self, wildcards: Wildcards, epochs: int) -> int:
-        passes = self._passes(wildcards.dataset, epochs)
-        most = max(passes, self._longest_training)
-        return work.minutes(self.settings.scale["minutes"]["train"], passes, most)
+    def _minutes(self, passes: int) -> int:
+        return work.minutes(self.settings.scale["minutes"]["train"], passes, max(passes, self._longest_training))
 
     @cached_property
     def _longest_training(self) -> int:
         """The work of the longest training."""
-        recipes = {(dataset, name): self.variant_on(name, dataset).recipe for dataset, name in self.grid.trained}
-        return max((self._passes(dataset, recipe["epochs"]) for (dataset, _), recipe in recipes.items()), default=0)
+        return max((self.passes(name, dataset) for dataset, name in self.grid.trained), default=0)
 
-    def _passes(self, dataset: str, epochs: int) -> int:
-        return work.training_passes(self.data.split_clips(dataset, "train"), epochs)
+    def _passes(self, recipe: Mapping, dataset: str) -> int:
+        attack = recipe.get("prepare", {}).get("options", {}).get("attack")
+        crafting = self.steps_of(attack) * self.places_of(attack) if attack else 0
+        return work.training_passes(self.data.split_clips(dataset, "train"), recipe["epochs"], crafting)

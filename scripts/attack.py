@@ -118,6 +118,7 @@ def _written_down(spec: CellSpec, cell: Cell, without_gradient: int) -> dict:
         **vars(spec),
         "precision": cell.threat.model.precision,
         "modalities": cell.threat.model.modalities,
+        "objective": type(cell.threat.objective).__name__,
         "steps": attack.steps,
         "step_size": attack.step_length,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},

@@ -169,7 +169,16 @@ def test_what_was_run_is_written_down(attacked):
     _, said = attacked([OWN])
     asked = {**KEY, "budgets": BUDGETS, "split": "test", "clips": CLIPS["test"], "code": "abc", "status": "ok"}
     assert {key: said[key] for key in asked} == asked
-    facts = {**OWN, "coded": [], "steps": 10, "step_size": 1 / 8, "precision": "float32", "clips_without_gradient": 0}
+    facts = {
+        **OWN,
+        "coded": [],
+        "nets": [],
+        "objective": "CrossEntropy",
+        "steps": 10,
+        "step_size": 1 / 8,
+        "precision": "float32",
+        "clips_without_gradient": 0,
+    }
     facts |= {"modalities": ["audio", "visual"]}
     assert said["cells"] == [{**facts, "keeps": {"ball": True, "range": True}}]
     assert said["resumed_clips"] == 0

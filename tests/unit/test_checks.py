@@ -31,6 +31,7 @@ def made(folder: Path, identity: str, counts: Mapping[tuple, int], surrogate: st
     predictions = {condition: right(count) for condition, count in counts.items()}
     (cell,) = read_cells(write_cell(folder, identity, [0] * CLIPS, predictions, surrogate=surrogate))
     own = {"spec": {"update": "pgd"}, "steps": 10, "step_size": 0.125, "keeps": KEPT, "precision": "float32"}
+    own["objective"] = "CrossEntropy"
     return Made(cell, own | {"modalities": ["audio", "visual"]} | facts)
 
 
@@ -94,9 +95,19 @@ def test_one_that_leaves_its_ball_may_be_the_weaker(tmp_path: Path) -> None:
         ("music/concat/0/fgsm_ce", {"spec": {"update": "fgsm", "objective": "cross_entropy"}, "steps": 1}),
         ("music/concat/0/fgsm", FGSM | {"keeps": KEPT | {"ball": False}}),
         ("music/concat/0/fgsm", FGSM | {"precision": "bfloat16"}),
+        ("music/concat/0/fgsm", FGSM | {"objective": "MinusProbability"}),
         ("music/concat/0/fgsm_bypass", {"spec": {"update": "fgsm", "without_defences": True}, "steps": 1}),
     ],
-    ids=["dataset", "seed", "victim", "objective", "leaves its ball", "precision", "without defences"],
+    ids=[
+        "dataset",
+        "seed",
+        "victim",
+        "objective",
+        "leaves its ball",
+        "precision",
+        "its own objective",
+        "without defences",
+    ],
 )
 def test_what_differs_in_more_than_its_update_is_not_compared(tmp_path: Path, identity, facts) -> None:
     step = made(tmp_path, identity, {CLEAN: 20, AUDIO: 1}, **facts)
@@ -184,6 +195,33 @@ def test_noise_that_leaves_less_than_an_attack_is_a_sign(tmp_path: Path) -> None
     assert (worst["beside"], worst["worst"], worst["accuracy"], worst["reference"]) == (
         "random_sign", "both at small", 60.0, 70.0,
     )  # fmt: skip
+
+
+def test_clips_that_pass_on_less_than_the_noise_beside_them_are_a_sign(tmp_path: Path) -> None:
+    """The noise that stands beside a surrogate's own clips is asked of each of its victims; another's is not."""
+    noise = made(tmp_path, "music/sum/0/random_sign", {CLEAN: 20, BOTH: 12}, "concat", **NOISE)
+    cells = [
+        made(tmp_path, "music/sum/0/fgsm", {CLEAN: 20, BOTH: 11}, "concat", **FGSM),
+        made(tmp_path, "music/sum/0/pgd", {CLEAN: 20, BOTH: 14}, "concat"),
+        made(tmp_path, "music/sum/0/mim", {CLEAN: 20, BOTH: 20}, "film", spec={"update": "mim"}),
+    ]
+    told = [row for row in found([noise, *cells]) if row["check"] == "noise_stronger"]
+    assert [(row["surrogate"], row["victim"], row["attack"], row["signs"]) for row in told] == [
+        ("concat", "sum", "fgsm", 0),
+        ("concat", "sum", "pgd", 1),
+    ]
+
+
+def test_an_ensemble_is_another_net_beside_the_victims_own_gradients(tmp_path: Path) -> None:
+    own = made(tmp_path, "music/AcV/0/fgsm", {CLEAN: 20, BOTH: 5}, **FGSM)
+    of_others = made(tmp_path, "music/AcV/0/fgsm", {CLEAN: 20, BOTH: 3}, "all-AcV", **FGSM)
+    (row,) = found([own, of_others])
+    assert (row["check"], row["surrogate"], row["beside"], row["signs"]) == (
+        "black_box_stronger", "AcV", "all-AcV/fgsm", 1,
+    )  # fmt: skip
+    # Nor is one step of it compared with several: they may fit seven nets well and the eighth badly.
+    several = made(tmp_path, "music/AcV/0/pgd", {CLEAN: 20, BOTH: 6}, "all-AcV")
+    assert [row["check"] for row in found([own, of_others, several])] == ["black_box_stronger"]
 
 
 def test_noise_is_no_attack_to_be_beaten_by_a_step_by_other_gradients_or_by_more_noise(tmp_path: Path) -> None:
@@ -274,7 +312,9 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         answers = {CLEAN: right(20), AUDIO: right(count)}
         paths.append(write_cell(tmp_path, f"music/concat/0/{attack}", [0] * CLIPS, answers))
         cell = {"surrogate": "concat", "attack": attack, "clips_without_gradient": 0, "keeps": KEPT, "step_size": 1 / 8}
-        cells = [cell | {"precision": "float32", "modalities": ["audio", "visual"]} | facts]
+        cells = [
+            cell | {"precision": "float32", "modalities": ["audio", "visual"], "objective": "CrossEntropy"} | facts
+        ]
         told.append(tmp_path / f"{attack}.json")
         told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")
     output = tmp_path / "checks.csv"

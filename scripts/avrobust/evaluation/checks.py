@@ -8,7 +8,8 @@
     rising_accuracy       more clips are recognised at a larger epsilon of a grid of strengths
     unbounded_not_zero    clips are recognised although every input may become anything valid
     precision             accuracy outside the 95 % interval of the same attack with gradients in float32
-    noise_stronger        noise of the same budget, along no gradient, leaves fewer than the net's own gradients
+    noise_stronger        noise of the same budget, along no gradient, leaves fewer than the net's own gradients; or
+                          than another net's that it stands beside, which passed on nothing then
     unused_budget         clips that moved by less than half of what the attack can reach
     clean_differs         labels that are not those of the dataset's other cells, or a net's answers to clean clips that
                           are not those of its other cells: another net, another mode, other clips
@@ -18,6 +19,7 @@ One that leaves its ball or range may be found weaker than another, never strong
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -63,7 +65,7 @@ class Made:
         """How far its attack can go under a condition, as a share of epsilon."""
         return min(1.0, (condition.steps or self.facts["steps"]) * self.facts["step_size"] or 1.0)
 
-    @property
+    @cached_property
     def accuracies(self) -> dict[Condition, float]:
         """Accuracy in per cent under each condition that attacks."""
         return {one: 100 * float(_hits(self.cell, one).mean()) for one in self.cell.answers if one.budget}
@@ -73,7 +75,7 @@ class Made:
         """What its attack goes up, by whatever way and with whatever options."""
         spec = self.facts["spec"]
         bare = spec.get("without_defences", False)
-        return self.cell.surrogate, spec.get("objective"), bare, self.facts["precision"]
+        return self.cell.surrogate, spec.get("objective"), self.facts["objective"], bare, self.facts["precision"]
 
     def spec(self, without: str = "") -> dict:
         """What its attack is, but for a part."""
@@ -185,8 +187,8 @@ def _black_box(made: Sequence[Made]) -> Iterator[Comparison]:
 
 def _noise(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        own = one.cell.surrogate == one.cell.victim
-        if own and one.takes_gradients and not other.takes_gradients and other.is_white_box:
+        beside = one.cell.surrogate == other.cell.surrogate and not other.facts["spec"].get("without_defences", False)
+        if beside and one.takes_gradients and not other.takes_gradients:
             yield from _lower("noise_stronger", one, other, other.cell.attack)
 
 

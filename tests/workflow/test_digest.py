@@ -155,8 +155,8 @@ CLOSURES = {
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
-        MEASURED | {"metrics/scores", "report/claims", "report/text", "spec/artefacts/claims", "spec/measures",
-                    "spec/budgets", "spec/units"},
+        MEASURED | {"metrics/estimate", "metrics/measured", "metrics/scores", "report/claims", "report/text",
+                    "spec/artefacts/claims", "spec/measures", "spec/nets", "spec/budgets", "spec/units"},
     ),
     "checks": (
         "checks.py", [],

@@ -59,6 +59,13 @@ def test_its_code_is_that_of_its_nets(tmp_path: Path) -> None:
         return plan(root).attack.code("attack.py", "variant", "attack")(JOB)
 
     before = code("before")
+    with_it, alone = (
+        plan(root).attack.entries("variant", one) + plan(root).attack.entries("attack", one)
+        for root in [told(copy_project(tmp_path / "entries"))]
+        for one in (JOB, SimpleNamespace(dataset="music", bundle="undefended", seed="1234"))
+    )
+    ensemble = "avrobust.models.ensemble:Ensemble"
+    assert ensemble in with_it and ensemble not in alone
     assert code("other", "gated_sum.py", "audio.sigmoid() * visual", "2 * audio.sigmoid() * visual") == before
     assert code("own", "film.py", "self.alpha(audio) * visual", "2 * self.alpha(audio) * visual") != before
 

@@ -538,7 +538,7 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
         (lambda paper: net(paper, "sum").update(prepare={"name": "mixup", "options": {"beta": 1}}),
          ("training of sum on music: prepare: mixup", "beta = 1", "its options are alpha")),
         (lambda paper: found(paper, "sum"),
-         ("training of sum on music: prepare: budget: 'found' is not allowed, because a job makes it",)),
+         ("budgets.found.from: 'found' is not known; allowed are",)),
         (lambda paper: net(paper, "sum").update(prepare={
             "name": "adversarial", "options": {"attack": {"update": "pgd"}, "budget": [0.002, 0.004]}}),
          ("training of sum on music: prepare: budget: [0.002, 0.004] is not one budget but 2",)),

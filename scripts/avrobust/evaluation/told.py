@@ -10,9 +10,9 @@ from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.cell import Cell
 from avrobust.evaluation.registry import CODERS
 from avrobust.lazy import load
-from avrobust.models.ensemble import Ensemble
 from avrobust.models.files import Trained
-from avrobust.objectives.cross_entropy import CrossEntropy
+from avrobust.models.registry import ENSEMBLES
+from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.conditions import CLEAN
@@ -73,6 +73,7 @@ def _surrogate(job: Opened, name: str, nets: tuple[str, ...], precision: str) ->
     if not nets:
         return job.nets[name]._replace(model=job.nets[name].model.in_precision(precision))
     trained = [job.nets[net] for net in nets]
-    model = Ensemble([one.model for one in trained]).in_precision(precision)
+    model = load(ENSEMBLES, "mean_logits")([one.model for one in trained]).in_precision(precision)
     classes = trained[0].classes
-    return Trained(model.eval(), CrossEntropy(model.dimensions, len(classes)), classes, {})
+    objective = load(OBJECTIVES, "cross_entropy")(model.dimensions, len(classes))
+    return Trained(model.eval(), objective, classes, {})

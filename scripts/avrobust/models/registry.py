@@ -29,6 +29,9 @@ FUSIONS = {
     "scaled_attended_concat": "avrobust.models.fusions.scaled_attended_concat:ScaledAttendedConcat",
 }
 
+# Several nets as the one that an attack takes gradients of.
+ENSEMBLES = {"mean_logits": "avrobust.models.ensemble:Ensemble"}
+
 # From fused features, (N, D) or (N, T, D), to logits.
 HEADS = {
     "attention": "avrobust.models.heads.attention:Attention",

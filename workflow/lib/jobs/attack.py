@@ -14,6 +14,7 @@ from lib.grid import Grid, Key
 from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical
 from lib.settings import Settings
+from lib.variants import OBJECTIVE
 
 # What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
 PLAIN_OBJECTIVE = "cross_entropy"
@@ -206,8 +207,13 @@ class Attack(Attacking):
             nets = (Names(dataset=wildcards.dataset, variant=net) for net in self._nets(wildcards))
             return [one for net in nets for one in Jobs.entries(self, part, net)]
         keys = self._keys(wildcards)
-        coder = [self.registered("evaluation", "CODERS", "h264_aac")] if set(keys) & self.grid.coded.keys() else []
-        return [*coder, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
+        more = [self.registered("evaluation", "CODERS", "h264_aac")] if set(keys) & self.grid.coded.keys() else []
+        if any(net in self.grid.ensembles for _, net, _ in keys):
+            more += [
+                self.registered("models", "ENSEMBLES", "mean_logits"),
+                self.registered(*OBJECTIVE, PLAIN_OBJECTIVE),
+            ]
+        return [*more, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
 
     def _keys(self, wildcards: Wildcards) -> list[Key]:
         return self.bundles[wildcards.dataset, wildcards.bundle]

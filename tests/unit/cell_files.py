@@ -24,10 +24,11 @@ def write_cell(
     surrogate: str = "",
     form: str = FLOAT,
     norms: Mapping[str, float] = MappingProxyType({}),
+    cosines: Mapping[tuple, Sequence[float]] = MappingProxyType({}),
 ) -> Path:
     """Write the cell `identity` (dataset/victim/seed/attack): predictions by (modality, budget).
 
-    `order` rearranges the rows of the file; `surrogate` is the victim where nothing is said.
+    `order` rearranges the rows of the file; `surrogate` is the victim where nothing is said; `cosines` by condition.
     """
     dataset, victim, seed, attack = identity.split("/")
     rows = [
@@ -46,6 +47,7 @@ def write_cell(
             "norm_audio": EPSILONS[condition[1]] * (condition[0] != "visual"),
             "norm_visual": EPSILONS[condition[1]] * (condition[0] != "audio"),
             **{f"norm_{name}": norm for name, norm in norms.items()},
+            **({"cosine": cosines[condition][number]} if condition in cosines else {}),
         }
         for condition, answers in predictions.items()
         for number, (label, prediction) in enumerate(zip(labels, answers, strict=True))

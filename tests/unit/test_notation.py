@@ -4,7 +4,18 @@ import re
 
 import pytest
 
-from avrobust.spec.notation import NotationError, artefacts, braced, choices, claims, comparisons, label, rows, variants
+from avrobust.spec.notation import (
+    NotationError,
+    artefacts,
+    attacks,
+    braced,
+    choices,
+    claims,
+    comparisons,
+    label,
+    rows,
+    variants,
+)
 
 LABELS = {
     "dataset": {"music": "MUSIC", "ave": "AVE"},
@@ -382,3 +393,67 @@ def test_a_variant_may_be_like_one_that_is_like_another() -> None:
 def test_a_mistake_in_variants_is_named(told: dict, message: str) -> None:
     with pytest.raises(NotationError, match=re.escape(message)):
         variants(told, FACTORS)
+
+
+def test_attacks_are_made_by_factors_too() -> None:
+    told = {"masked<p>": {"update": "masked", "share": "<p>"}, "pgd20": {"update": "pgd_random", "steps": 20}}
+    assert attacks(told, {"p": {"5": 0.05, "20": 0.2}}) == {
+        "masked5": {"update": "masked", "share": 0.05},
+        "masked20": {"update": "masked", "share": 0.2},
+        "pgd20": {"update": "pgd_random", "steps": 20},
+    }
+    with pytest.raises(NotationError, match=re.escape("attacks.masked<q>: <q> is none of factors: p")):
+        attacks({"masked<q>": {}}, {"p": ["5"]})
+
+
+DRAWN = {"nets": ["AcV", "AsV"], "drawn": ["fgsm", "mine"]}
+
+
+def test_factors_of_figures_have_lists_and_labels() -> None:
+    """A list within a list is spliced, and what has no label is printed as it is called."""
+    told = {
+        "kind": "bars", "title": "Figure 5", "measure": "success", "read": {"dataset": "music"},
+        "panels": {"surrogate": "$nets"}, "bars": {"attack": ["$drawn", "random_sign"]}, "ticks": {"victim": "$nets"},
+        "marks": {"attack": ["pgd"]}, "beside": {"undefended": {"variant": "<net>"}},
+    }  # fmt: skip
+    made = artefacts({"figure5": told}, LABELS, DRAWN)["figure5"]
+    nets = {"AcV": "AcV", "AsV": "AsV"}
+    assert made == {
+        "kind": "bars",
+        "spec": {
+            "title": "Figure 5", "measure": "success", "read": {"dataset": "music"},
+            "panels": {"name": "surrogate", "values": nets},
+            "bars": {"name": "attack", "values": {"fgsm": "FGSM", "mine": "mine", "random_sign": "random_sign"}},
+            "ticks": {"name": "victim", "values": nets},
+            "marks": {"PGD": {"attack": "pgd"}}, "beside": {"undefended": {"variant": "<net>"}},
+        },
+    }  # fmt: skip
+
+
+def test_series_of_curves_are_a_factor_or_told_one_by_one() -> None:
+    told = {
+        "kind": "curves", "x": {"p": [0, 5]}, "at": {0: {"attack": "fgsm"}},
+        "series": [{"attack": "$drawn"}, {"name": "noise", "read": {"attack": "random_sign"}, "flat": True}],
+    }  # fmt: skip
+    assert artefacts({"figure8": told}, LABELS, DRAWN)["figure8"]["spec"] == {
+        "x": {"name": "p", "values": {"0": "0", "5": "5"}},
+        "at": {"0": {"attack": "fgsm"}},
+        "series": [
+            {"name": "FGSM", "read": {"attack": "fgsm"}}, {"name": "mine", "read": {"attack": "mine"}},
+            {"name": "noise", "read": {"attack": "random_sign"}, "flat": True},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bars", "message"),
+    [
+        ({"attack": "$some"}, "artefacts.figure5: $some is none of lists: nets, drawn"),
+        ({"attack": "fgsm"}, "artefacts.figure5: bars: {'attack': 'fgsm'} is no factor"),
+        ({"attack": ["fgsm"], "victim": ["a"]}, "is no factor; write for one: {attack: [fgsm, pgd]}"),
+        ({"attack": ["fgsm", "$drawn"]}, "artefacts.figure5: bars: attack: fgsm occurs twice"),
+    ],
+)
+def test_a_mistake_in_a_factor_is_named(bars: dict, message: str) -> None:
+    with pytest.raises(NotationError, match=re.escape(message)):
+        artefacts({"figure5": {"kind": "bars", "bars": bars}}, LABELS, DRAWN)

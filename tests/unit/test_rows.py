@@ -172,7 +172,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_cell(text)
     with pytest.raises(UserError, match="cannot be read as parquet"):
         read_cell(tmp_path / "absent.parquet")
-    with pytest.raises(UserError, match="no attack, budget, dataset, epsilon_audio"):
+    with pytest.raises(UserError, match="no attack, budget, cosine, dataset, epsilon_audio"):
         read_cell(foreign)
 
 

@@ -58,6 +58,10 @@ ARTEFACT = {
 MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "metrics/schema", "parquet", "spec/any_of"}
 MEASURED |= {"spec/budgets"}
 DRAWING = {"report/style"}
+POINTS = {
+    "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
+    "spec/factors", "spec/measures", "spec/published", "spec/units",
+}  # fmt: skip
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
 
@@ -137,6 +141,18 @@ CLOSURES = {
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
         MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep", "spec/units"},
+    ),
+    "bars": (
+        "artefact.py", kind("bars", "BARS"),
+        MEASURED | DRAWING | POINTS | {"report/bars", "spec/artefacts/bars"},
+    ),
+    "curves": (
+        "artefact.py", kind("curves", "CURVES"),
+        MEASURED | DRAWING | POINTS | {"report/curves", "spec/artefacts/curves"},
+    ),
+    "matrix": (
+        "artefact.py", kind("matrix", "MATRIX"),
+        MEASURED | DRAWING | POINTS | {"report/matrix", "spec/artefacts/matrix"},
     ),
     "heat_maps": (
         "artefact.py", kind("heat_maps", "HEAT_MAPS"),

@@ -16,6 +16,7 @@ from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
 from lib.settings import Settings, known_name, own_section, place_of, published_file
+from lib.sizes import sizes
 from lib.variants import variant_of
 
 # Dataset, net whose gradients are taken, attack.
@@ -228,6 +229,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             for name in sorted({one.reading.condition.budget for one in needs} - {""})
         }
         spec["strengths"] = {name: text for name, text in printed.items() if text}
+    if "sizes" in kind.facts:
+        spec["sizes"] = sizes(settings, paper, [need.reading for need in needs])
     if "sources" in kind.facts:
         used = sorted({need.reading.dataset for need in needs})
         spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
@@ -312,6 +315,12 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "same": same_attacks,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
     "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
+    # What a budget was set by, so that it says nothing: dataset, surrogate, victim and attack of each.
+    "calibrated": lambda settings, paper, spec: [
+        [one["dataset"], one["variant"], one["variant"], one["attack"]]
+        for one in settings.papers[paper].get("calibrations", {}).values()
+    ],
+    "costs": lambda settings, paper, spec: {},
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
     "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],

@@ -41,7 +41,7 @@ PAPER_FILES = {
 }
 
 # Sections of which the factors of a paper make several out of one.
-MADE_BY_FACTORS = ("variants", "ensembles")
+MADE_BY_FACTORS = ("variants", "ensembles", "attacks")
 
 # What the file of a dataset must say for its clips to come from published lists.
 OF_LISTS = ("protocol", "lists", "media", "sources", "megabytes_per_video")
@@ -279,7 +279,9 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     paper = _meant(name, paper)
     twins = paper.pop("twins", {})
     try:
-        paper["artefacts"] = notation.artefacts(paper["artefacts"], labels(paper["labels"], own))
+        paper["artefacts"] = notation.artefacts(
+            paper["artefacts"], labels(paper["labels"], own), paper.get("lists", {})
+        )
         paper["claims"] = notation.claims(paper["claims"], twins, paper.get("lists", {}))
         paper["choices"] = notation.choices(paper["choices"], name)
     except notation.NotationError as error:
@@ -288,21 +290,23 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
 
 
 def _meant(name: str, paper: Mapping) -> dict:
-    """Return the sections of a paper with its variants and ensembles one by one, not as factors make them."""
+    """Return the sections of a paper with its variants, ensembles and attacks one by one, not as factors make them."""
     factors, lists = paper.get("factors", {}), paper.get("lists", {})
     try:
         variants = notation.variants(paper["variants"], factors)
         together = notation.ensembles(paper.get("ensembles", {}), factors, lists, variants)
-        meant = {**paper, "variants": variants, "ensembles": together}
+        attacks = notation.attacks(paper["attacks"], factors)
     except notation.NotationError as error:
-        raise SettingsError(f"{paper_file(name, 'variants')}: {error}") from None
+        raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
+    meant = {**paper, "variants": variants, "ensembles": together, "attacks": attacks}
     meant.pop("factors", None)
     return meant
 
 
 def own_section(root: Path, paper: str, section: str) -> Mapping:
     """Return what a paper's own files say in a section, whatever a scale lays over it."""
-    told = read_yaml(root / paper_file(paper, section))
+    files = [paper_file(paper, one) for one in (*MADE_BY_FACTORS, section)]
+    told = {name: value for file in dict.fromkeys(files) for name, value in read_yaml(root / file).items()}
     return (_meant(paper, told) if section in MADE_BY_FACTORS else told)[section]
 
 

@@ -1,6 +1,6 @@
 """Cells as arrays: which clip a victim recognised, under which attack with which surrogate, with which seed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -19,14 +19,17 @@ from avrobust.spec.budgets import MODALITIES
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
 # What is read of each row.
-COLUMNS = (*KEY, "clip_id", "label", "prediction", "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual")
+COLUMNS = (
+    *KEY, "clip_id", "label", "prediction", "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual", "cosine",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Answers:
     """What one victim said under one condition of one seed: arrays (clips,), sorted by clip.
 
-    `epsilons`: modality -> what was allowed, in the paper's unit; `norms`: what the perturbation came to.
+    `epsilons`: modality -> what was allowed, in the paper's unit; `norms`: what the perturbation came to. `cosines`: of
+    the two features, NaN where a net has none.
     """
 
     clips: np.ndarray
@@ -34,6 +37,7 @@ class Answers:
     predictions: np.ndarray
     epsilons: dict[str, np.ndarray]
     norms: dict[str, np.ndarray]
+    cosines: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,8 @@ def read_cells(path: str | Path, form: str = FLOAT) -> list[Cell]:
             raise UserError(f"{path}: a clip occurs twice in one condition; {remaking(path)}")
         place = (surrogate, victim, attack)
         cell = cells.setdefault(place, Cell(identity["dataset"], *place, int(identity["seed"]), {}))
-        epsilons, norms = (dict(zip(MODALITIES, some, strict=True)) for some in (sizes[:2], sizes[2:]))
-        cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons, norms)
+        epsilons, norms = (dict(zip(MODALITIES, some, strict=True)) for some in (sizes[:2], sizes[2:4]))
+        cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons, norms, sizes[4])
     return list(cells.values())
 
 
@@ -146,25 +150,35 @@ class Cells:
         of_groups = [outcomes.correct[[places[reading] for reading in group]].all(axis=0) for group in groups]
         return replace(outcomes, correct=np.stack(of_groups))
 
+    def cosines(self, readings: Sequence[Reading]) -> np.ndarray:
+        """The cosine of the two features of each clip, (readings, seeds, clips); raises as `outcomes` does."""
+        return self._of_clips(readings, lambda given: given.cosines.astype(np.float64))[0]
+
     def _outcomes(self, readings: Sequence[Reading]) -> Outcomes:
+        return Outcomes(*self._of_clips(readings, lambda given: given.predictions == given.labels))
+
+    def _of_clips(
+        self, readings: Sequence[Reading], value: Callable[[Answers], np.ndarray]
+    ) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
+        """A value of each clip under each reading, (readings, seeds, clips), with the seeds and the clips' names."""
         by_seed = [self._answers(reading) for reading in readings]
         seeds, first = sorted(by_seed[0]), next(iter(by_seed[0].values()))
-        correct = np.empty((len(readings), len(seeds), len(first.clips)), bool)
-        for number, (reading, answers) in enumerate(zip(readings, by_seed, strict=True)):
+        found = []
+        for reading, answers in zip(readings, by_seed, strict=True):
             if sorted(answers) != seeds:
                 raise UserError(
                     f"{reading} has the seeds {sorted(answers)}, but {readings[0]} has {seeds}; "
                     "give the cells of the same seeds"
                 )
-            for position, seed in enumerate(seeds):
+            for seed in seeds:
                 given = answers[seed]
                 if not (np.array_equal(given.clips, first.clips) and np.array_equal(given.labels, first.labels)):
                     raise UserError(
                         f"{reading}, seed {seed} was measured on other clips or labels than {readings[0]}; "
                         "make both cells again from the same data"
                     )
-                correct[number, position] = given.predictions == given.labels
-        return Outcomes(correct, tuple(seeds), first.clips)
+                found.append(value(given))
+        return np.stack(found).reshape(len(readings), len(seeds), -1), tuple(seeds), first.clips
 
     def __contains__(self, reading: Reading) -> bool:
         """Whether a reading was measured, with whatever seeds."""

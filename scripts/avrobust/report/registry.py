@@ -3,6 +3,9 @@
 WRITERS = {
     "table": "avrobust.report.table:write",
     "sweep": "avrobust.report.sweep:write",
+    "bars": "avrobust.report.bars:write",
+    "curves": "avrobust.report.curves:write",
+    "matrix": "avrobust.report.matrix:write",
     "heat_maps": "avrobust.report.heat_maps:write",
     "localisation": "avrobust.report.localisation:write",
     "tsne": "avrobust.report.tsne:write",

@@ -8,7 +8,7 @@ paper has no values for. In both, `@large:20` is a budget under which an attack 
 list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are called so, and
 `{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed for a name stands
 in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each combination of the factors v and c,
-and `like: AcV` in another one stands for all that AcV says.
+and `like: AcV` in another one stands for all that AcV says; names of attacks may hold factors too.
 """
 
 import re
@@ -147,6 +147,11 @@ def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequen
     return {name: _like(name, made, (name,)) for name in made}
 
 
+def attacks(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence]) -> dict[str, dict]:
+    """Return a paper's attacks: one for each combination of the factors in a name, as of `variants`."""
+    return _for_each(told, factors, "attacks")
+
+
 def ensembles(
     told: Mapping[str, Mapping], factors: Mapping, lists: Mapping[str, Sequence[str]], variants: Mapping[str, Mapping]
 ) -> dict[str, list[str]]:
@@ -225,12 +230,17 @@ def choices(told: Sequence[Mapping], paper: str) -> list[dict]:
     return made
 
 
-def artefacts(told: Mapping[str, Mapping], labels: Mapping[str, Mapping[str, str]]) -> dict[str, dict]:
-    """Return the kind and the layout of each artefact."""
+def artefacts(
+    told: Mapping[str, Mapping],
+    labels: Mapping[str, Mapping[str, str]],
+    lists: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, dict]:
+    """Return the kind and the layout of each artefact; `$nets` in one stands for the paper's list of that name."""
     made = {}
     for name, artefact in told.items():
         given = {part: value for part, value in artefact.items() if part != "kind"}
         try:
+            given = _with_lists(given, lists)
             made[name] = {"kind": artefact["kind"], "spec": KINDS.get(artefact["kind"], _flat)(given, labels)}
         except NotationError as error:
             raise NotationError(f"artefacts.{name}: {error}") from None
@@ -403,8 +413,65 @@ def _series(row: Mapping, labels: Mapping) -> dict:
     return {"net": row["net"], "modality": row["modality"], "read": read, **named}
 
 
+def _with_lists(value: object, lists: Mapping[str, Sequence[str]]) -> object:
+    """Put lists in the places of their names; inside another list, their values."""
+    if isinstance(value, Mapping):
+        return {name: _with_lists(part, lists) for name, part in value.items()}
+    if isinstance(value, list):
+        parts = [(one, _with_lists(one, lists)) for one in value]
+        return [one for told, part in parts for one in (part if isinstance(told, str) and told[:1] == "$" else [part])]
+    return listed(value[1:], lists) if isinstance(value, str) and value[:1] == "$" else value
+
+
+def _factor(told: Mapping, labels: Mapping, where: str) -> dict:
+    """{attack: [fgsm, pgd]} with what is printed for each: of its label, else itself."""
+    if len(told) != 1 or not isinstance(values := next(iter(told.values())), list):
+        raise NotationError(f"{where}: {told!r} is no factor; write for one: {{attack: [fgsm, pgd]}}")
+    (name,) = told
+    if twice := sorted({str(one) for one in values if values.count(one) > 1}):
+        raise NotationError(f"{where}: {name}: {twice[0]} occurs twice")
+    return {"name": name, "values": {str(value): labels.get(name, {}).get(value, str(value)) for value in values}}
+
+
+def _factors(told: Mapping, labels: Mapping, names: Sequence[str]) -> dict:
+    return {name: _factor(told[name], labels, name) for name in names if name in told}
+
+
+def _overlays(told: Mapping, labels: Mapping) -> dict:
+    """What is read otherwise, by name; a list is a factor: {attack: [pgd20]} is {PGD-20: {attack: pgd20}}."""
+    made = {}
+    for name, value in told.items():
+        if isinstance(value, list):
+            made |= {text: {name: one} for one, text in _factor({name: value}, labels, name)["values"].items()}
+        else:
+            made[name] = value
+    return made
+
+
+def _bars(told: Mapping, labels: Mapping) -> dict:
+    factors = _factors(told, labels, ("panels", "ticks", "bars"))
+    overlays = {name: _overlays(told[name], labels) for name in ("marks", "beside") if name in told}
+    return {**told, **factors, **overlays}
+
+
+def _curves(told: Mapping, labels: Mapping) -> dict:
+    series = []
+    for one in [told["series"]] if isinstance(told["series"], Mapping) else told["series"]:
+        if "name" in one:
+            series.append(one)
+        else:
+            series += [{"name": text, "read": read} for text, read in _overlays(one, labels).items()]
+    at = {str(value): read for value, read in told.get("at", {}).items()}
+    return {**told, **_factors(told, labels, ("x", "over")), "series": series, **({"at": at} if at else {})}
+
+
+def _matrix(told: Mapping, labels: Mapping) -> dict:
+    maps = [{**one, **_factors(one, labels, ("each", "rows", "columns"))} for one in told["maps"]]
+    return {**told, "maps": maps}
+
+
 def _flat(told: Mapping, labels: Mapping) -> dict:
     return {**told, "rows": list(rows(told["rows"]))} if "rows" in told else dict(told)
 
 
-KINDS = {"table": _table, "sweep": _sweep}
+KINDS = {"table": _table, "sweep": _sweep, "bars": _bars, "curves": _curves, "matrix": _matrix}

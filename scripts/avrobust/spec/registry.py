@@ -3,6 +3,9 @@
 KINDS = {
     "table": "avrobust.spec.artefacts.table:TABLE",
     "sweep": "avrobust.spec.artefacts.sweep:SWEEP",
+    "bars": "avrobust.spec.artefacts.bars:BARS",
+    "curves": "avrobust.spec.artefacts.curves:CURVES",
+    "matrix": "avrobust.spec.artefacts.matrix:MATRIX",
     "heat_maps": "avrobust.spec.artefacts.heat_maps:HEAT_MAPS",
     "localisation": "avrobust.spec.artefacts.localisation:LOCALISATION_TABLE",
     "tsne": "avrobust.spec.artefacts.tsne:TSNE",

@@ -7,12 +7,14 @@ counts of clips or parameters, and the ends of their intervals. Some columns hav
 from collections.abc import Mapping
 
 PERCENT, POINTS, SCORE, CLIPS, PARAMETERS, NONE = "percent", "points", "score", "clips", "parameters", "none"
+COUNT = "count"
 UNITS: Mapping[str, str] = {
     PERCENT: "hundredths: of clips, of a map's weight, of a picture's diagonal",
     POINTS: "percentage points, the difference of two percentages",
     SCORE: "as the measure is defined, a share then being from 0 to 1",
     CLIPS: "a count of clips",
     PARAMETERS: "a count of numbers that a net learns",
+    COUNT: "a count for each clip, of what the column names",
     NONE: "no unit: places in a t-SNE, whose axes mean nothing",
 }
 FIXED: Mapping[str, str] = {

@@ -1,0 +1,168 @@
+"""Panels of curves: what a measure does along a factor, such as steps, a ratio or a cost."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from avrobust.program import UserError
+from avrobust.spec.conditions import Reading
+from avrobust.spec.factors import Factor, Mean, complete, factor, filled, mean
+from avrobust.spec.kind import CELLS, Kind, Need
+from avrobust.spec.measures import MEASURES
+from avrobust.spec.published import read_published
+from avrobust.spec.record import record
+
+# Of the two features of a clip, beside the percentages.
+COSINE = "cosine"
+MEASURED = (*MEASURES, COSINE)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: what `measure` is along x; `y` labels its axis. In its place `cost` may be one of `Layout.costs`."""
+
+    y: str
+    measure: str = ""
+    cost: str = ""
+
+    @property
+    def column(self) -> str:
+        """What the data call it."""
+        return self.measure or self.cost
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve: `name` stands in the legend, `read` is read beside what all read.
+
+    `flat`: the same along the whole axis, a line without markers.
+    """
+
+    name: str
+    read: Mapping[str, object] = field(default_factory=dict)
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A figure of curves before it is measured.
+
+    `x`: the factor along the axis, whose values are numbers, or else names that stand at equal distances; `label` says
+    what they are. `at`: a value of x -> what is read otherwise there. `over`, `y`: a factor of which each point is a
+    mean, and of what of it. `printed`: columns of the published file that nothing is measured for. `costs`: net -> what
+    its training takes a clip, counted before anything runs. Other parts as in `avrobust.spec.artefacts.bars.Layout`.
+    """
+
+    title: str
+    read: Mapping[str, object]
+    x: Factor
+    label: str
+    panels: Sequence[Panel]
+    series: Sequence[Series]
+    caption: str = ""
+    at: Mapping[str, Mapping] = field(default_factory=dict)
+    over: Factor | None = None
+    mean: Mean | None = None
+    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    printed: Sequence[str] = ()
+    calibrated: Sequence[Sequence[str]] = ()
+    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    citation: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[str]:
+        """What heads the columns of the data that say where a point is."""
+        return ["series", self.x.name]
+
+    @property
+    def along(self) -> Sequence[float]:
+        """Where each value of x stands."""
+        try:
+            return [float(value) for value in self.x.values]
+        except ValueError:
+            return [float(place) for place in range(len(self.x.values))]
+
+    def values(self, series: Series) -> Sequence[str]:
+        """The values of x that a series has points at; one without a name where it is flat."""
+        return [""] if series.flat else list(self.x.values)
+
+    def readings(self, series: Series, value: str) -> list[Reading]:
+        """What a point is read of: one reading, or those of which it is the mean."""
+        found = []
+        for one in self.over.values if self.over else [""]:
+            chosen = {} if series.flat else {self.x.name: value}
+            chosen |= {self.over.name: one} if self.over else {}
+            where = f"{series.name} at {self.x.name} {value}"
+            read = {**self.read, **series.read, **({} if series.flat else self.at.get(value, {}))}
+            own = filled(read, chosen, where)
+            if self.mean is None or self.mean.keeps(one, own):
+                found.append(complete(own, where))
+        if not found:
+            raise UserError(f"{series.name}: none of {', '.join(self.over.values)} is left for the mean")
+        return found
+
+
+def layout(spec: object) -> Layout:
+    """Return the layout that came as JSON; a `UserError` names what is wrong."""
+    whole = record(Layout, spec, "figure")
+    panels = [record(Panel, value, f"panel {number}") for number, value in enumerate(whole.panels, 1)]
+    for number, panel in enumerate(panels, 1):
+        if bool(panel.measure) == bool(panel.cost):
+            raise UserError(f"panel {number}: either measure or cost must be given")
+        if panel.measure and panel.measure not in MEASURED:
+            raise UserError(f"panel {number}: measure: {panel.measure!r} is none of {', '.join(MEASURED)}")
+    series = [record(Series, value, f"series {number}") for number, value in enumerate(whole.series, 1)]
+    names = [one.name for one in series]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"series: {twice[0]} occurs twice")
+    x = factor(whole.x, "x")
+    if unknown := [value for value in whole.at if value not in x.values]:
+        raise UserError(f"at: {unknown[0]} is none of {x.name}: {', '.join(x.values)}")
+    if bool(whole.over) != bool(whole.mean):
+        raise UserError("over and mean go together: of what factor a point is a mean, and of what of it")
+    over = factor(whole.over, "over") if whole.over else None
+    of = mean(whole.mean, "mean") if whole.mean else None
+    if of and of.over != over.name:
+        raise UserError(f"mean: is over {over.name}, not over {of.over}")
+    return replace(whole, panels=tuple(panels), series=tuple(series), x=x, over=over, mean=of)
+
+
+def needs(figure: Layout) -> Iterator[Need]:
+    """The cells of every point."""
+    for series in figure.series:
+        for value in figure.values(series):
+            readings = figure.readings(series, value)
+            for number, panel in enumerate(figure.panels, 1):
+                if uncounted := [
+                    one.victim for one in readings if panel.cost and panel.cost not in figure.costs.get(one.victim, {})
+                ]:
+                    raise UserError(f"panel {number}: cost: {panel.cost} of {uncounted[0]} is not counted")
+            yield from (Need(CELLS, one) for one in readings)
+
+
+def check_published(figure: Layout, path: Path) -> list[str]:
+    """Return where the file has a value that no point reads; a paper that prints no number has no file."""
+    if not path.exists():
+        return []
+    columns = [*(panel.column for panel in figure.panels), *figure.printed]
+    places = {
+        (series.name, text, column)
+        for series in figure.series
+        for text in figure.x.values.values()
+        for column in columns
+    }
+    return [" ".join(filter(None, at)) for at in read_published(path, figure.keys) if at not in places]
+
+
+CURVES = Kind(
+    shown=(".svg",),
+    others=(".csv", ".png"),
+    reads=("cells", "published"),
+    parse=layout,
+    needs=needs,
+    check_published=check_published,
+    facts=("citation", "sources", "names", "sizes", "calibrated", "labels", "costs"),
+)

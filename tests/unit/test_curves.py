@@ -1,0 +1,200 @@
+"""Figures of curves: points by hand, means over victims, cosines and costs, drawings that are equal byte for byte."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from artefacts import make
+from cell_files import CLEAN, write_cell
+from test_bars import factor, right
+
+from avrobust.metrics.rows import Cells, cells_of
+from avrobust.program import UserError
+from avrobust.report.curves import measure, tidy
+from avrobust.spec.artefacts.curves import check_published, layout, needs
+from avrobust.spec.conditions import Condition, Reading
+from avrobust.spec.published import Published
+
+CLIPS = 20
+ONE, FOUR = ("both", "small", 1), ("both", "small", 4)
+# What is recognised of the clips that AcV's gradients make, in one step and in four.
+LEFT: Mapping[str, Mapping[str, Sequence[int]]] = {
+    "i_fgsm": {"AcV": (6, 0), "AsV": (12, 14), "RcR": (14, 18)},
+    "tma": {"AcV": (6, 0), "AsV": (12, 4), "RcR": (14, 6)},
+}
+SPEC = {
+    "title": "Figure 8. Steps",
+    "read": {"dataset": "music", "modality": "both", "budget": "small", "surrogate": "AcV"},
+    "x": factor("steps", "1", "4"),
+    "label": "attack steps",
+    "panels": [{"y": "success (%)", "measure": "success"}],
+    "series": [
+        {"name": "I-FGSM", "read": {"attack": "i_fgsm"}},
+        {"name": "TMA", "read": {"attack": "tma"}},
+        {"name": "clean error", "read": {"attack": "tma", "modality": "clean"}, "flat": True},
+    ],
+    "over": factor("victim", "AcV", "AsV", "RcR"),
+    "mean": "mean(victim != surrogate)",
+    "sizes": {"tma": {"copies": [2, 5], "steps": [3, 10]}},
+    "labels": {"attack": {"tma": "TMA"}},
+    "sources": {"music": "lists"},
+}
+
+
+def write_cells(folder: Path) -> list[Path]:
+    return [
+        write_cell(
+            *(folder, f"music/{victim}/0/{attack}", [0] * CLIPS),
+            {CLEAN: right(18), ONE: right(one), FOUR: right(four)},
+            surrogate="AcV",
+        )
+        for attack, of_victims in LEFT.items()
+        for victim, (one, four) in of_victims.items()
+    ]
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Cells:
+    return cells_of(write_cells(tmp_path))
+
+
+def test_points_are_means_over_the_other_nets(cells: Cells) -> None:
+    found = measure(layout(SPEC), cells)
+    values = {place[1:]: one.value for place, one in found.items()}
+    assert values == {
+        ("I-FGSM", "1"): pytest.approx((40 + 30) / 2), ("I-FGSM", "4"): pytest.approx((30 + 10) / 2),
+        ("TMA", "1"): pytest.approx(35), ("TMA", "4"): pytest.approx((80 + 70) / 2),
+        ("clean error", ""): pytest.approx(10),
+    }  # fmt: skip
+    asked = {need.reading for need in needs(layout(SPEC))}
+    assert Reading("music", "AcV", "RcR", "tma", Condition("both", "small", 4)) in asked
+    assert not any(one.victim == "AcV" for one in asked)
+
+
+def test_steps_that_are_named_are_no_size_of_the_scale(cells: Cells) -> None:
+    figure = layout(SPEC)
+    lines = tidy(figure, measure(figure, cells), {}, "demo").to_dict("records")
+    assert {(one["series"], one["sizes"]) for one in lines} == {
+        ("I-FGSM", ""), ("TMA", "copies 2 (5)"), ("clean error", ""),
+    }  # fmt: skip
+
+
+def test_at_a_value_something_else_may_be_read(tmp_path: Path) -> None:
+    """Nothing is masked where the masked share is 0."""
+    paths = [
+        write_cell(tmp_path, "music/AsV/0/masked20", [0] * CLIPS, {CLEAN: right(18), ("audio", "small"): right(9)}),
+        write_cell(tmp_path, "music/AsV/0/masked5", [0] * CLIPS, {CLEAN: right(18), ("audio", "small"): right(15)}),
+    ]
+    figure = layout(
+        {
+            "title": "Figure 1",
+            "read": {"dataset": "music", "variant": "AsV", "budget": "small"},
+            "x": factor("p", "0", "5", "20"),
+            "label": "p",
+            "panels": [{"y": "accuracy", "measure": "accuracy"}],
+            "series": [{"name": "sound", "read": {"attack": "masked<p>", "modality": "audio"}}],
+            "at": {"0": {"attack": "masked5", "modality": "clean"}},
+        }
+    )
+    found = measure(figure, cells_of(paths))
+    assert [one.value for one in found.values()] == [90, 75, 45] and figure.along == [0, 5, 20]
+
+
+def test_cosines_of_attacked_clips(tmp_path: Path) -> None:
+    """The mean over victims is taken clip by clip; the names of attacks stand at equal distances."""
+    paths = [
+        write_cell(
+            *(tmp_path, f"music/{victim}/0/{attack}", [0] * 4), {CLEAN: [0] * 4, ("both", "small"): [0] * 4},
+            surrogate="AcV", cosines={("both", "small"): cosines},
+        )
+        for attack in ("fgsm", "mi_fgsm")
+        for victim, cosines in (("AsV", (0.5, 0.5, 0.5, 0.1)), ("RcR", (0.1, 0.3, -0.1, -0.3)))
+    ]  # fmt: skip
+    figure = layout(
+        {
+            **SPEC,
+            "x": factor("attack", fgsm="FGSM", mi_fgsm="MI-FGSM"),
+            "panels": [{"y": "cosine", "measure": "cosine"}],
+            "series": [{"name": "attack"}],
+        }
+    )
+    found = measure(figure, cells_of(paths))
+    (one, _) = found.values()
+    assert one.value == pytest.approx((0.4 + 0.0) / 2) and one.unit == "score" and one.clips == 4
+    assert -1 <= one.low < one.value < one.high <= 1
+    assert figure.along == [0, 1]
+
+
+def test_costs_are_counts_without_an_interval(tmp_path: Path) -> None:
+    paths = [
+        write_cell(tmp_path, f"music/RsV+sample{k}/0/tma", [0] * CLIPS, {CLEAN: right(18), ("both", "small"): right(9)})
+        for k in (10, 20)
+    ]
+    spec = {
+        "title": "Figure 9",
+        "read": {
+            "dataset": "music",
+            "variant": "RsV+sample<k>",
+            "attack": "tma",
+            "modality": "both",
+            "budget": "small",
+        },
+        "x": factor("k", **{"10": "1", "20": "2"}),
+        "label": "factor",
+        "panels": [{"y": "accuracy", "measure": "accuracy"}, {"y": "encoder steps", "cost": "encoder_steps"}],
+        "series": [{"name": "Ours"}],
+        "costs": {"RsV+sample10": {"encoder_steps": 24.0}, "RsV+sample20": {"encoder_steps": 48.0}},
+        "printed": ["hours"],
+    }
+    figure = layout(spec)
+    printed = {("Ours", "1", "hours"): Published(8.5, "approximate"), ("Ours", "1", "gradients"): Published(1, "")}
+    lines = tidy(figure, measure(figure, cells_of(paths)), printed, "demo")
+    shown = lines[["k", "column", "unit", "ours", "low", "published", "note"]]
+    assert list(shown.astype(object).where(shown.notna(), "").itertuples(index=False, name=None)) == [
+        ("1", "accuracy", "percent", 45.0, 23.06, "", ""), ("2", "accuracy", "percent", 45.0, 23.06, "", ""),
+        ("1", "encoder_steps", "count", 24.0, 24.0, "", ""), ("2", "encoder_steps", "count", 48.0, 48.0, "", ""),
+        ("1", "hours", "", "", "", 8.5, "approximate"),
+    ]  # fmt: skip
+    path = tmp_path / "figure9.csv"
+    path.write_text("series,k,column,value,note\nOurs,1,hours,8.5,approximate\nOurs,3,hours,26,\nOurs,1,days,1,\n")
+    assert check_published(figure, path) == ["Ours 3 hours", "Ours 1 days"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"panels": [{"y": "", "measure": "loss"}]}, "panel 1: measure: 'loss' is none of clean, X_A"),
+        ({"panels": [{"y": ""}]}, "panel 1: either measure or cost must be given"),
+        ({"series": [{"name": "a"}, {"name": "a"}]}, "series: a occurs twice"),
+        ({"at": {"7": {}}}, "at: 7 is none of steps: 1, 4"),
+        ({"mean": "mean(net)"}, "mean: is over victim, not over net"),
+        ({"mean": None}, "over and mean go together"),
+        ({"over": factor("victim", "AcV")}, "I-FGSM: none of AcV is left for the mean"),
+        ({"series": [{"name": "a", "read": {"attack": "a<p>"}}]}, "attack: <p> is none of its factors: steps, victim"),
+        ({"panels": [{"y": "", "cost": "hours"}]}, "panel 1: cost: hours of AsV is not counted"),
+    ],
+)
+def test_mistakes_in_a_layout_are_named(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        list(needs(layout({**SPEC, **change})))
+
+
+def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
+    cells = write_cells(tmp_path / "cells")
+    for folder in ("one", "two"):
+        made = make("curves", SPEC, tmp_path / folder / "figure", cells=cells)
+        assert made.returncode == 0, made.stderr
+    for kind in ("csv", "svg", "png"):
+        first, second = (tmp_path / folder / f"figure.{kind}" for folder in ("one", "two"))
+        assert first.read_bytes() == second.read_bytes()
+    text = "".join(ElementTree.parse(tmp_path / "one/figure.svg").getroot().itertext())
+    for words in ("Figure 8. Steps", "attack steps", "success (%)", "I-FGSM", "clean error", "copies 2 (5) of TMA"):
+        assert words in text, words
+    assert (tmp_path / "one/figure.csv").read_text().splitlines()[1].startswith("I-FGSM,1,success,percent,,35.00,")
+
+
+def test_more_series_than_can_be_told_apart_are_an_error(tmp_path: Path) -> None:
+    many = [{"name": f"{number}", "read": {"attack": "tma"}} for number in range(9)]
+    made = make("curves", {**SPEC, "series": many}, tmp_path / "f", cells=write_cells(tmp_path / "cells"))
+    assert made.returncode == 1 and "9 series; more than 8 cannot be told apart" in made.stderr

@@ -410,6 +410,29 @@ def test_kinetics_sounds_split_anew():
     assert 0.55 < len(videos(clips, "train") & videos(released("_kinetics"), "train")) / 9309 < 0.85
 
 
+def test_kinetics_sounds_may_be_split_as_released():
+    files = released_lists("_kinetics")
+    clips = made("resplit", files | TIMES, classes_of(files), split="released")
+    assert sizes(clips) == (9_309, 3_103, 3_104)
+    assert clips == made("released", files | TIMES, classes_of(files))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options", "digest"),
+    [
+        ("resplit", {}, "33c9bccb7ff7"),
+        ("music_videos", {}, "30fa87fa841d"),
+        ("music_videos", {"duets": "first"}, "fbe585103396"),
+    ],
+)
+def test_the_new_splits_stay_what_they_are(protocol, options, digest):
+    """Another hash of (clip, split) is another split, with which no trained net and no number would go."""
+    files = released_lists("_kinetics") if protocol == "resplit" else MUSIC
+    classes = classes_of(files) if protocol == "resplit" else INSTRUMENTS
+    split = sorted(f"{clip.clip_id} {clip.split}" for clip in made(protocol, files, classes, **options))
+    assert hashlib.sha256("\n".join(split).encode()).hexdigest()[:12] == digest
+
+
 def test_another_order_of_the_lists_gives_the_same_new_split(tmp_path):
     files = released_lists("_kinetics")
     other = {}

@@ -1,6 +1,7 @@
 """Zhang et al. (ICLR 2025): the eight nets at both scales, what they see and hear, and how they are trained."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -175,6 +176,21 @@ def test_the_number_of_clips_by_an_option_that_is_none_is_named(tmp_path: Path) 
         SettingsError, match=r"datasets\.music_videos\.options\.duets: 'second' is not known; allowed are "
     ):
         plan(copy_project(tmp_path), scale="paper", datasets={"music_videos": given})
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_clips_may_be_rendered_of_lists_or_ones_own(dataset: str, tmp_path: Path) -> None:
+    table = tmp_path / "clips.csv"
+    table.write_text("clip_id,path,label,split\n" + "a,a.mp4,flute,train\n" * 3, encoding="utf-8")
+    own = {"source": "local", "table": str(table), "folder": "/media", "classes": "table"}
+    made = plan(unedited(), scale="paper", papers=[PAPER], datasets={dataset: own})
+    assert (made.data.clips(dataset), made.data.datasets_from("local")) == (3, dataset)
+    assert made.data.table(SimpleNamespace(dataset=dataset)) == str(table)
+    assert told(made, "AcV", dataset)["view"]["name"] == "clip"
+    from_lists = planned("paper").data.listed(SimpleNamespace(dataset=dataset))
+    assert from_lists["protocol"] == {"kinetics_sounds_721": "resplit", "music_videos": "music_videos"}[dataset]
+    assert re.fullmatch(planned("paper").data.datasets_from("lists"), dataset)
+    assert re.fullmatch(planned("demo").data.datasets_from("render"), dataset)
 
 
 def test_trainings_are_those_of_tian_and_xu_on_the_same_clips() -> None:

@@ -128,6 +128,21 @@ def test_a_mistake_in_a_calibration_is_one_line(tmp_path: Path, change: Callable
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_no_claim_reads_what_it_is_calibrated_by(tmp_path: Path) -> None:
+    """FGSM on both modalities of the net itself; of another net, or of the sound alone, is another number."""
+
+    def claiming(name: str, test: str) -> Path:
+        def change(facts: dict) -> None:
+            claim = {"name": "own", "section": "3", "sentence": "It is.", "datasets": ["music"], "attacks": ["fgsm"]}
+            facts["claims"] = [claim | {"tests": test}]
+
+        return told(copy_project(tmp_path / name), change)
+
+    with pytest.raises(SettingsError, match=r"claim own: music/concat/fgsm, both at nearest is what the budget is"):
+        plan(claiming("own", "concat.success@nearest > 70"))
+    plan(claiming("others", "sum<concat.success@nearest > concat.success[audio]@nearest"))
+
+
 def test_a_training_against_it_waits_for_it(tmp_path: Path) -> None:
     made = plan(told(copy_project(tmp_path), lambda facts: _adversarial(facts, "film")))
     assert made.train.budget_files(SimpleNamespace(dataset="music", variant="film")) == [FILE]

@@ -63,6 +63,11 @@ def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict
     recipe = json.loads(made.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"])
     linf = {"norm": "linf", "epsilon": 0.012}
     assert recipe["prepare"]["options"]["budget"] == {"audio": linf, "visual": linf}
+    # And in what the paper's frames count, which config.yaml may choose; the variant may say otherwise.
+    assert recipe["prepare"]["options"]["epsilon_space"] == "normalised"
+    others = plan(made.settings.root, tian2021=made.settings.config["tian2021"] | {"epsilon_space": "pixel"})
+    recipe = json.loads(others.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"])
+    assert recipe["prepare"]["options"]["epsilon_space"] == "pixel"
 
 
 def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(

@@ -206,11 +206,17 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
     keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
+    by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
         _check_names(need.reading, facts, where_of)
         if kind_name == "claims":
             _check_no_control(need.reading, facts, where_of)
+            if need.reading in by_construction:
+                raise SettingsError(
+                    f"{where_of}: {need.reading} is what the budget is calibrated by, and true by construction; no "
+                    "claim reads it"
+                )
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
@@ -419,6 +425,17 @@ def _calibrations(settings: Settings, paper: str) -> dict[str, dict]:
         others = [net for net in others if net != told["variant"]]
         made[name] = {"modality": "both", "near": 20, "black_box": None, **told, "others": others}
     return made
+
+
+def calibrated(settings: Settings, paper: str) -> list[Reading]:
+    """Return what a paper's budgets are calibrated by, as it is read of the test clips."""
+    of_budgets = _budgets(settings, paper)[1].items()
+    made = _calibrations(settings, paper)
+    return [
+        Reading(of["dataset"], of["variant"], of["variant"], of["attack"], Condition(of["modality"], name))
+        for name, budget in of_budgets
+        if budgets.FROM in budget and (of := made.get(budget[budgets.FROM]))
+    ]
 
 
 def _check_made(settings: Settings) -> None:

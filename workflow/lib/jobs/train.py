@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 
-from lib import work
+from lib import digest, work
 from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
+from lib.variants import TRAINING
 
 
 class Train(Jobs):
@@ -68,7 +69,7 @@ class Train(Jobs):
         named = zip(variant.weights, self.weights(wildcards), strict=True)
         return {
             **self._net(wildcards),
-            "recipe": self._told(variant.recipe),
+            "recipe": self._told(variant.recipe, wildcards),
             "weights": [f"{modality}={path}" for modality, path in named],
             "kept_features": variant.kept_features,
             "memory": canonical(variant.memory),
@@ -81,7 +82,7 @@ class Train(Jobs):
         return {
             **self._net(wildcards),
             "candidates": canonical(variant.search),
-            "recipe": self._told(variant.search_recipe),
+            "recipe": self._told(variant.search_recipe, wildcards),
             "attack": canonical(self.attack_on(judged["attack"], wildcards.dataset, wildcards.variant)),
             "budget": canonical(self.grid.budgets[judged["budget"]]),
             **self.evaluation_on(wildcards.variant, wildcards.dataset),
@@ -95,12 +96,19 @@ class Train(Jobs):
             "view": canonical(self.settings.datasets[wildcards.dataset]["view"]),
         }
 
-    def _told(self, recipe: Mapping) -> str:
-        """A recipe as JSON, with a budget of the paper's in the place of its name."""
+    def _told(self, recipe: Mapping, wildcards: Wildcards) -> str:
+        """A recipe as JSON, with a budget of the paper's in the place of its name.
+
+        What a frame's epsilon counts in is the paper's, too, unless the variant says it.
+        """
         prepare = recipe.get("prepare", {})
         options = prepare.get("options", {})
         if "budget" in options:
-            options = {**options, "budget": self.trained_against(options["budget"], "prepare: budget")}
+            own = {"budget": self.trained_against(options["budget"], "prepare: budget")}
+            if "epsilon_space" in digest.options(self.scripts, self.registered(*TRAINING["prepare"], prepare["name"])):
+                space = self.evaluation_on(wildcards.variant, wildcards.dataset)["epsilon_space"]
+                options = {"epsilon_space": space, **options}
+            options = {**options, **own}
             recipe = {**recipe, "prepare": {**prepare, "options": options}}
         return canonical(recipe)
 

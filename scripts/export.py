@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from avrobust.data.encoding import encode_without_loss
 from avrobust.data.manifest import LABEL_SEPARATOR, write_rows
 from avrobust.evaluation.arguments import Opened, opened
 from avrobust.evaluation.as_files import AsFiles
-from avrobust.evaluation.cell import Cell, clips_together, evaluate
+from avrobust.evaluation.cell import clips_together, evaluate
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.put_back import written
 from avrobust.evaluation.told import CellSpec, bound_cells
@@ -75,7 +76,7 @@ def main() -> None:
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
         (cell,) = bound_cells([spec], job, precision, int(said["seed"]))
-        cell = Cell(cell.surrogate, cell.attack, cell.threat, cell.victims, cell.conditions, files)
+        cell = replace(cell, as_files=files)
         batches = job.batches(clips_together([cell]), said["batch_size"], given.threads, cell.threat.batch_size)
         for part in evaluate([cell], progress(batches, label="exporting", unit="batches"), job.budgets, job.device):
             _check(part.rows, stored, condition, given, said)
@@ -203,11 +204,13 @@ def _check(
 ) -> None:
     """Raise UserError if clips that were crafted anew are answered otherwise than in the cell."""
     answers = _answers(rows, given.surrogate, given.attack, condition)
-    if others := [place for place, answer in answers.items() if stored.get(place) != answer]:
+    # A victim that was asked about floats alone has said nothing of files.
+    known = {place: answer for place, answer in answers.items() if place in stored or place[1] == FLOAT}
+    if others := [place for place, answer in known.items() if stored.get(place) != answer]:
         victim, form, clip_id = others[0]
         made = said["versions"] | {"device": said["device"]}
         raise UserError(
-            f"{given.cells}: {len(others)} of {len(answers)} answers are others than there, the first {victim}'s to "
+            f"{given.cells}: {len(others)} of {len(known)} answers are others than there, the first {victim}'s to "
             f"{clip_id} ({form}); it was made with {', '.join(f'{name} {version}' for name, version in made.items())}: "
             "make it anew here, then give the same command again"
         )

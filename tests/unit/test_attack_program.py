@@ -147,6 +147,23 @@ def test_several_nets_are_attacked_as_one_where_a_cell_says_so(tmp_path, attacke
         attacked([cell("all", {"one": CONDITIONS}) | {"nets": ["three", "one"]}])
 
 
+def test_victims_that_are_asked_about_floats_alone_have_no_other_rows(tmp_path, monkeypatch):
+    """And their floats are the same; who is not named is asked about files too."""
+
+    def made(*floats: str) -> Counter:
+        asked = cell("two", {"one": CONDITIONS, "two": CONDITIONS}) | ({"floats": floats} if floats else {})
+        monkeypatch.setattr(sys, "argv", ["attack.py", *words(tmp_path, [asked])])
+        attack.main()
+        table = pq.read_table(tmp_path / "bundle.parquet")
+        assert as_floats(table).num_rows == 2 * CLIPS["test"] * (1 + len(CONDITIONS))
+        return Counter(zip(table["victim"].to_pylist(), table["form"].to_pylist(), strict=True))
+
+    every, other, none = made(), made("one"), made("one", "two")
+    assert len(every) == 6 and len(set(every.values())) == 1
+    assert other.keys() == {key for key in every if key[0] == "two" or key[1] == "float"}
+    assert none.keys() == {("one", "float"), ("two", "float")}
+
+
 def test_a_view_whose_length_hangs_on_the_store_is_attacked_too(tmp_path, attacked):
     """Seconds are samples by the rate of the store."""
     write_shard(tmp_path / "0.arrow")
@@ -173,6 +190,7 @@ def test_what_was_run_is_written_down(attacked):
         **OWN,
         "coded": [],
         "nets": [],
+        "floats": [],
         "objective": "CrossEntropy",
         "steps": 10,
         "step_size": 1 / 8,

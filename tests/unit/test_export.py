@@ -37,6 +37,7 @@ TOGETHER = {
     "surrogate": "all", "attack": "mim", "spec": {"update": "mim"}, "victims": {"one": [ASKED[0]]},
     "nets": ["two", "one"],
 }  # fmt: skip
+OF_FLOATS = TOGETHER | {"surrogate": "alike", "floats": ["one"]}
 
 
 def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict], view=VIEW):
@@ -120,8 +121,13 @@ def test_clips_of_several_pictures_that_several_nets_were_attacked_with_come_bac
     """Crafted anew with the gradients of both nets, written by the view that sees all of a clip."""
     folder, _ = made
     shard = folder / "0.arrow"
-    rows = run_attack(monkeypatch, folder, shard, [TOGETHER, *CELLS], CLIP_VIEW)
+    rows = run_attack(monkeypatch, folder, shard, [TOGETHER, OF_FLOATS, *CELLS], CLIP_VIEW)
     output = exported(monkeypatch, folder, tmp_path / "out", surrogate="all")
+    # Where the cell asked about floats alone, too.
+    alike = exported(monkeypatch, folder, tmp_path / "alike", "--attacked-only", surrogate="alike")
+    assert set(rows[rows.surrogate == "alike"].form) == {"float"}
+    for path in (line["path"] for line in csv.DictReader((alike / "clips.csv").open())):
+        assert (alike / path).read_bytes() == (output / path).read_bytes()
     assert len(packed_from(output).clip_ids) == sum(CLIPS.values())
     again = run_attack(monkeypatch, folder, output / "0.arrow", [{**CELLS[0], "victims": {"one": []}}], CLIP_VIEW)
     wanted = of_form(rows, "rounded", "one", "all", modality="both", budget="large")

@@ -74,4 +74,4 @@ def test_a_paper_is_charged_with_its_own_jobs_only():
 def test_a_calibration_is_charged_to_the_paper_that_asks_for_it():
     found = jobs(plan(unedited(), papers=["zhang2025"]), "zhang2025")
     # FGSM at six strengths: one gradient, and eight nets that answer clean clips and these, 54 validation clips in all.
-    assert found["calibrate", "", "calibrate_calibrated"] == 54 * (3 + 3 * 8 * 7)
+    assert found["calibrate", "", "calibrate_calibrated"] == 54 * (3 + 8 * 7)

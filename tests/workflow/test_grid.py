@@ -1,10 +1,12 @@
 """The cells: each once, with exactly the conditions that the tables and the figure read."""
 
 import copy
+import json
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from planning import configuration, copy_project, paper, plan, unedited, write_paper
@@ -736,6 +738,28 @@ def test_the_clips_of_one_attack_a_dataset_are_encoded_under_the_budgets_that_ar
         ("kinetics_sounds", "concat", "pgd"): of_tables,
         ("ave", "concat", "pgd"): of_table_a1,
     }
+
+
+def test_clips_that_are_passed_on_are_asked_about_as_files_unless_a_paper_says_otherwise(tmp_path: Path) -> None:
+    key = ("music", "concat", "fgsm")
+    with_all = expand(settings())
+    assert {(one, victim) for one, victims in with_all.cells.items() for victim in victims} == with_all.filed
+    assert {"exfmem", "minsim_exfmem", "concat"} <= with_all.cells[key].keys()
+    root = copy_project(tmp_path)
+    told = paper(root)
+    told["files"] = "white_box"
+    write_paper(root, told)
+    own = expand(load_settings(root, configuration(root)))
+    assert own.cells == with_all.cells
+    assert (key, "concat") in own.filed and (key, "exfmem") not in own.filed
+    assert all(one.surrogate == one.victim for one in own.attacked["tian2021"])
+    made = plan(root)
+    job = SimpleNamespace(dataset="music", bundle="transferred", seed="1234")
+    (of_key,) = [one for one in json.loads(made.attack.told(job)["cells"]) if one["attack"] == "fgsm"]
+    assert set(of_key["floats"]) == of_key["victims"].keys() - {"concat"}
+    # Nothing is said to a job whose every victim is asked about files.
+    of_all = json.loads(plan(unedited()).attack.told(job)["cells"])
+    assert all("floats" not in one for one in of_all)
 
 
 def test_an_attack_to_be_encoded_that_no_artefact_has_is_named(tmp_path: Path) -> None:

@@ -35,13 +35,13 @@ def planned(paper: Plan) -> Iterator[tuple[Callable, SimpleNamespace]]:
 
 def test_work_is_counted_in_passes() -> None:
     # A clean clip's gradient, 3; its answer clean and under three conditions, as FGSM takes the shared gradient.
-    assert work.attack_passes(clips=104, steps=[1] * 3, answered=4) == 104 * (3 + 3 * 4)
+    assert work.attack_passes(clips=104, steps=[1] * 3, answered=3 * 4) == 104 * (3 + 3 * 4)
     # Nine more gradients a condition, and two victims that answer.
-    assert work.attack_passes(clips=3104, steps=[10] * 3, answered=8) == 3104 * (3 + 3 * 27 + 3 * 8)
+    assert work.attack_passes(clips=3104, steps=[10] * 3, answered=3 * 8) == 3104 * (3 + 3 * 27 + 3 * 8)
     # Noise: no gradient, not even the first.
-    assert work.attack_passes(clips=104, steps=[0] * 3, answered=4) == 104 * 3 * 4
+    assert work.attack_passes(clips=104, steps=[0] * 3, answered=3 * 4) == 104 * 3 * 4
     # Conditions of 2 and of 20 steps, each step with the gradients of five copies in seven nets.
-    assert work.attack_passes(clips=10, steps=[2, 20], answered=1, gradients=35) == 10 * (3 * 35 * (1 + 1 + 19) + 3)
+    assert work.attack_passes(clips=10, steps=[2, 20], answered=1, gradients=35) == 10 * (3 * 35 * (1 + 1 + 19) + 1)
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
 
 

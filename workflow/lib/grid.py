@@ -25,6 +25,8 @@ Key = tuple[str, str, str]
 # What an artefact can be computed from: rows of a cell; or one file for each key, where the net is looked into.
 FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
 FLOAT32 = "float32"
+# What a paper says of clips as files hold them: they are asked about by the net's own attacks alone.
+OF_WHITE_BOX = "white_box"
 # What a number is read of; a scale may have less of it than the paper.
 NAMED = ("datasets", "variants", "budgets")
 # Choices of all papers, at the top of config.yaml.
@@ -54,7 +56,8 @@ class Grid:
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
     long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: the nets of each surrogate of several.
-    `coded`: the conditions of a cell under which clips go through an encoder too.
+    `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
+    also asked about clips as files hold them.
     `notes`: a line for whatever a paper says and nothing uses.
     """
 
@@ -69,6 +72,7 @@ class Grid:
     calibrations: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     attacked: dict[str, dict[Reading, None]] = field(default_factory=dict)
     coded: dict[Key, set[Condition]] = field(default_factory=dict)
+    filed: set[tuple[Key, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -155,6 +159,7 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
     twin = f"{attack}_{FLOAT32}"
     grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
     grid.cells[dataset, net, twin] = {net: victims[net]}
+    grid.filed.add(((dataset, net, twin), net))
 
 
 def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
@@ -222,8 +227,10 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
         key = grid.need(family, need.reading)
         keys[family].add(key)
-        if family == CELLS and need.reading.condition.modality in UNDER_ATTACK:
-            grid.attacked.setdefault(paper, {})[need.reading] = None
+        if family == CELLS and not (facts.get("files") == OF_WHITE_BOX and is_transfer(need.reading)):
+            grid.filed.add((key, need.reading.victim))
+            if need.reading.condition.modality in UNDER_ATTACK:
+                grid.attacked.setdefault(paper, {})[need.reading] = None
         if need.example:
             dataset = settings.datasets[key[0]]
             if dataset["class_names_from"] == "dataset" and need.example not in dataset["classes"]:
@@ -273,6 +280,11 @@ def _scored(grid: Grid, wanted: Reading) -> str:
         if known is not None and (wanted.condition == CLEAN or wanted.condition in known):
             return family
     return ""
+
+
+def is_transfer(wanted: Reading) -> bool:
+    """Whether a victim answers to clips that were made with the gradients of another net."""
+    return wanted.surrogate != wanted.victim
 
 
 def _or_skipped(

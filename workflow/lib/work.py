@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import ceil
 
 GRADIENT = 3
-# An attacked clip is answered as floats, rounded and truncated.
+# An attacked clip may be answered as floats, rounded and truncated.
 FORMS = 3
 
 # What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
@@ -23,13 +23,13 @@ MEMORY_AT_START = 0.25
 
 
 def attack_passes(clips: int, steps: Sequence[int], answered: int, gradients: int = 1) -> int:
-    """Return the work of an attack of so many `steps` under each condition on each clip, and of `answered` answers.
+    """Return the work of an attack of so many `steps` under each condition on each clip, and of so many answers to it.
 
     A step takes so many `gradients`: of copies, points of a path, nets of an ensemble. Those at the clean clip are
     shared by all conditions; an attack of no step takes none.
     """
     taken = bool(sum(steps)) + sum(max(0, one - 1) for one in steps)
-    return clips * (GRADIENT * gradients * taken + FORMS * answered)
+    return clips * (GRADIENT * gradients * taken + answered)
 
 
 def training_passes(clips: int, epochs: int, crafting: int = 0) -> int:

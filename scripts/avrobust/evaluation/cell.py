@@ -1,7 +1,7 @@
 """Cells: one surrogate under one attack each, crafted once and answered by every victim, a row per clip."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,7 +32,8 @@ class Cell:
     """`threat`, called `attack`, takes its gradients of `surrogate`; `victims` answer, by name.
 
     `conditions`: victim -> those that it is asked beside clean clips; one whose budget is `UNBOUNDED` on the first
-    `UNBOUNDED_CLIPS` clips alone. `as_files`: as what else than floats they are shown the others, if at all.
+    `UNBOUNDED_CLIPS` clips alone. `as_files`: as what else than floats they are shown the others, if at all, but for
+    the victims `floats`.
     """
 
     surrogate: str
@@ -41,6 +42,7 @@ class Cell:
     victims: Mapping[str, LateFusion]
     conditions: Mapping[str, Sequence[Condition]]
     as_files: AsFiles | None = None
+    floats: Collection[str] = ()
 
     @property
     def clips_together(self) -> int:
@@ -124,12 +126,21 @@ def _answers(
 ) -> Iterator[pa.Table]:
     """Yield the rows of each victim that is asked one of the conditions of `crafted`."""
     for made in crafted:
-        forms = {FLOAT: made.inputs, **(cell.as_files(clip_ids, clean, made) if cell.as_files else {})}
+        floats = {FLOAT: made.inputs}
+        shown_files = cell.as_files and not victims.keys() <= set(cell.floats)
+        forms = {**floats, **(cell.as_files(clip_ids, clean, made) if shown_files else {})}
         for name, victim in victims.items():
             wanted = {CLEAN, *cell.conditions[name]}
             if conditions := tuple(one for one in made.conditions if one in wanted):
                 names = {"surrogate": cell.surrogate, "victim": name, "attack": cell.attack}
-                yield answered(names, victim, clip_ids, replace(made, conditions=conditions), forms, budgets)
+                yield answered(
+                    names,
+                    victim,
+                    clip_ids,
+                    replace(made, conditions=conditions),
+                    floats if name in cell.floats else forms,
+                    budgets,
+                )
 
 
 def _clips_without_gradient(gradients: Inputs) -> int:

@@ -25,7 +25,7 @@ class CellSpec:
     """A cell as JSON: `spec` is an AttackSpec, `victims` name -> conditions.
 
     `coded`: under which conditions clips also go through H.264 and AAC. `nets`: what `surrogate` is an ensemble of;
-    none where it is a net itself.
+    none where it is a net itself. `floats`: victims that are shown clips as they are made, and not as files hold them.
     """
 
     surrogate: str
@@ -34,6 +34,7 @@ class CellSpec:
     victims: Mapping[str, Sequence]
     coded: Sequence = ()
     nets: Sequence[str] = ()
+    floats: Sequence[str] = ()
 
     @property
     def surrogates(self) -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], pre
     if spec.coded:
         coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
         as_files = AsFiles(as_files.forms, load(CODERS, H264_AAC)(job.views), coded)
-    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files)
+    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files, tuple(spec.floats))
 
 
 def _surrogate(job: Opened, name: str, nets: tuple[str, ...], precision: str) -> Trained:

@@ -96,7 +96,9 @@ class Attacking(Jobs):
         """The work of one attack with these victims and their conditions."""
         own = self.steps(attack, dataset, net)
         crafted = {self._worth(one): one.steps or own for conditions in victims.values() for one in conditions}
-        answered = sum(1 + len(set(conditions)) for conditions in victims.values())
+        key = dataset, net, attack
+        forms = {name: work.FORMS if (key, name) in self.grid.filed else 1 for name in victims}
+        answered = sum(forms[name] * (1 + len(set(conditions))) for name, conditions in victims.items())
         clips = self.data.split_clips(dataset, "test")
         return work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
 
@@ -232,6 +234,8 @@ class Attack(Attacking):
         spec = {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
         if net in self.grid.ensembles:
             spec["nets"] = self.grid.nets_of(net)
+        if floats := [name for name in victims if (key, name) not in self.grid.filed]:
+            spec["floats"] = floats
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
 

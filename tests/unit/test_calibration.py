@@ -17,6 +17,9 @@ from avrobust.metrics.rows import cells_of, read_cells
 from avrobust.models.build import Part
 from avrobust.models.files import save_model
 from avrobust.program import UserError
+from avrobust.report.calibration import write
+from avrobust.report.given import Given
+from avrobust.spec.artefacts.calibration import CALIBRATION
 from avrobust.spec.calibrations import strengths
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.nets import Nets
@@ -135,6 +138,25 @@ def made(tmp_path, monkeypatch):
         return tmp_path
 
     return run
+
+
+def test_the_curve_is_drawn_and_published_with_what_it_was_made_of(tmp_path, made):
+    folder, to = made(0), {suffix: str(tmp_path / f"calibration{suffix}") for suffix in CALIBRATION.files}
+    told = {"name": "calibrated", "dataset": "music", "variant": "AcV", "attack": "fgsm", "success": 78.3}
+    spec = {"title": "Calibrated", "strengths": [told | {"black_box": 31.7}], "sources": {"music": "render"}}
+    said = write(CALIBRATION.parse(spec), Given("demo", calibrations=[folder / "curve.csv"]), to)
+    assert said == "calibrated: 0.001/255 of a pixel"
+    own, published = (
+        list(csv.DictReader(Path(path).read_text().splitlines())) for path in (folder / "curve.csv", to[".csv"])
+    )
+    same = ("point", "measure", "seen_as", "unit", "value", "low", "high", "calibrated", "n", "epsilon_visual")
+    assert [[line[name] for name in same] for line in published] == [[line[name] for name in same] for line in own]
+    assert {(line["budget"], line["scale"], line["source"], line["seeds"]) for line in published} == {
+        ("calibrated", "demo", "render", "1"),
+    }  # fmt: skip
+    drawn = Path(to[".svg"]).read_text()
+    assert "published: 78.3 and 31.7" in drawn and "of rendered clips" in drawn and "clean error" in drawn
+    assert Path(to[".png"]).stat().st_size > 0
 
 
 def test_the_program_writes_a_budget_that_cells_read_and_the_whole_curve(made):

@@ -79,6 +79,18 @@ def test_a_job_makes_it_before_what_names_it_and_for_nothing_else(tmp_path: Path
     assert attacks == {"music": True, "ave": False}
 
 
+def test_its_curve_is_published_and_nothing_else_reads_it(made: Plan) -> None:
+    name = SimpleNamespace(artefact="tian2021/calibration")
+    assert made.tables.read("calibrations")(name) == ["results/demo/budgets/calibrated.csv"]
+    assert made.tables.published["tian2021/calibration"] == (".svg", ".csv", ".png")
+    spec = json.loads(made.tables.spec(name))
+    assert spec["sources"] == {"music": "render"}
+    assert [one["name"] for one in spec["strengths"]] == ["calibrated"]
+    others = [one for one in made.tables.artefacts if one != "tian2021/calibration"]
+    assert not any(made.tables.read("calibrations")(SimpleNamespace(artefact=one)) for one in others)
+    assert "tian2021/calibration" not in plan(unedited()).tables.artefacts
+
+
 def _adversarial(facts: dict, name: str) -> None:
     options = {"attack": {"update": "pgd"}, "budget": "nearest"}
     facts["variants"][name] = facts["variants"][name] | {"prepare": {"name": "adversarial", "options": options}}

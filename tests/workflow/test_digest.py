@@ -179,6 +179,10 @@ CLOSURES = {
         {"files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks", "metrics/schema",
          "parquet", "report/text", "spec/any_of", "spec/budgets", "spec/conditions", "spec/units"},
     ),
+    "calibration": (
+        "artefact.py", kind("calibration", "CALIBRATION"),
+        ARTEFACT | DRAWING | {"report/calibration", "report/drawing", "report/text", "spec/artefacts/calibration"},
+    ),
     "realisable": (
         "artefact.py", kind("realisable", "REALISABLE"),
         MEASURED | {"report/realisable", "report/text", "spec/artefacts/realisable", "spec/budgets",

@@ -29,6 +29,8 @@ FLOAT32 = "float32"
 OF_WHITE_BOX = "white_box"
 # What a number is read of; a scale may have less of it than the paper.
 NAMED = ("datasets", "variants", "budgets")
+# Kinds of artefacts that are made of a section of the paper, and not of a layout of its own.
+OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrations"}
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
@@ -138,6 +140,8 @@ def expand(settings: Settings) -> Grid:
         # Last, because a claim's scores are those that an artefact has made.
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
+        if facts.get("calibrations"):
+            _add(grid, settings, paper, "calibration", "calibration", _calibration(settings, paper))
         if paper in grid.attacked:
             _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, paper)})
     for paper in settings.papers:
@@ -184,7 +188,9 @@ def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
     facts = settings.papers[paper]
-    where = place_of(paper, name) if kind_name in ("claims", "choices") else f"{place_of(paper, 'artefacts')}.{name}"
+    where = (
+        place_of(paper, OF_SECTION[kind_name]) if kind_name in OF_SECTION else f"{place_of(paper, 'artefacts')}.{name}"
+    )
     told, known = _budgets(settings, paper)
     facts = {**facts, "budgets": known}
     spec = _with_budgets(spec, told, known, where)
@@ -437,6 +443,17 @@ def _calibrations(settings: Settings, paper: str) -> dict[str, dict]:
         others = [net for net in others if net != told["variant"]]
         made[name] = {"modality": "both", "near": 20, "black_box": None, **told, "others": others}
     return made
+
+
+def _calibration(settings: Settings, paper: str) -> dict:
+    """Return the layout of the curves that a paper's budgets are calibrated by."""
+    shown = ("dataset", "variant", "attack", "success", "black_box")
+    budgets_of = [
+        {"name": name, **{part: of[part] for part in shown}} for name, of in _calibrations(settings, paper).items()
+    ]
+    sources = {one["dataset"]: settings.datasets[one["dataset"]]["source"] for one in budgets_of}
+    title = "How far an attack may go: calibrated to what the paper prints"
+    return {"title": title, "strengths": budgets_of, "sources": sources}
 
 
 def calibrated(settings: Settings, paper: str) -> list[Reading]:

@@ -15,6 +15,7 @@ for kind, facts in tables.kinds.items():
             classes=tables.read("classes"),
             availability=tables.read("availability"),
             tables=tables.read("tables"),
+            calibrations=tables.read("calibrations"),
         output:
             shown=report(
                 expand(
@@ -45,7 +46,7 @@ for kind, facts in tables.kinds.items():
             " --cells {input.cells:q} --scores {input.scores:q} --embeddings {input.embeddings:q}"
             " --examples {input.examples:q} --published {input.published:q} --manifests {input.manifests:q}"
             " --classes {input.classes:q} --availability {input.availability:q} --tables {input.tables:q}"
-            " --files {output:q} 2> {log:q}"
+            " --calibrations {input.calibrations:q} --files {output:q} 2> {log:q}"
 
 
 # All files of an artefact take their places together, when all are copied; where that fails, the old ones stay: `update`.

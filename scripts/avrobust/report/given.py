@@ -9,7 +9,7 @@ class Given:
     """Paths; an artefact gets those that its kind reads.
 
     cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
-    availability: of datasets, in the layout's order. tables: CSVs to stack, likewise.
+    availability: of datasets, in the layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets.
     """
 
     scale: str
@@ -22,6 +22,7 @@ class Given:
     classes: Sequence[str] = ()
     availability: Sequence[str] = ()
     tables: Sequence[str] = ()
+    calibrations: Sequence[str] = ()
 
 
 READS = tuple(field.name for field in fields(Given) if field.name != "scale")

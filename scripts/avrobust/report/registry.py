@@ -12,6 +12,7 @@ WRITERS = {
     "diagram": "avrobust.report.diagram:write",
     "listing": "avrobust.report.listing:write",
     "claims": "avrobust.report.claims:write",
+    "calibration": "avrobust.report.calibration:write",
     "choices": "avrobust.report.choices:write",
     "realisable": "avrobust.report.realisable:write",
     "stack": "avrobust.report.stack:write",

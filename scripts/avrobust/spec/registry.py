@@ -12,6 +12,7 @@ KINDS = {
     "diagram": "avrobust.spec.artefacts.diagram:DIAGRAM",
     "listing": "avrobust.spec.artefacts.listing:LISTING",
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
+    "calibration": "avrobust.spec.artefacts.calibration:CALIBRATION",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",
     "realisable": "avrobust.spec.artefacts.realisable:REALISABLE",
     "stack": "avrobust.spec.artefacts.stack:STACK",

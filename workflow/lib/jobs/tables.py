@@ -122,6 +122,9 @@ class Tables(Jobs):
     def _tables(self, artefact: Artefact) -> list[str]:
         return [f"{self.results}/tables/{paper}/{artefact.name}.csv" for paper in artefact.spec["papers"]]
 
+    def _calibrations(self, artefact: Artefact) -> list[str]:
+        return [f"{self.results}/budgets/{one['name']}.csv" for one in artefact.spec["strengths"]]
+
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [
             f"{self.place(dataset)}/{family}/{dataset}/{variant}/s{seed}/{attack}{suffix}"

@@ -190,6 +190,14 @@ def test_curves_that_an_attack_moves_have_its_name() -> None:
     }
 
 
+def test_a_column_may_be_a_measure_of_one_condition() -> None:
+    one, other, mean = columns(X_A="success(sum/pgd/audio@large:2)*", error="clean_error(clean)", Avg="mean(X_A)")
+    read = {"modality": "audio", "variant": "sum", "attack": "pgd", "budget": "large", "steps": 2}
+    assert (one["condition"], one["measure"], one["ours_only"]) == (read, "success", True)
+    assert (other["condition"], other["measure"]) == ({"modality": "clean"}, "clean_error")
+    assert mean["mean"] == ["X_A"] and "measure" not in mean
+
+
 LISTS = {"nets": ["AcV", "AsV", "RcR"], "pair": ["AcV", "AsV"]}
 
 

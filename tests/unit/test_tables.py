@@ -104,6 +104,37 @@ def test_values_worked_by_hand(cells: Cells) -> None:
     assert all(entry.low <= entry.ours <= entry.high for entry in entries)
 
 
+MEASURED = [
+    {"name": "success", "condition": {"modality": "audio", "budget": "large"}, "measure": "success"},
+    {"name": "recognised", "condition": {"modality": "audio", "budget": "large"}, "measure": "success_if_recognised"},
+    {"name": "error", "condition": {"modality": "clean"}, "measure": "clean_error"},
+    {"name": "both", "mean": ["success", "error"]},
+    {"name": "beyond", "condition": {"modality": "audio", "budget": "large"}, "measure": "success",
+     "against": {"variant": "sum"}},
+]  # fmt: skip
+
+
+def test_measures_of_success_by_hand(cells: Cells) -> None:
+    """Concat: of the sound 2 of 4 are lost in each seed; clean 0 and 2 errors. Of 4 recognised 2, and of 2 none."""
+    spec = layout({**SPEC, "columns": [one | {"ours_only": True} for one in MEASURED]})
+    found = {(one.attack, one.column): one for one in measure(spec, cells, {}, scale="paper").itertuples()}
+    values = [found["FGSM", column["name"]].ours for column in MEASURED]
+    # sum loses 3 of 4.
+    assert values == [50, 25, 25, 37.5, -25] and found["none", "beyond"].ours == 0
+    assert [found["none", name].ours for name in ("success", "recognised", "error")] == [75, 66.67, 25]
+    assert found["FGSM", "success"].low < 50 < found["FGSM", "success"].high
+    assert found["FGSM", "recognised"].low < 25 < found["FGSM", "recognised"].high
+    assert {found["FGSM", name].unit for name in ("success", "both")} == {"percent"}
+    assert found["FGSM", "beyond"].unit == "points"
+
+
+def test_a_ratio_needs_all_clips_of_a_dataset(cells: Cells) -> None:
+    row = {**SPEC["rows"][0], "read": {**READ, "clips": "unseen"}, "ours_only": True}
+    spec = layout({**SPEC, "columns": [MEASURED[1] | {"ours_only": True}], "rows": [row]})
+    with pytest.raises(UserError, match="MUSIC FGSM: a ratio is of all clips of a dataset"):
+        measure(spec, cells, {}, {"music": set()}, scale="paper")
+
+
 def test_interval_of_a_column_of_equal_seeds_is_binomial(tmp_path: Path) -> None:
     answers = {CLEAN: [0] * 60 + [1] * 40}
     cells = cells_of([write_cell(tmp_path, "music/concat/0/fgsm", [0] * 100, answers)])
@@ -390,6 +421,11 @@ def test_rounding_has_no_negative_zero() -> None:
         ({"columns": [{"condition": {}}]}, "column 1: name must be given"),
         ({"columns": [{"name": "Avg", "mean": ["X_A"]}]}, "column 'Avg': X_A is no column above it"),
         ({"columns": [SPEC["columns"][0]] * 2}, "column 'AV_clean': occurs twice"),
+        (
+            {"columns": [{"name": "X", "condition": {}, "measure": "X_A"}]},
+            "column 'X': 'X_A' is none of accuracy, succ",
+        ),
+        ({"columns": [MEASURED[1], {"name": "Avg", "mean": ["recognised"]}]}, "column 'Avg': a ratio, success_if_rec"),
         ({"rows": [SPEC["rows"][0]] * 2}, "row 2: MUSIC FGSM occurs twice"),
         ({"rows": ["MUSIC"]}, "row 1: must be a JSON object, got 'MUSIC'"),
     ],

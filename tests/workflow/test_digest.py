@@ -135,8 +135,8 @@ CLOSURES = {
     ),
     "table": (
         "artefact.py", kind("table", "TABLE"),
-        MEASURED | {"csv_text", "data/manifest", "report/text", "report/table", "spec/artefacts/table",
-                    "spec/published", "spec/units"},
+        MEASURED | {"csv_text", "data/manifest", "metrics/estimate", "metrics/measured", "report/text", "report/table",
+                    "spec/artefacts/table", "spec/measures", "spec/published", "spec/units"},
     ),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),

@@ -9,12 +9,24 @@ import pandas as pd
 
 from avrobust.data.manifest import clips_seen_in_training
 from avrobust.files import write_text
+from avrobust.metrics.estimate import Estimate
+from avrobust.metrics.measured import estimated
 from avrobust.metrics.rows import Cells, Outcomes, cells_of
-from avrobust.program import progress
+from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.text import INTERVALS, about, comparable, csv_of, grid, warning, wide
 from avrobust.spec.any_of import AnyOf
-from avrobust.spec.artefacts.table import ANY, Column, Layout, Row, combination, printed_at
+from avrobust.spec.artefacts.table import (
+    ACCURACY,
+    ANY,
+    MEASURE_OF_RATIO,
+    Column,
+    Layout,
+    Row,
+    combination,
+    constant,
+    printed_at,
+)
 from avrobust.spec.conditions import Reading
 from avrobust.spec.published import Published, published_at, read_published
 from avrobust.spec.units import PERCENT, POINTS
@@ -95,7 +107,9 @@ def measure(
                 continue
             place = printed_at(table, row, column)
             printed = published_at(published, place) if place else Published(None, "")
-            ours = _ends(("ours", "low", "high"), outcomes, conditions, combined)
+            ours = _ends(("ours", "low", "high"), outcomes, conditions, combined, offset=constant(table, column))
+            if column.is_ratio:
+                ours = dict(zip(("ours", "low", "high"), map(rounded, _ratio(cells, row, combined).ends), strict=True))
             above = _ends(ABOVE, outcomes, conditions, gap, _floor(gap)) if gap else {}
             lines.append({**line, "published": printed.value, **ours, **above, "note": printed.note})
     entries = pd.DataFrame(lines).reindex(columns=[*table.keys, "clips_of", *columns(table)])
@@ -110,13 +124,20 @@ def measure(
     return entries.assign(scale=scale)
 
 
+def _ratio(cells: Cells, row: Row, combined: Mapping[Reading, float]) -> Estimate:
+    """Success of the clips that are recognised clean."""
+    if "clips" in row.read:
+        raise UserError(f"{' '.join(row.keys.values())}: a ratio is of all clips of a dataset; leave `clips` out")
+    return estimated(cells, MEASURE_OF_RATIO, list(combined))
+
+
 def _gap(table: Layout, row: Row, column: Column, own: Mapping) -> Mapping[Reading | AnyOf, float]:
     """The column in a row less the same under any attack, as weights; none where that says nothing.
 
     Nothing is said of clips that nothing attacks, nor of what is a difference itself.
     """
     worst = table.any_row(row)
-    if worst is None or column.against:
+    if worst is None or column.against or column.measure != ACCURACY:
         return {}
     gap = dict(own)
     for condition, weight in combination(table, column, worst.place).items():
@@ -131,10 +152,16 @@ def _floor(gap: Mapping[Reading | AnyOf, float]) -> float:
 
 
 def _ends(
-    names: Sequence[str], outcomes: Outcomes, conditions: Sequence, weights: Mapping, floor: float = -np.inf
+    names: Sequence[str],
+    outcomes: Outcomes,
+    conditions: Sequence,
+    weights: Mapping,
+    floor: float = -np.inf,
+    offset: float = 0.0,
 ) -> dict[str, float]:
     """The value and both ends of its interval of a sum of conditions, in per cent or points, as they are printed."""
-    ends = outcomes.combined([100 * weights.get(condition, 0.0) for condition in conditions], floor=floor).ends
+    shares = [100 * weights.get(condition, 0.0) for condition in conditions]
+    ends = outcomes.combined(shares, 100 * offset, floor).ends
     return dict(zip(names, map(rounded, ends), strict=True))
 
 

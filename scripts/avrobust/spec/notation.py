@@ -2,13 +2,13 @@
 
 Rows: a list is a factor, and a block stands for every combination, the first factor slowest; `rows` inside a block
 inherit what the block says. Claims: `concat.clean > {audio,visual}.X_A@small - 5`, where braces are a factor too.
-Columns: `audio@large`, `variant/attack/clean`, `mean(X_A X_V)`, `sum(AV_clean Avg) - concat`, and `*` behind what the
-paper has no values for. In both, `@large:20` is a budget under which an attack takes 20 steps; in a claim
-`sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. `$nets` is a mean over the paper's
-list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are called so, and
-`{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed for a name stands
-in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each combination of the factors v and c,
-and `like: AcV` in another one stands for all that AcV says; names of attacks may hold factors too.
+Columns: `audio@large`, `variant/attack/clean`, `success(both@large)`, `mean(X_A X_V)`, `sum(AV_clean Avg) - concat`,
+and `*` behind what the paper has no values for. In both, `@large:20` is a budget under which an attack takes 20 steps;
+in a claim `sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. `$nets` is a mean over
+the paper's list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are
+called so, and `{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed
+for a name stands in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each combination of the
+factors v and c, and `like: AcV` in another one stands for all that AcV says; names of attacks may hold factors too.
 """
 
 import re
@@ -33,6 +33,8 @@ EACH = re.compile(r"(?<=[{,])\s*\$(\w+)\s*(?=[,}])")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
 COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
+# A measure of one condition.
+OF_CONDITION = re.compile(r"(\w+)\(([^() ]+)\)")
 BRACES = re.compile(r"\{([^{}]*)\}")
 FACTOR = re.compile(r"<(\w+)>")
 # What a row of a table must read, may read, and says beside that.
@@ -366,14 +368,16 @@ def _row(number: int, row: Mapping, keys: Sequence[str], labels: Mapping) -> dic
 def _column(name: str, text: str, headers: Mapping[str, str]) -> dict:
     column = {"name": name, **({"header": headers[name]} if name in headers else {})}
     read = text.removesuffix("*")
-    if combined := COMBINED.fullmatch(read):
+    of, condition = found.groups() if (found := OF_CONDITION.fullmatch(read)) and found[1] in MEASURES else ("", read)
+    if combined := not of and COMBINED.fullmatch(read):
         how, parts, against = combined.groups()
         column |= {how: parts.split(), **({"against": {"variant": against}} if against else {})}
     else:
         try:
-            column["condition"] = _condition(read)
+            column["condition"] = _condition(condition)
         except NotationError as error:
             raise NotationError(f"column {name}: {error}") from None
+        column |= {"measure": of} if of else {}
     return column | ({"ours_only": True} if text.endswith("*") else {})
 
 

@@ -9,11 +9,13 @@ from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import FREE, Reading, place, reading
 from avrobust.spec.kind import CELLS, Kind, Need
+from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
 from avrobust.spec.published import published_at, read_published
 from avrobust.spec.record import record
 
 # What rows are read under that a table makes of its `any`: the worst of several attacks, clip by clip.
 ANY = "any"
+ACCURACY, MEASURE_OF_RATIO = "accuracy", "success_if_recognised"
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,23 @@ class Column:
     """One column of the layout: a `condition`, or the `mean` or the `sum` of columns above it.
 
     A condition has a modality and a budget; a variant, attack or dataset that it names takes the place of the row's.
-    `against`: where the same is read that is subtracted, paired by clip. `header`: what the wide table prints.
+    `measure`: a name of `avrobust.spec.measures.MEASURES`, of that condition. `against`: where the same is read that is
+    subtracted, paired by clip. `header`: what the wide table prints.
     """
 
     name: str
     header: str = ""
     condition: Mapping | None = None
+    measure: str = ACCURACY
     mean: Sequence[str] = ()
     sum: Sequence[str] = ()
     against: Mapping = field(default_factory=dict)
     ours_only: bool = False
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether it is of the clips alone that are recognised clean."""
+        return MEASURES[self.measure].if_recognised
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,13 @@ def layout(spec: object) -> Layout:
             raise UserError(f"{where}: {', '.join(unknown)} is no column above it ({', '.join(above)})")
         if column.name in above:
             raise UserError(f"{where}: occurs twice")
+        if column.measure not in (*OF_ONE_CONDITION, "clean_error"):
+            raise UserError(f"{where}: {column.measure!r} is none of {', '.join((*OF_ONE_CONDITION, 'clean_error'))}")
+        parts = [one for one in columns if one.name in (*column.mean, *column.sum)]
+        if any(one.is_ratio for one in parts) or (column.is_ratio and column.against):
+            raise UserError(
+                f"{where}: a ratio, {MEASURE_OF_RATIO}, stands by itself; leave it out of sums and differences"
+            )
         columns.append(column)
     rows = [record(Row, value, f"row {number}") for number, value in enumerate(table.rows, 1)]
     for number, row in enumerate(rows, 1):
@@ -163,6 +179,16 @@ def check_published(table: Layout, path: Path) -> list[str]:
     return [" ".join(printed) for printed in published if printed not in places]
 
 
+def constant(table: Layout, column: Column) -> float:
+    """Return what is added to the weighted accuracies of a column."""
+    if column.against:
+        return 0.0
+    parts = [constant(table, one) for name in (*column.mean, *column.sum) for one in table.columns if one.name == name]
+    if column.mean:
+        return sum(parts) / len(parts)
+    return sum(parts) if column.sum else MEASURES[column.measure].constant
+
+
 def combination(
     table: Layout, column: Column, read: Mapping[str, str], against: Mapping[str, str] = MappingProxyType({})
 ) -> dict[Reading | AnyOf, float]:
@@ -181,9 +207,14 @@ def combination(
 def _weights(table: Layout, column: Column, read: Mapping[str, str]) -> dict[Reading | AnyOf, float]:
     if column.condition:
         try:
-            return {table.reading(place(read) | place(column.condition)): 1.0}
+            one = table.reading(place(read) | place(column.condition))
         except ValueError as error:
             raise UserError(f"column {column.name!r}: {error}") from None
+        if column.measure == ACCURACY:
+            return {one: 1.0}
+        if isinstance(one, AnyOf):
+            raise UserError(f"column {column.name!r}: {column.measure} is of one attack, and not of any; leave it out")
+        return MEASURES[column.measure].over([one])[0]
     weights: dict[Reading | AnyOf, float] = {}
     names = column.mean or column.sum
     for part in (one for name in names for one in table.columns if one.name == name):

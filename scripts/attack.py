@@ -3,17 +3,22 @@
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from itertools import chain
+from operator import or_
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from avrobust.evaluation.arguments import Opened, attacking_parser, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished, resume_key
+from avrobust.evaluation.terms import Shares, joined, mean_shares
 from avrobust.evaluation.told import CellSpec, bound_cells
 from avrobust.files import replacing, write_json
-from avrobust.metrics.schema import IDENTITY, in_order
+from avrobust.metrics.schema import FLOAT, IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import Terminated, json_argument, progress, run
 
@@ -56,6 +61,7 @@ def main() -> None:
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
+    shares: dict[int, list[Shares]] = {number: [] for number in counts}
     try:
         # Cells whose attack needs another number of clips at a time read the clips for themselves.
         sizes = dict.fromkeys(cell.threat.batch_size for cell in cells)
@@ -66,12 +72,22 @@ def main() -> None:
             rest = _rest(given, job, [cells[number] for number in numbers], size, group, known, finished)
             for part in chain(known, rest):
                 parts.append(part.rows)
-                for number, count in zip(numbers, part.without_gradient, strict=True):
+                for number, count, of_part in zip(numbers, part.without_gradient, part.shares, strict=True):
                     counts[number] += count
+                    shares[number].append(of_part)
     except Terminated as ended:
         ended.kept = "the batches that were finished are kept; the same command goes on after them"
         raise
     rows = in_order(parts).replace_schema_metadata({name: str(value) for name, value in given.key.items()})
+    facts = [
+        {
+            **_written_down(spec, cell),
+            "clips_without_gradient": counts[number],
+            "clips_not_moved": _clips_not_moved(rows, cell),
+            **({"term_shares": mean_shares(of)} if (of := joined(shares[number])) else {}),
+        }
+        for number, (spec, cell) in enumerate(zip(specs, cells, strict=True))
+    ]
     with replacing(given.rows) as temporary:
         pq.write_table(rows, temporary, write_page_checksum=True)
     made = job.meter.read()
@@ -82,7 +98,7 @@ def main() -> None:
             "nets": {name: str(path) for name, path in paths.items()},
             "shards": [str(path) for path in given.shards],
             "batch_size": given.batch_size,
-            "cells": [_written_down(*one, counts[number]) for number, one in enumerate(zip(specs, cells, strict=True))],
+            "cells": facts,
             "resumed_clips": resumed,
             "rows_per_second": round(len(rows) / made["seconds"], 2),
             **made,
@@ -104,7 +120,8 @@ def _rest(
     start = sum(part.clips for part in known)
     if start == len(job.views):
         return
-    batches = job.batches(clips_together(cells), given.batch_size, given.threads, size, start)
+    mixed = any(cell.threat.attack.needs_partner for cell in cells)
+    batches = job.batches(clips_together(cells), given.batch_size, given.threads, size, start, mixed)
     shown = progress(batches, label="attacking", unit="batches", total=len(batches))
     for number, part in enumerate(evaluate(cells, shown, job.budgets, job.device, start), len(known)):
         start += part.clips
@@ -112,7 +129,7 @@ def _rest(
         yield part
 
 
-def _written_down(spec: CellSpec, cell: Cell, without_gradient: int) -> dict:
+def _written_down(spec: CellSpec, cell: Cell) -> dict:
     attack = cell.threat.attack
     return {
         **vars(spec),
@@ -122,8 +139,17 @@ def _written_down(spec: CellSpec, cell: Cell, without_gradient: int) -> dict:
         "steps": attack.steps,
         "step_size": attack.step_length,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
-        "clips_without_gradient": without_gradient,
     }
+
+
+def _clips_not_moved(rows: pa.Table, cell: Cell) -> int:
+    """How many clips are where they were in a modality that some condition attacks and the surrogate takes."""
+    own = (pc.field("surrogate") == cell.surrogate) & (pc.field("attack") == cell.attack)
+    still = [
+        (pc.field(f"epsilon_{name}") > 0) & (pc.field(f"norm_{name}") == 0) for name in cell.threat.model.modalities
+    ]
+    of = rows.filter(own & (pc.field("form") == FLOAT) & reduce(or_, still))
+    return pc.count_distinct(of["clip_id"]).as_py()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from avrobust.evaluation.checks import COLUMNS, Made, clean_answers, findings, without_gradient
+from avrobust.evaluation.checks import COLUMNS, Made, clean_answers, findings, shares_of_terms, without_gradient
 from avrobust.files import write_text
 from avrobust.metrics.rows import read_cells
 from avrobust.program import progress, run
@@ -30,7 +30,7 @@ def main() -> None:
     for path, of_file in progress(list(zip(given.cells, said, strict=True)), label="reading", unit="files"):
         facts = {(cell["surrogate"], cell["attack"]): cell for cell in of_file["cells"]}
         made += [Made(cell, facts[cell.surrogate, cell.attack]) for cell in read_cells(path)]
-    found = pd.concat([without_gradient(said), clean_answers(made), findings(made)])
+    found = pd.concat([without_gradient(said), shares_of_terms(said), clean_answers(made), findings(made)])
     found = found.assign(scale=given.scale)[[*COLUMNS]]
     write_text(given.output, csv_of(found))
     log.info("%d cells, %d comparisons, %d with a sign", len(made), len(found), (found["signs"] > 0).sum())

@@ -77,7 +77,9 @@ def main() -> None:
         files = _Files(job, condition, given.form, folder)
         (cell,) = bound_cells([spec], job, precision, int(said["seed"]))
         cell = replace(cell, as_files=files)
-        batches = job.batches(clips_together([cell]), said["batch_size"], given.threads, cell.threat.batch_size)
+        size, mixed = cell.threat.batch_size, cell.threat.attack.needs_partner
+        together = clips_together([cell])
+        batches = job.batches(together, said["batch_size"], given.threads, size, with_partners=mixed)
         for part in evaluate([cell], progress(batches, label="exporting", unit="batches"), job.budgets, job.device):
             _check(part.rows, stored, condition, given, said)
         if not given.attacked_only:

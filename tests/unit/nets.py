@@ -85,6 +85,46 @@ def net_with_memory(group: int = 4, tolerance: float = 0.1, classes: int = 5) ->
     return net.eval()
 
 
+class PartsInTime(nn.Module):
+    """Features (N, `steps`, 8) of a sound cut into as many parts, or of as many pictures, each part by itself."""
+
+    out_features = 8
+
+    def __init__(self, steps: int, values: int):
+        super().__init__()
+        self.steps, self.layer = steps, nn.Linear(values, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.reshape(len(x), self.steps, -1)).tanh()
+
+
+def net_in_time(fusion: str = "concat", classes: int = 5, seed: int = 0, steps: int = 4) -> LateFusion:
+    """A small net whose features change in time, of sounds of 256 samples a step and pictures of 8 x 8."""
+    torch.manual_seed(seed)
+    encoders = {"audio": PartsInTime(steps, 256), "visual": PartsInTime(steps, 3 * 8 * 8)}
+    made = load(registry.FUSIONS, fusion)(8)
+    return LateFusion(encoders, made, nn.Linear(made.out_features, classes)).eval()
+
+
+def clips_in_time(count: int, seed: int = 0, steps: int = 4) -> dict[str, Tensor]:
+    """Random sounds and pictures for `net_in_time`."""
+    flat = clips(count * steps, seed, 256, 8)
+    return {
+        "audio": flat["audio"].reshape(count, 1, -1),
+        "visual": flat["visual"].reshape(count, steps, 3, 8, 8),
+    }
+
+
+def objective_of(attack: Attack, net: LateFusion, classes: int = 5) -> nn.Module:
+    """What an attack maximises on a net that was trained by cross-entropy."""
+    return attack.objective(net.dimensions, classes) if attack.objective else CROSS_ENTROPY
+
+
+def partners_of(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """For each clip another one, whichever stand beside it: the clip backwards."""
+    return {name: x.flip(-1) for name, x in inputs.items()}
+
+
 def clips(count: int, seed: int = 0, samples: int = 4096, size: int = 32) -> dict[str, Tensor]:
     """Random sounds and frames that touch both ends of their ranges."""
     generator = torch.Generator().manual_seed(seed)

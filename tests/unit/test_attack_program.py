@@ -196,6 +196,7 @@ def test_what_was_run_is_written_down(attacked):
         "step_size": 1 / 8,
         "precision": "float32",
         "clips_without_gradient": 0,
+        "clips_not_moved": 0,
     }
     facts |= {"modalities": ["audio", "visual"]}
     assert said["cells"] == [{**facts, "keeps": {"ball": True, "range": True}}]
@@ -356,3 +357,80 @@ def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, at
     saved(tmp_path / "two.pt", 3, 4)
     with pytest.raises(UserError, match="some are of one label a clip, some of several"):
         attacked([OWN])
+
+
+MIXED = {"update": "mma", "steps": 2, "copies": 2, "transforms": ["mixing", "masking"]}
+
+
+def mixed_cell(**spec: object) -> dict:
+    return {"surrogate": "one", "attack": "mma", "spec": MIXED | spec, "victims": {"one": CONDITIONS}}
+
+
+def test_clips_are_mixed_with_those_of_the_whole_split_whatever_the_batches(tmp_path, attacked, monkeypatch):
+    """In one batch, in batches of one clip, and after a kill: the same partners and masks, and losses but for rounding.
+
+    A partner is read only where a cell of the job mixes clips.
+    """
+    shown = Counter()
+    evaluation = type(VIEWS).evaluation
+
+    def counted(view, store, index, modalities):
+        shown[int(index)] += 1
+        return evaluation(view, store, index, modalities)
+
+    monkeypatch.setattr(type(VIEWS), "evaluation", counted)
+    attacked([OWN])
+    alone = shown.total()
+    shown.clear()
+    whole, _ = attacked([mixed_cell()], "--batch-size=9")
+    assert shown.total() == alone + CLIPS["test"]
+    single, _ = attacked([mixed_cell()], "--batch-size=1")
+    assert single["clip_id"] == whole["clip_id"] and single["loss"] == pytest.approx(whole["loss"], rel=1e-2)
+    apart, _ = attacked([mixed_cell(transforms=["identity", "masking"])], "--batch-size=9")
+    assert apart["loss"] != pytest.approx(whole["loss"], rel=1e-2)
+    monkeypatch.setattr(attack.Finished, "remove", lambda self: None)
+    _, first = attacked_left(tmp_path, monkeypatch, [mixed_cell()])
+    (tmp_path / "bundle.finished" / "0-00002.parquet").unlink()
+    (tmp_path / "bundle.finished" / "0-00001.parquet").unlink()
+    again, said = attacked_left(tmp_path, monkeypatch, [mixed_cell()])
+    assert said["resumed_clips"] == 4 and again["loss"] == pytest.approx(whole["loss"], rel=1e-2)
+    assert said["cells"] == first["cells"], "the shares of the terms are kept with the batch"
+
+
+def test_a_split_of_one_class_has_nobody_to_be_mixed_with(tmp_path, attacked):
+    with store.writing(tmp_path / "0.arrow", audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
+        for number in range(3):
+            shard.add(clip(number, "test", 1, np.random.default_rng(number)))
+    saved(tmp_path / "one.pt", 1, 2), saved(tmp_path / "two.pt", 3, 4)
+    attacked([OWN])
+    with pytest.raises(UserError, match="clip test00: no clip of the split is of another class, to be mixed with it"):
+        attacked([mixed_cell()])
+
+
+def test_the_share_of_each_term_in_the_first_gradient_is_written_down(attacked):
+    """Of the first eight clips, in each modality, whatever the batches; none of an attack without terms."""
+    _, said = attacked([mixed_cell(), OWN], "--batch-size=9")
+    (shares,) = [cell["term_shares"] for cell in said["cells"] if "term_shares" in cell]
+    assert list(shares) == ["audio", "visual"]
+    for of in shares.values():
+        assert list(of) == ["cross_entropy", "similarity"] and sum(of.values()) == pytest.approx(1)
+    _, in_parts = attacked([mixed_cell()], "--batch-size=3")
+    for modality, of in in_parts["cells"][0]["term_shares"].items():
+        assert of == pytest.approx(shares[modality], rel=1e-3)
+    _, heavier = attacked([mixed_cell(lambda2=50.0)], "--batch-size=9")
+    for modality, of in heavier["cells"][0]["term_shares"].items():
+        assert of["similarity"] > shares[modality]["similarity"]
+
+
+def test_clips_that_did_not_move_are_counted(tmp_path, attacked):
+    """By a classifier that does not look at sounds: no sound moves, under audio and both."""
+    write_shard(tmp_path / "0.arrow")
+    deaf = net(1).model
+    with torch.no_grad():
+        deaf.classifier.weight[:, deaf.dimensions["visual"] :] = 0
+    state = {"model": deaf.state_dict(), "objective": {}}
+    for name in ("one", "two"):
+        save_model(tmp_path / f"{name}.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
+    seen = {**OWN, "victims": {"one": [["visual", "small"]]}, "attack": "seen"}
+    _, said = attacked([OWN, seen])
+    assert [cell["clips_not_moved"] for cell in said["cells"]] == [CLIPS["test"], 0]

@@ -7,7 +7,19 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nets import CROSS_ENTROPY, FORMS, UNITS, build_attack, clips, linear_net, narrow_net
+from nets import (
+    CROSS_ENTROPY,
+    FORMS,
+    UNITS,
+    build_attack,
+    clips,
+    clips_in_time,
+    linear_net,
+    narrow_net,
+    net_in_time,
+    objective_of,
+    partners_of,
+)
 from torch import Tensor
 
 from avrobust.attacks.budget import Budget, units
@@ -18,6 +30,7 @@ from avrobust.attacks.mim_official import batch_momentum
 from avrobust.attacks.momentum import Momentum
 from avrobust.attacks.norms import NORMS
 from avrobust.attacks.registry import ATTACKS
+from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
 
 TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm", "ni_fgsm")
@@ -28,6 +41,10 @@ CLIMBING = tuple(name for name in EVERY if build_attack(name).steps)
 STRAIGHT = tuple(name for name in CLIMBING if build_attack(name).points is None)
 LABELS = torch.tensor([0, 1, 2, 3])
 IDS = ["a", "b", "c", "d"]
+# Of fewer points than there are by default.
+SMALL = {"mig": {"points": 3}, "pam": {"paths": 2, "scales": 1}}
+# Their objectives look at how features change in time.
+IN_TIME = ("tia", "mma", "tma")
 
 
 def test_an_epsilon_in_natural_units():
@@ -45,14 +62,25 @@ def attacked(
     net, inputs, labels, epsilons: dict[str, float], name: str, clip_ids=IDS, seed: int = 0, norm: str = "linf"
 ) -> dict[str, Tensor]:
     """Attack with a paper's epsilons, everything computed from scratch."""
-    budgets = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}
-    loss = Loss(net, CROSS_ENTROPY, inputs, labels)
-    return perturb(loss, budgets, build_attack(name), Context(clip_ids, seed, name))
+    budgets, attack = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}, small(name)
+    loss = Loss(net, objective_of(attack, net), inputs, labels, partner=partners_of(inputs))
+    return perturb(loss, budgets, attack, Context(clip_ids, seed, name))
+
+
+def small(name: str) -> Attack:
+    """The attack of a name, of few points."""
+    return build_attack(name, SMALL.get(name))
+
+
+def fitting(name: str, fusion: str = "concat") -> tuple[LateFusion, dict[str, Tensor]]:
+    """A net that an attack is at home on, and four clips."""
+    return (net_in_time(fusion), clips_in_time(4)) if name in IN_TIME else (narrow_net(fusion), clips(4))
 
 
 def on(net, inputs, labels, budgets, attack: Attack, objective=CROSS_ENTROPY) -> dict[str, Tensor]:
     """Attack with these budgets, everything computed from scratch."""
-    return perturb(Loss(net, objective, inputs, labels), budgets, attack, Context(IDS[: len(labels)]))
+    loss = Loss(net, objective, inputs, labels, partner=partners_of(inputs))
+    return perturb(loss, budgets, attack, Context(IDS[: len(labels)]))
 
 
 def plain_budget(epsilon: float) -> Budget:
@@ -196,7 +224,7 @@ def test_official_mim_leaves_the_ball_as_the_released_code_does():
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("fusion", ["concat", "film", "gated_sum"])
 def test_ball_range_and_untouched_modality(name, fusion):
-    net, inputs = narrow_net(fusion), clips(4)
+    net, inputs = fitting(name, fusion)
     attack, kept = build_attack(name), {"ball": True, "range": True}
     for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.3, "visual": 0.3}):
         result = attacked(net, inputs, LABELS, epsilons, name)
@@ -257,16 +285,16 @@ def test_random_signs_take_no_gradient_and_no_step():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_epsilon_zero_is_the_identity(name):
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = fitting(name)
     result = attacked(net, inputs, LABELS, {"audio": 0.0, "visual": 0.0}, name)
     assert all(result[key] is inputs[key] for key in inputs)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_nothing_is_left_behind_in_the_net(name):
-    net = narrow_net()
+    net, inputs = fitting(name)
     before = copy.deepcopy(net.state_dict())
-    attacked(net, clips(4), LABELS, {"audio": 0.01, "visual": 0.01}, name)
+    attacked(net, inputs, LABELS, {"audio": 0.01, "visual": 0.01}, name)
     assert all(parameter.grad is None for parameter in net.parameters())
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
@@ -274,8 +302,8 @@ def test_nothing_is_left_behind_in_the_net(name):
 @pytest.mark.parametrize("name", [name for name in EVERY if not build_attack(name).mixes_clips])
 def test_no_clip_depends_on_its_batch(name):
     """In float64, where the order of a sum cannot turn the sign of a gradient."""
-    net = narrow_net().double()
-    inputs = {key: value.double() for key, value in clips(4).items()}
+    net, inputs = fitting(name)
+    net, inputs = net.double(), {key: value.double() for key, value in inputs.items()}
     epsilons = {"audio": 0.01, "visual": 0.01}
     whole = attacked(net, inputs, LABELS, epsilons, name)
     order = torch.tensor([2, 0, 3, 1])
@@ -305,8 +333,9 @@ def test_sixteen_clips_are_four_times_four_to_the_bit(name):
     budgets = dict.fromkeys(inputs, Budget(torch.tensor(0.25, dtype=torch.float64), 0.0, 1.0, torch.zeros(())))
 
     def made(part: slice) -> dict[str, Tensor]:
-        loss = Loss(net, CROSS_ENTROPY, {k: v[part] for k, v in inputs.items()}, labels[part])
-        return perturb(loss, budgets, build_attack(name), Context(ids[part]))
+        some = {k: v[part] for k, v in inputs.items()}
+        loss = Loss(net, CROSS_ENTROPY, some, labels[part], partner=partners_of(some))
+        return perturb(loss, budgets, small(name), Context(ids[part]))
 
     whole, parts = made(slice(0, 16)), [made(slice(start, start + 4)) for start in range(0, 16, 4)]
     for key in inputs:
@@ -316,7 +345,7 @@ def test_sixteen_clips_are_four_times_four_to_the_bit(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_seed_gives_the_same_bits_and_another_one_others_if_the_attack_is_random(name):
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = fitting(name)
     one, again, other = (
         attacked(net, inputs, LABELS, {"audio": 0.01, "visual": 0.01}, name, seed=seed) for seed in (1, 1, 2)
     )
@@ -328,7 +357,7 @@ def test_a_seed_gives_the_same_bits_and_another_one_others_if_the_attack_is_rand
 @pytest.mark.parametrize("name", [name for name in EVERY if build_attack(name).keeps_ball])
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_attack_keeps_to_the_ball_of_any_norm(name, norm):
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = fitting(name)
     epsilons = {"audio": 0.1, "visual": 0.3} if norm == "linf" else {"audio": 2.0, "visual": 3.0}
     result = attacked(net, inputs, LABELS, epsilons, name, norm=norm)
     for key, epsilon in epsilons.items():
@@ -364,16 +393,17 @@ def test_official_mim_depends_on_its_batch():
 
 @pytest.mark.parametrize("name", EVERY)
 def test_shared_first_gradients_and_features_change_nothing(name):
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = fitting(name)
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
-    attack, context = build_attack(name), Context(IDS, 0, name)
-    shared = Loss(net, CROSS_ENTROPY, inputs, LABELS, features)
+    attack, context = small(name), Context(IDS, 0, name)
+    objective, partner = objective_of(attack, net), partners_of(inputs)
+    shared = Loss(net, objective, inputs, LABELS, features, partner)
     shared.first_gradients(net.modalities, attack.points, context)
     for epsilons in ({"audio": 0.01}, {"visual": 0.01}, {"audio": 0.01, "visual": 0.01}):
         budgets = {key: UNITS[key].budget(value) for key, value in epsilons.items()}
         together = perturb(shared, budgets, attack, context)
-        own = perturb(Loss(net, CROSS_ENTROPY, inputs, LABELS), budgets, attack, context)
+        own = perturb(Loss(net, objective, inputs, LABELS, partner=partner), budgets, attack, context)
         assert all(torch.equal(together[key], own[key]) for key in inputs)
 
 
@@ -454,13 +484,15 @@ def test_gradients_are_those_of_the_textbook_loop():
 
 @pytest.mark.parametrize("name", CLIMBING)
 def test_attacks_raise_the_loss_and_more_budget_raises_it_more(name):
-    net, inputs = narrow_net().double(), {key: value.double() for key, value in clips(4).items()}
+    net, inputs = fitting(name)
+    net, inputs = net.double(), {key: value.double() for key, value in inputs.items()}
     with torch.no_grad():
         labels = net(inputs).argmax(dim=1)
+        whole = Loss(net, objective_of(build_attack(name), net), inputs, labels)
 
         def loss(epsilon: float) -> float:
             result = attacked(net, inputs, labels, {"audio": epsilon, "visual": epsilon}, name)
-            return F.cross_entropy(net(result), labels).item()
+            return whole.value(result).mean().item()
 
         assert loss(0.0) < loss(0.002) < loss(0.01)
 

@@ -12,7 +12,7 @@ import pytest
 from cell_files import CLEAN, write_cell
 
 import checks
-from avrobust.evaluation.checks import Made, clean_answers, findings, without_gradient
+from avrobust.evaluation.checks import Made, clean_answers, findings, shares_of_terms, without_gradient
 from avrobust.metrics.rows import read_cells
 from avrobust.spec.conditions import UNBOUNDED, Condition
 
@@ -304,6 +304,27 @@ def test_clips_without_gradient_are_counted_over_the_seeds_but_not_of_noise() ->
     (row,) = without_gradient([said(0, 3), said(1, 4)]).to_dict("records")
     assert (row["check"], row["surrogate"], row["attack"]) == ("zero_gradients", "concat", "fgsm")
     assert (row["comparisons"], row["signs"], row["seeds"]) == (2 * CLIPS, 7, 2)
+
+
+def test_a_term_that_makes_nothing_or_all_of_the_gradient_is_a_sign() -> None:
+    """Over all seeds; the worst is the one nearest to either end. An attack without terms has no line."""
+
+    def said(seed: int, **audio: float) -> dict:
+        shares = {"audio": audio, "visual": {"cross_entropy": 0.5, "variance": 0.5}}
+        cells = [
+            {"surrogate": "AcV", "attack": "tia", "term_shares": shares}, {"surrogate": "AcV", "attack": "fgsm"},
+        ]  # fmt: skip
+        return {"dataset": "music", "seed": seed, "cells": cells}
+
+    good = said(0, cross_entropy=0.989, variance=0.011)
+    (row,) = shares_of_terms([good]).to_dict("records")
+    assert (row["check"], row["surrogate"], row["attack"]) == ("term_shares", "AcV", "tia")
+    assert (row["comparisons"], row["signs"], row["seeds"]) == (4, 0, 1)
+    assert row["worst"] == "1.1 % by variance in audio"
+    (row,) = shares_of_terms([good, said(1, cross_entropy=0.995, variance=0.005)]).to_dict("records")
+    assert (row["comparisons"], row["signs"], row["seeds"]) == (8, 2, 2)
+    assert row["worst"] == "0.5 % by variance in audio"
+    assert shares_of_terms([{"dataset": "music", "seed": 0, "cells": [{"surrogate": "a", "attack": "fgsm"}]}]).empty
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

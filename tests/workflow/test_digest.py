@@ -41,11 +41,11 @@ ATTACKING = {
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
     "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
-SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "metrics/schema"}
-SEARCHING |= {"models/pooling", "parquet"}
+SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "evaluation/terms"}
+SEARCHING |= {"metrics/schema", "models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "evaluation/told"}
-RUNNING |= {"attacks/budget_files", "models/folding"}
-LOOKING = ATTACKING | {"attacks/budget_files"}
+RUNNING |= {"attacks/budget_files", "data/partners", "models/folding"}
+LOOKING = ATTACKING | {"attacks/budget_files", "data/partners"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",

@@ -1,12 +1,15 @@
-"""Which clips an attack is at, and what is drawn at random for them."""
+"""Which clips an attack is at, what is drawn at random for them, and what may be mixed with them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from avrobust.keyed import seed_of
+
+# Clips whose frames do not say it are of so many parts in time.
+PARTS = 20
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,9 @@ class Context:
     Whatever is drawn for a clip depends on `seed`, `attack` (its name), `restart`, `step`, the clip's id and the name
     of the draw, and neither on its place in a batch nor on its neighbours. A draw of the same name is the same for both
     modalities.
+
+    `partner`: modality -> (N, ...), for each clip one of another class, as it is; empty where nobody asked for it.
+    `parts`: of how many equal parts in time a clip is, as many as its frames.
     """
 
     clip_ids: Sequence[str] = ()
@@ -23,6 +29,8 @@ class Context:
     attack: str = ""
     restart: int = 0
     step: int = 0
+    partner: Mapping[str, Tensor] = field(default_factory=dict)
+    parts: int = PARTS
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         """Return (N, *shape) of [0, 1), on the CPU."""

@@ -45,6 +45,7 @@ class Attack:
     on; it is never kept. `start`: (modality, clean input, budget, context) -> iterate in the place of the clean input.
     Of `restarts` runs each clip keeps the one with the highest loss. `objective`: what is maximised where a paper's
     file does not say, (dimensions, classes) -> module as in `avrobust.objectives`; None for the training loss.
+    `needs_partner`: whether a point mixes clips with those of other classes, which the loss must then be told.
 
     What an attack promises, and every cell checks: `keeps_ball`, `keeps_range`; only the authors' own variants break
     one of them. `random`: whether other seeds give other results. `mixes_clips`: the clips of a batch influence each
@@ -61,6 +62,7 @@ class Attack:
     start: Callable[[str, Tensor, Budget, Context], Tensor] | None = None
     restarts: int = 1
     objective: Callable[..., nn.Module] | None = None
+    needs_partner: bool = False
     keeps_ball: bool = True
     keeps_range: bool = True
     random: bool = False
@@ -99,7 +101,7 @@ def perturb(
     `budgets`: modality -> budget, absent or zero for a modality that is not attacked; `context`: whose clips those of
     `loss` are, which an attack that draws at random must be told.
     """
-    context = context or Context()
+    context = loss.told(context)
     budgets = {name: budgets[name] for name in loss.modalities if name in budgets and budgets[name].active}
     if not budgets:
         return dict(loss.inputs)

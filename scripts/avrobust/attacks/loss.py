@@ -1,13 +1,13 @@
 """What an attack maximises on some clips, and its gradients; what is the same at every step is computed once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
-from avrobust.attacks.context import Context
+from avrobust.attacks.context import PARTS, Context
 from avrobust.lack_of_memory import unless_memory_lacks
 from avrobust.models.late_fusion import LateFusion
 
@@ -37,8 +37,9 @@ class Loss:
     """The objective of a batch of clips at whatever inputs.
 
     `model`: in evaluation mode; `inputs`: modality -> (N, ...), the clean clips in natural units; `labels`: (N,);
-    `features`: modality -> those of the clean clips that the caller has already. An objective with a method
-    `relative_to` (clean features) -> objective is told those first.
+    `features`: modality -> those of the clean clips that the caller has already; `partner`: modality -> (N, ...), a
+    clip of another class for each. An objective with a method `relative_to` (clean features) -> objective is told those
+    first; one with `names` has a method `term` (name, features, logits, labels) -> (N,) for each, whose sum it is.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Loss:
         inputs: Inputs,
         labels: Tensor,
         features: Inputs | None = None,
+        partner: Inputs | None = None,
     ):
         self.model, self.inputs, self.labels, self.modalities = model, inputs, labels, model.modalities
+        self.partner = dict(partner or {})
         self._objective, self._features = objective, dict(features or {})
         # Points, and the attack that draws them -> modality -> gradient.
         self._first: dict[tuple[Callable | None, str], dict[str, Tensor]] = {}
@@ -68,10 +71,23 @@ class Loss:
         """Return the same of the first clips alone, `inputs`, with what is known of them."""
         count = len(next(iter(inputs.values())))
         features = {name: feature[:count] for name, feature in self._features.items()}
-        part = Loss(self.model, self._objective, inputs, self.labels[:count], features)
+        partner = {name: x[:count] for name, x in self.partner.items()}
+        part = Loss(self.model, self._objective, inputs, self.labels[:count], features, partner)
         for key, known in self._first.items():
             part._first[key] = {name: gradient[:count] for name, gradient in known.items()}
         return part
+
+    def told(self, context: Context | None) -> Context:
+        """Return a context that knows these clips' partners, and of how many parts in time they are."""
+        frames = self.inputs.get("visual")
+        parts = frames.shape[1] if frames is not None and frames.dim() == 5 else PARTS
+        return replace(context or Context(), partner=self.partner, parts=parts)
+
+    def by_term(self) -> dict[str, "Loss"]:
+        """Return the loss of each term of the objective alone, by its name; none of one that has no terms."""
+        names = getattr(self.objective, "names", ())
+        same = self.inputs, self.labels, self._features, self.partner
+        return {name: Loss(self.model, partial(self.objective.term, name), *same) for name in names}
 
     @cached_property
     def objective(self) -> Objective:
@@ -122,6 +138,7 @@ class Loss:
         Summed over `points`, in their order; by default the one point is the input. Where memory lacks for all points
         at once, they are taken in parts.
         """
+        context = self.told(context)
         waiting, summed = list(points or [HERE]), {}
         while waiting:
             part = waiting[: self.points_at_once]

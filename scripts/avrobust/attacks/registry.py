@@ -11,5 +11,12 @@ ATTACKS = {
     "ni_fgsm": "avrobust.attacks.ni_fgsm:ni_fgsm",
     "pgd_random": "avrobust.attacks.pgd_random:pgd_random",
     "pgd_shifted": "avrobust.attacks.pgd_shifted:pgd_shifted",
+    "mig": "avrobust.attacks.mig:mig",
+    "pam": "avrobust.attacks.pam:pam",
+    "tia": "avrobust.attacks.tia:tia",
+    "mma": "avrobust.attacks.mma:mma",
+    "tma": "avrobust.attacks.tma:tma",
+    "fgsm_masked": "avrobust.attacks.fgsm_masked:fgsm_masked",
+    "masked": "avrobust.attacks.masked:masked",
     "random_sign": "avrobust.attacks.random_sign:random_sign",
 }

@@ -1,6 +1,6 @@
 """Batches of views. What is random about a clip depends on seed, epoch and clip, never on the worker."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -22,6 +22,9 @@ WORKER_START_METHOD = "spawn"
 CACHED_BYTES = 512 * 2**20
 
 MODALITIES = ("audio", "visual")
+
+# Before the name of a modality: the input of a clip's partner.
+PARTNER = "partner_"
 
 Batch = dict[str, Tensor | list[str]]
 
@@ -49,7 +52,9 @@ class _Views(Dataset):
     def bytes_per_item(self) -> int:
         """How much memory a clip takes in a batch."""
         forms = self.view.inputs(self.store)
-        return sum(forms[name].bytes for name in self.modalities)
+        return self._shown_together * sum(forms[name].bytes for name in self.modalities)
+
+    _shown_together = 1
 
     def _item(self, position: int, shown: Callable[[int], dict]) -> dict:
         index = int(self.indices[position])
@@ -63,10 +68,25 @@ class _Views(Dataset):
 
 
 class EvaluationViews(_Views):
-    """The plain view of each clip: keys are positions in `indices`."""
+    """The plain view of each clip: keys are positions in `indices`.
+
+    `partners`: index of a clip -> that of another one, which is shown with it, by names that begin with `PARTNER`.
+    """
+
+    def __init__(self, *given: object, partners: Mapping[int, int] | None = None, **more: object):
+        super().__init__(*given, **more)
+        self.partners = partners or {}
+        self._shown_together = 2 if partners else 1
 
     def __getitem__(self, position: int) -> dict:
-        return self._item(position, lambda index: self.view.evaluation(self.store, index, self.modalities))
+        return self._item(position, self._shown)
+
+    def _shown(self, index: int) -> dict[str, np.ndarray]:
+        seen = self.view.evaluation(self.store, index, self.modalities)
+        if self.partners:
+            of_partner = self.view.evaluation(self.store, self.partners[index], self.modalities)
+            seen |= {f"{PARTNER}{name}": x for name, x in of_partner.items()}
+        return seen
 
 
 class TrainingViews(_Views):
@@ -135,15 +155,16 @@ def collate(items: list[dict]) -> Batch:
     return batch
 
 
-def inputs_of(batch: Batch, device: torch.device) -> dict[str, Tensor]:
+def inputs_of(batch: Batch, device: torch.device, whose: str = "") -> dict[str, Tensor]:
     """Return a batch's inputs in natural units on `device`, float32: waveforms in [-1, 1], pixels in [0, 1].
 
-    Bytes are 255ths; all else, such as features, is what it is.
+    Bytes are 255ths; all else, such as features, is what it is. `whose`: `PARTNER` for those of the clips' partners,
+    of which there is none where nobody asked for them.
     """
     inputs = {}
     for name in MODALITIES:
-        if name in batch:
-            values = batch[name].to(device, non_blocking=True)
+        if f"{whose}{name}" in batch:
+            values = batch[f"{whose}{name}"].to(device, non_blocking=True)
             inputs[name] = values.float() / 255 if values.dtype == torch.uint8 else values.float()
     return inputs
 

@@ -15,6 +15,7 @@ from avrobust.attacks.budget_files import read_budgets
 from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
+from avrobust.data.partners import partners
 from avrobust.data.shards import Shards
 from avrobust.evaluation.alone import check_alone
 from avrobust.evaluation.budgets import Budgets
@@ -88,18 +89,39 @@ class Opened:
     meter: Meter
 
     def batches(
-        self, group: int, size: int, threads: int, batch_size: int | None = None, start: int = 0
+        self,
+        group: int,
+        size: int,
+        threads: int,
+        batch_size: int | None = None,
+        start: int = 0,
+        with_partners: bool = False,
     ) -> DataLoader | list[Batch]:
         """Return the clips from number `start` on, `size` at a time, or fewer in whole groups of `group`.
 
-        `batch_size`: how many an attack needs at a time, if it does not leave that open.
+        `batch_size`: how many an attack needs at a time, if it does not leave that open. `with_partners`: each with a
+        clip of another class of the split.
+
+        Raises:
+            UserError: there is none.
         """
         taken = whole_groups(batch_size or size, group)
         if taken != size:
             log.info("%d clips at a time, not %d: the result of each depends on %d", taken, size, group)
         views = self.views
-        rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities, views.task)
+        told = {"task": views.task, "partners": self._partners() if with_partners else None}
+        rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities, **told)
         return evaluation_batches(rest, taken, 1, threads)
+
+    def _partners(self) -> dict[int, int]:
+        store, indices = self.store, [int(index) for index in self.views.indices]
+        found = partners([store.clip_ids[index] for index in indices], [store.labels[index] for index in indices])
+        if alone := [place for place, other in enumerate(found) if place == other]:
+            raise UserError(
+                f"clip {store.clip_ids[indices[alone[0]]]}: no clip of the split is of another class, to be mixed with "
+                "it; give clips of two classes, or an attack without the transform `mixing`"
+            )
+        return {index: indices[other] for index, other in zip(indices, found, strict=True)}
 
     def written_down(self, given: argparse.Namespace) -> dict:
         """Return what the provenance of every such program says."""
@@ -185,7 +207,8 @@ def opened_one_net(given: argparse.Namespace, label: str) -> OneNet:
     if net.model.task != "single":
         raise UserError(f"{given.model}: the net takes a clip for any number of classes; give one of one label a clip")
     threat = bind(AttackSpec.of(given.attack_spec), net, given.key["attack"], int(given.key["seed"]))
-    batches = job.batches(threat.clips_together(net.model), given.batch_size, given.threads, threat.batch_size)
+    together, partners_too = threat.clips_together(net.model), threat.attack.needs_partner
+    batches = job.batches(together, given.batch_size, given.threads, threat.batch_size, with_partners=partners_too)
     log.info("%d clips, clean and %d conditions, on %s", len(job.views), len(conditions), job.device)
     said = {**job.written_down(given), "conditions": conditions, "attack_spec": given.attack_spec}
     shown = progress(batches, label=label, unit="batches", total=len(batches))

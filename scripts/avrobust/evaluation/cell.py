@@ -12,12 +12,13 @@ import torch
 
 from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
-from avrobust.data.batches import Batch, inputs_of
+from avrobust.data.batches import PARTNER, Batch, inputs_of
 from avrobust.evaluation.answer import answered
 from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted, clean_gradients, craft
 from avrobust.evaluation.memory import within_memory
+from avrobust.evaluation.terms import TERM_CLIPS, Shares, term_shares
 from avrobust.metrics.schema import FLOAT
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
@@ -52,11 +53,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Part:
-    """What came of `clips` clips: their rows in all cells, and of each cell how many have no gradient in a modality."""
+    """What came of `clips` clips: their rows in all cells.
+
+    Of each cell how many have no gradient in a modality, and the shares of the terms of its objective, if it has any,
+    for those of its first clips that are here.
+    """
 
     clips: int
     rows: pa.Table
     without_gradient: tuple[int, ...]
+    shares: tuple[Shares, ...]
 
 
 def evaluate(
@@ -77,14 +83,16 @@ def evaluate(
     def attacked(batch: Batch) -> Part:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
         features = cache(lambda net: {name: net.encode(name, inputs[name]) for name in net.modalities})
-        loss = cache(lambda net, objective: Loss(net, objective, inputs, labels, features(net)))
-        tables, counts = [], []
+        partner = inputs_of(batch, device, PARTNER)
+        loss = cache(lambda net, objective: Loss(net, objective, inputs, labels, features(net), partner))
+        tables, counts, shares = [], [], []
         for cell in cells:
             own = loss(cell.threat.model, cell.threat.objective)
             victims = {name: loss(net, cell.threat.objective) for name, net in cell.victims.items()}
             counts.append(_clips_without_gradient(clean_gradients(cell.threat, own, batch["clip_id"])))
+            shares.append(term_shares(cell.threat, own, batch["clip_id"], TERM_CLIPS - before))
             tables += _rows(cell, own, victims, batch["clip_id"], budgets, UNBOUNDED_CLIPS - before)
-        return Part(len(labels), pa.concat_tables(tables), tuple(counts))
+        return Part(len(labels), pa.concat_tables(tables), tuple(counts), tuple(shares))
 
     nets = dict.fromkeys(net for cell in cells for net in (cell.threat.model, *cell.victims.values()))
     with ExitStack() as stack:

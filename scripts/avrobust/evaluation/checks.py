@@ -1,6 +1,8 @@
 """Signs that an attack is too weak, among finished cells: after Athalye et al. (ICML 2018) and AutoAttack (ICML 2020).
 
     zero_gradients        clips without any gradient in some modality: a net that masks it, or a saturated loss
+    term_shares           terms of an objective that make less than 1 % or more than 99 % of the first gradient in some
+                          modality: the attack is another one than its name says
     single_step_stronger  a single step leaves fewer clips recognised than several steps of the same objective along the
                           net's own gradients; what several steps fit to one net may well pass on less to another
     black_box_stronger    gradients from elsewhere, another net's or of the net without its defences, leave fewer than
@@ -32,6 +34,8 @@ from avrobust.spec.units import CLIPS, PERCENT
 
 # An attack that finds its way uses more of its budget than this share.
 USED = 0.5
+# Between these shares of the gradient a term is there, and the others too.
+LEAST_SHARE, MOST_SHARE = 0.01, 0.99
 
 COLUMNS = (
     *("check", "dataset", "surrogate", "victim", "attack", "beside", "comparisons", "signs"),
@@ -124,6 +128,37 @@ def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
         comparisons=("clips", "sum"), signs=("clips_without_gradient", "sum"), seeds=("clips", "size")
     )
     return counted.reset_index().assign(check="zero_gradients", unit=CLIPS)
+
+
+def shares_of_terms(provenances: Iterable[Mapping]) -> pd.DataFrame:
+    """Return a line per surrogate and attack whose objective has terms, of all seeds: how many shares are too extreme.
+
+    The worst is the one nearest to nothing or to all of the gradient. Nothing where no attack has terms.
+    """
+    lines: dict[tuple, dict] = {}
+    for said in provenances:
+        for cell in said["cells"]:
+            place = said["dataset"], cell["surrogate"], cell["attack"]
+            for modality, of in cell.get("term_shares", {}).items():
+                line = lines.setdefault(place, {"shares": [], "seeds": set()})
+                line["seeds"].add(said["seed"])
+                line["shares"] += [(share, name, modality) for name, share in of.items()]
+    return pd.DataFrame([_shares_line(*place, **line) for place, line in sorted(lines.items())])
+
+
+def _shares_line(dataset: str, surrogate: str, attack: str, shares: list, seeds: set) -> dict:
+    share, name, modality = min(shares, key=lambda one: (min(one[0], 1 - one[0]), *one))
+    return {
+        "check": "term_shares",
+        "dataset": dataset,
+        "surrogate": surrogate,
+        "attack": attack,
+        "comparisons": len(shares),
+        "signs": sum(not LEAST_SHARE < one < MOST_SHARE for one, *_ in shares),
+        "worst": f"{100 * share:.2g} % by {name} in {modality}",
+        "unit": PERCENT,
+        "seeds": len(seeds),
+    }
 
 
 def clean_answers(made: Iterable[Made]) -> pd.DataFrame:

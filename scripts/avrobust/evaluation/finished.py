@@ -35,6 +35,7 @@ class Finished:
     def add(self, group: int, number: int, part: Part) -> None:
         """Keep a part."""
         said = {"key": self.key, "clips": str(part.clips), "without_gradient": json.dumps(part.without_gradient)}
+        said["shares"] = json.dumps(part.shares)
         with replacing(self._path(group, number)) as temporary:
             pq.write_table(part.rows.replace_schema_metadata(said), temporary, write_page_checksum=True)
 
@@ -53,5 +54,5 @@ class Finished:
         said = {name.decode(): value.decode() for name, value in (table.schema.metadata or {}).items()}
         if said.get("key") != self.key:
             return None
-        counts = tuple(json.loads(said["without_gradient"]))
-        return Part(int(said["clips"]), table.replace_schema_metadata(None), counts)
+        counts, shares = (tuple(json.loads(said[name])) for name in ("without_gradient", "shares"))
+        return Part(int(said["clips"]), table.replace_schema_metadata(None), counts, shares)

@@ -7,7 +7,7 @@ import torch
 
 from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
-from avrobust.data.batches import Batch, inputs_of
+from avrobust.data.batches import PARTNER, Batch, inputs_of
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import craft
 from avrobust.evaluation.memory import within_memory
@@ -39,9 +39,10 @@ def looked_into(
     def looked(batch: Batch) -> tuple[Batch, dict[Condition, Seen]]:
         inputs, labels = inputs_of(batch, device), batch["label"].to(device)
         features = {name: model.encode(name, inputs[name]) for name in model.modalities}
-        own = loss = Loss(model, threat.objective, inputs, labels, features)
+        partner = inputs_of(batch, device, PARTNER)
+        own = loss = Loss(model, threat.objective, inputs, labels, features, partner)
         if threat.model is not model:
-            loss = Loss(threat.model, threat.objective, inputs, labels)
+            loss = Loss(threat.model, threat.objective, inputs, labels, partner=partner)
         seen: dict[Condition, Seen] = {}
         for crafted in craft(threat, loss, batch["clip_id"], conditions, budgets):
             seen |= dict.fromkeys(crafted.conditions, look(crafted.inputs, own.encoded(crafted.inputs)))

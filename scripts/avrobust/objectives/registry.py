@@ -6,6 +6,7 @@ OBJECTIVES = {
     "min_similarity": "avrobust.objectives.min_similarity:MinSimilarity",
     "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",
     "prototype_conformity": "avrobust.objectives.prototype_conformity:PrototypeConformity",
+    "minus_probability": "avrobust.objectives.minus_probability:MinusProbability",
     "margin": "avrobust.objectives.margin:Margin",
     "targeted": "avrobust.objectives.targeted:Targeted",
 }

@@ -13,6 +13,7 @@ from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch
+from avrobust.data.partners import partners
 from avrobust.keyed import seed_of
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
@@ -57,7 +58,8 @@ class Adversarial(Plain):
         }
         with evaluating(model):
             threat = replace(self._threat(model), name=f"training, epoch {epoch}")
-            loss = Loss(threat.model, threat.objective, inputs, labels)
+            partner = mixed_with(batch, inputs) if threat.attack.needs_partner else None
+            loss = Loss(threat.model, threat.objective, inputs, labels, partner=partner)
             return perturb(loss, given, threat.attack, threat.context(batch["clip_id"])), labels
 
     def _bound(self, model: LateFusion) -> Threat:
@@ -65,3 +67,18 @@ class Adversarial(Plain):
         with torch.random.fork_rng():
             torch.manual_seed(seed_of(self.setting.seed, "attacked objective"))
             return bind(self.attack, attacked, seed=self.setting.seed)
+
+
+def mixed_with(batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return for each clip of a batch the inputs of one of another class in it, modality -> (N, ...).
+
+    Of a batch of one class alone each clip is its own, and a mixture of both is the clip.
+    """
+    labels = batch["label"]
+    classes = (
+        [[label] for label in labels.tolist()]
+        if labels.dim() == 1
+        else [row.nonzero()[:, 0].tolist() for row in labels]
+    )
+    places = torch.tensor(partners(batch["clip_id"], classes))
+    return {name: x[places.to(x.device)] for name, x in inputs.items()}

@@ -1,7 +1,5 @@
 """A net on pictures that listens: zhang2025's sound branch (ICLR 2025, section 3), features for every step."""
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +10,8 @@ from avrobust.models.registry import VISUAL_ENCODERS
 
 # More steps than a clip has: a map that has a position for each of these has one for each of fewer.
 MANY = 100
+# A width of which torchvision's nets have eight channels at least.
+NARROW = 1 / 8
 
 
 class LogMelEncoder(nn.Module):
@@ -30,18 +30,22 @@ class LogMelEncoder(nn.Module):
     def __init__(self, net: dict, samples_per_step: int, front: dict, projection: int | None = None):
         super().__init__()
         self.front = LogMel(**front)
-        self.net = built(VISUAL_ENCODERS, {**net, "options": {**net.get("options", {}), "channels": 1}})
+        options = {**net.get("options", {}), "channels": 1}
+        self.net = built(VISUAL_ENCODERS, {**net, "options": options})
         if not isinstance(self.net, PictureNet) or self.net.projection is not None:
             raise ValueError(f"net {net['name']} must be one that gives its map, without a projection of its own")
         self.samples_per_step = samples_per_step
         self.projection = nn.Identity() if projection is None else nn.Linear(self.net.out_features, projection)
         self.out_features = projection or self.net.out_features
-        # By shapes alone: nothing is computed.
-        shapes, (_, mels) = deepcopy(self.net).eval().to("meta"), self.front.filters.shape
+        # Of a narrow net, whose map is as large: torch needs a second and a half to begin with tensors without values.
+        with torch.random.fork_rng(devices=[]):
+            narrow = {**options, "width": min(options.get("width", 1), NARROW)}
+            like = built(VISUAL_ENCODERS, {**net, "options": narrow}).eval()
         for steps in (1, MANY):
             columns = 1 + steps * samples_per_step // self.front.sizes[2]
             try:
-                positions = shapes.feature_map(torch.empty(1, 1, mels, columns, device="meta")).shape[3]
+                with torch.inference_mode():
+                    positions = like.feature_map(torch.zeros(1, 1, self.front.filters.shape[1], columns)).shape[3]
             except RuntimeError as error:
                 raise ValueError(f"{samples_per_step} samples, one step, give {net['name']} no map: {error}") from None
             if positions < steps:

@@ -1,5 +1,6 @@
 """Cells written by hand, as the tests of the reports need them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -57,4 +58,12 @@ def write_cell(
     path = folder / dataset / f"s{seed}" / f"{surrogate}{victim}.{attack}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, write_page_checksum=True)
+    return path
+
+
+def write_training(folder: Path, dataset: str, variant: str, seed: int, **crafting: float) -> Path:
+    """Write what the training of a net says of itself, with what crafting took of a clip."""
+    path = folder / f"models/{dataset}/{variant}/s{seed}/train.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"variant": variant, "seed": seed, **({"crafting": crafting} if crafting else {})}))
     return path

@@ -1,7 +1,6 @@
 """Figures of bars: values by hand, means that belong together, what stands beside them, drawings that are equal."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -44,7 +43,7 @@ SPEC = {
     "bars": factor("attack", fgsm="FGSM", noise="Random signs"),
     "controls": ["noise"],
     "also": {"others": "mean(victim != surrogate)", "two": "mean(victim in AcV RcR)"},
-    "calibrated": [["music", "AcV", "AcV", "fgsm"]],
+    "calibrated": [["music", "AcV", "AcV", "fgsm", "both", "small"]],
     "sizes": {"fgsm": {"copies": [2, 5], "steps": [3, 10]}},
     "sources": {"music": "lists"},
 }
@@ -200,16 +199,20 @@ def test_a_surrogate_may_be_called_after_the_victim() -> None:
     assert len({need.reading for need in needs(figure)}) == 3 * 2 * 2, "clean and attacked"
 
 
-def test_printed_values_that_no_bar_reads_are_told(tmp_path: Path) -> None:
+def test_printed_values_that_no_bar_reads_are_told(tmp_path: Path, cells: Cells) -> None:
     path = tmp_path / "figure5.csv"
     assert check_published(layout(SPEC), path) == []
     path.write_text(
         "surrogate,victim,attack,column,value,note\nAcV,others,FGSM,success,31.7,\nAcV,others,PGD,success,1,\n"
     )
     assert check_published(layout(SPEC), path) == ["AcV others PGD success"]
-    assert list(read_published(path, layout(SPEC).keys)) == [
-        ("AcV", "others", "FGSM", "success"), ("AcV", "others", "PGD", "success"),
-    ]  # fmt: skip
+    path.write_text("surrogate,victim,attack,column,value,note\nany,others,FGSM,gain,3.6,said\n")
+    figure = layout({**SPEC, "printed": ["gain"]})
+    assert check_published(figure, path) == []
+    *_, line = lines_of(figure, cells, read_published(path, figure.keys))
+    assert (line["surrogate"], line["column"], line["published"], line["ours"], line["note"]) == (
+        "any", "gain", 3.6, None, "said",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -301,4 +304,10 @@ def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> N
     assert all(words in text for words in ("Curriculum", "D*M: 5%", "accuracy (%)", "clean accuracy"))
     with Image.open(tmp_path / "figure.png") as image:
         assert image.size[0] == 1440
-    assert json.loads(json.dumps(spec)) == spec
+    # Two that are trained alike are one bar, and a note says so.
+    made = make("bars", {**spec, "alike": {"RsV+dm5": "RsV+none"}}, tmp_path / "alike", cells=cells)
+    assert made.returncode == 0, made.stderr
+    text = "".join(ElementTree.parse(tmp_path / "alike.svg").getroot().itertext())
+    assert "One bar, of as many steps, features and attack steps at this scale: D*M: 5% comes to None." in text
+    rows = list(csv.DictReader((tmp_path / "alike.csv").read_text().splitlines()))
+    assert {row["schedule"] for row in rows} == {"None", "Linear"}

@@ -6,14 +6,16 @@ from xml.etree import ElementTree
 
 import pytest
 from artefacts import make
-from cell_files import CLEAN, write_cell
+from cell_files import CLEAN, write_cell, write_training
 from test_bars import factor, right
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report.curves import measure, tidy
+from avrobust.report.trainings import mean_spent, spent
 from avrobust.spec.artefacts.curves import check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
+from avrobust.spec.kind import TRAININGS
 from avrobust.spec.published import Published
 
 CLIPS = 20
@@ -127,38 +129,54 @@ def test_cosines_of_attacked_clips(tmp_path: Path) -> None:
 
 
 def test_costs_are_counts_without_an_interval(tmp_path: Path) -> None:
-    paths = [
-        write_cell(tmp_path, f"music/RsV+sample{k}/0/tma", [0] * CLIPS, {CLEAN: right(18), ("both", "small"): right(9)})
-        for k in (10, 20)
-    ]
+    paths, trainings = [], []
+    for k, steps in ((10, (24.0, 26.0)), (20, (48.0, 52.0))):
+        for seed in (0, 1):
+            net = f"RsV+sample{k}"
+            answers = {CLEAN: right(18), ("both", "small"): right(9)}
+            paths.append(write_cell(tmp_path, f"music/{net}/{seed}/tma", [0] * CLIPS, answers))
+            trainings.append(write_training(tmp_path, "music", net, seed, encoder_steps_a_clip=steps[seed]))
+    read = {"dataset": "music", "variant": "RsV+sample<k>", "attack": "tma", "modality": "both", "budget": "small"}
     spec = {
         "title": "Figure 9",
-        "read": {
-            "dataset": "music",
-            "variant": "RsV+sample<k>",
-            "attack": "tma",
-            "modality": "both",
-            "budget": "small",
-        },
+        "read": read,
         "x": factor("k", **{"10": "1", "20": "2"}),
         "label": "factor",
-        "panels": [{"y": "accuracy", "measure": "accuracy"}, {"y": "encoder steps", "cost": "encoder_steps"}],
+        "panels": [{"y": "accuracy", "measure": "accuracy"}, {"y": "steps", "cost": "encoder_steps_a_clip"}],
         "series": [{"name": "Ours"}],
-        "costs": {"RsV+sample10": {"encoder_steps": 24.0}, "RsV+sample20": {"encoder_steps": 48.0}},
         "printed": ["hours"],
     }
     figure = layout(spec)
     printed = {("Ours", "1", "hours"): Published(8.5, "approximate"), ("Ours", "1", "gradients"): Published(1, "")}
-    lines = tidy(figure, measure(figure, cells_of(paths)), printed, "demo")
-    shown = lines[["k", "column", "unit", "ours", "low", "published", "note"]]
-    assert list(shown.astype(object).where(shown.notna(), "").itertuples(index=False, name=None)) == [
-        ("1", "accuracy", "percent", 45.0, 23.06, "", ""), ("2", "accuracy", "percent", 45.0, 23.06, "", ""),
-        ("1", "encoder_steps", "count", 24.0, 24.0, "", ""), ("2", "encoder_steps", "count", 48.0, 48.0, "", ""),
-        ("1", "hours", "", "", "", 8.5, "approximate"),
+    lines = tidy(figure, measure(figure, cells_of(paths), spent(trainings)), printed, "demo")
+    shown = lines[["k", "column", "unit", "ours", "low", "published", "n", "seeds", "note"]]
+    rows = list(shown.astype(object).where(shown.notna(), "").itertuples(index=False, name=None))
+    assert rows == [
+        ("1", "accuracy", "percent", 45.0, 23.06, "", 20, 2, ""),
+        ("2", "accuracy", "percent", 45.0, 23.06, "", 20, 2, ""),
+        ("1", "encoder_steps_a_clip", "count", 25.0, 25.0, "", "", 2, ""),
+        ("2", "encoder_steps_a_clip", "count", 50.0, 50.0, "", "", 2, ""),
+        ("1", "hours", "", "", "", 8.5, "", "", "approximate"),
     ]  # fmt: skip
+    assert {need.reading.victim for need in needs(figure) if need.family == TRAININGS} == {
+        "RsV+sample10",
+        "RsV+sample20",
+    }
+    made = make("curves", spec, tmp_path / "figure", cells=paths, trainings=trainings)
+    assert made.returncode == 0, made.stderr
     path = tmp_path / "figure9.csv"
     path.write_text("series,k,column,value,note\nOurs,1,hours,8.5,approximate\nOurs,3,hours,26,\nOurs,1,days,1,\n")
-    assert check_published(figure, path) == ["Ours 3 hours", "Ours 1 days"]
+    assert check_published(figure, path) == ["Ours 1 days"]
+
+
+def test_a_cost_without_its_training_is_an_error(tmp_path: Path) -> None:
+    known = spent([write_training(tmp_path, "music", "RsV", 0)])
+    assert mean_spent(known, "music", "RsV", "gradients_a_clip") == (0.0, 1), "a training that crafts nothing"
+    with pytest.raises(UserError, match=r"no training of ave/RsV among those given \(music/RsV\)"):
+        mean_spent(known, "ave", "RsV", "gradients_a_clip")
+    (tmp_path / "train.json").write_text("[]")
+    with pytest.raises(UserError, match="is no train.json of a training".replace(".", r"\.")):
+        spent([tmp_path / "train.json"])
 
 
 @pytest.mark.parametrize(
@@ -172,7 +190,7 @@ def test_costs_are_counts_without_an_interval(tmp_path: Path) -> None:
         ({"mean": None}, "over and mean go together"),
         ({"over": factor("victim", "AcV")}, "I-FGSM: none of AcV is left for the mean"),
         ({"series": [{"name": "a", "read": {"attack": "a<p>"}}]}, "attack: <p> is none of its factors: steps, victim"),
-        ({"panels": [{"y": "", "cost": "hours"}]}, "panel 1: cost: hours of AsV is not counted"),
+        ({"panels": [{"y": "", "cost": "hours"}]}, "panel 1: cost: 'hours' is none of gradients_a_clip, encoder"),
     ],
 )
 def test_mistakes_in_a_layout_are_named(change: dict, message: str) -> None:

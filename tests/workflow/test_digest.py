@@ -148,7 +148,7 @@ CLOSURES = {
     ),
     "curves": (
         "artefact.py", kind("curves", "CURVES"),
-        MEASURED | DRAWING | POINTS | {"report/curves", "spec/artefacts/curves"},
+        MEASURED | DRAWING | POINTS | {"report/curves", "report/trainings", "spec/artefacts/curves"},
     ),
     "matrix": (
         "artefact.py", kind("matrix", "MATRIX"),
@@ -171,8 +171,9 @@ CLOSURES = {
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
-        MEASURED | {"metrics/estimate", "metrics/measured", "metrics/scores", "report/claims", "report/text",
-                    "spec/artefacts/claims", "spec/measures", "spec/nets", "spec/budgets", "spec/units"},
+        MEASURED | {"metrics/estimate", "metrics/measured", "metrics/scores", "report/claims", "report/sides",
+                    "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
+                    "spec/budgets", "spec/units"},
     ),
     "checks": (
         "checks.py", [],

@@ -9,9 +9,10 @@ from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets, notation
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
-from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
+from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
 from lib import choices
+from lib.alike import alike_of
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
@@ -216,7 +217,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
-    keys: dict[str, set[Key]] = {family: set() for family in FAMILIES}
+    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS)}
     by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
@@ -228,6 +229,9 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                     f"{where_of}: {need.reading} is what the budget is calibrated by, and true by construction; no "
                     "claim reads it"
                 )
+        if need.family == TRAININGS:
+            keys[TRAININGS].add((need.reading.dataset, need.reading.victim, ""))
+            continue
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
@@ -311,12 +315,20 @@ def _or_skipped(
         if "artefacts" in over and not any(lacking):
             scores = [need.reading for need in needs if need.family == SCORES]
             lacking = [f"no artefact scores {one}" for one in scores if not _scored(grid, one)]
+            # A scale that shortens an axis of a figure has no other steps, and a claim asks for none.
+            lacking += [f"no artefact reads {need.reading}" for need in needs if not _has_steps(grid, need.reading)]
         reason = next(filter(None, lacking), "")
         is_mistake = any(_lacking(need.reading, {**facts, **own}) for need in needs)
         made.append(
             {**claim, "skipped": f"scale {settings.scale_name}: {reason}"} if reason and not is_mistake else claim
         )
     return made
+
+
+def _has_steps(grid: Grid, wanted: Reading) -> bool:
+    """Whether an artefact reads this under an attack of so many steps; true where no number is named."""
+    asked = grid.cells.get((wanted.dataset, wanted.surrogate, wanted.attack), {}).get(wanted.victim, ())
+    return wanted.condition.steps is None or wanted.condition in asked
 
 
 def _over(settings: Settings, paper: str) -> Mapping:
@@ -339,12 +351,11 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "same": same_attacks,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
     "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
-    # What a budget was set by, so that it says nothing: dataset, surrogate, victim and attack of each.
+    "alike": alike_of,
+    # Dataset, surrogate, victim, attack, modality and budget of what is near a printed number by construction.
     "calibrated": lambda settings, paper, spec: [
-        [one["dataset"], one["variant"], one["variant"], one["attack"]]
-        for one in settings.papers[paper].get("calibrations", {}).values()
+        [*one[:4], one.condition.modality, one.condition.budget] for one in calibrated(settings, paper)
     ],
-    "costs": lambda settings, paper, spec: {},
     "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
     "chosen": lambda settings, paper, spec: {
         **settings.chosen[paper],

@@ -13,34 +13,45 @@ STEPS = "steps"
 
 
 def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[str, dict[str, list]]:
-    """Return attack or net -> size -> [its number here, the paper's], of those that are read and that differ."""
+    """Return attack or net -> size -> [its number here, the paper's], of those that are read and that differ.
+
+    Of a net it is what it is trained on that counts: how its clips are attacked.
+    """
     over = settings.scale.get("papers", {}).get(paper, {})
+    sections = ("attacks",) * ("attacks" in over) + ("variants", "training") * bool({"variants", "training"} & {*over})
+    own = {section: own_section(settings.root, paper, section) for section in sections}
     found: dict[str, dict[str, list]] = {}
-    own = {
-        section: own_section(settings.root, paper, section) for section in ("attacks", "variants") if section in over
-    }
     for one in readings:
         if "attacks" in own and one.condition.modality not in FREE:
-            differing = _differ(settings, paper, one, own["attacks"].get(one.attack, {}), _of(settings, paper, one))
+            attacks = (told.get(one.attack, {}) for told in (own["attacks"], settings.papers[paper]["attacks"]))
+            differing = _differ(settings, paper, one, *attacks)
             if one.condition.steps:
                 differing.pop(STEPS, None)
             found.setdefault(one.attack, {}).update(differing)
         for net in (one.surrogate, one.victim) if "variants" in own else ():
-            facts = (
-                nets.get(net, {}).get(PREPARED, {}) for nets in (own["variants"], settings.papers[paper]["variants"])
+            found.setdefault(net, {}).update(
+                _differ(settings, paper, one, _prepared(own, net), _prepared(settings.papers[paper], net))
             )
-            found.setdefault(net, {}).update(_differ(settings, paper, one, *facts))
     return {name: differing for name, differing in sorted(found.items()) if differing}
 
 
-def _of(settings: Settings, paper: str, one: Reading) -> Mapping:
-    return settings.papers[paper]["attacks"].get(one.attack, {})
+def _prepared(paper: Mapping, net: str) -> dict:
+    """What a net is trained on, wherever a paper says it, by where; with all that goes by a choice or a dataset."""
+    facts = paper["variants"].get(net, {})
+    return {"all": paper["training"].get(facts.get("training"), {}), "own": {PREPARED: facts.get(PREPARED, {})}}
 
 
 def _differ(settings: Settings, paper: str, one: Reading, own: Mapping, here: Mapping) -> dict[str, list]:
     told = (choices.resolve(facts, settings.chosen[paper], one.dataset, one.surrogate) for facts in (own, here))
-    papers, ours = (dict(_numbers(facts)) for facts in told)
+    papers, ours = (dict(_numbers(_of_preparation(facts))) for facts in told)
     return {name: [number, papers.get(name, "none")] for name, number in ours.items() if number != papers.get(name)}
+
+
+def _of_preparation(facts: Mapping) -> Mapping:
+    """An attack as it is; of what `_prepared` gives, what is said of how a net's clips are made."""
+    if set(facts) != {"all", "own"}:
+        return facts
+    return {place: {PREPARED: told.get(PREPARED, {})} for place, told in facts.items()}
 
 
 def _numbers(value: Mapping) -> Iterator[tuple[str, object]]:

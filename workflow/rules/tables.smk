@@ -16,6 +16,7 @@ for kind, facts in tables.kinds.items():
             availability=tables.read("availability"),
             tables=tables.read("tables"),
             calibrations=tables.read("calibrations"),
+            trainings=tables.read("trainings"),
         output:
             shown=report(
                 expand(
@@ -46,7 +47,7 @@ for kind, facts in tables.kinds.items():
             " --cells {input.cells:q} --scores {input.scores:q} --embeddings {input.embeddings:q}"
             " --examples {input.examples:q} --published {input.published:q} --manifests {input.manifests:q}"
             " --classes {input.classes:q} --availability {input.availability:q} --tables {input.tables:q}"
-            " --calibrations {input.calibrations:q} --files {output:q} 2> {log:q}"
+            " --calibrations {input.calibrations:q} --trainings {input.trainings:q} --files {output:q} 2> {log:q}"
 
 
 # All files of an artefact take their places together, when all are copied; where that fails, the old ones stay: `update`.

@@ -13,7 +13,7 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError, progress
 from avrobust.report import drawing
 from avrobust.report.given import Given
-from avrobust.report.points import COLUMNS, Point, line, point, said_of
+from avrobust.report.points import COLUMNS, Point, as_printed, line, point, said_of
 from avrobust.report.style import WIDTH, page
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.bars import Layout, Place
@@ -68,7 +68,8 @@ def tidy(figure: Layout, found: Found, published: Printed, scale: str) -> pd.Dat
             seen.add(keys)
         place_of = dict(zip(figure.keys, keys, strict=True))
         lines.append(place_of | line(figure, column, one, readings, published.get((*keys, column)), scale))
-    return pd.DataFrame(lines).reindex(columns=[*figure.keys, *COLUMNS])
+    lines += as_printed(published, figure.printed, figure.keys, scale)
+    return pd.DataFrame(lines).reindex(columns=[*figure.keys, *COLUMNS]).astype({"n": "Int64", "seeds": "Int64"})
 
 
 # Drawing, in inches: a panel, what is between two of them, and below each its ticks (two lines where they have groups).
@@ -158,15 +159,14 @@ def _label(axis: Axes, figure: Layout, panel: str, number: int, middles: Mapping
 
 
 def _notes(figure: Layout) -> list[str]:
-    """What is said below the drawing of the scale and of the budget."""
-    names = {**figure.names, **figure.bars.values, **figure.ticks.values}
+    """What is said below the drawing of the scale."""
     sizes = drawing.sizes_note(figure.sizes, figure.labels)
+    alike = [
+        f"{figure.named.get(one, one)} comes to {figure.named.get(other, other)}" for one, other in figure.alike.items()
+    ]
     return [
         f"Sizes at this scale (at the paper's): {sizes}." if sizes else "",
-        *(
-            f"{names.get(one, one)} is trained as {names.get(other, other)} at this scale, and is drawn once."
-            for one, other in figure.same.items()
-        ),
+        f"One bar, of as many steps, features and attack steps at this scale: {'; '.join(alike)}." if alike else "",
     ]
 
 

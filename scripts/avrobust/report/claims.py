@@ -25,6 +25,7 @@ fewer than `FEWEST` clips tell nothing, and the test is undecided.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import nan
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -37,18 +38,20 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
+from avrobust.report.sides import Exact, by_clip, by_training, is_by_clip
 from avrobust.report.text import about, csv_of, fixed, grid, warning
+from avrobust.report.trainings import Spent, spent
 from avrobust.spec.artefacts.claims import Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.measures import MEASURES
-from avrobust.spec.units import POINTS, SCORE
+from avrobust.spec.units import COUNT, POINTS, SCORE
 
 HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
 # Of these trainings, on other clips.
 HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
 VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED, SKIPPED)
 CLIPS, TRAININGS = "clips", "clips and trainings"
-_DECIMALS = {POINTS: 2, SCORE: 4}
+_DECIMALS = {POINTS: 2, SCORE: 4, COUNT: 2}
 _MEASURED = ("verdict", "speaks_of", "effect", "low", "high", "unit", "p_holds", "p_fails")
 CLAIM_COLUMNS = (
     "claim", "section", "sentence", *_MEASURED, "weakest", "holding", "n", "seeds", "scale", "source", "note",
@@ -106,7 +109,7 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     """Write claims, their tests, and a page for readers; return a line for the log."""
     cells = cells_of(progress(files.cells, label="reading", unit="files"))
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
-    judgements = judge(given, cells, scores)
+    judgements = judge(given, cells, scores, spent(files.trainings))
     claims, tests = (tidy(given, judgements, files.scale) for tidy in (tidy_claims, tidy_tests))
     write_text(to[".csv"], csv_of(claims))
     write_text(to["_tests.csv"], csv_of(tests))
@@ -114,22 +117,22 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     return f"{given.paper}: {counted(claims)}"
 
 
-def judge(given: Claims, cells: Cells, scores: Scores) -> list[Judgement]:
+def judge(given: Claims, cells: Cells, scores: Scores, trainings: Spent = MappingProxyType({})) -> list[Judgement]:
     """Test all claims, in their order; a score that is not there leaves its test undecided.
 
     Raises `UserError` if a cell or a condition is missing.
     """
-    return [_judged(claim, cells, scores) for claim in given.claims]
+    return [_judged(claim, cells, scores, trainings) for claim in given.claims]
 
 
-def verdict(means: Sequence[Mean | Estimate]) -> str:
+def verdict(means: Sequence[Mean | Estimate | Exact]) -> str:
     """`holds`, `fails` or `undecided`, of a claim with these tests (see above)."""
     if all(one.above() for one in means):
         return HOLDS
     return FAILS if any(one.negative.above(TAIL / len(means)) for one in means) else UNDECIDED
 
 
-def spoken(means: Sequence[Mean | Estimate]) -> tuple[str, str, Sequence[Mean | Estimate]]:
+def spoken(means: Sequence[Mean | Estimate | Exact]) -> tuple[str, str, Sequence[Mean | Estimate | Exact]]:
     """The verdict of a claim with these tests, what it speaks of, and the means with the intervals that it is from."""
     here = [one.of_these_trainings for one in means]
     if many := all(one.seeds >= MANY_SEEDS for one in means):
@@ -142,17 +145,17 @@ def spoken(means: Sequence[Mean | Estimate]) -> tuple[str, str, Sequence[Mean | 
     return (UNDECIDED, TRAININGS, means) if many else (UNDECIDED, CLIPS, here)
 
 
-def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
+def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent) -> Judgement:
     if claim.skipped:
         nothing = Result(SKIPPED, note=claim.skipped)
         return Judgement(claim, [nothing] * len(claim.tests), nothing)
-    measured: dict[int, Mean | Estimate] = {}
+    measured: dict[int, Mean | Estimate | Exact] = {}
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
         try:
-            measured[number] = _scored(test, scores) if claim.unit == SCORE else _counted(test, cells)
+            measured[number] = _measured(test, cells, scores, trainings)
         except UserError as error:
-            if claim.unit == POINTS:
+            if not any(side.score for side in test.read):
                 raise UserError(f"claim {claim.name}: {error}") from None
             reasons[number] = str(error)
     results = {number: _result([one]) for number, one in measured.items()}
@@ -170,7 +173,7 @@ def _judged(claim: Claim, cells: Cells, scores: Scores) -> Judgement:
     return Judgement(claim, tests, overall, min(results, key=lambda number: results[number].effect, default=None))
 
 
-def _result(means: Sequence[Mean | Estimate]) -> Result:
+def _result(means: Sequence[Mean | Estimate | Exact]) -> Result:
     """The result of a claim with these tests; of a test, if there is one."""
     found, speaks_of, means = spoken(means)
     least = min(means, key=lambda one: one.value)
@@ -185,7 +188,16 @@ def _result(means: Sequence[Mean | Estimate]) -> Result:
     return Result(found, speaks_of, *rounded, n=least.clips, seeds=least.seeds)
 
 
-def _counted(test: Comparison, cells: Cells) -> Mean | Estimate:
+def _measured(test: Comparison, cells: Cells, scores: Scores, trainings: Spent) -> Mean | Estimate | Exact:
+    """The effect in the unit of the test."""
+    if test.unit == COUNT:
+        return by_training(test, trainings)
+    if is_by_clip(test):
+        return by_clip(test, cells)
+    return _scored(test, scores) if test.unit == SCORE else _answered(test, cells)
+
+
+def _answered(test: Comparison, cells: Cells) -> Mean | Estimate:
     """The effect in points, from right and wrong answers."""
     if any(MEASURES[side.of].if_recognised for side in test.read):
         higher, lower = (

@@ -1,6 +1,7 @@
 """Curves over a factor: every point with its interval, and the published values."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,10 +13,12 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError, progress
 from avrobust.report import drawing
 from avrobust.report.given import Given
-from avrobust.report.points import COLUMNS, Point, line, point, said_of
+from avrobust.report.points import COLUMNS, Point, as_printed, line, point, said_of
 from avrobust.report.style import WIDTH, page
 from avrobust.report.text import csv_of
-from avrobust.spec.artefacts.curves import COSINE, Layout, Panel, Series
+from avrobust.report.trainings import Spent, mean_spent, spent
+from avrobust.spec.artefacts.curves import Layout, Panel, Series
+from avrobust.spec.measures import COSINE
 from avrobust.spec.published import Published, read_published
 from avrobust.spec.units import COUNT, SCORE
 
@@ -29,30 +32,30 @@ def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the figure and write its points; return a line for the log."""
     cells = cells_of(progress(given.cells, label="reading", unit="files"))
     published = read_published(given.published[0], figure.keys) if given.published else {}
-    found = measure(figure, cells)
+    found = measure(figure, cells, spent(given.trainings))
     lines = tidy(figure, found, published, given.scale)
     write_text(to[".csv"], csv_of(lines))
     draw(figure, found, published, given.scale, svg=to[".svg"], png=to[".png"])
     return f"{figure.title}: {len(lines)} points"
 
 
-def measure(figure: Layout, cells: Cells) -> dict[Place, Point]:
+def measure(figure: Layout, cells: Cells, trainings: Spent = MappingProxyType({})) -> dict[Place, Point]:
     """Every point: of each panel, series and value of x. Raises `UserError` if a cell or a condition is missing."""
     return {
-        (panel.column, series.name, value): _point(figure, panel, series, value, cells)
+        (panel.column, series.name, value): _point(figure, panel, series, value, cells, trainings)
         for panel in figure.panels
         for series in figure.series
         for value in figure.values(series)
     }
 
 
-def _point(figure: Layout, panel: Panel, series: Series, value: str, cells: Cells) -> Point:
+def _point(figure: Layout, panel: Panel, series: Series, value: str, cells: Cells, trainings: Spent) -> Point:
     readings = figure.readings(series, value)
     if panel.cost:
-        # Counted, not measured: no interval.
-        cost = sum(figure.costs[one.victim][panel.cost] for one in readings) / len(readings)
-        clips = cells.outcomes(readings)
-        return Point(cost, cost, cost, clips.clips, len(clips.seeds), COUNT)
+        # Counted, not measured: of no clip, and without an interval.
+        found = [mean_spent(trainings, one.dataset, one.victim, panel.cost) for one in readings]
+        cost = sum(one for one, _ in found) / len(found)
+        return Point(cost, cost, cost, 0, min(seeds for _, seeds in found), COUNT)
     if panel.measure == COSINE:
         found = mean(cells.cosines(readings).mean(axis=0), -1.0, 1.0)
         return Point(*found.ends, found.clips, found.seeds, SCORE)
@@ -67,10 +70,7 @@ def tidy(figure: Layout, found: Found, published: Printed, scale: str) -> pd.Dat
         readings, keys = figure.readings(by_name[series], value), (series, figure.x.values.get(value, ""))
         place = dict(zip(figure.keys, keys, strict=True))
         lines.append(place | line(figure, column, one, readings, published.get((*keys, column)), scale))
-    for (*keys, column), one in published.items():
-        if column in figure.printed:
-            place = dict(zip(figure.keys, keys, strict=True))
-            lines.append(place | {"column": column, "published": one.value, "scale": scale, "note": one.note})
+    lines += as_printed(published, figure.printed, figure.keys, scale)
     return pd.DataFrame(lines).reindex(columns=[*figure.keys, *COLUMNS]).astype({"n": "Int64", "seeds": "Int64"})
 
 

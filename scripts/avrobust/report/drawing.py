@@ -80,6 +80,8 @@ def crosses(axis: Axes, places: Sequence[tuple[float, float]]) -> None:
 def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str, Mapping[str, str]]) -> str:
     """What a scale has another number of than the paper: "steps 3 (10) of I-FGSM, TMA; copies 2 (5) of TMA"."""
     names = labels.get("attack", {})
+    # Of nets that are trained alike it is the way that counts: AcV+at and RsR+at are one.
+    sizes = {of if "+" not in of else f"+{of.partition('+')[2]}": options for of, options in sizes.items()}
     found: dict[str, list[str]] = {}
     for of, options in sizes.items():
         for option, (ours, papers) in options.items():

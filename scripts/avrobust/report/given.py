@@ -10,6 +10,7 @@ class Given:
 
     cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
     availability: of datasets, in the layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets.
+    trainings: train.json of nets.
     """
 
     scale: str
@@ -23,6 +24,7 @@ class Given:
     availability: Sequence[str] = ()
     tables: Sequence[str] = ()
     calibrations: Sequence[str] = ()
+    trainings: Sequence[str] = ()
 
 
 READS = tuple(field.name for field in fields(Given) if field.name != "scale")

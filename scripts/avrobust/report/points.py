@@ -67,7 +67,7 @@ def line(
     published = printed.value if printed else None
     sources = {figure.sources.get(each.dataset, "") for each in read}
     attacked = any(each.condition.modality not in FREE for each in read)
-    calibrated = any([*each[:4]] in figure.calibrated for each in read) and column not in CLEAN_MEASURES
+    calibrated = any(_place(each) in figure.calibrated for each in read) and column not in CLEAN_MEASURES
     judged = published is not None and comparable(sources, scale) and not calibrated
     return {
         "column": column,
@@ -78,13 +78,29 @@ def line(
         "high": high,
         "difference": None if published is None else round(value - published, 2) + 0.0,
         "inside": ("yes" if low <= published <= high else "no") if judged else "",
-        "n": one.clips,
+        "n": one.clips or None,
         "seeds": one.seeds,
         "sizes": sizes_of(figure, read) if attacked and column not in CLEAN_MEASURES else "",
         "scale": scale,
         "source": ", ".join(sorted(sources - {""})),
         "note": "; ".join(filter(None, [printed.note if printed else "", CALIBRATED * calibrated])),
     }
+
+
+def as_printed(
+    published: Mapping[tuple[str, ...], Published], columns: Sequence[str], keys: Sequence[str], scale: str
+) -> list[dict[str, object]]:
+    """Return lines for what is printed in these columns, of which nothing is measured."""
+    return [
+        dict(zip(keys, place, strict=True))
+        | {"column": column, "published": one.value, "scale": scale, "note": one.note}
+        for (*place, column), one in published.items()
+        if column in columns
+    ]
+
+
+def _place(one: Reading) -> list[str]:
+    return [*one[:4], one.condition.modality, one.condition.budget]
 
 
 def sizes_of(figure: Facts, readings: Sequence[Reading]) -> str:
@@ -104,6 +120,6 @@ def sizes_of(figure: Facts, readings: Sequence[Reading]) -> str:
 def said_of(points: Sequence[Point], scale: str) -> str:
     """Of what scale, how many clips and trainings a figure is."""
     clips, seeds = (
-        ", ".join(map(str, sorted({*of}))) for of in zip(*((one.clips, one.seeds) for one in points), strict=True)
+        ", ".join(map(str, sorted({*of} - {0}))) for of in zip(*((one.clips, one.seeds) for one in points), strict=True)
     )
     return f"scale {scale}, n = {clips} clips, seeds: {seeds}; lines on bars and points: 95 % interval"

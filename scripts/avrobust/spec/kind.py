@@ -10,10 +10,12 @@ from avrobust.spec.conditions import Reading
 # What a need is of: rows of attacked clips, scores and clips to draw of a localisation net, embeddings, or whichever of
 # the latter two has the score.
 CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings", "scores"
+# What a net's training says of itself, whatever is read of the net.
+TRAININGS = "trainings"
 
 
 class Need(NamedTuple):
-    """One thing that an artefact reads: `family` is one of the four above.
+    """One thing that an artefact reads: `family` is one of those above.
 
     `example`: the class of which a clip is kept to be drawn. `unseen`: it matters which clips' videos are trained on.
     `part`: what of the layout needs it, for messages.

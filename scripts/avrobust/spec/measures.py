@@ -58,3 +58,7 @@ MEASURES: Mapping[str, Measure] = {
 }
 # Those that are read under one modality, whichever that is.
 OF_ONE_CONDITION = tuple(name for name, measure in MEASURES.items() if READ in measure.weights)
+# Of the two features of a clip under the condition that is read: a mean that is no percentage.
+COSINE = "cosine"
+# What crafting takes of a clip in a training, as its provenance says it: counts of a net, of no condition and no clip.
+COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")

@@ -19,6 +19,22 @@ class Nets:
         return f"mean of {'other ' if self.others else ''}{self.name}"
 
 
+@dataclass(frozen=True)
+class Best:
+    """The one of `attacks`, a list called `name`, that succeeds most on other clips than it is read of."""
+
+    name: str
+    attacks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"best of {self.name}"
+
+
+def attacks(told: object) -> str | Best:
+    """Return an attack's name as it is, and as `Best` what came as JSON: {"best": "masks", "of": [...]}."""
+    return Best(told["best"], tuple(told["of"])) if isinstance(told, Mapping) else told
+
+
 def nets(told: object) -> str | Nets:
     """Return a net's name as it is, and as `Nets` what came as JSON: {"mean": "nets", "of": [...], "others": true}."""
     if not isinstance(told, Mapping):

@@ -6,9 +6,11 @@ Columns: `audio@large`, `variant/attack/clean`, `success(both@large)`, `mean(X_A
 and `*` behind what the paper has no values for. In both, `@large:20` is a budget under which an attack takes 20 steps;
 in a claim `sum<concat/pgd.X_A@small` are clips that were made with the gradients of `concat`. `$nets` is a mean over
 the paper's list of that name, `$nets!` over those of it that are not the surrogate, `$nets+at` over nets that are
-called so, and `{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. What is printed
-for a name stands in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each combination of the
-factors v and c, and `like: AcV` in another one stands for all that AcV says; names of attacks may hold factors too.
+called so, and `{$nets}` is each of them; a surrogate may be called after the victim, `all-<victim>`. `{net}` is each of
+what a claim's `each` says for net, on both sides the same; `/best(masks)` the attack of a list that succeeds most. What
+is printed for a name stands in `labels`, once. Variants: `<v><c>: {visual: <v>, fusion: <c>}` is one for each
+combination of the factors v and c, and `like: AcV` in another one stands for all that AcV says; names of attacks may
+hold factors too.
 """
 
 import re
@@ -24,12 +26,13 @@ from avrobust.spec.nets import OF_VICTIM
 # condition or a score.
 QUANTITY = re.compile(
     r"(?:(?P<dataset>\w+):)?(?P<variant>\$?[\w+]+!?)(?:<(?P<surrogate>\$?[\w+-]+(?:<victim>)?))?"
-    r"(?:/(?P<attack>[\w+]+))?"
+    r"(?:/(?P<attack>best\(\w+\)|[\w+]+))?"
     r"\.(?P<of>\w+)(?:\[(?P<modality>\w+)\])?(?:@(?P<budget>[\w./]+)(?::(?P<steps>[1-9]\d*))?)?"
 )
 # A mean over a list: its name, what is added to each of its names, and whether the surrogate is left out.
 LISTED = re.compile(r"\$(\w+)((?:\+\w+)?)(!?)")
 EACH = re.compile(r"(?<=[{,])\s*\$(\w+)\s*(?=[,}])")
+BEST = re.compile(r"best\((\w+)\)")
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TEST = re.compile(r"(\S+) > (\S+)(?: ([+-]) (\d+(?:\.\d+)?))?")
 COMBINED = re.compile(r"(mean|sum)\(([^()]+)\)(?: - (\S+))?")
@@ -98,7 +101,7 @@ def listed(name: str, lists: Mapping[str, Sequence[str]]) -> Sequence[str]:
     """Return a paper's list by its name, without the $."""
     if name not in lists:
         raise NotationError(f"${name} is none of lists: {', '.join(lists) or 'there are none'}")
-    return lists[name]
+    return [one for text in lists[name] for one in braced(text)]
 
 
 def comparisons(lines: str | Sequence[str], lists: Mapping[str, Sequence[str]] = MappingProxyType({})) -> list[dict]:
@@ -127,7 +130,7 @@ def claims(
     for told_claim in told:
         claim = {name: value for name, value in told_claim.items() if name != "also"}
         try:
-            claim["tests"] = comparisons(claim["tests"], lists)
+            claim["tests"] = comparisons(_for_all(claim["tests"], claim.pop("each", {}), lists), lists)
             made.append(claim)
             for also in told_claim.get("also", []):
                 ((name, changes),) = ((also, {}),) if isinstance(also, str) else also.items()
@@ -137,6 +140,21 @@ def claims(
         except NotationError as error:
             raise NotationError(f"claims.{claim['name']}: {error}") from None
     return made
+
+
+def _for_all(lines: str | Sequence[str], each: Mapping, lists: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return tests with every combination of `each` in the places {name}, the same on both sides."""
+    lines = [lines] if isinstance(lines, str) else lines
+    values = {name: _with_lists(told, lists) for name, told in each.items()}
+    if unused := [name for name in each if not any(f"{{{name}}}" in line for line in lines)]:
+        raise NotationError(f"each: no test has a place {{{unused[0]}}}")
+    made = []
+    for combination in product(*values.values()):
+        for line in lines:
+            for name, value in zip(values, combination, strict=True):
+                line = line.replace(f"{{{name}}}", value)
+            made.append(line)
+    return list(dict.fromkeys(made))
 
 
 def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence]) -> dict[str, dict]:
@@ -267,6 +285,8 @@ def _quantity(text: str, lists: Mapping[str, Sequence[str]]) -> dict | int | flo
         raise NotationError(f"{text!r}: {parts.get('of', 'clean')} has no budget")
     if "steps" in parts:
         parts["steps"] = int(parts["steps"])
+    if best := BEST.fullmatch(parts.get("attack", "")):
+        parts["attack"] = {"best": best[1], "of": listed(best[1], lists)}
     if parts["variant"].startswith("$"):
         # By its own gradients, each of them, unless something else is said.
         parts.setdefault("surrogate", OF_VICTIM)

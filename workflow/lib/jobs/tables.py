@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, Kind
+from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid
 from lib.jobs.attack import Attack
@@ -124,6 +124,14 @@ class Tables(Jobs):
 
     def _calibrations(self, artefact: Artefact) -> list[str]:
         return [f"{self.results}/budgets/{one['name']}.csv" for one in artefact.spec["strengths"]]
+
+    def _trainings(self, artefact: Artefact) -> list[str]:
+        nets = [(dataset, net) for dataset, net, _ in artefact.needs[TRAININGS]]
+        return [
+            f"{self.place(dataset)}/models/{dataset}/{net}/s{seed}/train.json"
+            for dataset, net in nets
+            for seed in self.settings.scale["seeds"]
+        ]
 
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [

@@ -35,9 +35,10 @@ class Layout:
     `read`: what all bars read, with places for the factors' values: {"variant": "<net>+<defence>"}. `controls`: the
     bars that are no result. `groups`: what stands below several ticks, in their order. `also`: means over ticks, drawn
     behind the last. `marks` (drawn on the bars) and `beside` (in the data only): what is read otherwise there; an
-    attack that is a list is the worst of several, clip by clip. `calibrated`: dataset, surrogate, victim and attack of
-    what a budget was set by. `sizes`: attack or net -> size -> [how much the scale has of it, how much the paper].
-    `same`: a net -> the one before it that is trained in the same way at this scale, so that it is not drawn.
+    attack that is a list is the worst of several, clip by clip. `calibrated`: dataset, surrogate, victim, attack,
+    modality and budget of what a budget was set by. `sizes`: attack or net -> size -> [its number here, the paper's].
+    `alike`: a net of the ticks -> another one that is trained in the same way at this scale, so that they are one bar.
+    `printed`: columns of the published file that stand in the data as they are, such as differences of bars.
     """
 
     title: str
@@ -52,10 +53,12 @@ class Layout:
     also: Mapping[str, Mean] = field(default_factory=dict)
     marks: Mapping[str, Mapping] = field(default_factory=dict)
     beside: Mapping[str, Mapping] = field(default_factory=dict)
+    printed: Sequence[str] = ()
     calibrated: Sequence[Sequence[str]] = ()
     sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
-    same: Mapping[str, str] = field(default_factory=dict)
+    alike: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -163,7 +166,12 @@ def layout(spec: object) -> Layout:
             raise UserError(f"also: {name}: {unknown[0]!r} is none of {', '.join(factors['ticks'].values)}")
         if name in factors["ticks"].values:
             raise UserError(f"also: {name} is the name of a {one.over}, too")
-    made = replace(whole, **factors, also=also)
+    # Of nets that come to the same one is drawn; the others are only named in a note.
+    apart = [value for value in factors["ticks"].values if value not in whole.alike]
+    groups = {name: [one for one in group if one not in whole.alike] for name, group in whole.groups.items()}
+    factors["ticks"] = factors["ticks"].only(apart)
+    made = replace(whole, **factors, also=also, groups={name: group for name, group in groups.items() if group})
+    made = replace(made, named={**whole.ticks["values"], **made.bars.values})
     if unknown := [name for name in made.controls if name not in made.bars.values]:
         raise UserError(f"controls: {unknown[0]!r} is none of {', '.join(made.bars.values)}")
     grouped = [one for group in made.groups.values() for one in group]
@@ -193,7 +201,8 @@ def check_published(figure: Layout, path: Path) -> list[str]:
     if not path.exists():
         return []
     places = {(*figure.printed_keys(place), column) for place in figure.places for column in figure.columns()}
-    return [" ".join(filter(None, at)) for at in read_published(path, figure.keys) if at not in places]
+    published = read_published(path, figure.keys)
+    return [" ".join(filter(None, at)) for at in published if at not in places and at[-1] not in figure.printed]
 
 
 BARS = Kind(
@@ -203,5 +212,5 @@ BARS = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources", "names", "sizes", "calibrated", "labels"),
+    facts=("citation", "sources", "names", "sizes", "calibrated", "labels", "alike"),
 )

@@ -3,9 +3,10 @@
 A claim is as in claims.yaml, its tests as `avrobust.spec.notation.comparisons` gives them: `higher`, `lower`, `by`. A
 side is a number or what to read: {"dataset", "variant", "attack", "budget", "steps", "of": one of `MEASURES`} takes
 percentages of cells, {"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score;
-`surrogate` and `victim` may stand for the `variant` of cells. A test is read with each of the claim's `datasets` and
+`surrogate` and `victim` may stand for the `variant` of cells. `of` may also be the cosine of the features, a score, or
+what the training of a net takes of each clip, a count. A test is read with each of the claim's `datasets` and
 `attacks`, the same on both sides, where a side does not say its own. A test stays on one dataset, and a claim has
-either percentages or scores.
+one of percentages, scores and counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,14 +16,15 @@ from itertools import product
 from avrobust.program import UserError
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, Reading, place, reading
-from avrobust.spec.kind import CELLS, SCORES, Kind, Need
-from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
-from avrobust.spec.nets import Nets, nets, pairs
+from avrobust.spec.kind import CELLS, SCORES, TRAININGS, Kind, Need
+from avrobust.spec.measures import COSINE, COUNTED, MEASURES, OF_ONE_CONDITION
+from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
 from avrobust.spec.record import record
-from avrobust.spec.units import POINTS, SCORE
+from avrobust.spec.units import COUNT, POINTS, SCORE
 
 # What a measure of one condition is read under where nothing is said.
 BOTH = "both"
+CLEAN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.is_clean)
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Quantity:
     dataset: str
     surrogate: str | Nets
     victim: str | Nets
-    attack: str
+    attack: str | Best
     budget: str = ""
     steps: int | None = None
     of: str = ""
@@ -46,13 +48,21 @@ class Quantity:
 
     @property
     def unit(self) -> str:
-        """`points` or `score`."""
-        return POINTS if self.of else SCORE
+        """`points`, `score` or `count`."""
+        if self.of in COUNTED:
+            return COUNT
+        return SCORE if self.of == COSINE or self.score else POINTS
+
+    @property
+    def each(self) -> Sequence["Quantity"]:
+        """The same with each of several attacks of which the best is read; itself where there is one."""
+        attacks = self.attack.attacks if isinstance(self.attack, Best) else (self.attack,)
+        return [replace(self, attack=one) for one in attacks]
 
     @property
     def clean(self) -> bool:
         """Whether nothing is attacked, so that the budget does not matter."""
-        return self.modality == CLEAN.modality or bool(self.of and MEASURES[self.of].is_clean)
+        return self.modality == CLEAN.modality or self.of in COUNTED or self.of in CLEAN_MEASURES
 
     @property
     def places(self) -> list[Reading]:
@@ -64,7 +74,7 @@ class Quantity:
     @property
     def readings(self) -> Mapping[Reading, float]:
         """What is read, with its weight."""
-        return MEASURES[self.of].over(self.places)[0] if self.of else dict.fromkeys(self.places, 1.0)
+        return MEASURES[self.of].over(self.places)[0] if self.of in MEASURES else dict.fromkeys(self.places, 1.0)
 
 
 Side = Quantity | float
@@ -176,12 +186,14 @@ def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: st
 
 def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
     told = place(value)
-    quantity = record(
-        Quantity, told | {name: nets(told[name]) for name in ("surrogate", "victim") if name in told}, where
-    )
-    if quantity.of and quantity.of not in MEASURES:
-        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(MEASURES)}")
-    if quantity.of and quantity.modality and quantity.of not in OF_ONE_CONDITION:
+    told |= {name: nets(told[name]) for name in ("surrogate", "victim") if name in told}
+    if told.get("of") in COUNTED:
+        # Of the training alone, whatever attacks the net.
+        told = {**told, "attack": "training"}
+    quantity = record(Quantity, told | ({"attack": attacks(told["attack"])} if "attack" in told else {}), where)
+    if quantity.of and quantity.of not in (*MEASURES, COSINE, *COUNTED):
+        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join((*MEASURES, COSINE, *COUNTED))}")
+    if quantity.of and quantity.modality and quantity.of not in (*OF_ONE_CONDITION, COSINE):
         raise UserError(
             f"{where}: {quantity.of}[{quantity.modality}]: it is of modalities of its own; leave the other out"
         )
@@ -204,8 +216,8 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, names: Mapping[str, str], 
             f"{where}: {both} cannot be compared clip by clip; a test has one dataset and one kind of measure"
         )
     # The attack only names the file that clean clips are read from.
-    attacks = {side.attack for side in test.read if not side.clean}
-    attack = attacks.pop() if len(attacks) == 1 else ""
+    made_by = {str(side.attack) for side in test.read if not side.clean}
+    attack = made_by.pop() if len(made_by) == 1 else ""
     margin = f" {'+' if test.by > 0 else '-'} {abs(test.by):g}" if test.by else ""
     said = f"{name_of(higher, attack)} > {name_of(lower, attack)}{margin}"
     place = ", ".join(filter(None, (names.get(test.dataset, test.dataset), attack)))
@@ -218,7 +230,10 @@ def name_of(side: Side, attack: str) -> str:
         return f"{side:g}"
     words = [str(side.victim), side.of or side.score, side.modality]
     if not side.clean:
-        made = [side.attack * (side.attack != attack), f"of {side.surrogate}" * (side.surrogate != side.victim)]
+        made = [
+            str(side.attack) * (str(side.attack) != attack),
+            f"of {side.surrogate}" * (side.surrogate != side.victim),
+        ]
         made = " ".join(filter(None, made))
         steps = f"in {side.steps} steps" if side.steps else ""
         words += [f"at {side.strength}", steps, f"({made})" if made else ""]
@@ -226,17 +241,18 @@ def name_of(side: Side, attack: str) -> str:
 
 
 def needs(given: Claims) -> Iterator[Need]:
-    """The cells of every percentage, and the scores of whichever artefact has them."""
+    """The cells of every percentage, the scores of whichever artefact has them, and the trainings that are counted."""
     for claim in given.claims:
         for side in (side for test in claim.tests for side in test.read if not claim.skipped):
-            family = CELLS if side.of else SCORES
-            yield from (Need(family, one, part=f"claim {claim.name}") for one in side.readings)
+            family = TRAININGS if side.of in COUNTED else CELLS if side.of else SCORES
+            readings = (one for of in side.each for one in of.readings)
+            yield from (Need(family, one, part=f"claim {claim.name}") for one in readings)
 
 
 CLAIMS = Kind(
     shown=(".csv",),
     others=("_tests.csv", ".md"),
-    reads=("cells", "scores"),
+    reads=("cells", "scores", "trainings"),
     parse=claims,
     needs=needs,
     facts=("paper", "citation", "sources", "strengths", "names"),

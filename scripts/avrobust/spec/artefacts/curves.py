@@ -7,19 +7,17 @@ from pathlib import Path
 from avrobust.program import UserError
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import Factor, Mean, complete, factor, filled, mean
-from avrobust.spec.kind import CELLS, Kind, Need
-from avrobust.spec.measures import MEASURES
+from avrobust.spec.kind import CELLS, TRAININGS, Kind, Need
+from avrobust.spec.measures import COSINE, COUNTED, MEASURES
 from avrobust.spec.published import read_published
 from avrobust.spec.record import record
 
-# Of the two features of a clip, beside the percentages.
-COSINE = "cosine"
 MEASURED = (*MEASURES, COSINE)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: what `measure` is along x; `y` labels its axis. In its place `cost` may be one of `Layout.costs`."""
+    """One panel: what `measure` is along x; `y` labels its axis. In its place `cost` may be one of `COUNTED`."""
 
     y: str
     measure: str = ""
@@ -49,8 +47,8 @@ class Layout:
 
     `x`: the factor along the axis, whose values are numbers, or else names that stand at equal distances; `label` says
     what they are. `at`: a value of x -> what is read otherwise there. `over`, `y`: a factor of which each point is a
-    mean, and of what of it. `printed`: columns of the published file that nothing is measured for. `costs`: net -> what
-    its training takes a clip, counted before anything runs. Other parts as in `avrobust.spec.artefacts.bars.Layout`.
+    mean, and of what of it. `printed`: columns of the published file that nothing is measured for. Other parts
+    as in `avrobust.spec.artefacts.bars.Layout`.
     """
 
     title: str
@@ -63,7 +61,6 @@ class Layout:
     at: Mapping[str, Mapping] = field(default_factory=dict)
     over: Factor | None = None
     mean: Mean | None = None
-    costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     printed: Sequence[str] = ()
     calibrated: Sequence[Sequence[str]] = ()
     sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
@@ -112,6 +109,8 @@ def layout(spec: object) -> Layout:
     for number, panel in enumerate(panels, 1):
         if bool(panel.measure) == bool(panel.cost):
             raise UserError(f"panel {number}: either measure or cost must be given")
+        if panel.cost and panel.cost not in COUNTED:
+            raise UserError(f"panel {number}: cost: {panel.cost!r} is none of {', '.join(COUNTED)}")
         if panel.measure and panel.measure not in MEASURED:
             raise UserError(f"panel {number}: measure: {panel.measure!r} is none of {', '.join(MEASURED)}")
     series = [record(Series, value, f"series {number}") for number, value in enumerate(whole.series, 1)]
@@ -134,35 +133,28 @@ def needs(figure: Layout) -> Iterator[Need]:
     """The cells of every point."""
     for series in figure.series:
         for value in figure.values(series):
-            readings = figure.readings(series, value)
-            for number, panel in enumerate(figure.panels, 1):
-                if uncounted := [
-                    one.victim for one in readings if panel.cost and panel.cost not in figure.costs.get(one.victim, {})
-                ]:
-                    raise UserError(f"panel {number}: cost: {panel.cost} of {uncounted[0]} is not counted")
-            yield from (Need(CELLS, one) for one in readings)
+            for one in figure.readings(series, value):
+                yield Need(CELLS, one)
+                if any(panel.cost for panel in figure.panels):
+                    yield Need(TRAININGS, one)
 
 
 def check_published(figure: Layout, path: Path) -> list[str]:
     """Return where the file has a value that no point reads; a paper that prints no number has no file."""
     if not path.exists():
         return []
-    columns = [*(panel.column for panel in figure.panels), *figure.printed]
-    places = {
-        (series.name, text, column)
-        for series in figure.series
-        for text in figure.x.values.values()
-        for column in columns
-    }
-    return [" ".join(filter(None, at)) for at in read_published(path, figure.keys) if at not in places]
+    values, columns = figure.x.values.values(), [panel.column for panel in figure.panels]
+    places = {(one.name, text, column) for one in figure.series for text in values for column in columns}
+    published = read_published(path, figure.keys)
+    return [" ".join(filter(None, at)) for at in published if at not in places and at[-1] not in figure.printed]
 
 
 CURVES = Kind(
     shown=(".svg",),
     others=(".csv", ".png"),
-    reads=("cells", "published"),
+    reads=("cells", "published", "trainings"),
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources", "names", "sizes", "calibrated", "labels", "costs"),
+    facts=("citation", "sources", "names", "sizes", "calibrated", "labels"),
 )

@@ -1,0 +1,96 @@
+"""What a scale has another number of than the paper, as figures say it; trainings that come to the same at a scale."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from avrobust.spec.conditions import CLEAN, Condition, Reading
+from lib import alike, sizes
+
+ATTACKS = {"tma": {"update": "tma", "steps": 10, "copies": 5, "decay": {"by": "momentum", "with": 1.0, "without": 0.0}}}
+VARIANTS = {
+    "RsV": {"fusion": "sum"},
+    "RsV+ours": {"training": "curriculum", "prepare": {"name": "curriculum", "options": {"sampled": [5, 20]}}},
+}
+TRAINING = {
+    "curriculum": {"by": "dataset", "music": {"epochs": 10, "prepare": {"options": {"steps": 10, "attack": "tma"}}}}
+}
+HERE = {
+    "attacks": {"tma": {**ATTACKS["tma"], "steps": 3, "copies": 2}},
+    "training": {"curriculum": {"by": "dataset", "music": {"epochs": 2, "prepare": {"options": {"steps": 4}}}}},
+    "variants": VARIANTS,
+}
+
+
+def read(net: str = "RsV", steps: int | None = None, attack: str = "tma") -> Reading:
+    return Reading("music", net, net, attack, Condition("both", "small", steps))
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    own = {"attacks": ATTACKS, "variants": VARIANTS, "training": TRAINING}
+    monkeypatch.setattr(sizes, "own_section", lambda root, paper, section: own[section])
+    scale = {"papers": {"p": {"attacks": {"tma": {"steps": 3}}, "training": {}}}}
+    return SimpleNamespace(root=None, scale=scale, papers={"p": HERE}, chosen={"p": {"momentum": "with"}})
+
+
+def test_sizes_of_attacks_and_of_adversarial_trainings(settings: SimpleNamespace) -> None:
+    tma = {"steps": [3, 10], "copies": [2, 5]}
+    assert sizes.sizes(settings, "p", [read()]) == {"tma": tma}
+    # Epochs are no size of an attack.
+    assert sizes.sizes(settings, "p", [read("RsV+ours")]) == {"tma": tma, "RsV+ours": {"steps": [4, 10]}}
+
+
+def test_steps_that_a_figure_names_are_no_size(settings: SimpleNamespace) -> None:
+    assert sizes.sizes(settings, "p", [read(steps=8)]) == {"tma": {"copies": [2, 5]}}
+    assert sizes.sizes(settings, "p", [read(attack="fgsm"), read()._replace(condition=CLEAN)]) == {}
+
+
+def test_a_scale_that_says_nothing_has_the_papers_sizes(settings: SimpleNamespace) -> None:
+    settings.scale = {}
+    assert sizes.sizes(settings, "p", [read("RsV+ours")]) == {}
+
+
+def variant(net: str, epochs: int, **told: object) -> SimpleNamespace:
+    parts = {"fusion": {"name": "sum"}, **{key: {"options": {"projection": 64}} for key in ("audio", "visual")}}
+    prepare = {"name": "curriculum", "options": {"budget": "calibrated", **told}}
+    recipe = {"epochs": epochs, "prepare": prepare if told else {"name": "plain"}}
+    return SimpleNamespace(net=parts, net_parts=parts, objective={}, start="RsV", recipe=recipe)
+
+
+CYCLES = {"cycle": 2, "steps": 4}
+NETS = {
+    "none": {"sampled": 100, "dropped": 0, "schedule": "constant", "steps": 4},
+    "linear": {"schedule": "linear", **CYCLES},
+    "cosine": {"schedule": "cosine", **CYCLES},
+    "few": {"sampled": 5, "dropped": 5, "schedule": "constant", "steps": 4},
+    "fewer": {"sampled": 3, "dropped": 5.1, "schedule": "constant", "steps": 4},
+    "RsV": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("epochs", "frames", "same"),
+    [
+        # Half of the way is half of it by both; 3 % and 5 % of ten steps are one step.
+        (2, 10, {"linear": "cosine", "few": "fewer"}),
+        # Of eighty steps they are two and four.
+        (2, 80, {"linear": "cosine"}),
+        (1, 80, {"linear": "cosine"}),
+    ],
+)  # fmt: skip
+def test_trainings_that_come_to_the_same(epochs: int, frames: int, same: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "variant_of", lambda settings, paper, net, dataset: variant(net, epochs, **NETS[net]))
+    datasets = {"music": {"view": {"options": {"frames": frames}}}}
+    settings = SimpleNamespace(papers={"p": {"variants": NETS}}, datasets=datasets)
+    assert alike.alike(settings, "p", "music", NETS) == same
+
+
+def test_schedules_that_differ_in_one_epoch_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"linear": {"schedule": "linear", "cycle": 5}, "cosine": {"schedule": "cosine", "cycle": 5}}
+    monkeypatch.setattr(alike, "variant_of", lambda settings, paper, net, dataset: variant(net, 2, **told[net]))
+    settings = SimpleNamespace(
+        papers={"p": {"variants": told}}, datasets={"music": {"view": {"options": {"frames": 20}}}}
+    )
+    assert alike.alike(settings, "p", "music", told) == {}
+    assert alike.alike_of(settings, "p", {"read": {"variant": "RsV"}, "ticks": {"values": {}}}) == {}

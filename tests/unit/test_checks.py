@@ -279,9 +279,17 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")
     output = tmp_path / "checks.csv"
     given = ["--cells", *paths, "--provenances", *told, "--scale", "demo", "--output", output]
-    monkeypatch.setattr(sys, "argv", ["checks.py", *map(str, given)])
-    checks.main()
-    lines = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+
+    def lines_of(*more: str) -> list[dict[str, str]]:
+        monkeypatch.setattr(sys, "argv", ["checks.py", *map(str, given), *more])
+        checks.main()
+        return list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+
+    lines = lines_of()
+    own = lines_of("--names", json.dumps({"music": "my takes", "ave": "others"}))
+    assert own == [line | {"dataset": "my takes"} for line in lines] and {line["dataset"] for line in lines} == {
+        "music"
+    }
     assert [(line["check"], line["attack"], line["signs"]) for line in lines] == [
         ("zero_gradients", "fgsm", "0"),
         ("zero_gradients", "pgd", "0"),

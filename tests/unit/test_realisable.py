@@ -137,6 +137,16 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
 
 
+def test_a_dataset_of_the_users_own_is_called_by_its_name(tmp_path):
+    own = SPEC | {"sources": {"music": "local"}, "names": {"music": "my takes"}}
+    made = make("realisable", own, tmp_path / "r", cells=[cell(tmp_path)])
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert {*zip(table["dataset"], table["source"], strict=True)} == {("my takes", "local")}
+    text = (tmp_path / "r.md").read_text()
+    assert "Scale `demo`. my takes in the place of music." in text and "| my takes | concat |" in text
+
+
 def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):
     path = cell(tmp_path)
     (floats,), (rounded,) = read_cells(path), read_cells(path, ROUNDED)

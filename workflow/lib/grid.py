@@ -314,12 +314,7 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
         settings.datasets[spec["read"]["dataset"]].get("own_classes")
         or settings.datasets[spec["read"]["dataset"]]["classes"]
     ),
-    # Of a user's own datasets: what they are called.
-    "names": lambda settings, paper, spec: {
-        name: settings.datasets[name]["shown"]
-        for name in settings.papers[paper]["datasets"]
-        if "shown" in settings.datasets[name]
-    },
+    "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 

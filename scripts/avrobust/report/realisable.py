@@ -57,7 +57,8 @@ def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
     """
     lines = [line for cell in ledger.cells for reading in cell.readings for line in _lines(reading, by_form)]
     entries = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("scale", "source")])
-    return entries.assign(source=entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, "")))
+    sources = entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, ""))
+    return entries.assign(source=sources, dataset=entries["dataset"].replace(dict(ledger.names)))
 
 
 def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
@@ -156,7 +157,8 @@ def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
         f"Attacks of {ledger.citation or ledger.paper}. {READING}",
         "",
     ]
-    lines += [f"Scale `{scale}`.", "", *warning(ledger.sources.values(), scale)]
+    own = "".join(f" {shown} in the place of {name}." for name, shown in ledger.names.items())
+    lines += [f"Scale `{scale}`.{own}", "", *warning(ledger.sources.values(), scale)]
     lines += ["Of the attacks that cost accuracy as floats (the interval of what they cost is above 0):", ""]
     lines += [*(f"- {line}." for line in summary(entries)), ""]
     keys = ["dataset", "net", "attack", "attacked", "ε", "clean"]

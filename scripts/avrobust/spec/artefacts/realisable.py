@@ -30,12 +30,16 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Layout:
-    """The ledger before it is measured."""
+    """The ledger before it is measured.
+
+    `sources`: dataset -> where its clips come from; `names`: how it is printed, where its name is not.
+    """
 
     paper: str
     cells: Sequence[Attacked]
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def layout(spec: object) -> Layout:
@@ -58,6 +62,6 @@ REALISABLE = Kind(
     reads=("cells",),
     parse=layout,
     needs=needs,
-    facts=("paper", "citation", "sources"),
+    facts=("paper", "citation", "sources", "names"),
     stacked=True,
 )

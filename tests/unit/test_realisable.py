@@ -132,9 +132,32 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     line = table[(table["modality"] == "visual") & (table["form"] == ROUNDED)].iloc[0]
     assert (line["norm_visual"], line["epsilon_visual"], line["inside_ball"]) == (0.01751, 0.012, "no")
     text = (tmp_path / "r.md").read_text()
-    audio, visual = (f"1 attacks, 1 survive ({inside} of them inside the ball)" for inside in (1, 0))
-    assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attacks, 1 restored." in text
+    audio, visual = (f"1 attack, 1 surviving ({inside} inside the ball)" for inside in (1, 0))
+    assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attack, 1 restored." in text
+    assert (table["control"] == "no").all() and "control" not in text + made.stderr
     assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
+
+
+def test_controls_are_counted_apart_from_attacks(tmp_path):
+    """Two cells of the same answers, one of which is noise: its rows stay, and are no attacks in any count."""
+    attack, noise = cell(tmp_path), tmp_path / "noise.parquet"
+    table = pq.read_table(attack)
+    place = table.schema.get_field_index("attack")
+    renamed = table.set_column(place, table.schema.field(place), pa.array(["random_sign"] * len(table)))
+    pq.write_table(renamed, noise, write_page_checksum=True)
+    cells = [*SPEC["cells"], {**SPEC["cells"][0], "attack": "random_sign", "control": True}]
+    made = make("realisable", SPEC | {"cells": cells}, tmp_path / "r", cells=[attack, noise])
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert {*zip(table["attack"], table["control"], strict=True)} == {("fgsm", "no"), ("random_sign", "yes")}
+    text = (tmp_path / "r.md").read_text()
+    for what in ("attack", "control"):
+        (of,) = [part for part in text.split("Of the ")[1:] if part.startswith(f"{what}s that cost accuracy")]
+        assert f"- 8 bits, rounded: audio: 1 {what}, 1 surviving (1 inside the ball); visual: 1 {what}," in of
+    log = made.stderr.splitlines()[-1]
+    assert "tian2021: attacks: 8 bits, rounded: audio: 1 attack, " in log
+    assert ". controls: 8 bits, rounded: audio: 1 control, " in log
+    assert "| random_sign (control) |" in text and "| fgsm |" in text
 
 
 def test_a_dataset_of_the_users_own_is_called_by_its_name(tmp_path):

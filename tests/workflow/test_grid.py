@@ -754,6 +754,9 @@ def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_
     large = [["audio", "large", None], ["visual", "large", None], ["both", "sweep/2", None]]
     assert found["music", "concat", "concat", "mim"]["conditions"] == sorted([*small, *large])
     assert found["music", "concat", "exfmem", "fgsm"]["conditions"] == sorted(small)
+    # Noise on any net, and any attack on or through a net that wins by construction.
+    controls = {key for key, one in found.items() if one.get("control")}
+    assert controls == {key for key in found if key[3] == NOISE or "planted_masking" in key}
     # 0.002 of Figure 3 at the paper scale has no name of its own.
     paper_scale = grid("paper").artefacts["tian2021", "realisable"].spec["cells"]
     (sums,) = [one for one in paper_scale if one["victim"] == "concat" and one["attack"] == "mim"

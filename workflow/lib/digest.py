@@ -124,6 +124,11 @@ def leaves(scripts: Path, entry: str) -> bool:
     return re.search(r"\bkeeps_(ball|range)=False", _source(scripts, entry)) is not None
 
 
+def takes_no_gradient(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` says that it takes no step: it is noise, or another control."""
+    return re.search(r"\bsteps=0\b", _source(scripts, entry)) is not None
+
+
 def _source(scripts: Path, entry: str) -> str:
     node = _definition(scripts, entry)
     if node is None:

@@ -11,7 +11,7 @@ from avrobust.spec import budgets
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
-from lib import choices
+from lib import choices, digest
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
@@ -117,7 +117,7 @@ def expand(settings: Settings) -> Grid:
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
         if paper in grid.attacked:
-            _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, paper)})
+            _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, settings, paper)})
     for paper in settings.papers:
         _add_coded(grid, settings, paper)
     if settings.scale["precision"]["attack"] != FLOAT32:
@@ -219,7 +219,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
 
 
-def _attacked(grid: Grid, paper: str) -> list[dict]:
+def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
     """What a paper attacks and counts, by cell and victim: each condition, of those that allow the same the first."""
     cells: dict[tuple[str, ...], dict[str, Condition]] = {}
     # A budget's own name before the number of a point.
@@ -230,9 +230,22 @@ def _attacked(grid: Grid, paper: str) -> list[dict]:
         cells.setdefault(reading[:4], {}).setdefault(worth, reading.condition)
     names = Reading._fields[:4]
     return [
-        {**dict(zip(names, place, strict=True)), "conditions": sorted(map(list, conditions.values()), key=str)}
+        {
+            **dict(zip(names, place, strict=True)),
+            "conditions": sorted(map(list, conditions.values()), key=str),
+            **({"control": True} if _is_control(grid, settings, paper, *place[1:]) else {}),
+        }
         for place, conditions in cells.items()
     ]
+
+
+def _is_control(grid: Grid, settings: Settings, paper: str, surrogate: str, victim: str, attack: str) -> bool:
+    """Whether a net loses or wins by construction, or the attack takes no gradient."""
+    if any(settings.papers[paper]["variants"][net].get("control") for net in (surrogate, victim)):
+        return True
+    scripts, update = settings.root / "scripts", grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
+    entry = digest.registered(scripts, "attacks", "ATTACKS", update)
+    return entry is not None and digest.takes_no_gradient(scripts, entry)
 
 
 def _order(reading: Reading) -> tuple:

@@ -20,10 +20,13 @@ from avrobust.spec.units import PERCENT
 # What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell; it
 # costs none as floats.
 RESTORED, SURVIVES, UNDECIDED, NO_EFFECT = "restored", "survives", "undecided", "no effect as floats"
-COUNTED = {SURVIVES: "survive", RESTORED: "restored", UNDECIDED: "undecided"}
+COUNTED = {SURVIVES: "surviving", RESTORED: "restored", UNDECIDED: "undecided"}
 STRONGER, WEAKER = "stronger", "weaker"
+# What is counted apart, by the column `control`.
+NOUNS = {"attack": "no", "control": "yes"}
+KEY = ("dataset", "surrogate", "victim", "attack", "modality", "budget", "steps")
 COLUMNS = (
-    "dataset", "surrogate", "victim", "attack", "modality", "budget", "steps", "form", "unit",
+    *KEY, "control", "form", "unit",
     "accuracy", "low", "high", "clean", "cost", "cost_low", "cost_high", "change", "change_low", "change_high",
     "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual", "inside_ball", "restored", "left",
     "beside_floats", "n", "seeds", "scale", "source",
@@ -47,7 +50,8 @@ def write(ledger: Layout, given: Given, to: Mapping[str, str]) -> str:
         entries[name] = entries[name].map(lambda value: fixed(float(value), 6))
     write_text(to[".csv"], csv_of(entries))
     write_text(to[".md"], markdown(ledger, entries, given.scale))
-    return f"{ledger.paper}: {'; '.join(summary(entries)) or 'no attack on inputs that a file can hold'}"
+    said = [f"{what}: {'; '.join(lines)}" for what, lines in counted(entries).items() if lines]
+    return f"{ledger.paper}: {'. '.join(said) or 'no attack on inputs that a file can hold'}"
 
 
 def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
@@ -55,7 +59,12 @@ def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
 
     `by_form`: the cells of each of `FORMS`. Raises `UserError` if a cell or a condition is missing as floats.
     """
-    lines = [line for cell in ledger.cells for reading in cell.readings for line in _lines(reading, by_form)]
+    lines = [
+        {**line, "control": "yes" if cell.control else "no"}
+        for cell in ledger.cells
+        for reading in cell.readings
+        for line in _lines(reading, by_form)
+    ]
     entries = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("scale", "source")])
     sources = entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, ""))
     return entries.assign(source=sources, dataset=entries["dataset"].replace(dict(ledger.names)))
@@ -126,9 +135,14 @@ def _left(restored: bool, cost: Mean, as_floats: Mean) -> str:
     return UNDECIDED if as_floats.above() else NO_EFFECT
 
 
-def summary(entries: pd.DataFrame) -> list[str]:
+def counted(entries: pd.DataFrame) -> dict[str, list[str]]:
+    """The `summary` of attacks, and that of controls, which are none."""
+    return {f"{one}s": summary(entries[entries["control"] == is_one], one) for one, is_one in NOUNS.items()}
+
+
+def summary(entries: pd.DataFrame, noun: str) -> list[str]:
     """For each form and modality, of how many attacks that cost accuracy as floats how many survive."""
-    key = [*COLUMNS[:7]]
+    key = [*KEY]
     floats = entries[entries["form"] == FLOAT]
     costly = floats[floats["cost_low"] > 0][key]  # as `left` of the other forms has it
     lines = []
@@ -140,10 +154,10 @@ def summary(entries: pd.DataFrame) -> list[str]:
             if len(some):
                 counts = some["left"].value_counts()
                 inside = ((some["inside_ball"] == "yes") & (some["left"] == SURVIVES)).sum()
-                said = [f"{counts[word]} {plural}" for word, plural in COUNTED.items() if word in counts]
+                said = [f"{counts[word]} {what}" for word, what in COUNTED.items() if word in counts]
                 if SURVIVES in counts:
-                    said[0] += f" ({inside} of them inside the ball)"
-                words.append(f"{modality}: {len(some)} attacks, {', '.join(said)}")
+                    said[0] += f" ({inside} inside the ball)"
+                words.append(f"{modality}: {len(some)} {noun}{'s' * (len(some) > 1)}, {', '.join(said)}")
         if words:
             lines.append(f"{HEADERS[form]}: {'; '.join(words)}")
     return lines
@@ -159,16 +173,19 @@ def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
     ]
     own = "".join(f" {shown} in the place of {name}." for name, shown in ledger.names.items())
     lines += [f"Scale `{scale}`.{own}", "", *warning(ledger.sources.values(), scale)]
-    lines += ["Of the attacks that cost accuracy as floats (the interval of what they cost is above 0):", ""]
-    lines += [*(f"- {line}." for line in summary(entries)), ""]
+    for what, found in counted(entries).items():
+        if found:
+            lines += [f"Of the {what} that cost accuracy as floats (the interval of what they cost is above 0):", ""]
+            lines += [*(f"- {line}." for line in found), ""]
     keys = ["dataset", "net", "attack", "attacked", "ε", "clean"]
     rows = []
-    for place, forms in entries.groupby([*COLUMNS[:7]], sort=False):
+    for place, forms in entries.groupby([*KEY], sort=False):
         dataset, surrogate, victim, attack, modality, budget, steps = place
         net = victim if victim == surrogate else f"{victim}, clips by {surrogate}"
         first = forms.iloc[0]
         of_form = {form: _cell(line) for form, line in zip(forms["form"], forms.to_dict("records"), strict=True)}
         attack = f"{attack}, {steps} steps" if steps else attack
+        attack += " (control)" if first["control"] == "yes" else ""
         key = [dataset, net, attack, modality, _epsilon(first, modality) or budget, fixed(first["clean"], 2)]
         rows.append([*key, *(of_form.get(form, "") for form in FORMS)])
     lines += grid([*keys, *HEADERS.values()], rows, {"clean", *HEADERS.values()})

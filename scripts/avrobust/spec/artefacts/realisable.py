@@ -13,13 +13,17 @@ from avrobust.spec.record import record
 
 @dataclass(frozen=True)
 class Attacked:
-    """A cell and one of its victims; `conditions`: lists of modality, budget and, perhaps, steps."""
+    """A cell and one of its victims; `conditions`: lists of modality, budget and, perhaps, steps.
+
+    `control`: its attack takes no gradient, or one of its nets loses or wins by construction.
+    """
 
     dataset: str
     surrogate: str
     victim: str
     attack: str
     conditions: Sequence[Condition]
+    control: bool = False
 
     @property
     def readings(self) -> list[Reading]:

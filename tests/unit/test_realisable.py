@@ -59,8 +59,8 @@ def entries(tmp_path) -> pd.DataFrame:
 def test_a_line_per_attack_and_form_that_was_asked(entries):
     assert [*entries.index] == [
         *(("audio", form) for form in FORMS),
-        *(("both", form) for form in FORMS[:3]),
         *(("visual", form) for form in FORMS),
+        *(("both", form) for form in FORMS[:3]),
     ]
     assert (entries["n"] == CLIPS).all() and (entries["seeds"] == 1).all() and (entries["source"] == "render").all()
 
@@ -135,7 +135,24 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     audio, visual = (f"1 attack, 1 surviving ({inside} inside the ball)" for inside in (1, 0))
     assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attack, 1 restored." in text
     assert (table["control"] == "no").all() and "control" not in text + made.stderr
-    assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
+    assert "\n## music\n\n### concat (clean: 90.00)\n\n| attack | attacked | ε (budget) | as floats |" in text
+    assert "| fgsm | visual | 0.012 (large) | 60.00 [" in text and "] survives, stronger, outside |" in text
+
+
+def test_strengths_stand_by_what_is_allowed_whatever_their_names(tmp_path):
+    """The sweep's second point is 0.012, its first 0.006 as `small` is; a column for each form that is there."""
+    strong, weak, both = ("audio", "large"), ("audio", "sweep/1"), ("both", "sweep/2")
+    answers = {CLEAN: right(36), strong: right(10), both: right(9), weak: right(20)}
+    path = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, answers)
+    spec = {**SPEC, "cells": [{**PLACE, "conditions": [both, strong, weak]}]}
+    made = make("realisable", spec, tmp_path / "r", cells=[path])
+    assert made.returncode == 0, made.stderr
+    wanted = [("audio", "sweep/1", 0.006), ("audio", "large", 0.012), ("both", "sweep/2", 0.012)]
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert [*table[["modality", "budget", "epsilon_audio"]].itertuples(index=False, name=None)] == wanted
+    lines = [line.split(" | ") for line in (tmp_path / "r.md").read_text().splitlines() if line.startswith("| ")]
+    assert lines[0] == ["| attack", "attacked", "ε (budget)", "as floats |"]
+    assert [line[1:3] for line in lines[2:]] == [[name, f"{size} ({budget})"] for name, budget, size in wanted]
 
 
 def test_controls_are_counted_apart_from_attacks(tmp_path):
@@ -167,7 +184,7 @@ def test_a_dataset_of_the_users_own_is_called_by_its_name(tmp_path):
     table = pd.read_csv(tmp_path / "r.csv")
     assert {*zip(table["dataset"], table["source"], strict=True)} == {("my takes", "local")}
     text = (tmp_path / "r.md").read_text()
-    assert "Scale `demo`. my takes in the place of music." in text and "| my takes | concat |" in text
+    assert "Scale `demo`. my takes in the place of music." in text and "\n## my takes\n" in text
 
 
 def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):

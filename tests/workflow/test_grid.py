@@ -754,6 +754,9 @@ def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_
     large = [["audio", "large", None], ["visual", "large", None], ["both", "sweep/2", None]]
     assert found["music", "concat", "concat", "mim"]["conditions"] == sorted([*small, *large])
     assert found["music", "concat", "exfmem", "fgsm"]["conditions"] == sorted(small)
+    # What sweeps and what the authors' README says are named after what tables do.
+    used = {budget for one in spec["cells"] for _, budget, _ in one["conditions"]}
+    assert used == {"small", "large", "sweep/1", "sweep/2"}
     # Noise on any net, and any attack on or through a net that wins by construction.
     controls = {key for key, one in found.items() if one.get("control")}
     assert controls == {key for key in found if key[3] == NOISE or "planted_masking" in key}

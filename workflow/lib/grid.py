@@ -222,8 +222,14 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
     """What a paper attacks and counts, by cell and victim: each condition, of those that allow the same the first."""
     cells: dict[tuple[str, ...], dict[str, Condition]] = {}
-    # A budget's own name before the number of a point.
-    for reading in sorted(grid.attacked[paper], key=lambda one: (one[:4], "/" in one.condition.budget, _order(one))):
+    told = list(grid.budgets)
+
+    def order(one: Reading) -> tuple:
+        modality, budget, steps = one.condition
+        # A budget's own name before the number of a point.
+        return one[:4], "/" in budget, told.index(budget), modality, steps or 0
+
+    for reading in sorted(grid.attacked[paper], key=order):
         modality, budget, steps = reading.condition
         allowed = [grid.budgets[budget].get(name, grid.budgets[budget]) for name in ATTACKED[modality]]
         worth = json.dumps([modality, allowed, steps], sort_keys=True)
@@ -246,10 +252,6 @@ def _is_control(grid: Grid, settings: Settings, paper: str, surrogate: str, vict
     scripts, update = settings.root / "scripts", grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
     entry = digest.registered(scripts, "attacks", "ATTACKS", update)
     return entry is not None and digest.takes_no_gradient(scripts, entry)
-
-
-def _order(reading: Reading) -> tuple:
-    return reading.condition.modality, reading.condition.budget, reading.condition.steps or 0
 
 
 def _scored(grid: Grid, wanted: Reading) -> str:

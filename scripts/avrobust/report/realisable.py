@@ -37,7 +37,9 @@ READING = (
     "each value rounded to the nearest level or down, as a cast does; the sound of 16 bits, rounded to the nearest. "
     "H.264 and AAC: the rounded clip put back into its video, encoded as a rendered one, and read as any. "
     "**Restored**: the clean clip is back, bit for bit. **Survives**: it still costs accuracy against clean clips in "
-    "the same form, paired by clip. A norm in brackets is out of the ball, and so is what it was measured on. "
+    "the same form, paired by clip. **No effect**: it costs none as floats, nor here. **Outside**: a "
+    "clip is out of its ball, and so is what was measured; the CSV has the norms. Where ε is equal, the strength is, "
+    "whatever the budget is called. "
     f"Stronger, weaker: than as floats, paired by clip. {INTERVALS}"
 )
 
@@ -62,8 +64,8 @@ def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
     lines = [
         {**line, "control": "yes" if cell.control else "no"}
         for cell in ledger.cells
-        for reading in cell.readings
-        for line in _lines(reading, by_form)
+        for of_reading in sorted((list(_lines(reading, by_form)) for reading in cell.readings), key=_by_strength)
+        for line in of_reading
     ]
     entries = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("scale", "source")])
     sources = entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, ""))
@@ -117,6 +119,12 @@ def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
         }
 
 
+def _by_strength(lines: list[dict]) -> tuple:
+    """Where the lines of a condition stand in their cell: by modality, the weaker first, whatever its name."""
+    of = [(line["epsilon_audio"], line["epsilon_visual"], line["steps"] or 0) for line in lines[:1]]
+    return [UNDER_ATTACK.index(line["modality"]) for line in lines[:1]], of
+
+
 def _ends(prefix: str, of: Mean, name: str) -> dict[str, float]:
     value, low, high = of.ends
     return {name: value, f"{prefix}low": low, f"{prefix}high": high}
@@ -164,7 +172,7 @@ def summary(entries: pd.DataFrame, noun: str) -> list[str]:
 
 
 def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
-    """The ledger for readers, a line per attack; warns if the clips are not the paper's."""
+    """The ledger for readers, by dataset and net; warns if the clips are not the paper's."""
     lines = [
         "# What is left of an attack in a file",
         "",
@@ -177,39 +185,39 @@ def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
         if found:
             lines += [f"Of the {what} that cost accuracy as floats (the interval of what they cost is above 0):", ""]
             lines += [*(f"- {line}." for line in found), ""]
-    keys = ["dataset", "net", "attack", "attacked", "ε", "clean"]
+    for dataset, of_dataset in entries.groupby("dataset", sort=False):
+        lines += [f"## {dataset}", ""]
+        for nets, of_nets in of_dataset.groupby(["surrogate", "victim"], sort=False):
+            lines += [*_section(*nets, of_nets), ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _section(surrogate: str, victim: str, entries: pd.DataFrame) -> list[str]:
+    """What one net answers to the clips of one net: a line per attack, a column per form that is there."""
+    by = "" if victim == surrogate else f", clips by {surrogate}"
+    shown = [form for form in FORMS if form in set(entries["form"])]
     rows = []
-    for place, forms in entries.groupby([*KEY], sort=False):
-        dataset, surrogate, victim, attack, modality, budget, steps = place
-        net = victim if victim == surrogate else f"{victim}, clips by {surrogate}"
+    for (*_, attack, modality, _, steps), forms in entries.groupby([*KEY], sort=False):
         first = forms.iloc[0]
-        of_form = {form: _cell(line) for form, line in zip(forms["form"], forms.to_dict("records"), strict=True)}
+        of_form = {line["form"]: _cell(line) for line in forms.to_dict("records")}
         attack = f"{attack}, {steps} steps" if steps else attack
         attack += " (control)" if first["control"] == "yes" else ""
-        key = [dataset, net, attack, modality, _epsilon(first, modality) or budget, fixed(first["clean"], 2)]
-        rows.append([*key, *(of_form.get(form, "") for form in FORMS)])
-    lines += grid([*keys, *HEADERS.values()], rows, {"clean", *HEADERS.values()})
-    return "\n".join(lines) + "\n"
+        rows.append([attack, modality, _strength(first), *(of_form.get(form, "") for form in shown)])
+    headers = [HEADERS[form] for form in shown]
+    table = grid(["attack", "attacked", "ε (budget)", *headers], rows, headers)
+    return [f"### {victim}{by} (clean: {fixed(entries['clean'].iloc[0], 2)})", "", *table]
 
 
-def _epsilon(line: pd.Series, modality: str) -> str:
-    """What is allowed, one number where it is the same in all that is attacked."""
-    found = list(dict.fromkeys(f"{float(line[f'epsilon_{name}']):g}" for name in ATTACKED[modality]))
-    return ", ".join(found)
+def _strength(line: pd.Series) -> str:
+    """What is allowed, one number where it is the same in all that is attacked, and under which name."""
+    found = dict.fromkeys(f"{float(line[f'epsilon_{name}']):g}" for name in ATTACKED[line["modality"]])
+    return f"{', '.join(found)} ({line['budget']})"
 
 
 def _cell(line: Mapping) -> str:
-    text = f"{fixed(line['accuracy'], 2)} [{fixed(line['low'], 2)}, {fixed(line['high'], 2)}]"
+    words = ["no effect" if line["left"] == NO_EFFECT else line["left"], line["beside_floats"]]
     # What an encoder changes is no perturbation of a budget, and far out of every ball.
-    if line["inside_ball"] == "no" and line["form"] != CODED:
-        text += f" ({', '.join(dict.fromkeys(_outside(line)))})"
-    words = [line["left"], line["beside_floats"]]
-    words += [f"the {line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []
-    return " ".join([text, ", ".join(filter(None, words))]).strip()
-
-
-def _outside(line: Mapping) -> Iterator[str]:
-    for name in MODALITIES:
-        norm, epsilon = float(line[f"norm_{name}"]), float(line[f"epsilon_{name}"])
-        if norm > epsilon + SLACK * max(1, epsilon):
-            yield f"{norm:.4g}"
+    words += ["outside"] if line["inside_ball"] == "no" and line["form"] != CODED else []
+    words += [f"{line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []
+    said = f" {', '.join(filter(None, words))}" if any(words) else ""
+    return f"{fixed(line['accuracy'], 2)} [{fixed(line['low'], 2)}, {fixed(line['high'], 2)}]{said}"

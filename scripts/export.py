@@ -9,6 +9,7 @@ import argparse
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from avrobust.data.encoding import encode_without_loss
 from avrobust.data.manifest import LABEL_SEPARATOR, write_rows
 from avrobust.evaluation.arguments import Opened, opened
 from avrobust.evaluation.as_files import AsFiles
-from avrobust.evaluation.cell import Cell, clips_together, evaluate
+from avrobust.evaluation.cell import clips_together, evaluate
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.put_back import written
 from avrobust.evaluation.told import CellSpec, cell_of
@@ -65,17 +66,16 @@ def main() -> None:
         raise UserError(f"--output: {given.output} is there already; give a new folder, or remove it")
     said = _said(given.cells)
     condition = Condition(given.modality, given.budget, given.steps)
-    spec = _spec(given, said, condition)
+    chosen = _chosen(given, said)
+    spec = _spec(given, chosen, condition)
     names = dict.fromkeys((spec.surrogate, *spec.victims))
     job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
     if not hasattr(job.views.view, "written"):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     stored = _stored(given, spec, condition)
-    precision = next(one["precision"] for one in said["cells"] if _is(spec, one))
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
-        cell = cell_of(spec, job, precision, int(said["seed"]))
-        cell = Cell(cell.surrogate, cell.attack, cell.threat, cell.victims, cell.conditions, files)
+        cell = replace(cell_of(spec, job, chosen["precision"], int(said["seed"])), as_files=files)
         batches = job.batches(clips_together([cell]), said["batch_size"], given.threads, cell.threat.batch_size)
         for part in evaluate([cell], progress(batches, label="exporting", unit="batches"), job.budgets, job.device):
             _check(part.rows, stored, condition, given, said)
@@ -152,18 +152,18 @@ def _said(cells: Path) -> dict:
     return said
 
 
-def _is(spec: CellSpec, one: Mapping) -> bool:
-    return (one["surrogate"], one["attack"]) == (spec.surrogate, spec.attack)
+def _chosen(given: argparse.Namespace, said: Mapping) -> Mapping:
+    """What is said of the cell that is asked for."""
+    found = {f"{one['surrogate']}/{one['attack']}": one for one in said["cells"]}
+    if (wanted := f"{given.surrogate}/{given.attack}") not in found:
+        raise UserError(f"{given.cells}: no cell {wanted}; it holds {', '.join(found)}")
+    return found[wanted]
 
 
-def _spec(given: argparse.Namespace, said: Mapping, condition: Condition) -> CellSpec:
-    """The cell that is asked for, with the victims that answer under this condition, and no other condition."""
+def _spec(given: argparse.Namespace, cell: Mapping, condition: Condition) -> CellSpec:
+    """The cell with the victims that answer under this condition, and no other condition."""
     if condition.budget == UNBOUNDED:
         raise UserError(f"--budget: {UNBOUNDED} is a check of a few clips, which are not exported; give another")
-    known = [f"{one['surrogate']}/{one['attack']}" for one in said["cells"]]
-    if f"{given.surrogate}/{given.attack}" not in known:
-        raise UserError(f"{given.cells}: no cell {given.surrogate}/{given.attack}; it holds {', '.join(known)}")
-    cell = said["cells"][known.index(f"{given.surrogate}/{given.attack}")]
     held = {name: [Condition(*one) for one in of] for name, of in cell["victims"].items()}
     victims = {name: [condition] for name, of in held.items() if condition in of}
     if not victims:

@@ -13,7 +13,7 @@ from cell_files import CLEAN, write_cell
 
 import checks
 from avrobust.evaluation.checks import Made, clean_answers, findings, without_gradient
-from avrobust.metrics.rows import read_cells
+from avrobust.metrics.rows import Answers, read_cells
 from avrobust.spec.conditions import UNBOUNDED, Condition
 
 CLIPS = 20
@@ -55,7 +55,7 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
     assert row == {
         "check": "single_step_stronger", "dataset": "music", "surrogate": "concat", "victim": "concat",
         "attack": "pgd", "beside": "fgsm", "comparisons": 2, "signs": 1, "worst": "audio at small",
-        "unit": "percent", "accuracy": 45.0, "reference": 50.0, "seeds": 1,
+        "unit": "percent", "accuracy": 45.0, "reference": 50.0, "n": CLIPS, "seeds": 1,
     }  # fmt: skip
 
 
@@ -152,8 +152,13 @@ def test_accuracy_that_rises_over_the_points_of_a_sweep_is_a_sign(tmp_path: Path
 @pytest.mark.parametrize(("left", "signs"), [(0, 0), (1, 1)])
 def test_an_attack_without_bounds_leaves_no_clip(tmp_path: Path, left: int, signs: int, monkeypatch) -> None:
     monkeypatch.setitem(write_cell.__globals__["EPSILONS"], UNBOUNDED, 9.0)
-    (row,) = found([made(tmp_path, "music/concat/0/mim", {CLEAN: 20, ("both", UNBOUNDED): left})])
+    cell = made(tmp_path, "music/concat/0/mim", {CLEAN: 20, ("both", UNBOUNDED): left})
+    (row,) = found([cell])
     assert (row["check"], row["signs"], row["accuracy"]) == ("unbounded_not_zero", signs, 5 * left)
+    # Of fewer clips than there are, as it is in a run.
+    few = Condition("both", UNBOUNDED)
+    cell.cell.answers[few] = replace(cell.cell.answers[few], **_first(cell.cell.answers[few], 8))
+    assert [one["n"] for one in found([cell])] == [8]
 
 
 @pytest.mark.parametrize(("count", "signs"), [(10, 0), (14, 0), (16, 1), (4, 1)])
@@ -202,6 +207,10 @@ def moved(cell: Made, condition: tuple, **norms: list[float]) -> Made:
     return cell
 
 
+def _first(answers: Answers, count: int) -> dict[str, np.ndarray]:
+    return {name: getattr(answers, name)[:count] for name in ("clips", "labels", "predictions")}
+
+
 def say(cell: Made, **clean: list[int]) -> None:
     """Let the cell's clean clips have these labels or predictions."""
     answers = cell.cell.answers
@@ -237,8 +246,9 @@ def test_a_budget_is_used_as_far_as_the_steps_reach_and_in_the_modalities_that_t
 def test_clean_clips_that_a_net_answers_otherwise_in_another_cell_are_a_sign(tmp_path: Path) -> None:
     """As when it was another net, in another mode; equal accuracy is not enough."""
     cells = [made(tmp_path, f"music/{net}/0/{attack}", {CLEAN: 19}) for net in ("a", "b") for attack in ("fgsm", "mim")]
-    assert [(row["victim"], row["comparisons"], row["signs"]) for row in clean_answers(cells).to_dict("records")] == [
-        ("a", 2, 0), ("b", 2, 0),
+    rows = clean_answers(cells).to_dict("records")
+    assert [(row["victim"], row["comparisons"], row["signs"], row["n"]) for row in rows] == [
+        ("a", 2, 0, CLIPS), ("b", 2, 0, CLIPS),
     ]  # fmt: skip
     say(cells[3], predictions=[1] + [0] * (CLIPS - 1))
     same, other = clean_answers(cells).to_dict("records")
@@ -265,7 +275,7 @@ def test_clips_without_gradient_are_counted_over_the_seeds_but_not_of_noise() ->
 
     (row,) = without_gradient([said(0, 3), said(1, 4)]).to_dict("records")
     assert (row["check"], row["surrogate"], row["attack"]) == ("zero_gradients", "concat", "fgsm")
-    assert (row["comparisons"], row["signs"], row["seeds"]) == (2 * CLIPS, 7, 2)
+    assert (row["comparisons"], row["signs"], row["n"], row["seeds"]) == (2 * CLIPS, 7, CLIPS, 2)
 
 
 def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +297,7 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     lines = lines_of()
     own = lines_of("--names", json.dumps({"music": "my takes", "ave": "others"}))
+    assert {line["n"] for line in lines} == {str(CLIPS)}
     assert own == [line | {"dataset": "my takes"} for line in lines] and {line["dataset"] for line in lines} == {
         "music"
     }

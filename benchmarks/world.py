@@ -21,9 +21,11 @@ import yaml
 from torch import Tensor, nn
 
 from avrobust.data.batches import EvaluationViews, evaluation_batches
-from avrobust.data.world import Clearness, class_codes, make_footage
+from avrobust.data.world import make_footage
 from avrobust.models.files import load_model
 from avrobust.program import progress
+from avrobust.spec.class_codes import class_codes
+from avrobust.spec.rendered import Clearness
 from avrobust.training.loop import answers
 from avrobust.views.view import build_view
 

@@ -108,7 +108,7 @@ CLOSURES = {
     "render": (
         "render.py", [],
         {"data/encoding", "data/manifest", "data/rendering", "data/world", "data/world_pictures", "data/world_sounds",
-         "files", "keyed", "processes", "program", "spec/rendered"},
+         "files", "keyed", "processes", "program", "spec/class_codes", "spec/rendered"},
     ),
     "manifest": (
         "manifest.py", [],

@@ -130,12 +130,15 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     for name in sorted({*of_papers, *config["datasets"]}):
         facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
+        rendered_in = f"workflow/datasets/{name}.yaml: rendered"
         for place, over in _of_layers(layers, "datasets", name):
             facts = overlaid(facts, over)
             check(facts, schemas / "dataset.json", place)
+            rendered_in = f"{place}.rendered" if "rendered" in over else rendered_in
         taken = chosen.get(of_papers.get(name), {})
         where = said(config, "datasets", name)
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
+        datasets[name]["rendered_in"] = rendered_in
         if datasets[name]["source"] == LOCAL:
             datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
     _check_shown(config, datasets, papers)

@@ -31,6 +31,7 @@ from avrobust.metrics.schema import FLOAT, FORMS, IDENTITY, KEY
 from avrobust.program import UserError, positive, progress, run
 from avrobust.runtime import DEVICES
 from avrobust.spec.conditions import UNBOUNDED, UNDER_ATTACK, Condition
+from avrobust.views.view import FileView
 
 log = logging.getLogger("export")
 
@@ -70,7 +71,7 @@ def main() -> None:
     spec = _spec(given, chosen, condition)
     names = dict.fromkeys((spec.surrogate, *spec.victims))
     job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
-    if not hasattr(job.views.view, "written"):
+    if not isinstance(job.views.view, FileView):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     stored = _stored(given, spec, condition)
     with part_folder(given.output) as folder:

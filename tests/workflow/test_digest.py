@@ -44,7 +44,7 @@ ATTACKING = {
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "metrics/schema"}
 SEARCHING |= {"models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "evaluation/told"}
-RUNNING |= {"models/folding"}
+RUNNING |= {"models/folding", "spec/coded"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",

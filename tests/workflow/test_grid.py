@@ -744,6 +744,38 @@ def test_an_attack_to_be_encoded_that_no_artefact_has_is_named(tmp_path: Path) -
     assert made.notes == [f"{PAPER}paper.yaml: coded: no artefact attacks concat by fgsm_bypass with these budgets"]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "view: {options: {frame_size: 65}}\n",
+            "ave: frames of 65 x 65 pixels cannot be H.264, which has colour at half the width and height; give the "
+            "view an even frame_size, or take `coded` out",
+        ),
+        ("audio_rate: 11000\n", "ave: sound of 11000 samples a second cannot be AAC; give audio_rate as one of 7350, "),
+    ],
+)
+def test_clips_that_cannot_be_encoded_are_named_before_any_job(tmp_path: Path, line: str, said: str) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + line, encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        plan(root)
+    assert str(raised.value).startswith(f"{PAPER}paper.yaml: coded: {said}")
+
+
+def test_clips_of_a_view_that_is_put_back_into_no_file_are_not_encoded_which_is_said(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    told = "view: {name: features, options: {extractor: densenet}}\n"
+    file.write_text(file.read_text(encoding="utf-8") + told, encoding="utf-8")
+    made = plan(root)
+    assert {dataset for dataset, *_ in made.grid.coded} == {"music", "kinetics_sounds"}
+    assert made.notes == [
+        f"{PAPER}paper.yaml: coded: the view features of ave has no `written`, so none of its clips is encoded"
+    ]
+
+
 def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_once() -> None:
     """Of budgets that allow the same the table's own name; neither clean clips, nor what is only there for checks."""
     made = grid()

@@ -43,6 +43,18 @@ def test_work_is_counted_in_passes() -> None:
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
 
 
+def test_encoding_is_work_that_more_threads_share(paper: Plan) -> None:
+    # Clean and under three conditions, each with an answer.
+    assert work.encoding_passes(clips=104, conditions=4, threads=1) == 104 * 4 * (1 + work.ENCODING)
+    assert work.encoding_passes(clips=10, conditions=4, threads=8) == 10 * 4 + 5 * work.ENCODING
+    for dataset, clips, threads in (("music", 104, 1), ("kinetics_sounds", 3104, 8)):
+        key = (dataset, "concat", "pgd")
+        plain = paper.attack.work_of(*key, paper.attack.cells[key])
+        assert paper.attack.bundle_work([key]) == plain + work.encoding_passes(clips, 4, threads)
+        other = (dataset, "concat", "mim")
+        assert paper.attack.bundle_work([other]) == paper.attack.work_of(*other, paper.attack.cells[other])
+
+
 def test_a_share_of_the_most_is_asked_for() -> None:
     assert [work.minutes(240, passes, 1000) for passes in (0, 500, 1000)] == [10, 125, 240]
     assert work.minutes(5, 500, 1000) == 5

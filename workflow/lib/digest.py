@@ -109,6 +109,16 @@ def constant(scripts: Path, entry: str, name: str) -> object:
     return next((value for value in said if value is not None), None)
 
 
+def has_method(scripts: Path, entry: str, name: str) -> bool:
+    """Whether the class `entry`, or one that it is made of, has a method of this name."""
+    node = _definition(scripts, entry)
+    if any(isinstance(part, ast.FunctionDef) and part.name == name for part in getattr(node, "body", ())):
+        return True
+    module = entry.partition(":")[0]
+    bases = [base.id for base in getattr(node, "bases", ()) if isinstance(base, ast.Name)]
+    return any(has_method(scripts, f"{module}:{base}", name) for base in bases)
+
+
 def mixes_clips(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that clips of a batch influence each other."""
     return "mixes_clips=True" in _source(scripts, entry)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets
+from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, Kind
 from avrobust.spec.registry import KINDS
@@ -148,15 +149,35 @@ def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
     if "coded" not in facts:
         return
     net, attack, where = facts["coded"]["variant"], facts["coded"]["attack"], place_of(paper, "coded")
-    keys = [(dataset, net, attack) for dataset in facts["datasets"]]
-    for key in keys:
-        asked = grid.cells.get(key, {}).get(net, ())
-        for modality in UNDER_ATTACK:
-            wanted = (Condition(modality, budget) for budget in facts["coded"]["budgets"])
-            if found := next((one for one in wanted if one in asked), None):
-                grid.coded.setdefault(key, set()).add(found)
-    if grid.coded.keys().isdisjoint(keys):
+    attacked = 0
+    for dataset in facts["datasets"]:
+        asked = grid.cells.get((dataset, net, attack), {}).get(net, ())
+        firsts = (
+            next((one for budget in facts["coded"]["budgets"] if (one := Condition(modality, budget)) in asked), None)
+            for modality in UNDER_ATTACK
+        )
+        found = {one for one in firsts if one}
+        attacked += len(found)
+        if found and _can_be_coded(grid, settings, dataset, where):
+            grid.coded.setdefault((dataset, net, attack), set()).update(found)
+    if not attacked:
         grid.notes.append(f"{where}: no artefact attacks {net} by {attack} with these budgets")
+
+
+def _can_be_coded(grid: Grid, settings: Settings, dataset: str, where: str) -> bool:
+    """Whether a file holds what a dataset's view shows; SettingsError if one would, but not of this size and rate."""
+    facts = settings.datasets[dataset]
+    view = digest.registered(settings.root / "scripts", "views", "VIEWS", facts["view"]["name"])
+    if view is None:  # which is said when all views are looked at
+        return False
+    if not digest.has_method(settings.root / "scripts", view, "written"):
+        name = facts["view"]["name"]
+        grid.notes.append(f"{where}: the view {name} of {dataset} has no `written`, so none of its clips is encoded")
+        return False
+    side = facts["view"]["options"].get("frame_size", 0)
+    if why := refusal(side, side, facts["audio_rate"]):
+        raise SettingsError(f"{where}: {dataset}: {why}, or take `coded` out")
+    return True
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:

@@ -10,6 +10,9 @@ from math import ceil
 GRADIENT = 3
 # An attacked clip is answered as floats, rounded and truncated.
 FORMS = 3
+# A clip of ten seconds at the paper's sizes takes one thread 0.38 s to put back, encode and decode
+# (benchmarks/encoding.py): as long as so many passes may take in the largest job of the paper scale, 6.7 ms each.
+ENCODING = 60
 
 # What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
 START = 10
@@ -28,6 +31,14 @@ def attack_passes(clips: int, crafted: int, answered: int, steps: int) -> int:
     """
     gradients = 1 + crafted * (steps - 1) if steps else 0
     return clips * (GRADIENT * gradients + FORMS * answered)
+
+
+def encoding_passes(clips: int, conditions: int, threads: int) -> int:
+    """Return the work of putting each clip through H.264 and AAC under each of `conditions`, `threads` at a time.
+
+    An answer to each is counted too.
+    """
+    return ceil(clips * conditions * (1 + ENCODING / threads))
 
 
 def training_passes(clips: int, epochs: int) -> int:

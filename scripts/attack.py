@@ -119,7 +119,7 @@ def _written_down(spec: CellSpec, cell: Cell, without_gradient: int) -> dict:
         "precision": cell.threat.model.precision,
         "modalities": cell.threat.model.modalities,
         "steps": attack.steps,
-        "step_size": attack.step_length,
+        "step_size": attack.step_size,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
         "clips_without_gradient": without_gradient,
     }

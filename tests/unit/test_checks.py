@@ -45,7 +45,7 @@ def unused(cell: Made) -> dict[str, object]:
 
 
 FGSM = {"spec": {"update": "fgsm"}, "steps": 1, "step_size": 1.0}
-NOISE = {"spec": {"update": "random_sign"}, "steps": 0, "step_size": 0.0}
+NOISE = {"spec": {"update": "random_sign"}, "steps": 0, "step_size": None}
 
 
 def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -> None:
@@ -232,11 +232,13 @@ def test_clips_that_moved_by_less_than_half_of_their_budget_are_a_sign(tmp_path:
 def test_a_budget_is_used_as_far_as_the_steps_reach_and_in_the_modalities_that_the_surrogate_takes(
     tmp_path: Path,
 ) -> None:
-    """Two steps of an eighth reach a quarter of 0.006; noise reaches all of it; a net of sounds moves no frame."""
+    """Two steps of an eighth reach a quarter of 0.006, noise or steps that share it all; a net of sounds no frame."""
     two = (*AUDIO, 2)
     far, near = ([size] * CLIPS for size in (0.0008, 0.0007))
     cell = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, two: 15})
     assert [unused(moved(cell, two, audio=sizes))["signs"] for sizes in (far, near)] == [0, 1]
+    shared = made(tmp_path, "music/concat/0/i_fgsm", {CLEAN: 20, two: 15}, step_size=None)
+    assert [unused(moved(shared, two, audio=[size] * CLIPS))["signs"] for size in (0.0031, 0.0029)] == [0, 1]
     noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, AUDIO: 15}, **NOISE)
     assert unused(moved(noise, AUDIO, audio=[0.0029] * CLIPS))["signs"] == 1
     sounds = made(tmp_path, "music/audio/0/pgd", {CLEAN: 20, BOTH: 15}, modalities=["audio"])

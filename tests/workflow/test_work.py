@@ -10,7 +10,7 @@ from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
 from avrobust.objectives.registry import OBJECTIVES
 from lib import work
-from lib.digest import attack_steps, constant, mixes_clips, options
+from lib.digest import attack_steps, constant, has_objective, mixes_clips, options
 from lib.plan import Plan
 
 
@@ -138,6 +138,20 @@ def test_what_a_class_says_may_stand_in_one_that_it_is_made_of(tmp_path) -> None
     (tmp_path / "avrobust/mine.py").write_text(text)
     said = [constant(tmp_path, "avrobust.mine:B", name) for name in ("task", "bounded", "size")]
     assert said == ["multiple", False, None]
+
+
+def test_an_attack_maximises_the_training_loss_only_where_all_that_it_makes_says_so(tmp_path) -> None:
+    """Else it would be taken for the same as one by cross-entropy, and never made."""
+    (tmp_path / "avrobust").mkdir()
+    made = {
+        "plain": "Attack(steps)", "steps": "Attack(steps, direction=d)", "own": "Attack(steps, objective=margin)",
+        "told": "Attack(steps, **more)", "hidden": "_made(steps)", "changed": "replace(pgd(), steps=20)",
+    }  # fmt: skip
+    text = "\n".join(f"def {name}(steps=3):\n    return {what}\n" for name, what in made.items())
+    (tmp_path / "avrobust/mine.py").write_text(text)
+    known = {name for name in made if not has_objective(tmp_path, f"avrobust.mine:{name}")}
+    assert known == {"plain", "steps"}
+    assert has_objective(tmp_path, "avrobust.mine:absent")
 
 
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:

@@ -125,8 +125,12 @@ def mixes_clips(scripts: Path, entry: str) -> bool:
 
 
 def has_objective(scripts: Path, entry: str) -> bool:
-    """Whether the attack `entry` maximises something of its own where nothing else is said."""
-    return re.search(r"\bobjective=(?!None\b)", _source(scripts, entry)) is not None
+    """Whether the attack `entry` maximises something of its own where nothing else is said; unless sure, it does."""
+    node = _definition(scripts, entry)
+    made = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)] if node else []
+    calls = [call for call in made if isinstance(call, ast.Call) and ast.unparse(call.func) == "Attack"]
+    named = [word for call in calls for word in call.keywords]
+    return not made or len(calls) < len(made) or any(word.arg in (None, "objective") for word in named)
 
 
 def leaves(scripts: Path, entry: str) -> bool:

@@ -61,7 +61,9 @@ class Made:
 
     def reach(self, condition: Condition) -> float:
         """How far its attack can go under a condition, as a share of epsilon."""
-        return min(1.0, (condition.steps or self.facts["steps"]) * self.facts["step_size"] or 1.0)
+        size = self.facts["step_size"]
+        # None stands for 1 / steps, however many: together they are epsilon, as noise is.
+        return 1.0 if size is None else min(1.0, (condition.steps or self.facts["steps"]) * size)
 
     @property
     def accuracies(self) -> dict[Condition, float]:

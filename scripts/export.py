@@ -95,6 +95,8 @@ def main() -> None:
     if not given.attacked_only:
         place = f"{{source: local, table: {given.output / TABLE}, folder: {given.output}}}"
         log.info("in config.yaml: datasets: {%s: %s}", said["dataset"], place)
+        if given.form == FLOAT:
+            log.info("packing rounds floats to 8 bits: read back, they are answered as the cell's rounded ones")
 
 
 class _Files:

@@ -99,7 +99,7 @@ def test_an_attack_that_costs_nothing_as_floats_has_nothing_to_lose(tmp_path):
     pq.write_table(pa.concat_tables([table, rounded]), path, write_page_checksum=True)
     spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
     found = measure(layout(spec), {form: cells_of([path], form) for form in FORMS})
-    assert found["left"].tolist() == ["", "no effect as floats"]
+    assert found["left"].tolist() == ["", "undecided as floats"]
 
 
 def test_what_only_rounding_makes_of_an_attack_is_not_lost(tmp_path):

@@ -17,9 +17,9 @@ from avrobust.spec.budgets import MODALITIES, SLACK
 from avrobust.spec.conditions import ATTACKED, CLEAN, UNDER_ATTACK, Reading
 from avrobust.spec.units import PERCENT
 
-# What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell; it
-# costs none as floats.
-RESTORED, SURVIVES, UNDECIDED, NO_EFFECT = "restored", "survives", "undecided", "no effect as floats"
+# What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell;
+# nor can anybody as floats.
+RESTORED, SURVIVES, UNDECIDED, UNDECIDED_AS_FLOATS = "restored", "survives", "undecided", "undecided as floats"
 COUNTED = {SURVIVES: "surviving", RESTORED: "restored", UNDECIDED: "undecided"}
 STRONGER, WEAKER = "stronger", "weaker"
 # What is counted apart, by the column `control`.
@@ -140,7 +140,7 @@ def _left(restored: bool, cost: Mean, as_floats: Mean) -> str:
         return RESTORED
     if cost.above():  # what rounding alone makes of one that cost nothing, too
         return SURVIVES
-    return UNDECIDED if as_floats.above() else NO_EFFECT
+    return UNDECIDED if as_floats.above() else UNDECIDED_AS_FLOATS
 
 
 def counted(entries: pd.DataFrame) -> dict[str, list[str]]:
@@ -215,7 +215,7 @@ def _strength(line: pd.Series) -> str:
 
 
 def _cell(line: Mapping) -> str:
-    words = ["no effect" if line["left"] == NO_EFFECT else line["left"], line["beside_floats"]]
+    words = [UNDECIDED if line["left"] == UNDECIDED_AS_FLOATS else line["left"], line["beside_floats"]]
     # What an encoder changes is no perturbation of a budget, and far out of every ball.
     words += ["outside"] if line["inside_ball"] == "no" and line["form"] != CODED else []
     words += [f"{line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []

@@ -135,6 +135,7 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     audio, visual = (f"1 attack, 1 surviving ({inside} inside the ball)" for inside in (1, 0))
     assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attack, 1 restored." in text
     assert (table["control"] == "no").all() and "control" not in text + made.stderr
+    assert all(f"**{word}**" in text for word in ("Restored", "Survives", "Undecided", "Outside"))
     assert "\n## music\n\n### concat (clean: 90.00)\n\n| attack | attacked | ε (budget) | as floats |" in text
     assert "| fgsm | visual | 0.012 (large) | 60.00 [" in text and "] survives, stronger, outside |" in text
 

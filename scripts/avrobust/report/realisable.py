@@ -37,7 +37,7 @@ READING = (
     "each value rounded to the nearest level or down, as a cast does; the sound of 16 bits, rounded to the nearest. "
     "H.264 and AAC: the rounded clip put back into its video, encoded as a rendered one, and read as any. "
     "**Restored**: the clean clip is back, bit for bit. **Survives**: it still costs accuracy against clean clips in "
-    "the same form, paired by clip. **No effect**: it costs none as floats, nor here. **Outside**: a "
+    "the same form, paired by clip. **Undecided**: nobody can tell whether it costs any here. **Outside**: a "
     "clip is out of its ball, and so is what was measured; the CSV has the norms. Where ε is equal, the strength is, "
     "whatever the budget is called. "
     f"Stronger, weaker: than as floats, paired by clip. {INTERVALS}"

@@ -91,6 +91,21 @@ def pictures(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(boxes))
 
 
+def sizes() -> str:
+    """Return how large the boxes are, and how many clips have the middle of the frame in theirs."""
+    width, height, clear = DEMO["render"]["width"], DEMO["render"]["height"], Clearness(0.0, 0.0)
+    made = [
+        make_footage(
+            class_codes(CLASSES), [number % CLASSES], clear, 0.5, width, height, np.random.default_rng([3, number])
+        ).boxes[0]
+        for number in range(JUDGED)
+    ]
+    left, top, right, bottom = np.array(made).T
+    area = 100 * (right - left) * (bottom - top)
+    middle = 100 * ((left <= 0.5) & (right >= 0.5) & (top <= 0.5) & (bottom >= 0.5)).mean()
+    return f"boxes cover {area.min():.1f} to {area.max():.1f} % of the frame, and {middle:.1f} % hold its middle"
+
+
 def inside(boxes: Tensor) -> Tensor:
     """Return which positions of the map lie in each box: bool (N, positions)."""
     centres = (torch.arange(POSITIONS) + 0.5) / POSITIONS
@@ -138,7 +153,7 @@ def main() -> None:
     if datasets := [part for part in given.parts if part != "boxes"]:
         accuracies(datasets, given.seeds)
     if "boxes" in given.parts:
-        print(f"The control points right in {pointing():.1f} % of {JUDGED} clips")
+        print(f"Of {JUDGED} clips {sizes()}; the control points right in {pointing():.1f} %")
 
 
 if __name__ == "__main__":

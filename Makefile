@@ -29,8 +29,8 @@ plan: setup ## say what the paper scale needs: clips, download, disk, hours of t
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
 
-bench: setup ## time attacks, training, sparse coding, packing, reading and start-up, ours beside textbook loops
-	@$(activate) && for name in attack_loop training ista packing reading start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
+bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading and start-up, ours beside textbook loops
+	@$(activate) && for name in attack_loop training ista packing encoding reading rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 	@$(activate) && if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	  echo "## attack_loop, GPU" && python benchmarks/attack_loop.py $(on_gpu) --own-batch-size 240 && \
 	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \

@@ -26,9 +26,11 @@ import yaml
 from torch import Tensor, nn
 
 from avrobust.data.batches import EvaluationViews, evaluation_batches
-from avrobust.data.world import Clearness, class_codes, make_footage
+from avrobust.data.world import make_footage
 from avrobust.models.files import load_model
 from avrobust.program import progress
+from avrobust.spec.class_codes import class_codes
+from avrobust.spec.rendered import Clearness
 from avrobust.training.loop import answers
 from avrobust.views.view import build_view
 
@@ -118,6 +120,21 @@ def pictures(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2), torch.from_numpy(np.stack(boxes))
 
 
+def sizes() -> str:
+    """Return how large the boxes are, and how many clips have the middle of the frame in theirs."""
+    width, height, clear = DEMO["render"]["width"], DEMO["render"]["height"], Clearness(0.0, 0.0)
+    made = [
+        make_footage(
+            class_codes(CLASSES), [number % CLASSES], clear, 0.5, width, height, np.random.default_rng([3, number])
+        ).boxes[0]
+        for number in range(JUDGED)
+    ]
+    left, top, right, bottom = np.array(made).T
+    area = 100 * (right - left) * (bottom - top)
+    middle = 100 * ((left <= 0.5) & (right >= 0.5) & (top <= 0.5) & (bottom >= 0.5)).mean()
+    return f"boxes cover {area.min():.1f} to {area.max():.1f} % of the frame, and {middle:.1f} % hold its middle"
+
+
 def inside(boxes: Tensor) -> Tensor:
     """Return which positions of the map lie in each box: bool (N, positions)."""
     centres = (torch.arange(POSITIONS) + 0.5) / POSITIONS
@@ -167,7 +184,7 @@ def main() -> None:
     if "zhang2025" in given.parts:
         times_chance(given.seeds)
     if "boxes" in given.parts:
-        print(f"The control points right in {pointing():.1f} % of {JUDGED} clips")
+        print(f"Of {JUDGED} clips {sizes()}; the control points right in {pointing():.1f} %")
 
 
 if __name__ == "__main__":

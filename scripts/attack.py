@@ -137,7 +137,7 @@ def _written_down(spec: CellSpec, cell: Cell) -> dict:
         "modalities": cell.threat.model.modalities,
         "objective": type(cell.threat.objective).__name__,
         "steps": attack.steps,
-        "step_size": attack.step_length,
+        "step_size": attack.step_size,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
     }
 

@@ -10,7 +10,7 @@ import pandas as pd
 from avrobust.evaluation.checks import COLUMNS, Made, clean_answers, findings, shares_of_terms, without_gradient
 from avrobust.files import write_text
 from avrobust.metrics.rows import read_cells
-from avrobust.program import progress, run
+from avrobust.program import json_argument, progress, run
 from avrobust.report.text import csv_of
 
 log = logging.getLogger("checks")
@@ -21,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=Path, nargs="+", required=True, help="parquet files of attack.py")
     parser.add_argument("--provenances", type=Path, nargs="+", required=True, help="their JSON, in the same order")
+    parser.add_argument("--names", type=json_argument, default={}, help="what datasets of the user's own are called")
     parser.add_argument("--scale", required=True, help="name of the scale at which the cells were made")
     parser.add_argument("--output", type=Path, required=True, help="CSV to write")
     given = parser.parse_args()
@@ -31,7 +32,7 @@ def main() -> None:
         facts = {(cell["surrogate"], cell["attack"]): cell for cell in of_file["cells"]}
         made += [Made(cell, facts[cell.surrogate, cell.attack]) for cell in read_cells(path)]
     found = pd.concat([without_gradient(said), shares_of_terms(said), clean_answers(made), findings(made)])
-    found = found.assign(scale=given.scale)[[*COLUMNS]]
+    found = found.assign(scale=given.scale, dataset=found["dataset"].replace(given.names))[[*COLUMNS]]
     write_text(given.output, csv_of(found))
     log.info("%d cells, %d comparisons, %d with a sign", len(made), len(found), (found["signs"] > 0).sum())
 

@@ -31,6 +31,7 @@ from avrobust.metrics.schema import FLOAT, FORMS, IDENTITY, KEY
 from avrobust.program import UserError, positive, progress, run
 from avrobust.runtime import DEVICES
 from avrobust.spec.conditions import UNBOUNDED, UNDER_ATTACK, Condition
+from avrobust.views.view import FileView
 
 log = logging.getLogger("export")
 
@@ -66,16 +67,16 @@ def main() -> None:
         raise UserError(f"--output: {given.output} is there already; give a new folder, or remove it")
     said = _said(given.cells)
     condition = Condition(given.modality, given.budget, given.steps)
-    spec = _spec(given, said, condition)
+    chosen = _chosen(given, said)
+    spec = _spec(given, chosen, condition)
     names = dict.fromkeys((*spec.surrogates, *spec.victims))
     job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
-    if not hasattr(job.views.view, "written"):
+    if not isinstance(job.views.view, FileView):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     stored = _stored(given, spec, condition)
-    precision = next(one["precision"] for one in said["cells"] if _is(spec, one))
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
-        (cell,) = bound_cells([spec], job, precision, int(said["seed"]))
+        (cell,) = bound_cells([spec], job, chosen["precision"], int(said["seed"]))
         cell = replace(cell, as_files=files)
         size, mixed = cell.threat.batch_size, cell.threat.attack.needs_partner
         together = clips_together([cell])
@@ -97,6 +98,8 @@ def main() -> None:
     if not given.attacked_only:
         place = f"{{source: local, table: {given.output / TABLE}, folder: {given.output}}}"
         log.info("in config.yaml: datasets: {%s: %s}", said["dataset"], place)
+        if given.form == FLOAT:
+            log.info("packing rounds floats to 8 bits: read back, they are answered as the cell's rounded ones")
 
 
 class _Files:
@@ -155,18 +158,18 @@ def _said(cells: Path) -> dict:
     return said
 
 
-def _is(spec: CellSpec, one: Mapping) -> bool:
-    return (one["surrogate"], one["attack"]) == (spec.surrogate, spec.attack)
+def _chosen(given: argparse.Namespace, said: Mapping) -> Mapping:
+    """What is said of the cell that is asked for."""
+    found = {f"{one['surrogate']}/{one['attack']}": one for one in said["cells"]}
+    if (wanted := f"{given.surrogate}/{given.attack}") not in found:
+        raise UserError(f"{given.cells}: no cell {wanted}; it holds {', '.join(found)}")
+    return found[wanted]
 
 
-def _spec(given: argparse.Namespace, said: Mapping, condition: Condition) -> CellSpec:
-    """The cell that is asked for, with the victims that answer under this condition, and no other condition."""
+def _spec(given: argparse.Namespace, cell: Mapping, condition: Condition) -> CellSpec:
+    """The cell with the victims that answer under this condition, and no other condition."""
     if condition.budget == UNBOUNDED:
         raise UserError(f"--budget: {UNBOUNDED} is a check of a few clips, which are not exported; give another")
-    known = [f"{one['surrogate']}/{one['attack']}" for one in said["cells"]]
-    if f"{given.surrogate}/{given.attack}" not in known:
-        raise UserError(f"{given.cells}: no cell {given.surrogate}/{given.attack}; it holds {', '.join(known)}")
-    cell = said["cells"][known.index(f"{given.surrogate}/{given.attack}")]
     held = {name: [Condition(*one) for one in of] for name, of in cell["victims"].items()}
     victims = {name: [condition] for name, of in held.items() if condition in of}
     if not victims:

@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 
 from avrobust.data.manifest import write_classes
-from avrobust.data.rendering import Dataset, render
-from avrobust.data.world import Clearness
+from avrobust.data.rendering import render
 from avrobust.program import UserError, json_argument, positive, run
+from avrobust.spec.rendered import Clearness, Dataset
 
 
 def arguments() -> argparse.Namespace:
@@ -19,17 +19,20 @@ def arguments() -> argparse.Namespace:
         help='clips of the first class of each split, as in {"train": 20, "val": 4, "test": 8}',
     )  # fmt: skip
     parser.add_argument(
-        "--size-ratio", type=float, default=1.0, help="clips of the first class to those of the last (default: 1)"
+        "--size-ratio", type=float, default=Dataset.size_ratio,
+        help="clips of the first class to those of the last (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--labels", type=positive, default=Dataset.labels, help="most labels of a clip (default: %(default)s)"
     )
-    parser.add_argument("--labels", type=positive, default=1, help="most labels of a clip (default: %(default)s)")
     parser.add_argument(
         "--parents", type=json_argument, default={}, metavar="JSON",
         help='classes that are a kind of another, as in {"Civil defense siren": "Siren"}',
     )  # fmt: skip
     for part, of in (("sound", "above another sound"), ("picture", "of colour and texture")):
         parser.add_argument(
-            f"--{part}-clearness", type=float, default=0.0, metavar="DB",
-            help=f"how far what sounds stands out on average, {of} (default: 0)",
+            f"--{part}-clearness", type=float, default=getattr(Dataset.clearness, part), metavar="DB",
+            help=f"how far what sounds stands out on average, {of} (default: %(default)s)",
         )  # fmt: skip
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a clip (default: %(default)s)")
     parser.add_argument("--width", type=positive, default=96, help="of a frame, in pixels (default: %(default)s)")

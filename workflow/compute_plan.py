@@ -45,7 +45,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
             nets |= {(dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])}
-            found["attack", dataset, f"attack_{bundle}_s{{seed}}"] = plan.attack.bundle_passes(dataset, bundle)
+            found["attack", dataset, f"attack_{bundle}_s{{seed}}"] = plan.attack.bundle_work(keys)
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:
             nets |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}

@@ -19,8 +19,13 @@ def load(table: Mapping[str, str], name: str) -> object:
     """
     if name not in table:
         raise UserError(f"unknown name {name!r}; registered are: {', '.join(sorted(table))}")
-    module, attribute = table[name].split(":")
-    return getattr(import_module(module), attribute)
+    return attribute(table[name])
+
+
+def attribute(entry: str) -> object:
+    """Return what `package.module:attribute` stands for."""
+    module, name = entry.split(":")
+    return getattr(import_module(module), name)
 
 
 def built(table: Mapping[str, str], part: Mapping, *given: object) -> object:

@@ -8,7 +8,7 @@ import imageio_ffmpeg
 import pytest
 from project import CLASSES, CLIPS, Project, keep_rows
 
-TABLE2 = "paper_tables/table2.csv"
+TABLE2, AVAILABILITY = "paper_tables/table2.csv", "paper_tables/availability.csv"
 OWN = {"source": "local", "table": "T.csv", "name": "my takes", "folder": "F", "classes": "table"}
 
 
@@ -67,7 +67,7 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     assert "Traceback" not in output
     assert own_clips.published_bytes() == {}
 
-    own_clips.make(TABLE2)
+    own_clips.make(TABLE2, AVAILABILITY)
     came = read_table(own_clips, "results/tiny/local/data/music/availability.csv")
     given = read_table(own_clips, OWN["table"])
     assert [(clip["clip_id"], clip["labels"], clip["split"]) for clip in came] == [
@@ -78,6 +78,10 @@ def test_own_clips_make_the_same_table(finished, own_clips):
     assert {(clip["status"], clip["reason"]) for clip in came[3:]} == {("ok", "")}
     labels = sorted({clip["label"] for clip in given})
     assert (own_clips.results / "local/data/music/classes.txt").read_text(encoding="utf-8").splitlines() == labels
+
+    counted = read_table(own_clips, AVAILABILITY)
+    assert {row["dataset"] for row in counted} == {OWN["name"]}
+    assert {row["class"] for row in counted} == {*labels, "all"}
 
     places = ("paper", "fusion", "column", "n", "seeds", "scale")
     made = read_table(own_clips, TABLE2)

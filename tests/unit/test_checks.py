@@ -13,7 +13,7 @@ from cell_files import CLEAN, write_cell
 
 import checks
 from avrobust.evaluation.checks import Made, clean_answers, findings, shares_of_terms, without_gradient
-from avrobust.metrics.rows import read_cells
+from avrobust.metrics.rows import Answers, read_cells
 from avrobust.spec.conditions import UNBOUNDED, Condition
 
 CLIPS = 20
@@ -46,7 +46,7 @@ def unused(cell: Made) -> dict[str, object]:
 
 
 FGSM = {"spec": {"update": "fgsm"}, "steps": 1, "step_size": 1.0}
-NOISE = {"spec": {"update": "random_sign"}, "steps": 0, "step_size": 0.0}
+NOISE = {"spec": {"update": "random_sign"}, "steps": 0, "step_size": None}
 
 
 def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_single_step_that_leaves_less_than_several_is_a_sign(tmp_path: Path) -
     assert row == {
         "check": "single_step_stronger", "dataset": "music", "surrogate": "concat", "victim": "concat",
         "attack": "pgd", "beside": "fgsm", "comparisons": 2, "signs": 1, "worst": "audio at small",
-        "unit": "percent", "accuracy": 45.0, "reference": 50.0, "seeds": 1,
+        "unit": "percent", "accuracy": 45.0, "reference": 50.0, "n": CLIPS, "seeds": 1,
     }  # fmt: skip
 
 
@@ -163,8 +163,13 @@ def test_accuracy_that_rises_over_the_points_of_a_sweep_is_a_sign(tmp_path: Path
 @pytest.mark.parametrize(("left", "signs"), [(0, 0), (1, 1)])
 def test_an_attack_without_bounds_leaves_no_clip(tmp_path: Path, left: int, signs: int, monkeypatch) -> None:
     monkeypatch.setitem(write_cell.__globals__["EPSILONS"], UNBOUNDED, 9.0)
-    (row,) = found([made(tmp_path, "music/concat/0/mim", {CLEAN: 20, ("both", UNBOUNDED): left})])
+    cell = made(tmp_path, "music/concat/0/mim", {CLEAN: 20, ("both", UNBOUNDED): left})
+    (row,) = found([cell])
     assert (row["check"], row["signs"], row["accuracy"]) == ("unbounded_not_zero", signs, 5 * left)
+    # Of fewer clips than there are, as it is in a run.
+    few = Condition("both", UNBOUNDED)
+    cell.cell.answers[few] = replace(cell.cell.answers[few], **_first(cell.cell.answers[few], 8))
+    assert [one["n"] for one in found([cell])] == [8]
 
 
 @pytest.mark.parametrize(("count", "signs"), [(10, 0), (14, 0), (16, 1), (4, 1)])
@@ -240,6 +245,10 @@ def moved(cell: Made, condition: tuple, **norms: list[float]) -> Made:
     return cell
 
 
+def _first(answers: Answers, count: int) -> dict[str, np.ndarray]:
+    return {name: getattr(answers, name)[:count] for name in ("clips", "labels", "predictions")}
+
+
 def say(cell: Made, **clean: list[int]) -> None:
     """Let the cell's clean clips have these labels or predictions."""
     answers = cell.cell.answers
@@ -261,11 +270,13 @@ def test_clips_that_moved_by_less_than_half_of_their_budget_are_a_sign(tmp_path:
 def test_a_budget_is_used_as_far_as_the_steps_reach_and_in_the_modalities_that_the_surrogate_takes(
     tmp_path: Path,
 ) -> None:
-    """Two steps of an eighth reach a quarter of 0.006; noise reaches all of it; a net of sounds moves no frame."""
+    """Two steps of an eighth reach a quarter of 0.006, noise or steps that share it all; a net of sounds no frame."""
     two = (*AUDIO, 2)
     far, near = ([size] * CLIPS for size in (0.0008, 0.0007))
     cell = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, two: 15})
     assert [unused(moved(cell, two, audio=sizes))["signs"] for sizes in (far, near)] == [0, 1]
+    shared = made(tmp_path, "music/concat/0/i_fgsm", {CLEAN: 20, two: 15}, step_size=None)
+    assert [unused(moved(shared, two, audio=[size] * CLIPS))["signs"] for size in (0.0031, 0.0029)] == [0, 1]
     noise = made(tmp_path, "music/concat/0/random_sign", {CLEAN: 20, AUDIO: 15}, **NOISE)
     assert unused(moved(noise, AUDIO, audio=[0.0029] * CLIPS))["signs"] == 1
     sounds = made(tmp_path, "music/audio/0/pgd", {CLEAN: 20, BOTH: 15}, modalities=["audio"])
@@ -275,8 +286,9 @@ def test_a_budget_is_used_as_far_as_the_steps_reach_and_in_the_modalities_that_t
 def test_clean_clips_that_a_net_answers_otherwise_in_another_cell_are_a_sign(tmp_path: Path) -> None:
     """As when it was another net, in another mode; equal accuracy is not enough."""
     cells = [made(tmp_path, f"music/{net}/0/{attack}", {CLEAN: 19}) for net in ("a", "b") for attack in ("fgsm", "mim")]
-    assert [(row["victim"], row["comparisons"], row["signs"]) for row in clean_answers(cells).to_dict("records")] == [
-        ("a", 2, 0), ("b", 2, 0),
+    rows = clean_answers(cells).to_dict("records")
+    assert [(row["victim"], row["comparisons"], row["signs"], row["n"]) for row in rows] == [
+        ("a", 2, 0, CLIPS), ("b", 2, 0, CLIPS),
     ]  # fmt: skip
     say(cells[3], predictions=[1] + [0] * (CLIPS - 1))
     same, other = clean_answers(cells).to_dict("records")
@@ -303,7 +315,7 @@ def test_clips_without_gradient_are_counted_over_the_seeds_but_not_of_noise() ->
 
     (row,) = without_gradient([said(0, 3), said(1, 4)]).to_dict("records")
     assert (row["check"], row["surrogate"], row["attack"]) == ("zero_gradients", "concat", "fgsm")
-    assert (row["comparisons"], row["signs"], row["seeds"]) == (2 * CLIPS, 7, 2)
+    assert (row["comparisons"], row["signs"], row["n"], row["seeds"]) == (2 * CLIPS, 7, CLIPS, 2)
 
 
 def test_a_term_that_makes_nothing_or_all_of_the_gradient_is_a_sign() -> None:
@@ -340,9 +352,18 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")
     output = tmp_path / "checks.csv"
     given = ["--cells", *paths, "--provenances", *told, "--scale", "demo", "--output", output]
-    monkeypatch.setattr(sys, "argv", ["checks.py", *map(str, given)])
-    checks.main()
-    lines = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+
+    def lines_of(*more: str) -> list[dict[str, str]]:
+        monkeypatch.setattr(sys, "argv", ["checks.py", *map(str, given), *more])
+        checks.main()
+        return list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+
+    lines = lines_of()
+    own = lines_of("--names", json.dumps({"music": "my takes", "ave": "others"}))
+    assert {line["n"] for line in lines} == {str(CLIPS)}
+    assert own == [line | {"dataset": "my takes"} for line in lines] and {line["dataset"] for line in lines} == {
+        "music"
+    }
     assert [(line["check"], line["attack"], line["signs"]) for line in lines] == [
         ("zero_gradients", "fgsm", "0"),
         ("zero_gradients", "pgd", "0"),

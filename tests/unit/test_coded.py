@@ -1,16 +1,21 @@
 """Clips put back into their files: a view sees there what was put there; H.264 and AAC leave nearly that."""
 
+from threading import Barrier
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 import torch
 from tiny_store import VIEWS, write_shard
 
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.encoding import encode
+from avrobust.evaluation import coded
 from avrobust.evaluation.coded import Coded
 from avrobust.evaluation.put_back import written
 from avrobust.program import UserError
+from avrobust.spec.coded import AAC_RATES
 from avrobust.views.clip import ClipView
 from avrobust.views.features import Features
 from avrobust.views.moment import Moment
@@ -136,6 +141,72 @@ def test_an_encoder_leaves_clips_in_their_places(views):
     assert all(torch.equal(alone[name], found[name][2:3]) for name in inputs)
 
 
+def test_clips_come_out_the_same_whatever_the_number_of_threads(views):
+    batch = collate([views[number] for number in range(len(views))])
+    inputs = inputs_of(batch, torch.device("cpu"))
+    one, three = (Coded(views, threads)(batch["clip_id"], inputs) for threads in (1, 3))
+    assert all(torch.equal(one[name], three[name]) for name in inputs)
+
+
+def test_several_clips_are_encoded_at_a_time(views, monkeypatch):
+    """As many as there are threads: each waits until all of them are there."""
+    batch = collate([views[number] for number in range(3)])
+    coder, together = Coded(views, 3), Barrier(3)
+
+    def waiting(*given):
+        together.wait(timeout=20)
+        encode(*given)
+
+    monkeypatch.setattr(coded, "encode", waiting)
+    assert coder(batch["clip_id"], inputs_of(batch, torch.device("cpu"))).keys() == {"audio", "visual"}
+
+
 def test_what_no_file_holds_is_not_encoded(views):
     with pytest.raises(UserError, match="view Features shows no clips of a file"):
         Coded(SimpleNamespace(view=Features("net"), store=None, indices=[]))
+
+
+@pytest.mark.parametrize(
+    ("view", "rate", "why"),
+    [
+        (Moment(4096, 33), 11025, "frames of 33 x 33 pixels cannot be H.264, .* give the view an even frame_size"),
+        (Moment(4096, 32), 11000, "sound of 11000 samples a second cannot be AAC; give audio_rate as one of 7350, "),
+        (ClipView(0.3, 3, 32), 11025, "3 pictures in 0.3 s are more than a file of 8 frames a second holds"),
+    ],
+)
+def test_what_cannot_be_encoded_is_said_before_anything_is_attacked(tmp_path, view, rate, why):
+    opened = view.opened([write_shard(tmp_path / "0.arrow")])
+    opened.audio_rate = rate
+    with pytest.raises(UserError, match=why) as raised:
+        Coded(EvaluationViews(opened, opened.indices("test"), view, ("audio", "visual")))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_clip_that_comes_out_broken_is_one_line(views, monkeypatch):
+    batch = collate([views[number] for number in range(2)])
+    coder = Coded(views)
+    monkeypatch.setattr(coded, "encode", lambda *given: given[-1].write_bytes(b"no video"))
+    with pytest.raises(UserError) as raised:
+        coder(batch["clip_id"], inputs_of(batch, torch.device("cpu")))
+    assert str(raised.value).startswith(
+        "clip test00 as H.264 and AAC: unreadable (docs/data.md says what that is); leave"
+    )
+    assert "\n" not in str(raised.value)
+
+
+def test_a_clip_that_cannot_be_written_is_named(views, monkeypatch):
+    batch = collate([views[number] for number in range(2)])
+    coder = Coded(views)
+
+    def full(*given):
+        raise UserError("clip.mp4 could not be written: No space left on device")
+
+    monkeypatch.setattr(coded, "encode", full)
+    with pytest.raises(
+        UserError, match=r"^clip test00 as H\.264 and AAC: clip\.mp4 could not be written: No space left"
+    ):
+        coder(batch["clip_id"], inputs_of(batch, torch.device("cpu")))
+
+
+def test_the_rates_that_a_plan_takes_for_those_of_aac_are_the_encoders():
+    assert set(AAC_RATES) == set(av.codec.Codec("aac", "w").audio_rates)

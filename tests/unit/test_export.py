@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -27,8 +28,12 @@ SCRIPTS = Path(export.__file__).parent
 ASKED = [["both", "large"], ["audio", "small"]]
 CELLS = [
     {"surrogate": "one", "attack": "mim", "spec": {"update": "mim"}, "victims": {"one": ASKED, "two": ASKED[:1]}},
-    {"surrogate": "two", "attack": "start", "spec": {"update": "pgd_random"}, "victims": {"two": ASKED}},
-]
+    {
+        "surrogate": "two", "attack": "start", "spec": {"update": "pgd_random"},
+        "victims": {"two": ASKED, "one": ASKED[:1]},
+    },
+    {"surrogate": "two", "attack": "mim", "spec": {"update": "pgd"}, "victims": {"one": ASKED[:1]}},
+]  # fmt: skip
 
 
 # What sees several pictures, and several nets attacked as one.
@@ -52,7 +57,7 @@ def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict], view=V
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """A finished file of two cells, and its rows."""
+    """A finished file of three cells, and its rows."""
     shard = write_shard(tmp_path / "made/0.arrow")
     for seed, name in enumerate(("one", "two")):
         state = {"model": narrow_net(classes=len(CLASSES), seed=seed).state_dict(), "objective": {}}
@@ -95,7 +100,7 @@ def packed_from(folder: Path) -> Store:
 
 
 def of_form(rows, form: str, victim: str, surrogate: str = "one", **condition: str):
-    kept = rows[(rows.form == form) & (rows.victim == victim) & (rows.surrogate == surrogate)]
+    kept = rows[(rows.form == form) & (rows.victim == victim) & (rows.surrogate == surrogate) & (rows.attack == "mim")]
     for name, value in condition.items():
         kept = kept[kept[name] == value]
     return kept.sort_values("clip_id")[["clip_id", "label", "prediction", "loss"]].reset_index(drop=True)
@@ -134,6 +139,20 @@ def test_clips_of_several_pictures_that_several_nets_were_attacked_with_come_bac
     assert len(wanted) == CLIPS["test"] and of_form(again, "float", "one").equals(wanted)
     assert not of_form(rows, "rounded", "one", "one", modality="both", budget="large").equals(wanted)
     assert json.loads((output / "export.json").read_text())["cell"]["nets"] == ["two", "one"]
+
+
+def test_clips_are_those_of_the_cell_that_is_asked_for(tmp_path, monkeypatch, made):
+    """The last one of the file: another surrogate, another update of the same name, one victim, the other net."""
+    folder, rows = made
+    output = exported(monkeypatch, folder, tmp_path / "out", surrogate="two")
+    said = json.loads((output / "export.json").read_text())["cell"]
+    assert (said["surrogate"], said["spec"], list(said["victims"])) == ("two", {"update": "pgd"}, ["one"])
+    packed_from(output)
+    again = run_attack(monkeypatch, folder, output / "0.arrow", [{**CELLS[2], "victims": {"one": []}}])
+    of_cell, of_first = (
+        of_form(rows, "rounded", "one", net, modality="both", budget="large") for net in ("two", "one")
+    )
+    assert of_form(again, "float", "one", "two").equals(of_cell) and not of_cell.equals(of_first)
 
 
 def test_floats_are_in_their_files_as_they_were_made(tmp_path, monkeypatch, made):
@@ -188,14 +207,32 @@ def test_an_attack_that_draws_is_crafted_with_the_seed_of_the_cell(tmp_path, mon
     assert (said["seed"], said["form"], said["clips"]) == ("3", "rounded", CLIPS["test"])
 
 
+def answer_otherwise(path: Path, which: Callable[[dict], bool]) -> None:
+    """Change the predictions of some rows of a file of cells."""
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("prediction")
+    changed = [1 - min(1, row["prediction"]) if which(row) else row["prediction"] for row in table.to_pylist()]
+    other = table.set_column(place, table.schema.field(place), pa.array(changed, pa.int16()))
+    pq.write_table(other, path, write_page_checksum=True)
+
+
+@pytest.mark.parametrize("surrogate", ["one", "two"])
+def test_answers_are_compared_with_those_of_the_cell_and_condition_that_are_asked_for(
+    tmp_path, monkeypatch, made, surrogate
+):
+    """Every other row of the file is another answer: of another surrogate, attack or condition."""
+    asked = {"surrogate": surrogate, "attack": "mim", "modality": "both", "budget": "large"}
+    answer_otherwise(made[0] / "cells.parquet", lambda row: any(row[name] != value for name, value in asked.items()))
+    exported(monkeypatch, made[0], tmp_path / "out", "--attacked-only", surrogate=surrogate)
+    answer_otherwise(made[0] / "cells.parquet", lambda row: row["clip_id"] == "test00" and row["victim"] == "one")
+    with pytest.raises(UserError, match=r"3 of \d+ answers are others than there, the first one's to test00"):
+        exported(monkeypatch, made[0], tmp_path / "again", surrogate=surrogate)
+
+
 def test_clips_that_are_answered_otherwise_are_not_exported(tmp_path, monkeypatch, made):
     """As on a machine with other bits: the line says how many, and of which net; nothing is left."""
     folder, _ = made
-    table = pq.read_table(folder / "cells.parquet")
-    place = table.schema.get_field_index("prediction")
-    others = pa.array([1 - min(1, one.as_py()) for one in table["prediction"]], pa.int16())
-    other = table.set_column(place, table.schema.field(place), others)
-    pq.write_table(other, folder / "cells.parquet", write_page_checksum=True)
+    answer_otherwise(folder / "cells.parquet", lambda row: True)
     with pytest.raises(UserError, match=r"cells.parquet: \d+ of 24 answers are others than there, the first one's to "):
         exported(monkeypatch, folder, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
@@ -204,7 +241,7 @@ def test_clips_that_are_answered_otherwise_are_not_exported(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("told", "message"),
     [
-        ({"attack": "fgsm"}, r"cells.parquet: no cell one/fgsm; it holds one/mim, two/start"),
+        ({"attack": "fgsm"}, r"cells.parquet: no cell one/fgsm; it holds one/mim, two/start, two/mim"),
         ({"modality": "visual"}, r"one/mim is not asked visual at large; it is both at large, audio at small"),
         ({"budget": "unbounded"}, "unbounded is a check of a few clips"),
     ],

@@ -67,7 +67,7 @@ def test_colours_are_those_of_the_video(folder, colour, matrix):
     Image.new("RGB", (64, 48), colour).save(folder / "colour.png")
     ffmpeg("-loop", "1", "-i", folder / "colour.png", "-frames:v", "2", "-vf", f"scale=out_color_matrix={matrix}",
            "-colorspace", matrix, "-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p", path)  # fmt: skip
-    shown = pixels(made(path, 0).jpegs[0]).reshape(-1, 3).mean(0)
+    shown = pixels(made(path, 0).files[0]).reshape(-1, 3).mean(0)
     assert np.abs(shown - colour).max() <= 2
     # The command line leaves the values as they are, which JPEG takes for those of BT.601.
     ffmpeg("-i", path, "-frames:v", "1", "-q:v", "1", folder / "plain.jpg")
@@ -81,8 +81,8 @@ def test_colours_are_those_of_the_video(folder, colour, matrix):
 def test_frames_are_scaled_down_never_up(moving, short_side, size):
     pictures = made(moving, short_side)
     assert pictures.size == size
-    assert len(pictures.jpegs) == 10
-    assert {pixels(jpeg).shape for jpeg in pictures.jpegs} == {(size[1], size[0], 3)}
+    assert len(pictures.files) == 10
+    assert {pixels(jpeg).shape for jpeg in pictures.files} == {(size[1], size[0], 3)}
 
 
 def test_a_repeated_frame_is_encoded_once_and_equal_frames_give_equal_bytes(moving):
@@ -91,7 +91,7 @@ def test_a_repeated_frame_is_encoded_once_and_equal_frames_give_equal_bytes(movi
         first, second = (frame for frame, _ in zip(container.decode(video=0), range(2), strict=False))
     for frame in (first, first, second, first):
         pictures.add(frame)
-    one, repeated, other, again = pictures.jpegs
+    one, repeated, other, again = pictures.files
     assert one is repeated
     assert one == again != other
 
@@ -114,7 +114,7 @@ def test_frames_stand_as_the_command_line_turns_them(folder, moving, matrix):
     for short_side, allowed in ((0, 6), (60, 18)):
         pictures = made(path, short_side)
         assert (pictures.size[0] > pictures.size[1]) == (wanted.size[0] > wanted.size[1])
-        picture = Image.fromarray(pixels(pictures.jpegs[0]).astype(np.uint8)).convert("L").resize(wanted.size)
+        picture = Image.fromarray(pixels(pictures.files[0]).astype(np.uint8)).convert("L").resize(wanted.size)
         found, stands = np.asarray(picture, int), np.asarray(wanted, int)
         assert np.abs(found - stands).mean() < allowed
         assert min(np.abs(turned - stands).mean() for turned in (found[::-1], found[:, ::-1])) > 1.5 * allowed
@@ -133,7 +133,7 @@ def test_rgb_frames_without_loss_are_kept_without_loss_unless_they_are_scaled(tm
     frames = drawn if kind is np.float32 else np.round(drawn * 255).astype(np.uint8)
     encode_without_loss(frames, 8, np.zeros(4000, np.int16), 11025, tmp_path / "clip.mkv")
     kept, scaled = made(tmp_path / "clip.mkv", 33), made(tmp_path / "clip.mkv", 20)
-    assert kept.size == (35, 33) and len(kept.jpegs) == 3
-    for encoded, frame in zip(kept.jpegs, drawn, strict=True):
+    assert kept.size == (35, 33) and len(kept.files) == 3
+    for encoded, frame in zip(kept.files, drawn, strict=True):
         assert np.array_equal(Image.open(io.BytesIO(encoded)), np.round(frame * 255))
-    assert all(encoded.startswith(b"\xff\xd8") for encoded in scaled.jpegs) and scaled.size == (20, 20)
+    assert all(encoded.startswith(b"\xff\xd8") for encoded in scaled.files) and scaled.size == (20, 20)

@@ -59,8 +59,8 @@ def entries(tmp_path) -> pd.DataFrame:
 def test_a_line_per_attack_and_form_that_was_asked(entries):
     assert [*entries.index] == [
         *(("audio", form) for form in FORMS),
-        *(("both", form) for form in FORMS[:3]),
         *(("visual", form) for form in FORMS),
+        *(("both", form) for form in FORMS[:3]),
     ]
     assert (entries["n"] == CLIPS).all() and (entries["seeds"] == 1).all() and (entries["source"] == "render").all()
 
@@ -99,7 +99,7 @@ def test_an_attack_that_costs_nothing_as_floats_has_nothing_to_lose(tmp_path):
     pq.write_table(pa.concat_tables([table, rounded]), path, write_page_checksum=True)
     spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
     found = measure(layout(spec), {form: cells_of([path], form) for form in FORMS})
-    assert found["left"].tolist() == ["", "no effect as floats"]
+    assert found["left"].tolist() == ["", "undecided as floats"]
 
 
 def test_what_only_rounding_makes_of_an_attack_is_not_lost(tmp_path):
@@ -132,9 +132,60 @@ def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
     line = table[(table["modality"] == "visual") & (table["form"] == ROUNDED)].iloc[0]
     assert (line["norm_visual"], line["epsilon_visual"], line["inside_ball"]) == (0.01751, 0.012, "no")
     text = (tmp_path / "r.md").read_text()
-    audio, visual = (f"1 attacks, 1 survive ({inside} of them inside the ball)" for inside in (1, 0))
-    assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attacks, 1 restored." in text
-    assert "| music | concat | fgsm | visual | 0.012 | 90.00 |" in text and "(0.01751) survives, stronger" in text
+    audio, visual = (f"1 attack, 1 surviving ({inside} inside the ball)" for inside in (1, 0))
+    assert f"- 8 bits, rounded: audio: {audio}; visual: {visual}; both: 1 attack, 1 restored." in text
+    assert (table["control"] == "no").all() and "control" not in text + made.stderr
+    assert all(f"**{word}**" in text for word in ("Restored", "Survives", "Undecided", "Outside"))
+    assert "\n## music\n\n### concat (clean: 90.00)\n\n| attack | attacked | ε (budget) | as floats |" in text
+    assert "| fgsm | visual | 0.012 (large) | 60.00 [" in text and "] survives, stronger, outside |" in text
+
+
+def test_strengths_stand_by_what_is_allowed_whatever_their_names(tmp_path):
+    """The sweep's second point is 0.012, its first 0.006 as `small` is; a column for each form that is there."""
+    strong, weak, both = ("audio", "large"), ("audio", "sweep/1"), ("both", "sweep/2")
+    answers = {CLEAN: right(36), strong: right(10), both: right(9), weak: right(20)}
+    path = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, answers)
+    spec = {**SPEC, "cells": [{**PLACE, "conditions": [both, strong, weak]}]}
+    made = make("realisable", spec, tmp_path / "r", cells=[path])
+    assert made.returncode == 0, made.stderr
+    wanted = [("audio", "sweep/1", 0.006), ("audio", "large", 0.012), ("both", "sweep/2", 0.012)]
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert [*table[["modality", "budget", "epsilon_audio"]].itertuples(index=False, name=None)] == wanted
+    lines = [line.split(" | ") for line in (tmp_path / "r.md").read_text().splitlines() if line.startswith("| ")]
+    assert lines[0] == ["| attack", "attacked", "ε (budget)", "as floats |"]
+    assert [line[1:3] for line in lines[2:]] == [[name, f"{size} ({budget})"] for name, budget, size in wanted]
+
+
+def test_controls_are_counted_apart_from_attacks(tmp_path):
+    """Two cells of the same answers, one of which is noise: its rows stay, and are no attacks in any count."""
+    attack, noise = cell(tmp_path), tmp_path / "noise.parquet"
+    table = pq.read_table(attack)
+    place = table.schema.get_field_index("attack")
+    renamed = table.set_column(place, table.schema.field(place), pa.array(["random_sign"] * len(table)))
+    pq.write_table(renamed, noise, write_page_checksum=True)
+    cells = [*SPEC["cells"], {**SPEC["cells"][0], "attack": "random_sign", "control": True}]
+    made = make("realisable", SPEC | {"cells": cells}, tmp_path / "r", cells=[attack, noise])
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert {*zip(table["attack"], table["control"], strict=True)} == {("fgsm", "no"), ("random_sign", "yes")}
+    text = (tmp_path / "r.md").read_text()
+    for what in ("attack", "control"):
+        (of,) = [part for part in text.split("Of the ")[1:] if part.startswith(f"{what}s that cost accuracy")]
+        assert f"- 8 bits, rounded: audio: 1 {what}, 1 surviving (1 inside the ball); visual: 1 {what}," in of
+    log = made.stderr.splitlines()[-1]
+    assert "tian2021: attacks: 8 bits, rounded: audio: 1 attack, " in log
+    assert ". controls: 8 bits, rounded: audio: 1 control, " in log
+    assert "| random_sign (control) |" in text and "| fgsm |" in text
+
+
+def test_a_dataset_of_the_users_own_is_called_by_its_name(tmp_path):
+    own = SPEC | {"sources": {"music": "local"}, "names": {"music": "my takes"}}
+    made = make("realisable", own, tmp_path / "r", cells=[cell(tmp_path)])
+    assert made.returncode == 0, made.stderr
+    table = pd.read_csv(tmp_path / "r.csv")
+    assert {*zip(table["dataset"], table["source"], strict=True)} == {("my takes", "local")}
+    text = (tmp_path / "r.md").read_text()
+    assert "Scale `demo`. my takes in the place of music." in text and "\n## my takes\n" in text
 
 
 def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):

@@ -13,19 +13,12 @@ import pytest
 
 from avrobust.data import manifest
 from avrobust.data.ffmpeg import ffmpeg_path
-from avrobust.data.rendering import (
-    Dataset,
-    encode,
-    file_name,
-    footage,
-    planned_clips,
-    render_clip,
-    sounding,
-)
-from avrobust.data.world import FRAME_RATES, Clearness
+from avrobust.data.rendering import encode, footage, planned_clips, render_clip, sounding
+from avrobust.data.world import FRAME_RATES
 from avrobust.program import UserError
-from avrobust.spec.rendered import class_sizes, rendered_count
+from avrobust.spec.rendered import Clearness, Dataset, class_sizes, file_name
 
+FORTY = ["--labels", "2", "--classes", *(f"c{number}" for number in range(40))]
 PROGRAM = Path(__file__).parents[2] / "scripts" / "render.py"
 DATASET = Dataset(
     name="music", classes=("flute", "Church bell"), clips={"train": 2, "val": 1}, seconds=1.0, width=64, height=48,
@@ -138,14 +131,15 @@ def test_sizes_of_classes_fall_by_equal_factors():
     assert class_sizes(3, 4, 100) == [4, 1, 1]
     assert class_sizes(2, 0, 20) == [0, 0]
     assert class_sizes(1, 5, 20) == [5]
-    assert rendered_count(3, {"train": 100, "size_ratio": 25}, "train") == 124
-    assert rendered_count(3, {"train": 7}, "train") == 21
+    three = replace(DATASET, classes=("a", "b", "c"), clips={"train": 100, "test": 7})
+    assert [replace(three, size_ratio=ratio).sizes("train") for ratio in (1, 25)] == [[100] * 3, [100, 20, 4]]
+    assert (three.sizes("test"), three.sizes("val")) == ([7, 7, 7], [0, 0, 0])
 
 
 def test_as_many_clips_are_made_as_are_planned():
     clips = planned_clips(SEVERAL)
-    for split, most in SEVERAL.clips.items():
-        assert sum(clip.split == split for clip in clips) == rendered_count(4, {split: most, "size_ratio": 20}, split)
+    for split in SEVERAL.clips:
+        assert sum(clip.split == split for clip in clips) == sum(SEVERAL.sizes(split))
     assert [sum(clip.label == label and clip.split == "train" for clip in clips) for label in range(4)] == [
         40,
         15,
@@ -256,11 +250,37 @@ def test_a_failed_run_is_one_line_and_leaves_no_manifest(tmp_path):
         (["--seconds", "nan"], "seconds nan"),
         (["--classes", "Drum", "drum"], "classes 'Drum' and 'drum' give the same file names"),
         (["--classes", "!"], "class '!' has no letter or digit"),
-        (["--classes", *(f"c{i}" for i in range(61))], "61 classes given: a rendered dataset has at most 60"),
-        (["--size-ratio", "0.5"], "size ratio 0.5"),
-        (["--labels", "5"], "5 labels: a clip has 1 to 4"),
-        (["--labels", "2", "--parents", '{"drum": "flute"}'], "parents: 'drum' is not one of the classes"),
-        (["--parents", '{"Church bell": "flute"}'], "parents: 'Church bell': a parent has no parent and one child"),
+        (["--classes", *(f"c{i}" for i in range(61))], "61 classes given: a rendered dataset has 1 to 60"),
+        (["--size-ratio", "0.5"], "size_ratio 0.5"),
+        (["--labels", "5"], "labels 5: a clip has 1 to 4"),
+        (
+            ["--labels", "2", "--parents", '{"drum": "flute"}'],
+            "parents: 'drum', in drum: flute, is not one of the classes; give one of flute, Church bell",
+        ),
+        (
+            ["--labels", "2", "--parents", '{"flute": "drum"}'],
+            "parents: 'drum', in flute: drum, is not one of the classes",
+        ),
+        (["--parents", '{"Church bell": "flute"}'], "a clip of such a class has two labels, but labels is 1"),
+        (
+            ["--labels", "2", "--parents", '{"Church bell": "flute", "flute": "Church bell"}'],
+            "parents: 'Church bell' is a kind of 'flute', and that of 'Church bell'; a parent has no parent",
+        ),
+        (
+            ["--labels", "2", "--classes", "a", "b", "c", "--parents", '{"a": "c", "b": "c"}'],
+            "parents: 'a' and 'b' are both a kind of 'c'; a parent has one child",
+        ),
+        (
+            [*FORTY, "--parents", '{"c38": "c0", "c39": "c20"}'],
+            "parents: 'c38' and 'c39' would have one sound, because the places of 'c0' and 'c20' among the classes are "
+            "a multiple of 20 apart; move one of these",
+        ),
+        (
+            [*FORTY, "--parents", '{"c30": "c1", "c31": "c36"}'],
+            "parents: 'c30' and 'c31' would have one picture, because the places of 'c1' and 'c36' among the classes "
+            "are a multiple of 35 apart",
+        ),
+        ([*FORTY, "c40", "--parents", '{"c30": "c1"}'], "41 classes: the rendered world has 1 to 40 with parents"),
         (["--parents", "3"], "--parents 3: give an object"),
         (["--sound-clearness", "nan"], "clearness of the sound: nan dB is not from -60 to 60"),
     ],

@@ -71,6 +71,24 @@ def test_the_worst_of_several_recognises_what_each_of_them_does(tmp_path: Path) 
     assert first[0] == second[0] == [True, False, True, False]
 
 
+def test_an_attack_that_went_too_far_is_not_one_of_any_at_a_budget(tmp_path: Path) -> None:
+    """Whatever its code seems to promise; the float32 of the very epsilon is within it."""
+    weak = READING._replace(condition=Condition("audio", "small"))
+    made = {}
+    for name, norm in (("pgd", 0.006000001), ("far", 0.00602)):
+        (tmp_path / name).mkdir()
+        given = {("audio", "small"): [0, 1, 0, 0]}
+        made[name] = Cells(
+            [read_cell(write_cell(tmp_path / name, "music/concat/0/fgsm", LABELS, given, norms={"audio": norm}))]
+        )
+    made["pgd"].outcomes([AnyOf((weak,))])
+    made["far"].outcomes([weak])
+    with pytest.raises(
+        UserError, match=r"fgsm.* leaves its ball: audio moved by 0.00602, allowed 0.006; take it out of"
+    ):
+        made["far"].outcomes([AnyOf((weak,))])
+
+
 def test_majority_is_the_share_of_the_most_frequent_label(tmp_path: Path) -> None:
     outcomes = cells(tmp_path, "music/concat/0/fgsm").outcomes([READING._replace(condition=Condition("majority"))])
     assert outcomes.correct.tolist() == [[[False, True, True, False]]]

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avrobust.data import world_pictures, world_sounds
-from avrobust.data.world import SAMPLE_RATES, Clearness, class_codes, make_footage
+from avrobust.data.world import SAMPLE_RATES, make_footage
 from avrobust.data.world_pictures import Seen, film
 from avrobust.data.world_sounds import SOUNDS, Heard, soundtrack
+from avrobust.spec import class_codes as codes_of
+from avrobust.spec.class_codes import class_codes
+from avrobust.spec.rendered import Clearness
 
 STILL = np.empty(0)
 
@@ -61,6 +64,36 @@ def test_a_kind_of_another_class_is_like_it_but_not_the_same(count, data):
 def test_impossible_class_counts_are_refused(count, parents, most):
     with pytest.raises(ValueError, match=f"1 to {most}"):
         class_codes(count, parents)
+
+
+def test_what_a_plan_counts_is_what_the_world_has():
+    sounds = [len(of) for of in (world_sounds.TIMBRES, world_sounds.REGISTERS, world_sounds.ENVELOPES)]
+    assert sounds == [codes_of.TIMBRES, codes_of.REGISTERS, codes_of.ENVELOPES]
+    assert world_sounds.SOUNDS == codes_of.SOUNDS
+    assert [len(world_pictures.SHAPES), len(world_pictures.TEXTURES)] == [codes_of.SHAPES, codes_of.TEXTURES]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"), [(0, 20, "sound"), (3, 23, "sound"), (0, 35, "picture"), (4, 39, "picture")]
+)
+def test_kinds_of_classes_that_would_have_one_sound_or_picture_are_refused(first, second, what):
+    """20 timbres and registers; 35 shapes and textures."""
+    with pytest.raises(ValueError, match=f"^classes 7 and 9 would have one {what}"):
+        class_codes(40, {7: first, 9: second})
+
+
+@given(st.integers(2, 40), st.data())
+def test_no_two_classes_are_ever_alike_whatever_their_parents(count, data):
+    children = data.draw(st.sets(st.integers(0, count - 1), max_size=count // 2))
+    others = [number for number in range(count) if number not in children]
+    parents = dict(zip(sorted(children), data.draw(st.permutations(others)), strict=False))
+    try:
+        codes = class_codes(count, parents)
+    except ValueError:
+        of = list(parents.values())
+        assert len({one % 20 for one in of}) < len(of) or len({one % 35 for one in of}) < len(of)
+        return
+    assert len({code.sound for code in codes}) == len({code.picture for code in codes}) == count
 
 
 @pytest.mark.parametrize(

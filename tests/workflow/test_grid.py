@@ -563,6 +563,7 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
         (lambda paper: layout(paper)["any"].append("mim_official"),
          (ARTEFACTS, "artefacts.table1.any: 'mim_official' is not allowed: it leaves its ball or the valid range")),
         (lambda paper: layout(paper)["any"].append("fgsm_official"), ("table1.any: 'fgsm_official' is not allowed",)),
+        (lambda paper: layout(paper)["any"].append("random_sign"), ("table1.any: 'random_sign' is not allowed",)),
         (lambda paper: layout(paper)["keys"].reverse(), ("table1.csv: the header must be attack,dataset,column",)),
     ],
     ids=named,
@@ -772,6 +773,38 @@ def test_an_attack_to_be_encoded_that_no_artefact_has_is_named(tmp_path: Path) -
     assert made.notes == [f"{PAPER}paper.yaml: coded: no artefact attacks concat by fgsm_bypass with these budgets"]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "view: {options: {frame_size: 65}}\n",
+            "ave: frames of 65 x 65 pixels cannot be H.264, which has colour at half the width and height; give the "
+            "view an even frame_size, or take `coded` out",
+        ),
+        ("audio_rate: 11000\n", "ave: sound of 11000 samples a second cannot be AAC; give audio_rate as one of 7350, "),
+    ],
+)
+def test_clips_that_cannot_be_encoded_are_named_before_any_job(tmp_path: Path, line: str, said: str) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + line, encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        plan(root)
+    assert str(raised.value).startswith(f"{PAPER}paper.yaml: coded: {said}")
+
+
+def test_clips_of_a_view_that_is_put_back_into_no_file_are_not_encoded_which_is_said(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "workflow/datasets/ave.yaml"
+    told = "view: {name: features, options: {extractor: densenet}}\n"
+    file.write_text(file.read_text(encoding="utf-8") + told, encoding="utf-8")
+    made = plan(root)
+    assert {dataset for dataset, *_ in made.grid.coded} == {"music", "kinetics_sounds"}
+    assert made.notes == [
+        f"{PAPER}paper.yaml: coded: the view features of ave has no `written`, so none of its clips is encoded"
+    ]
+
+
 def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_once() -> None:
     """Of budgets that allow the same the table's own name; neither clean clips, nor what is only there for checks."""
     made = grid()
@@ -782,6 +815,12 @@ def test_what_is_left_in_a_file_is_asked_of_every_attack_that_an_artefact_reads_
     large = [["audio", "large", None], ["visual", "large", None], ["both", "sweep/2", None]]
     assert found["music", "concat", "concat", "mim"]["conditions"] == sorted([*small, *large])
     assert found["music", "concat", "exfmem", "fgsm"]["conditions"] == sorted(small)
+    # What sweeps and what the authors' README says are named after what tables do.
+    used = {budget for one in spec["cells"] for _, budget, _ in one["conditions"]}
+    assert used == {"small", "large", "sweep/1", "sweep/2"}
+    # Noise on any net, and any attack on or through a net that wins by construction.
+    controls = {key for key, one in found.items() if one.get("control")}
+    assert controls == {key for key in found if key[3] == NOISE or "planted_masking" in key}
     # 0.002 of Figure 3 at the paper scale has no name of its own.
     paper_scale = grid("paper").artefacts["tian2021", "realisable"].spec["cells"]
     (sums,) = [one for one in paper_scale if one["victim"] == "concat" and one["attack"] == "mim"

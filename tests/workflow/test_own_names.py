@@ -1,5 +1,6 @@
 """Clips of the user's own in the place of a paper's dataset: their name and classes, and no printed values."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,27 @@ def test_what_is_printed_steps_aside_of_these_rows_alone(table: Path) -> None:
     assert {("my_clips", "FGSM"), ("my_clips", "MIM official"), ("MUSIC", "FGSM official")} <= ours_only
     assert not ours_only & {("MUSIC", "FGSM"), ("MUSIC", "MIM official")}
     assert own(table).notes == plan(unedited()).notes
+
+
+def test_ledgers_call_them_by_their_name(table: Path) -> None:
+    made, names = own(table), {"kinetics_sounds": "my_clips"}
+    assert spec(made, "realisable")["names"] == made.tables.artefacts["availability"].spec["names"] == names
+    assert json.loads(made.analysis.names) == names
+    of_the_paper = plan(unedited())
+    assert of_the_paper.analysis.names == "{}"
+    assert of_the_paper.tables.artefacts["availability"].spec["names"] == {}
+
+
+@pytest.mark.parametrize("name", ["MUSIC", "music", "other"])
+def test_a_name_that_other_clips_have_is_refused(table: Path, name: str) -> None:
+    """As the paper prints a dataset, as its folder is called, or as other clips of the user's."""
+    given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}
+    others = {"ave": {**given, "name": "other"}, "kinetics_sounds": {**given, "name": name}}
+    of = "ave" if name == "other" else "music"
+    wanted = rf"datasets\.kinetics_sounds: '{name}' is what clips of {of} are called; give another `name`"
+    with pytest.raises(SettingsError, match=wanted):
+        plan(unedited(), datasets=others)
+    assert spec(own(table, name="kinetics_sounds"), "realisable")["names"] == {"kinetics_sounds": "kinetics_sounds"}
 
 
 def test_heat_maps_show_their_first_classes_and_diagrams_count_them(table: Path) -> None:

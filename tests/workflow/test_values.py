@@ -119,6 +119,67 @@ def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
         plan(root, scale="mine", datasets=balanced)
 
 
+@pytest.mark.parametrize(
+    ("over", "said"),
+    [
+        (
+            {"parents": {"Sirene": "Siren"}},
+            r"parents: 'Sirene', in Sirene: Siren, is not one of the classes; give one of",
+        ),
+        (
+            {"parents": {"Pig": "Siren"}},  # beside the one of the scale that is extended
+            "parents: 'Civil defense siren' and 'Pig' are both a kind of 'Siren'; a parent has one child",
+        ),
+        (
+            {"parents": {"Pig": "Rain", "Rain": "Bell"}},
+            "parents: 'Pig' is a kind of 'Rain', and that of 'Bell'; a parent has no parent",
+        ),
+        ({"labels": 1}, "parents: a clip of such a class has two labels, but labels is 1; give 2 or more"),
+        (
+            {"parents": {"Pig": "Music", "Dog": "Frog"}},
+            "parents: 'Dog' and 'Pig' would have one sound, because the places of 'Frog' and 'Music' among the classes "
+            "are a multiple of 20 apart; move one of these, or leave one out",
+        ),
+        (
+            {"classes": ["Drum", "drum"]},
+            "classes 'Drum' and 'drum' give the same file names; rename one",
+        ),
+    ],
+)
+def test_what_cannot_be_rendered_is_named_before_any_job(root: Path, over: dict, said: str) -> None:
+    scale = {"extends": "demo", "datasets": {"audioset": {"rendered": over}}}
+    (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        plan(root, scale="mine", datasets={"audioset": {}})
+    assert str(raised.value).startswith(f"workflow/scales/mine.yaml: datasets.audioset.rendered: {said}")
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        ({"datasets": {"music": {"rendered": {"labels": 5}}}}, "datasets.music: rendered.labels: 5 must be at most 4"),
+        ({"datasets": {"music": {"rendered": {"train": 0}}}}, "datasets.music: rendered.train: 0 must be at least 1"),
+        (
+            {"datasets": {"music": {"rendered": {"train": 10_000}}}},
+            "datasets.music: rendered.train: 10000 must be at most 9999",
+        ),
+        (
+            {"datasets": {"music": {"rendered": {"labels": 2}}}},
+            "datasets.music.rendered: labels 2: clips of music have one; give 1, or say `task: multiple` in "
+            "workflow/datasets/music.yaml",
+        ),
+        ({"render": {"seconds": 0.4}}, "render.seconds: 0.4 must be at least 0.5"),
+    ],
+)
+def test_sizes_that_cannot_be_rendered_are_named_with_the_file_that_says_them(
+    root: Path, scale: dict, said: str
+) -> None:
+    (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump({"extends": "demo", **scale}), encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        plan(root, scale="mine")
+    assert str(raised.value) == f"workflow/scales/mine.yaml: {said}"
+
+
 def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path) -> None:
     made = plan(root, datasets={"audioset": {}})
     told = made.data.rendered(SimpleNamespace(dataset="audioset"))

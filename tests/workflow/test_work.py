@@ -10,7 +10,7 @@ from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
 from avrobust.objectives.registry import OBJECTIVES
 from lib import work
-from lib.digest import attack_steps, constant, mixes_clips, options
+from lib.digest import attack_steps, constant, has_objective, mixes_clips, options
 from lib.plan import Plan
 
 
@@ -43,6 +43,18 @@ def test_work_is_counted_in_passes() -> None:
     # Conditions of 2 and of 20 steps, each step with the gradients of five copies in seven nets.
     assert work.attack_passes(clips=10, steps=[2, 20], answered=1, gradients=35) == 10 * (3 * 35 * (1 + 1 + 19) + 1)
     assert work.training_passes(clips=312, epochs=100) == 3 * 312 * 100
+
+
+def test_encoding_is_work_that_more_threads_share(paper: Plan) -> None:
+    # Clean and under three conditions, each with an answer.
+    assert work.encoding_passes(clips=104, conditions=4, threads=1) == 104 * 4 * (1 + work.ENCODING)
+    assert work.encoding_passes(clips=10, conditions=4, threads=8) == 10 * 4 + 5 * work.ENCODING
+    for dataset, clips, threads in (("music", 104, 1), ("kinetics_sounds", 3104, 8)):
+        key = (dataset, "concat", "pgd")
+        plain = paper.attack.work_of(*key, paper.attack.cells[key])
+        assert paper.attack.bundle_work([key]) == plain + work.encoding_passes(clips, 4, threads)
+        other = (dataset, "concat", "mim")
+        assert paper.attack.bundle_work([other]) == paper.attack.work_of(*other, paper.attack.cells[other])
 
 
 def test_a_share_of_the_most_is_asked_for() -> None:
@@ -154,6 +166,20 @@ def test_what_a_class_says_may_stand_in_one_that_it_is_made_of(tmp_path) -> None
     (tmp_path / "avrobust/mine.py").write_text(text)
     said = [constant(tmp_path, "avrobust.mine:B", name) for name in ("task", "bounded", "size")]
     assert said == ["multiple", False, None]
+
+
+def test_an_attack_maximises_the_training_loss_only_where_all_that_it_makes_says_so(tmp_path) -> None:
+    """Else it would be taken for the same as one by cross-entropy, and never made."""
+    (tmp_path / "avrobust").mkdir()
+    made = {
+        "plain": "Attack(steps)", "steps": "Attack(steps, direction=d)", "own": "Attack(steps, objective=margin)",
+        "told": "Attack(steps, **more)", "hidden": "_made(steps)", "changed": "replace(pgd(), steps=20)",
+    }  # fmt: skip
+    text = "\n".join(f"def {name}(steps=3):\n    return {what}\n" for name, what in made.items())
+    (tmp_path / "avrobust/mine.py").write_text(text)
+    known = {name for name in made if not has_objective(tmp_path, f"avrobust.mine:{name}")}
+    assert known == {"plain", "steps"}
+    assert has_objective(tmp_path, "avrobust.mine:absent")
 
 
 def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:

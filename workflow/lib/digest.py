@@ -115,19 +115,38 @@ def constant(scripts: Path, entry: str, name: str) -> object:
     return next((value for value in said if value is not None), None)
 
 
+def has_method(scripts: Path, entry: str, name: str) -> bool:
+    """Whether the class `entry`, or one that it is made of, has a method of this name."""
+    node = _definition(scripts, entry)
+    if any(isinstance(part, ast.FunctionDef) and part.name == name for part in getattr(node, "body", ())):
+        return True
+    module = entry.partition(":")[0]
+    bases = [base.id for base in getattr(node, "bases", ()) if isinstance(base, ast.Name)]
+    return any(has_method(scripts, f"{module}:{base}", name) for base in bases)
+
+
 def mixes_clips(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that clips of a batch influence each other."""
     return "mixes_clips=True" in _source(scripts, entry)
 
 
 def has_objective(scripts: Path, entry: str) -> bool:
-    """Whether the attack `entry` maximises something of its own where nothing else is said."""
-    return re.search(r"\bobjective=(?!None\b)", _source(scripts, entry)) is not None
+    """Whether the attack `entry` maximises something of its own where nothing else is said; unless sure, it does."""
+    node = _definition(scripts, entry)
+    made = [part.value for part in ast.walk(node) if isinstance(part, ast.Return)] if node else []
+    calls = [call for call in made if isinstance(call, ast.Call) and ast.unparse(call.func) == "Attack"]
+    named = [word for call in calls for word in call.keywords]
+    return not made or len(calls) < len(made) or any(word.arg in (None, "objective") for word in named)
 
 
 def leaves(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that it leaves its ball or the valid range."""
     return re.search(r"\bkeeps_(ball|range)=False", _source(scripts, entry)) is not None
+
+
+def takes_no_gradient(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` says that it takes no step: it is noise, or another control."""
+    return re.search(r"\bsteps=0\b", _source(scripts, entry)) is not None
 
 
 def _source(scripts: Path, entry: str) -> str:

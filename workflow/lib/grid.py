@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets, notation
+from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
-from lib import choices
+from lib import choices, digest
 from lib.alike import alike_of
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
@@ -144,7 +145,7 @@ def expand(settings: Settings) -> Grid:
         if facts.get("calibrations"):
             _add(grid, settings, paper, "calibration", "calibration", _calibration(settings, paper))
         if paper in grid.attacked:
-            _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, paper)})
+            _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, settings, paper)})
     for paper in settings.papers:
         _add_coded(grid, settings, paper)
     if settings.scale["precision"]["attack"] != FLOAT32:
@@ -176,15 +177,35 @@ def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
     if "coded" not in facts:
         return
     net, attack, where = facts["coded"]["variant"], facts["coded"]["attack"], place_of(paper, "coded")
-    keys = [(dataset, net, attack) for dataset in facts["datasets"]]
-    for key in keys:
-        asked = grid.cells.get(key, {}).get(net, ())
-        for modality in UNDER_ATTACK:
-            wanted = (Condition(modality, budget) for budget in facts["coded"]["budgets"])
-            if found := next((one for one in wanted if one in asked), None):
-                grid.coded.setdefault(key, set()).add(found)
-    if grid.coded.keys().isdisjoint(keys):
+    attacked = 0
+    for dataset in facts["datasets"]:
+        asked = grid.cells.get((dataset, net, attack), {}).get(net, ())
+        firsts = (
+            next((one for budget in facts["coded"]["budgets"] if (one := Condition(modality, budget)) in asked), None)
+            for modality in UNDER_ATTACK
+        )
+        found = {one for one in firsts if one}
+        attacked += len(found)
+        if found and _can_be_coded(grid, settings, dataset, where):
+            grid.coded.setdefault((dataset, net, attack), set()).update(found)
+    if not attacked:
         grid.notes.append(f"{where}: no artefact attacks {net} by {attack} with these budgets")
+
+
+def _can_be_coded(grid: Grid, settings: Settings, dataset: str, where: str) -> bool:
+    """Whether a file holds what a dataset's view shows; SettingsError if one would, but not of this size and rate."""
+    facts = settings.datasets[dataset]
+    view = digest.registered(settings.root / "scripts", "views", "VIEWS", facts["view"]["name"])
+    if view is None:  # which is said when all views are looked at
+        return False
+    if not digest.has_method(settings.root / "scripts", view, "written"):
+        name = facts["view"]["name"]
+        grid.notes.append(f"{where}: the view {name} of {dataset} has no `written`, so none of its clips is encoded")
+        return False
+    side = facts["view"]["options"].get("frame_size", 0)
+    if why := refusal(side, side, facts["audio_rate"]):
+        raise SettingsError(f"{where}: {dataset}: {why}, or take `coded` out")
+    return True
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
@@ -262,24 +283,39 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
 
 
-def _attacked(grid: Grid, paper: str) -> list[dict]:
+def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
     """What a paper attacks and counts, by cell and victim: each condition, of those that allow the same the first."""
     cells: dict[tuple[str, ...], dict[str, Condition]] = {}
-    # A budget's own name before the number of a point.
-    for reading in sorted(grid.attacked[paper], key=lambda one: (one[:4], "/" in one.condition.budget, _order(one))):
+    told = list(grid.budgets)
+
+    def order(one: Reading) -> tuple:
+        modality, budget, steps = one.condition
+        # A budget's own name before the number of a point.
+        return one[:4], "/" in budget, told.index(budget), modality, steps or 0
+
+    for reading in sorted(grid.attacked[paper], key=order):
         modality, budget, steps = reading.condition
         allowed = [grid.budgets[budget].get(name, grid.budgets[budget]) for name in ATTACKED[modality]]
         worth = json.dumps([modality, allowed, steps], sort_keys=True)
         cells.setdefault(reading[:4], {}).setdefault(worth, reading.condition)
     names = Reading._fields[:4]
     return [
-        {**dict(zip(names, place, strict=True)), "conditions": sorted(map(list, conditions.values()), key=str)}
+        {
+            **dict(zip(names, place, strict=True)),
+            "conditions": sorted(map(list, conditions.values()), key=str),
+            **({"control": True} if _is_control(grid, settings, paper, *place[1:]) else {}),
+        }
         for place, conditions in cells.items()
     ]
 
 
-def _order(reading: Reading) -> tuple:
-    return reading.condition.modality, reading.condition.budget, reading.condition.steps or 0
+def _is_control(grid: Grid, settings: Settings, paper: str, surrogate: str, victim: str, attack: str) -> bool:
+    """Whether a net loses or wins by construction, or the attack takes no gradient."""
+    if any(settings.papers[paper]["variants"][net].get("control") for net in (surrogate, victim)):
+        return True
+    scripts, update = settings.root / "scripts", grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
+    entry = digest.registered(scripts, "attacks", "ATTACKS", update)
+    return entry is not None and digest.takes_no_gradient(scripts, entry)
 
 
 def _scored(grid: Grid, wanted: Reading) -> str:
@@ -375,12 +411,7 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
         settings.datasets[spec["read"]["dataset"]].get("own_classes")
         or settings.datasets[spec["read"]["dataset"]]["classes"]
     ),
-    # Of a user's own datasets: what they are called.
-    "names": lambda settings, paper, spec: {
-        name: settings.datasets[name]["shown"]
-        for name in settings.papers[paper]["datasets"]
-        if "shown" in settings.datasets[name]
-    },
+    "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 

@@ -156,13 +156,16 @@ class Plan:
                 self.attack.check_ensemble(dataset, net, attack)
 
     def _check_any(self) -> None:
-        """Raise SettingsError if a table counts an attack among any of one budget that does not keep to it."""
+        """Raise SettingsError if a table counts noise among any attacks of a budget, or one that does not keep it."""
         for (paper, name), artefact in self.grid.artefacts.items():
             for attack in {one["attack"]: None for one in artefact.spec.get("any", ())}:
                 update = self.attack.attack_facts(attack)["update"]
-                if digest.leaves(self.attack.scripts, self.attack.registered("attacks", "ATTACKS", update)):
-                    where = f"{place_of(paper, 'artefacts')}.{name}.any"
-                    raise SettingsError(f"{where}: {attack!r} is not allowed: it leaves its ball or the valid range")
+                entry = self.attack.registered("attacks", "ATTACKS", update)
+                where = f"{place_of(paper, 'artefacts')}.{name}.any: {attack!r} is not allowed"
+                if digest.leaves(self.attack.scripts, entry):
+                    raise SettingsError(f"{where}: it leaves its ball or the valid range")
+                if digest.attack_steps(self.attack.scripts, entry) == 0:
+                    raise SettingsError(f"{where}: it takes no step, and is a control")
 
     @property
     def notes(self) -> list[str]:

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import getitem
@@ -76,6 +76,10 @@ class Settings:
         """The name of the scale, which is part of every path of a result."""
         return self.config["scale"]
 
+    def own_names(self, datasets: Iterable[str]) -> dict[str, str]:
+        """What those of these datasets are called that are the user's own."""
+        return {name: self.datasets[name]["shown"] for name in datasets if "shown" in self.datasets[name]}
+
     def taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
         """A section of a paper, or a part of it, on a dataset, with every choice taken; an empty one if it has none.
 
@@ -129,14 +133,18 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     for name in sorted({*of_papers, *config["datasets"]}):
         facts = read_yaml(root / f"workflow/datasets/{name}.yaml")
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
+        rendered_in = f"workflow/datasets/{name}.yaml: rendered"
         for place, over in _of_layers(layers, "datasets", name):
             facts = overlaid(facts, over)
             check(facts, schemas / "dataset.json", place)
+            rendered_in = f"{place}.rendered" if "rendered" in over else rendered_in
         taken = chosen.get(of_papers.get(name), {})
         where = said(config, "datasets", name)
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
+        datasets[name]["rendered_in"] = rendered_in
         if datasets[name]["source"] == LOCAL:
             datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
+    _check_shown(config, datasets, papers)
     return Settings(root, config, scale, datasets, papers, chosen, weights)
 
 
@@ -161,6 +169,21 @@ def paper_scale_config(root: Path, words: Sequence[str]) -> dict:
     if not any(word.startswith("scale=") for word in words):
         told["scale"] = "paper"
     return told
+
+
+def _check_shown(config: Mapping, datasets: Mapping[str, Mapping], papers: Mapping[str, Mapping]) -> None:
+    """Raise SettingsError if clips of the user's own are called as others are: no line of a table could tell them."""
+    called: dict[str, str] = {}
+    for name, facts in datasets.items():
+        if "shown" not in facts:
+            printed = (paper["labels"].get("dataset", {}).get(name, name) for paper in papers.values())
+            called |= dict.fromkeys((name, *printed), name)
+    for name, facts in datasets.items():
+        if "shown" in facts and (other := called.setdefault(facts["shown"], name)) != name:
+            raise SettingsError(
+                f"{said(config, 'datasets', name)}: {facts['shown']!r} is what clips of {other} are called; "
+                "give another `name`"
+            )
 
 
 def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: Mapping, where: str) -> dict:

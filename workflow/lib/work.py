@@ -11,6 +11,9 @@ from math import ceil
 GRADIENT = 3
 # An attacked clip may be answered as floats, rounded and truncated.
 FORMS = 3
+# A clip of ten seconds at the paper's sizes takes one thread 0.38 s to put back, encode and decode
+# (benchmarks/encoding.py): as long as so many passes may take in the largest job of the paper scale, 6.7 ms each.
+ENCODING = 60
 
 # What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
 START = 10
@@ -30,6 +33,14 @@ def attack_passes(clips: int, steps: Sequence[int], answered: int, gradients: in
     """
     taken = bool(sum(steps)) + sum(max(0, one - 1) for one in steps)
     return clips * (GRADIENT * gradients * taken + answered)
+
+
+def encoding_passes(clips: int, conditions: int, threads: int) -> int:
+    """Return the work of putting each clip through H.264 and AAC under each of `conditions`, `threads` at a time.
+
+    An answer to each is counted too.
+    """
+    return ceil(clips * conditions * (1 + ENCODING / threads))
 
 
 def training_passes(clips: int, epochs: int, crafting: int = 0) -> int:

@@ -57,7 +57,8 @@ rule checks:
     conda:
         "../../envs/environment.yaml"
     params:
+        names=analysis.names,
         code=analysis.code("checks.py"),
     shell:
-        "python scripts/checks.py --cells {input.cells:q} --provenances {input.provenances:q}"
+        "python scripts/checks.py --cells {input.cells:q} --provenances {input.provenances:q} --names {params.names:q}"
         " --scale {wildcards.scale} --output {output.table:q} 2> {log:q}"

@@ -1,4 +1,8 @@
-"""Pictures and sound as a video file: H.264 with AAC, as sites have them, or without any loss."""
+"""Pictures and sound as a video file: H.264 with AAC, or without any loss.
+
+The codecs are those of sites, the quality is not: theirs is worse (x264's own default is crf 23), and so is what an
+upload leaves of faint detail.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

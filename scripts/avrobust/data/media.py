@@ -1,4 +1,4 @@
-"""Decode one clip to JPEG frames at a constant rate and to mono PCM, and name what is wrong with it."""
+"""Decode one clip to encoded frames at a constant rate and to mono PCM, and name what is wrong with it."""
 
 import heapq
 import math
@@ -49,7 +49,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Media:
-    """A decoded clip: JPEG frames of one size (width, height), int16 mono samples (n,), codes of its faults.
+    """A decoded clip: frames as JPEG or PNG, of one size (width, height), int16 mono samples (n,), codes of its faults.
 
     The codes are `no_file`, `folder` (in place of a file), `empty_file`, `file_ends_early` (of its own words),
     `unreadable`, `no_video_stream`, `no_video_decoder`, `no_audio_stream`, `no_audio_decoder`, `no_frames`,
@@ -115,15 +115,15 @@ def _read(path: str | Path, start: float | None, end: float | None, form: Form, 
             samples = nearest(samples, form.picked_from, form.audio_rate)
     found = {
         **dict.fromkeys(read.missing, True),
-        "no_frames": read.video is not None and not pictures.jpegs,
+        "no_frames": read.video is not None and not pictures.files,
         "no_samples": read.audio is not None and not len(samples),
-        **sound.at(len(pictures.jpegs) / (2 * form.frame_rate)),
+        **sound.at(len(pictures.files) / (2 * form.frame_rate)),
         "corrupt_stream": decoder.failed,
         "clock_goes_back": decoder.clock_went_back,
         "times_missing": decoder.times_missing,
-        "too_short": 0 < len(pictures.jpegs) < form.minimum_frames,
+        "too_short": 0 < len(pictures.files) < form.minimum_frames,
     }
-    return Media(pictures.jpegs, pictures.size, samples, tuple(code for code, holds in found.items() if holds))
+    return Media(pictures.files, pictures.size, samples, tuple(code for code, holds in found.items() if holds))
 
 
 def nearest(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:

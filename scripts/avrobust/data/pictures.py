@@ -1,4 +1,4 @@
-"""Decoded frames as JPEG: scaled down, upright, all of one size.
+"""Decoded frames as JPEG or PNG: scaled down, upright, all of one size.
 
 Frames stay luma and chroma, as videos have them and JPEG keeps them, from the decoder to the file, and chroma stays at
 half the width and height. Frames of red, green and blue from FFV1, which lost nothing, become PNG, and lose nothing
@@ -30,7 +30,7 @@ class Pictures:
         self.short_side = short_side
         self.libav = libav
         self.reformatter = VideoReformatter()
-        self.jpegs: list[bytes] = []
+        self.files: list[bytes] = []
         self.decoded_size = (0, 0)
         self.last: av.VideoFrame | None = None
         self.encoded = b""
@@ -40,7 +40,7 @@ class Pictures:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of all pictures, (0, 0) before the first."""
-        if not self.jpegs:
+        if not self.files:
             return 0, 0
         width, height = self.decoded_size if self.exact else _even(self.decoded_size)
         return (height, width) if _on_its_side(self.matrix) else (width, height)
@@ -52,14 +52,14 @@ class Pictures:
             with self.libav:
                 # Once a clip: side data and its frame hold each other, so the frame's memory is freed late.
                 self.matrix = self.matrix or _display_matrix(frame)
-                if not self.jpegs:
+                if not self.files:
                     self.decoded_size = _scaled((frame.width, frame.height), self.short_side)
                     self.exact = frame.format.name in EXACT and self.decoded_size == (frame.width, frame.height)
                 encoded = self._png(frame) if self.exact else self._jpeg(frame)
             if encoded is None:
                 return
             self.last, self.encoded = frame, encoded
-        self.jpegs.append(self.encoded)
+        self.files.append(self.encoded)
 
     def _jpeg(self, frame: av.VideoFrame) -> bytes:
         upright = [_upright(plane, self.matrix) for plane in planes(frame, self.decoded_size, self.reformatter)]

@@ -6,42 +6,25 @@ which of the objects in view is the one that sounds. The names of the classes ha
 and order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
-from avrobust.data.world_pictures import SHAPES, TEXTURES, Seen, film
-from avrobust.data.world_sounds import REGISTERS, SOUNDS, TIMBRES, Heard, draw_onsets, soundtrack
+from avrobust.data.world_pictures import Seen, film
+from avrobust.data.world_sounds import Heard, draw_onsets, soundtrack
+from avrobust.spec.class_codes import ClassCode
+from avrobust.spec.rendered import Clearness
 
 FRAME_RATES = (12, 15, 24, 25)
 SAMPLE_RATES = (22050, 44100)
 
-# How much the classes vary within themselves, in turns: compact, middling and spread-out ones.
-SPREADS = (0.5, 1.0, 2.0)
 # Silent objects in view; the share of them that are of another class; the share of those that move, though not
 # when something sounds.
 OTHERS = (1, 3)
 OTHER_CLASS, MOVING = 0.3, 0.5
 # How far a clip is from the mean clearness of its dataset, in dB.
 SOUND_RANGE, PICTURE_RANGE = 12.0, 6.0
-
-
-class ClassCode(NamedTuple):
-    """What a class sounds like and looks like (numbers below `SOUNDS` and `PICTURES`), and how widely it varies."""
-
-    sound: int
-    picture: int
-    spread: float
-
-
-class Clearness(NamedTuple):
-    """How far a sounding object stands out on average, in dB: above another sound; in colour and texture."""
-
-    sound: float
-    picture: float
 
 
 @dataclass(frozen=True)
@@ -59,26 +42,6 @@ class Footage:
     sample_rate: int
     boxes: list[tuple[float, float, float, float]]
     onsets: list[np.ndarray]
-
-
-def class_codes(count: int, parents: Mapping[int, int] = MappingProxyType({})) -> list[ClassCode]:
-    """The code of each of `count` classes; no two share a sound or a picture.
-
-    `parents`: class -> the class that it is a kind of, each of one class at most: it has the timbre and register, shape
-    and texture of that one, with an envelope, hue and motion of its own.
-    Raises `ValueError` for more classes than there are sounds to tell apart.
-    """
-    most = SOUNDS - len(REGISTERS) * len(TIMBRES) if parents else SOUNDS
-    if not 1 <= count <= most:
-        raise ValueError(f"{count} classes: the rendered world has 1 to {most}" + " with parents" * bool(parents))
-    codes = [ClassCode(number, number, SPREADS[number % len(SPREADS)]) for number in range(count)]
-    alike_in_sound, alike_in_picture = len(REGISTERS) * len(TIMBRES), len(SHAPES) * len(TEXTURES)
-    for child, parent in parents.items():
-        sound = SOUNDS - alike_in_sound + parent % alike_in_sound
-        # Beyond every number of a class, and not of the same hue.
-        picture = 2 * alike_in_picture + parent % alike_in_picture
-        codes[child] = ClassCode(sound, picture, codes[child].spread)
-    return codes
 
 
 def make_footage(

@@ -1,4 +1,4 @@
-"""The pictures of the rendered world: textured objects over a random background, one of which moves at given onsets."""
+"""The pictures of the rendered world: textured objects over a random background, each still or moving at onsets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,10 +40,9 @@ MOTIONS = {
 PICTURES = len(SHAPES) * len(TEXTURES) * HUES * len(MOTIONS)
 
 # Where a class is found: fine grain over the whole scene, at an angle (of 90 degrees; a mirror image is the same), of a
-# period (of the short side) and in a colour (red, green, blue). The three counts are pairwise coprime.
+# period (of the short side) and in a hue. The three counts are pairwise coprime.
 ANGLES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PERIODS = (0.055, 0.08, 0.115, 0.165)
-AXES = ((1, 1, 1), (1, -0.5, -0.5), (-0.5, 1, -0.5))
 GRAIN = 0.02
 CAST = 0.5
 

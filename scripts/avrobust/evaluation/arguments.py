@@ -79,7 +79,10 @@ def one_net_parser(description: str) -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class Opened:
-    """The nets, the clips and the budgets that the arguments name; `meter` runs since the start."""
+    """The nets, the clips and the budgets that the arguments name; `meter` runs since the start.
+
+    `threads`: of the job.
+    """
 
     nets: Mapping[str, Trained]
     store: Shards
@@ -87,6 +90,7 @@ class Opened:
     budgets: Budgets
     device: torch.device
     meter: Meter
+    threads: int = 1
 
     def batches(
         self,
@@ -167,7 +171,7 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     for name, net in nets.items():
         check_alone(paths[name], net.model, views, device)
     scales = {name: unit.to(device) for name, unit in units(given.epsilon_space, view.inputs(store)).items()}
-    return Opened(nets, store, views, Budgets(named, scales), device, meter)
+    return Opened(nets, store, views, Budgets(named, scales), device, meter, given.threads)
 
 
 def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition]:

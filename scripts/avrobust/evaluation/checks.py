@@ -39,7 +39,7 @@ LEAST_SHARE, MOST_SHARE = 0.01, 0.99
 
 COLUMNS = (
     *("check", "dataset", "surrogate", "victim", "attack", "beside", "comparisons", "signs"),
-    *("worst", "unit", "accuracy", "reference", "seeds", "scale"),
+    *("worst", "unit", "accuracy", "reference", "n", "seeds", "scale"),
 )
 
 
@@ -67,7 +67,9 @@ class Made:
 
     def reach(self, condition: Condition) -> float:
         """How far its attack can go under a condition, as a share of epsilon."""
-        return min(1.0, (condition.steps or self.facts["steps"]) * self.facts["step_size"] or 1.0)
+        size = self.facts["step_size"]
+        # None stands for 1 / steps, however many: together they are epsilon, as noise is.
+        return 1.0 if size is None else min(1.0, (condition.steps or self.facts["steps"]) * size)
 
     @cached_property
     def accuracies(self) -> dict[Condition, float]:
@@ -80,6 +82,10 @@ class Made:
         spec = self.facts["spec"]
         bare = spec.get("without_defences", False)
         return self.cell.surrogate, spec.get("objective"), self.facts["objective"], bare, self.facts["precision"]
+
+    def clips(self, condition: Condition) -> int:
+        """How many clips were asked under a condition."""
+        return len(self.cell.answers[condition].clips)
 
     def spec(self, without: str = "") -> dict:
         """What its attack is, but for a part."""
@@ -95,14 +101,14 @@ class Made:
 def findings(made: Sequence[Made]) -> pd.DataFrame:
     """Return what each check of two cells, or of one, found: the worst comparison of a cell with what is beside it.
 
-    `COLUMNS` but for the scale; accuracies in per cent.
+    `COLUMNS` but for the scale; accuracies in per cent. `n`: the clips of the worst, of one seed.
     """
     compared = [
-        (name, *one.place, beside, excess, str(condition), accuracy, reference, one.cell.seed)
+        (name, *one.place, beside, excess, str(condition), accuracy, reference, one.clips(condition), one.cell.seed)
         for check in (_single_step, _black_box, _noise, _rising, _unused, _unbounded, _precision)
         for name, one, beside, (excess, condition, accuracy, reference) in sorted(check(made), key=_worse)
     ]
-    numbers = ["excess", "worst", "accuracy", "reference", "seed"]
+    numbers = ["excess", "worst", "accuracy", "reference", "n", "seed"]
     frame = pd.DataFrame(compared, columns=[*COLUMNS[:6], *numbers])
     return (
         frame.assign(signs=frame["excess"] > 0)
@@ -110,7 +116,7 @@ def findings(made: Sequence[Made]) -> pd.DataFrame:
         .agg(
             comparisons=("signs", "size"),
             signs=("signs", "sum"),
-            **{name: (name, "last") for name in ("worst", "accuracy", "reference")},
+            **{name: (name, "last") for name in ("worst", "accuracy", "reference", "n")},
             seeds=("seed", "nunique"),
         )
         .reset_index()
@@ -125,7 +131,10 @@ def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
     """
     cells = pd.DataFrame([{**cell, **said} for said in provenances for cell in said["cells"] if cell["steps"]])
     counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
-        comparisons=("clips", "sum"), signs=("clips_without_gradient", "sum"), seeds=("clips", "size")
+        comparisons=("clips", "sum"),
+        signs=("clips_without_gradient", "sum"),
+        n=("clips", "last"),
+        seeds=("clips", "size"),
     )
     return counted.reset_index().assign(check="zero_gradients", unit=CLIPS)
 
@@ -176,7 +185,8 @@ def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
         differs = [clean.clips.tolist(), clean.labels.tolist()] != [known.clips.tolist(), known.labels.tolist()]
         differs = differs or clean.predictions.tolist() != first.predictions.tolist()
         nothing = {"check": "clean_differs", "surrogate": "", "attack": "", "beside": "", "comparisons": 0, "signs": 0}
-        line = lines.setdefault((cell.dataset, cell.victim), {**nothing, "dataset": cell.dataset, "seeds": set()})
+        nothing |= {"dataset": cell.dataset, "n": one.clips(CLEAN), "seeds": set()}
+        line = lines.setdefault((cell.dataset, cell.victim), nothing)
         line |= {"victim": cell.victim, "comparisons": line["comparisons"] + 1, "signs": line["signs"] + differs}
         line["seeds"].add(cell.seed)
         if differs and not line["beside"]:

@@ -6,10 +6,10 @@ import numpy as np
 
 from avrobust.data.store import Store
 from avrobust.spec.budgets import MODALITIES
-from avrobust.views.view import View, Written
+from avrobust.views.view import FileView, Written
 
 
-def written(view: View, clips: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
+def written(view: FileView, clips: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
     """Return the clip of which a view shows `seen`, inputs in natural units, or else what it showed before."""
     missing = [name for name in MODALITIES if name not in seen]
     clean = view.evaluation(clips, index, missing)

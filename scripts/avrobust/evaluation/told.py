@@ -8,16 +8,14 @@ from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, conditions_of
 from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.cell import Cell
-from avrobust.evaluation.registry import CODERS
-from avrobust.lazy import load
+from avrobust.lazy import attribute, load
 from avrobust.models.files import Trained
 from avrobust.models.registry import ENSEMBLES
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import CLEAN
-
-H264_AAC = "h264_aac"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], pre
     as_files = AsFiles(job.views.view.inputs(job.store))
     if spec.coded:
         coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
-        as_files = AsFiles(as_files.forms, load(CODERS, H264_AAC)(job.views), coded)
+        as_files = AsFiles(as_files.forms, attribute(CODER)(job.views, job.threads), coded)
     return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files, tuple(spec.floats))
 
 

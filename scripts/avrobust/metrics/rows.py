@@ -15,7 +15,7 @@ from avrobust.metrics.interval import Mean, mean
 from avrobust.metrics.schema import FLOAT, IDENTITY, KEY, SCHEMA
 from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
-from avrobust.spec.budgets import MODALITIES
+from avrobust.spec.budgets import MODALITIES, SLACK
 from avrobust.spec.conditions import ATTACKED, CLEAN, MAJORITY, Condition, Reading
 
 # What is read of each row.
@@ -142,9 +142,12 @@ class Cells:
         """Which clips each reading (at least one is given) recognises, for all seeds.
 
         Raises `UserError` if a cell or a condition is missing, or if the readings were not measured on the same
-        clips with the same seeds: they could not be compared clip by clip.
+        clips with the same seeds: they could not be compared clip by clip; or if one of several attacks, which count
+        together at one budget, went further than that.
         """
         groups = [one.readings if isinstance(one, AnyOf) else (one,) for one in readings]
+        for reading in chain.from_iterable(one.readings for one in readings if isinstance(one, AnyOf)):
+            self._check_budget(reading)
         places = {reading: place for place, reading in enumerate(dict.fromkeys(chain.from_iterable(groups)))}
         outcomes = self._outcomes(list(places))
         of_groups = [outcomes.correct[[places[reading] for reading in group]].all(axis=0) for group in groups]
@@ -194,6 +197,14 @@ class Cells:
             )
             for name in MODALITIES
         }
+
+    def _check_budget(self, reading: Reading) -> None:
+        for modality, (norms, epsilons) in self.moved(reading).items():
+            if not (norms <= epsilons + SLACK * np.maximum(1, epsilons)).all():
+                raise UserError(
+                    f"{reading} leaves its ball: {modality} moved by {norms.max():g}, allowed {epsilons.max():g}; take "
+                    "it out of `any` in the paper's artefacts.yaml"
+                )
 
     def epsilon(self, reading: Reading) -> float:
         """The epsilon of every clip in every modality that a reading attacks; 0 where it attacks none.

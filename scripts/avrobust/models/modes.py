@@ -18,10 +18,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         UserError: a module stays in training mode.
     """
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    if awake := [type(module).__name__ for module in model.modules() if module.training]:
-        raise UserError(f"{awake[0]} stays in training mode when it is told to leave it; let its `train` take the mode")
     try:
+        model.eval()
+        if awake := [type(module).__name__ for module in model.modules() if module.training]:
+            raise UserError(f"{awake[0]} stays in training mode when told to leave it; let its `train` take the mode")
         yield
     finally:
         for module, training in modes:

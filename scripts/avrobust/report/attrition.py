@@ -21,7 +21,8 @@ def write(layout: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the ledger of all datasets; return a line for the log."""
     files = zip(layout.datasets, given.classes, given.availability, strict=True)
     counts = pd.concat(
-        attrition(name, manifest.read_classes(classes), availability.read(path)) for name, classes, path in files
+        attrition(layout.names.get(name, name), manifest.read_classes(classes), availability.read(path))
+        for name, classes, path in files
     )
     write_text(to[".csv"], csv_of(counts.assign(scale=given.scale, unit=CLIPS)[[*COLUMNS]]))
     whole = counts[counts["class"] == ALL_CLASSES]

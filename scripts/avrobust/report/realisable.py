@@ -17,13 +17,16 @@ from avrobust.spec.budgets import MODALITIES, SLACK
 from avrobust.spec.conditions import ATTACKED, CLEAN, UNDER_ATTACK, Reading
 from avrobust.spec.units import PERCENT
 
-# What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell; it
-# costs none as floats.
-RESTORED, SURVIVES, UNDECIDED, NO_EFFECT = "restored", "survives", "undecided", "no effect as floats"
-COUNTED = {SURVIVES: "survive", RESTORED: "restored", UNDECIDED: "undecided"}
+# What becomes of an attack: the very clean clip is back; it costs accuracy in this form, too; here nobody can tell;
+# nor can anybody as floats.
+RESTORED, SURVIVES, UNDECIDED, UNDECIDED_AS_FLOATS = "restored", "survives", "undecided", "undecided as floats"
+COUNTED = {SURVIVES: "surviving", RESTORED: "restored", UNDECIDED: "undecided"}
 STRONGER, WEAKER = "stronger", "weaker"
+# What is counted apart, by the column `control`.
+NOUNS = {"attack": "no", "control": "yes"}
+KEY = ("dataset", "surrogate", "victim", "attack", "modality", "budget", "steps")
 COLUMNS = (
-    "dataset", "surrogate", "victim", "attack", "modality", "budget", "steps", "form", "unit",
+    *KEY, "control", "form", "unit",
     "accuracy", "low", "high", "clean", "cost", "cost_low", "cost_high", "change", "change_low", "change_high",
     "epsilon_audio", "epsilon_visual", "norm_audio", "norm_visual", "inside_ball", "restored", "left",
     "beside_floats", "n", "seeds", "scale", "source",
@@ -34,7 +37,9 @@ READING = (
     "each value rounded to the nearest level or down, as a cast does; the sound of 16 bits, rounded to the nearest. "
     "H.264 and AAC: the rounded clip put back into its video, encoded as a rendered one, and read as any. "
     "**Restored**: the clean clip is back, bit for bit. **Survives**: it still costs accuracy against clean clips in "
-    "the same form, paired by clip. A norm in brackets is out of the ball, and so is what it was measured on. "
+    "the same form, paired by clip. **Undecided**: nobody can tell whether it costs any here. **Outside**: a "
+    "clip is out of its ball, and so is what was measured; the CSV has the norms. Where ε is equal, the strength is, "
+    "whatever the budget is called. "
     f"Stronger, weaker: than as floats, paired by clip. {INTERVALS}"
 )
 
@@ -47,7 +52,8 @@ def write(ledger: Layout, given: Given, to: Mapping[str, str]) -> str:
         entries[name] = entries[name].map(lambda value: fixed(float(value), 6))
     write_text(to[".csv"], csv_of(entries))
     write_text(to[".md"], markdown(ledger, entries, given.scale))
-    return f"{ledger.paper}: {'; '.join(summary(entries)) or 'no attack on inputs that a file can hold'}"
+    said = [f"{what}: {'; '.join(lines)}" for what, lines in counted(entries).items() if lines]
+    return f"{ledger.paper}: {'. '.join(said) or 'no attack on inputs that a file can hold'}"
 
 
 def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
@@ -55,9 +61,15 @@ def measure(ledger: Layout, by_form: Mapping[str, Cells]) -> pd.DataFrame:
 
     `by_form`: the cells of each of `FORMS`. Raises `UserError` if a cell or a condition is missing as floats.
     """
-    lines = [line for cell in ledger.cells for reading in cell.readings for line in _lines(reading, by_form)]
+    lines = [
+        {**line, "control": "yes" if cell.control else "no"}
+        for cell in ledger.cells
+        for of_reading in sorted((list(_lines(reading, by_form)) for reading in cell.readings), key=_by_strength)
+        for line in of_reading
+    ]
     entries = pd.DataFrame(lines, columns=[name for name in COLUMNS if name not in ("scale", "source")])
-    return entries.assign(source=entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, "")))
+    sources = entries["dataset"].map(lambda dataset: ledger.sources.get(dataset, ""))
+    return entries.assign(source=sources, dataset=entries["dataset"].replace(dict(ledger.names)))
 
 
 def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
@@ -107,6 +119,12 @@ def _lines(reading: Reading, by_form: Mapping[str, Cells]) -> Iterator[dict]:
         }
 
 
+def _by_strength(lines: list[dict]) -> tuple:
+    """Where the lines of a condition stand in their cell: by modality, the weaker first, whatever its name."""
+    of = [(line["epsilon_audio"], line["epsilon_visual"], line["steps"] or 0) for line in lines[:1]]
+    return [UNDER_ATTACK.index(line["modality"]) for line in lines[:1]], of
+
+
 def _ends(prefix: str, of: Mean, name: str) -> dict[str, float]:
     value, low, high = of.ends
     return {name: value, f"{prefix}low": low, f"{prefix}high": high}
@@ -122,12 +140,17 @@ def _left(restored: bool, cost: Mean, as_floats: Mean) -> str:
         return RESTORED
     if cost.above():  # what rounding alone makes of one that cost nothing, too
         return SURVIVES
-    return UNDECIDED if as_floats.above() else NO_EFFECT
+    return UNDECIDED if as_floats.above() else UNDECIDED_AS_FLOATS
 
 
-def summary(entries: pd.DataFrame) -> list[str]:
+def counted(entries: pd.DataFrame) -> dict[str, list[str]]:
+    """The `summary` of attacks, and that of controls, which are none."""
+    return {f"{one}s": summary(entries[entries["control"] == is_one], one) for one, is_one in NOUNS.items()}
+
+
+def summary(entries: pd.DataFrame, noun: str) -> list[str]:
     """For each form and modality, of how many attacks that cost accuracy as floats how many survive."""
-    key = [*COLUMNS[:7]]
+    key = [*KEY]
     floats = entries[entries["form"] == FLOAT]
     costly = floats[floats["cost_low"] > 0][key]  # as `left` of the other forms has it
     lines = []
@@ -139,58 +162,62 @@ def summary(entries: pd.DataFrame) -> list[str]:
             if len(some):
                 counts = some["left"].value_counts()
                 inside = ((some["inside_ball"] == "yes") & (some["left"] == SURVIVES)).sum()
-                said = [f"{counts[word]} {plural}" for word, plural in COUNTED.items() if word in counts]
+                said = [f"{counts[word]} {what}" for word, what in COUNTED.items() if word in counts]
                 if SURVIVES in counts:
-                    said[0] += f" ({inside} of them inside the ball)"
-                words.append(f"{modality}: {len(some)} attacks, {', '.join(said)}")
+                    said[0] += f" ({inside} inside the ball)"
+                words.append(f"{modality}: {len(some)} {noun}{'s' * (len(some) > 1)}, {', '.join(said)}")
         if words:
             lines.append(f"{HEADERS[form]}: {'; '.join(words)}")
     return lines
 
 
 def markdown(ledger: Layout, entries: pd.DataFrame, scale: str) -> str:
-    """The ledger for readers, a line per attack; warns if the clips are not the paper's."""
+    """The ledger for readers, by dataset and net; warns if the clips are not the paper's."""
     lines = [
         "# What is left of an attack in a file",
         "",
         f"Attacks of {ledger.citation or ledger.paper}. {READING}",
         "",
     ]
-    lines += [f"Scale `{scale}`.", "", *warning(ledger.sources.values(), scale)]
-    lines += ["Of the attacks that cost accuracy as floats (the interval of what they cost is above 0):", ""]
-    lines += [*(f"- {line}." for line in summary(entries)), ""]
-    keys = ["dataset", "net", "attack", "attacked", "ε", "clean"]
+    own = "".join(f" {shown} in the place of {name}." for name, shown in ledger.names.items())
+    lines += [f"Scale `{scale}`.{own}", "", *warning(ledger.sources.values(), scale)]
+    for what, found in counted(entries).items():
+        if found:
+            lines += [f"Of the {what} that cost accuracy as floats (the interval of what they cost is above 0):", ""]
+            lines += [*(f"- {line}." for line in found), ""]
+    for dataset, of_dataset in entries.groupby("dataset", sort=False):
+        lines += [f"## {dataset}", ""]
+        for nets, of_nets in of_dataset.groupby(["surrogate", "victim"], sort=False):
+            lines += [*_section(*nets, of_nets), ""]
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _section(surrogate: str, victim: str, entries: pd.DataFrame) -> list[str]:
+    """What one net answers to the clips of one net: a line per attack, a column per form that is there."""
+    by = "" if victim == surrogate else f", clips by {surrogate}"
+    shown = [form for form in FORMS if form in set(entries["form"])]
     rows = []
-    for place, forms in entries.groupby([*COLUMNS[:7]], sort=False):
-        dataset, surrogate, victim, attack, modality, budget, steps = place
-        net = victim if victim == surrogate else f"{victim}, clips by {surrogate}"
+    for (*_, attack, modality, _, steps), forms in entries.groupby([*KEY], sort=False):
         first = forms.iloc[0]
-        of_form = {form: _cell(line) for form, line in zip(forms["form"], forms.to_dict("records"), strict=True)}
+        of_form = {line["form"]: _cell(line) for line in forms.to_dict("records")}
         attack = f"{attack}, {steps} steps" if steps else attack
-        key = [dataset, net, attack, modality, _epsilon(first, modality) or budget, fixed(first["clean"], 2)]
-        rows.append([*key, *(of_form.get(form, "") for form in FORMS)])
-    lines += grid([*keys, *HEADERS.values()], rows, {"clean", *HEADERS.values()})
-    return "\n".join(lines) + "\n"
+        attack += " (control)" if first["control"] == "yes" else ""
+        rows.append([attack, modality, _strength(first), *(of_form.get(form, "") for form in shown)])
+    headers = [HEADERS[form] for form in shown]
+    table = grid(["attack", "attacked", "ε (budget)", *headers], rows, headers)
+    return [f"### {victim}{by} (clean: {fixed(entries['clean'].iloc[0], 2)})", "", *table]
 
 
-def _epsilon(line: pd.Series, modality: str) -> str:
-    """What is allowed, one number where it is the same in all that is attacked."""
-    found = list(dict.fromkeys(f"{float(line[f'epsilon_{name}']):g}" for name in ATTACKED[modality]))
-    return ", ".join(found)
+def _strength(line: pd.Series) -> str:
+    """What is allowed, one number where it is the same in all that is attacked, and under which name."""
+    found = dict.fromkeys(f"{float(line[f'epsilon_{name}']):g}" for name in ATTACKED[line["modality"]])
+    return f"{', '.join(found)} ({line['budget']})"
 
 
 def _cell(line: Mapping) -> str:
-    text = f"{fixed(line['accuracy'], 2)} [{fixed(line['low'], 2)}, {fixed(line['high'], 2)}]"
+    words = [UNDECIDED if line["left"] == UNDECIDED_AS_FLOATS else line["left"], line["beside_floats"]]
     # What an encoder changes is no perturbation of a budget, and far out of every ball.
-    if line["inside_ball"] == "no" and line["form"] != CODED:
-        text += f" ({', '.join(dict.fromkeys(_outside(line)))})"
-    words = [line["left"], line["beside_floats"]]
-    words += [f"the {line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []
-    return " ".join([text, ", ".join(filter(None, words))]).strip()
-
-
-def _outside(line: Mapping) -> Iterator[str]:
-    for name in MODALITIES:
-        norm, epsilon = float(line[f"norm_{name}"]), float(line[f"epsilon_{name}"])
-        if norm > epsilon + SLACK * max(1, epsilon):
-            yield f"{norm:.4g}"
+    words += ["outside"] if line["inside_ball"] == "no" and line["form"] != CODED else []
+    words += [f"{line['restored']} restored"] if line["restored"] and line["left"] != RESTORED else []
+    said = f" {', '.join(filter(None, words))}" if any(words) else ""
+    return f"{fixed(line['accuracy'], 2)} [{fixed(line['low'], 2)}, {fixed(line['high'], 2)}]{said}"

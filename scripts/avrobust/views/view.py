@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -87,9 +87,16 @@ class View(Protocol):
     ) -> dict[str, np.ndarray]:
         """Return the same to learn from; all that is random in it is drawn from `random`."""
 
-    # Only of views of what a file holds:
-    # def written(self, store: Store, index: int, seen: Mapping[str, np.ndarray]) -> Written:
-    #     """Return the clip of which `evaluation` shows `seen`, inputs of both modalities in natural units."""
+
+@runtime_checkable
+class FileView(View, Protocol):
+    """A view of what a file holds, of which adversarial clips can be encoded and exported: it has `written` too."""
+
+    def written(self, store: Shards, index: int, seen: Mapping[str, np.ndarray]) -> Written:
+        """Return the clip of which `evaluation` shows `seen`, inputs of both modalities in natural units.
+
+        Several threads may call it at a time.
+        """
 
 
 def build_view(spec: Mapping) -> View:

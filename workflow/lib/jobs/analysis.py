@@ -68,5 +68,10 @@ class Analysis(Attacking):
             for seed in self.settings.scale["seeds"]
         ]
 
+    @property
+    def names(self) -> str:
+        """What datasets of the user's own are called among them, as JSON."""
+        return canonical(self.settings.own_names({dataset for dataset, _ in self.bundles}))
+
     def _conditions(self, family: str, wildcards: Wildcards) -> list[Condition]:
         return _sorted(self.grid.conditions[family].get(key_of(wildcards), ()))

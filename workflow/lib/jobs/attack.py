@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from avrobust.spec.budgets import FROM, MODALITIES, RANGE
+from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
 from lib import digest, work
 from lib.errors import SettingsError
@@ -34,7 +35,11 @@ class Attacking(Jobs):
 
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of an attack. As with `threads`, torch gets these."""
-        return work.threads(self.threads("attack"), self.data.split_clips(wildcards.dataset, "test"))
+        return self.threads_on(wildcards.dataset)
+
+    def threads_on(self, dataset: str) -> int:
+        """Threads of an attack on a dataset."""
+        return work.threads(self.threads("attack"), self.data.split_clips(dataset, "test"))
 
     def job_memory_mb(self, wildcards: Wildcards, attempt: int) -> int:
         """Memory of an attack in MB, by the clips that it holds at a time; more with the next two attempts."""
@@ -123,11 +128,18 @@ class Attacking(Jobs):
     @cached_property
     def most_work(self) -> int:
         """The work of the largest bundle."""
-        return max((self.bundle_passes(*bundle) for bundle in self.bundles), default=1)
+        return max(map(self.bundle_work, self.bundles.values()), default=1)
 
-    def bundle_passes(self, dataset: str, bundle: str) -> int:
-        """The work of a bundle."""
-        return sum(self.work_of(*key, self.cells[key]) for key in self.bundles[dataset, bundle])
+    def bundle_work(self, keys: Iterable[Key]) -> int:
+        """The work of these cells, of those that are encoded too."""
+        found = 0
+        for key in keys:
+            found += self.work_of(*key, self.cells[key])
+            if coded := self.grid.coded.get(key):
+                clips = self.data.split_clips(key[0], "test")
+                conditions = 1 + len({self._worth(one) for one in coded})
+                found += work.encoding_passes(clips, conditions, self.threads_on(key[0]))
+        return found
 
     @cached_property
     def cells(self) -> dict[Key, dict[str, list[Condition]]]:
@@ -201,7 +213,7 @@ class Attack(Attacking):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
-        return self.minutes_for(self.bundle_passes(wildcards.dataset, wildcards.bundle), attempt)
+        return self.minutes_for(self.bundle_work(self._keys(wildcards)), attempt)
 
     def entries(self, part: str, wildcards: Wildcards) -> list[str]:
         """The registry entries that a bundle uses, those of all its cells."""
@@ -209,7 +221,7 @@ class Attack(Attacking):
             nets = (Names(dataset=wildcards.dataset, variant=net) for net in self._nets(wildcards))
             return [one for net in nets for one in Jobs.entries(self, part, net)]
         keys = self._keys(wildcards)
-        more = [self.registered("evaluation", "CODERS", "h264_aac")] if set(keys) & self.grid.coded.keys() else []
+        more = [] if self.grid.coded.keys().isdisjoint(keys) else [CODER]
         if any(net in self.grid.ensembles for _, net, _ in keys):
             more += [
                 self.registered("models", "ENSEMBLES", "mean_logits"),

@@ -6,17 +6,16 @@ from functools import cached_property
 from math import ceil
 from pathlib import Path
 
-from avrobust.spec.rendered import rendered_count
+from avrobust.program import UserError
+from avrobust.spec.rendered import SPLITS, Clearness, Dataset
 from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
+from lib.variants import SINGLE
 
 # What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM, RELEASED_STATED_RATE = 11_000, 44_100, 11_025
-
-# What is rendered where a dataset does not say it.
-RENDERED = {"size_ratio": 1, "labels": 1, "parents": {}, "clearness": {"sound": 0, "picture": 0}}
 
 
 class Data(Jobs):
@@ -25,7 +24,9 @@ class Data(Jobs):
     def __init__(self, settings: Settings, grid: Grid):
         super().__init__(settings, grid)
         self._rows: dict[str, int] = {}
-        # Here and not when a rule asks, so that a missing list is one line before any job.
+        # Here and not when a rule asks, so that a mistake or a missing list is one line before any job.
+        datasets = settings.datasets.items()
+        self._rendered = {name: self._to_render(name) for name, facts in datasets if facts["source"] == "render"}
         self._clips = {dataset: self._count_clips(dataset) for dataset in settings.datasets}
 
     def media_folder(self, wildcards: Wildcards) -> str:
@@ -143,17 +144,19 @@ class Data(Jobs):
 
     def rendered(self, wildcards: Wildcards) -> dict:
         """How many clips are rendered, of how many labels, and how clearly; what may be a mapping is JSON."""
-        rendered = {**RENDERED, **self._rendered(wildcards.dataset)}
+        rendered = self._rendered[wildcards.dataset]
         return {
-            **{name: rendered[name] for name in ("size_ratio", "labels", "clearness")},
-            "clips": canonical({split: rendered[split] for split in ("train", "val", "test")}),
-            "parents": canonical(rendered["parents"]),
+            "size_ratio": rendered.size_ratio,
+            "labels": rendered.labels,
+            "clearness": rendered.clearness._asdict(),
+            "clips": canonical(rendered.clips),
+            "parents": canonical(rendered.parents),
         }
 
     def rendered_form(self, wildcards: Wildcards) -> Mapping:
         """Length and size of rendered clips, and what seeds them."""
-        scale, rendered = self.settings.scale["render"], self._rendered(wildcards.dataset)
-        return {name: rendered.get(name, value) for name, value in scale.items()}
+        rendered = self._rendered[wildcards.dataset]
+        return {name: getattr(rendered, name) for name in self.settings.scale["render"]}
 
     def form(self, wildcards: Wildcards) -> dict:
         """How clips are decoded and packed."""
@@ -179,8 +182,7 @@ class Data(Jobs):
         """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
-            rendered = self._rendered(dataset)
-            return rendered_count(len(facts["classes"]), rendered, split)
+            return sum(self._rendered[dataset].sizes(split))
         if facts["source"] == "lists" and "clips" not in facts:
             return self._list_rows(facts["lists"][split])
         return self.clips(dataset)
@@ -192,19 +194,32 @@ class Data(Jobs):
     def _shards(self, dataset: str) -> int:
         return ceil(self.clips(dataset) / self.settings.scale["shard_size"])
 
-    def _rendered(self, dataset: str) -> Mapping:
-        """What is said of rendering a dataset."""
-        rendered = self.settings.datasets[dataset].get("rendered")
-        if rendered is None or "render" not in self.settings.scale:
+    def _to_render(self, dataset: str) -> Dataset:
+        """What is rendered of a dataset; SettingsError if that is not said, or cannot be."""
+        facts, scale = self.settings.datasets[dataset], self.settings.scale
+        if "rendered" not in facts or "render" not in scale:
             raise SettingsError(
                 f"workflow/scales/{self.settings.scale_name}.yaml: `render`, and `rendered` under datasets.{dataset}, "
                 "must be given to render it"
             )
-        if "classes" not in self.settings.datasets[dataset]:
+        if "classes" not in facts:
             raise SettingsError(
                 f"workflow/datasets/{dataset}.yaml: classes must be given to render it, not class_index"
             )
-        return rendered
+        said = {name: value for name, value in facts["rendered"].items() if name not in (*SPLITS, "classes")}
+        if "clearness" in said:
+            said["clearness"] = Clearness(**said["clearness"])
+        clips = {split: facts["rendered"][split] for split in SPLITS}
+        try:
+            made = Dataset(dataset, tuple(facts["classes"]), clips, **{**scale["render"], **said})
+        except UserError as error:
+            raise SettingsError(f"{facts['rendered_in']}: {error}") from None
+        if made.labels > 1 and facts.get("task", SINGLE) == SINGLE:
+            raise SettingsError(
+                f"{facts['rendered_in']}: labels {made.labels}: clips of {dataset} have one; give 1, or say "
+                f"`task: multiple` in workflow/datasets/{dataset}.yaml"
+            )
+        return made
 
     def _numbered(self, folder: str, dataset: str, suffix: str) -> list[str]:
         return [f"{self.place(dataset)}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
@@ -235,7 +250,7 @@ class Data(Jobs):
         facts = self.settings.datasets[dataset]
         stated, lists = facts.get("clips"), facts["lists"].values()
         if facts["source"] == "render" or (facts["source"] == "lists" and not stated):
-            return sum(self.split_clips(dataset, split) for split in ("train", "val", "test"))
+            return sum(self.split_clips(dataset, split) for split in SPLITS)
         if facts["source"] == "lists":
             # Lists of a user's own copy may have fewer rows than there are shards for.
             if all(isinstance(of, str) and of.endswith(".csv") for of in lists):

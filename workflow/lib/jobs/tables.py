@@ -29,8 +29,9 @@ class Tables(Jobs):
             if self._kind(artefact.kind).stacked:
                 papers.setdefault(name, []).append(paper)
         made |= {name: Artefact("", name, "stack", {"papers": of}, {}) for name, of in papers.items()}
-        counted = Artefact("", "availability", "attrition", {"datasets": self.data.paper_datasets}, {})
-        return {**made, "availability": counted}
+        datasets = self.data.paper_datasets
+        counted = {"datasets": datasets, "names": self.settings.own_names(datasets)}
+        return {**made, "availability": Artefact("", "availability", "attrition", counted, {})}
 
     @property
     def kinds(self) -> Mapping[str, Kind]:

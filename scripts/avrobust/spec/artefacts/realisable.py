@@ -13,13 +13,17 @@ from avrobust.spec.record import record
 
 @dataclass(frozen=True)
 class Attacked:
-    """A cell and one of its victims; `conditions`: lists of modality, budget and, perhaps, steps."""
+    """A cell and one of its victims; `conditions`: lists of modality, budget and, perhaps, steps.
+
+    `control`: its attack takes no gradient, or one of its nets loses or wins by construction.
+    """
 
     dataset: str
     surrogate: str
     victim: str
     attack: str
     conditions: Sequence[Condition]
+    control: bool = False
 
     @property
     def readings(self) -> list[Reading]:
@@ -30,12 +34,16 @@ class Attacked:
 
 @dataclass(frozen=True)
 class Layout:
-    """The ledger before it is measured."""
+    """The ledger before it is measured.
+
+    `sources`: dataset -> where its clips come from; `names`: how it is printed, where its name is not.
+    """
 
     paper: str
     cells: Sequence[Attacked]
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def layout(spec: object) -> Layout:
@@ -58,6 +66,6 @@ REALISABLE = Kind(
     reads=("cells",),
     parse=layout,
     needs=needs,
-    facts=("paper", "citation", "sources"),
+    facts=("paper", "citation", "sources", "names"),
     stacked=True,
 )

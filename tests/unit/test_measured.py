@@ -102,3 +102,24 @@ def test_pairs_of_nets() -> None:
     assert pairs("all-<victim>", every) == [(f"all-{name}", name) for name in three]
     with pytest.raises(ValueError, match="no net is left of mean of other x beside AcV"):
         pairs("AcV", Nets("x", ("AcV",), others=True))
+
+
+@pytest.mark.parametrize(("left", "low", "high"), [(0, 79.41, 100), (16, 0, 20.59)])
+def test_a_ratio_of_which_all_clips_are_alike_has_the_width_of_an_exact_rate(tmp_path: Path, left, low, high) -> None:
+    """Of 16 recognised clips all are lost, or none: 0.025 ** (1 / 16) is 0.7941, as Clopper & Pearson have it."""
+    predictions = {CLEAN: right(16), BOTH: right(left)}
+    cells = cells_of([write_cell(tmp_path, "music/AcV/0/fgsm", [0] * CLIPS, predictions)])
+    one = Reading("music", "AcV", "AcV", "fgsm", Condition("both", "small"))
+    found = measured(cells, "success_if_recognised", [one])
+    assert found.ends == pytest.approx((100 * (left == 0), low, high), abs=2.5)
+    # And so has what is computed of it: a difference from nothing, a mean of twice the same, the other way round.
+    for same in (found - 0.0, found * 1.0, measured(cells, "success_if_recognised", [one, one])):
+        assert same.ends == pytest.approx(found.ends)
+    assert (-found).ends == pytest.approx((-found.value, -found.high(), -found.low()))
+    assert (found - found).low() < 0 < (found - found).high()
+
+
+def test_an_estimate_of_a_rate_has_nearly_the_interval_of_the_exact_mean(cells: Cells) -> None:
+    for readings in ([on("AcV")], [on("AcV"), on("RcR")], [on("RcR")]):
+        exact = measured(cells, "success", readings).ends
+        assert estimated(cells, "success", readings).ends == pytest.approx(exact, abs=3)

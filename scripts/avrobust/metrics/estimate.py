@@ -5,8 +5,10 @@ What is no such mean is a function of weights of the clips. Weights of 1 give it
 replicates, by the Bayesian bootstrap (Rubin, Annals of Statistics 9, 1981): standard exponential ones, which in a
 statistic stand for their shares. A clip draws by its own name, so that it moves all nets, attacks and subsets of clips
 together, and sums, differences, ratios and minima of estimates are taken replicate by replicate. An interval goes
-between the replicates' quantiles; from `MANY_SEEDS` trainings on, the distance to each end is joined with that of
-Student's interval of the trainings' own values, as there.
+between the replicates' quantiles. Of shares one more clip takes part, as in the exact interval of a mean, which has the
+least possible value for the lower end and the greatest for the upper: where all clips are alike, it has a width. Sums,
+differences and means of such estimates keep that. From `MANY_SEEDS` trainings on, the distance to each end is joined
+with that of Student's interval of the trainings' own values, as there.
 
 Every statistic below is of one training: it takes weights (K, N) of N clips and returns K values, NaN where there is
 none.
@@ -26,6 +28,9 @@ REPLICATES = 1000
 # To a p-value that is right to a hundredth of what the replicates can tell.
 _HALVINGS = 17
 
+# What draws as a clip that nobody has seen.
+_ONE_MORE = "one more clip"
+
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
@@ -34,6 +39,7 @@ class Estimate:
     """`value` of all clips; `replicates` (R,) of resampled ones; `by_seed` (S,) what each training alone gives.
 
     `clips`: of how many, where that is known. Without `spreads` the interval leaves out the spread between trainings.
+    `lower` and `upper` (R,): replicates with one more clip; None where there is none.
     """
 
     value: float
@@ -41,15 +47,17 @@ class Estimate:
     by_seed: np.ndarray
     clips: int = 0
     spreads: bool = True
+    lower: np.ndarray | None = None
+    upper: np.ndarray | None = None
 
     def __add__(self, other: "Estimate | float") -> "Estimate":
-        return combined(np.add, self, other)
+        return combined(np.add, self, other, rising=(True, True))
 
     def __sub__(self, other: "Estimate | float") -> "Estimate":
-        return combined(np.subtract, self, other)
+        return combined(np.subtract, self, other, rising=(True, False))
 
     def __mul__(self, other: "Estimate | float") -> "Estimate":
-        return combined(np.multiply, self, other)
+        return combined(np.multiply, self, other, rising=None if isinstance(other, Estimate) else (other >= 0, True))
 
     def __truediv__(self, other: "Estimate | float") -> "Estimate":
         return combined(np.divide, self, other)
@@ -86,7 +94,8 @@ class Estimate:
         """The lower end of the interval that leaves `tail` beyond it; NaN if there is no value."""
         if np.isnan(self.replicates).all():
             return float("nan")
-        by_clips = min(float(np.nanquantile(self.replicates, tail)), self.value)
+        replicates = self.replicates if self.lower is None else self.lower
+        by_clips = min(float(np.nanquantile(replicates, tail)), self.value)
         by_seeds = student(standard_error(self.by_seed), self.seeds, tail) if self.spreads else 0.0
         return self.value - sqrt((self.value - by_clips) ** 2 + by_seeds**2)
 
@@ -121,15 +130,32 @@ def weights(clip_ids: Iterable[str], replicates: int = REPLICATES) -> np.ndarray
     return np.vstack([np.ones(len(drawn)), np.reshape(drawn, (-1, replicates)).T])
 
 
-def estimate(statistics: Sequence[Statistic], of_clips: np.ndarray) -> Estimate:
-    """Return the mean over trainings of a statistic, one callable for each, under `weights` (K, N) of the clips."""
+def estimate(
+    statistics: Sequence[Statistic],
+    of_clips: np.ndarray,
+    least: Sequence[Statistic] = (),
+    greatest: Sequence[Statistic] = (),
+) -> Estimate:
+    """Return the mean over trainings of a statistic, one callable for each, under `weights` (K, N) of the clips.
+
+    `least`, `greatest`: the same of N + 1 clips, the last of which has the least or the greatest possible value.
+    """
     found = np.stack([statistic(of_clips) for statistic in statistics])
     mean = found.mean(axis=0)
-    return Estimate(float(mean[0]), mean[1:], found[:, 0], of_clips.shape[1])
+    one = Estimate(float(mean[0]), mean[1:], found[:, 0], of_clips.shape[1])
+    if not least:
+        return one
+    more = np.column_stack([of_clips[1:], weights([_ONE_MORE], len(of_clips) - 1)[1:]])
+    lower, upper = (np.mean([statistic(more) for statistic in of], axis=0) for of in (least, greatest))
+    return replace(one, lower=_finite(lower), upper=_finite(upper))
 
 
-def combined(function: Callable[..., np.ndarray], *parts: "Estimate | float") -> Estimate:
+def combined(
+    function: Callable[..., np.ndarray], *parts: "Estimate | float", rising: Sequence[bool] | None = None
+) -> Estimate:
     """Return a function of estimates and numbers, replicate by replicate and training by training.
+
+    `rising`: of one that is monotone, with which of `parts` it rises; what one more clip may do is then known of it.
 
     Raises:
         ValueError: the estimates do not have the same number of replicates and trainings.
@@ -142,13 +168,23 @@ def combined(function: Callable[..., np.ndarray], *parts: "Estimate | float") ->
             function(*(getattr(part, name) if isinstance(part, Estimate) else part for part in parts))
             for name in ("value", "replicates", "by_seed")
         )
-    spreads = all(part.spreads for part in given)
-    return Estimate(float(value), _finite(replicates), _finite(by_seed), min(part.clips for part in given), spreads)
+        sides = [None, None]
+        if rising and all(part.lower is not None for part in given):
+            sides = [
+                function(*(_side(part, rises is up) for part, rises in zip(parts, rising, strict=True)))
+                for up in (False, True)
+            ]
+    spreads, clips = all(part.spreads for part in given), min(part.clips for part in given)
+    return Estimate(float(value), _finite(replicates), _finite(by_seed), clips, spreads, *sides)
+
+
+def _side(part: "Estimate | float", upper: bool) -> np.ndarray | float:
+    return part if not isinstance(part, Estimate) else part.upper if upper else part.lower
 
 
 def average(parts: Sequence[Estimate]) -> Estimate:
     """Return the mean of estimates, as of one surrogate over its victims."""
-    return combined(lambda *values: np.mean(values, axis=0), *parts)
+    return combined(lambda *values: np.mean(values, axis=0), *parts, rising=[True] * len(parts))
 
 
 def least(parts: Sequence[Estimate]) -> Estimate:

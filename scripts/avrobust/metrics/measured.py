@@ -35,13 +35,22 @@ def estimated(cells: Cells, measure: str, readings: Sequence[Reading]) -> Estima
         told, constant = MEASURES[measure].over(readings)
         outcomes = cells.outcomes(list(told))
         values = np.tensordot(list(told.values()), outcomes.correct.astype(np.float64), axes=1) + constant
-        means = [partial(_mean, of_seed) for of_seed in values]
-        return estimate(means, _weights(tuple(outcomes.clip_ids.tolist()))) * 100.0
+        ends = (constant + sum(one for one in told.values() if sign * one > 0) for sign in (-1, 1))
+        means, *more = (
+            [partial(_mean, np.append(of_seed, added)) for of_seed in values]
+            for added in ([], *([end] for end in ends))
+        )
+        return estimate(means, _weights(tuple(outcomes.clip_ids.tolist())), *more) * 100.0
     found = []
     for reading in readings:
         outcomes = cells.outcomes([reading._replace(condition=CLEAN), reading])
-        ratios = [success_if_recognised(*correct) for correct in outcomes.correct.transpose(1, 0, 2)]
-        found.append(estimate(ratios, _weights(tuple(outcomes.clip_ids.tolist()))) * 100.0)
+        by_seed = outcomes.correct.transpose(1, 0, 2)
+        # One more clip that is recognised clean, and under attack too, or not.
+        ratios, none_more, one_more = (
+            [success_if_recognised(*np.column_stack([correct, *more])) for correct in by_seed]
+            for more in ([], [[True, True]], [[True, False]])
+        )
+        found.append(estimate(ratios, _weights(tuple(outcomes.clip_ids.tolist())), none_more, one_more) * 100.0)
     return average(found)
 
 

@@ -70,6 +70,33 @@ def test_one_net_alone_is_that_net_to_the_bit(name, steps):
     assert rows(Ensemble([net()]), name).equals(rows(net(), name))
 
 
+@pytest.mark.parametrize("name", ["tia", "mma", "tma", "mig", "pam"])
+def test_an_objective_of_features_is_that_of_one_net_alone_and_the_mean_over_several(name):
+    """Twice the same net is that net, but for rounding; another beside it is not."""
+    few = {"mig": {"points": 2}, "pam": {"paths": 2, "scales": 1}}
+    options = {"steps": 2} | few.get(name, {"copies": 2, "transforms": ["identity", "masking"]})
+
+    def made(net):
+        surrogate = Trained(net, CROSS_ENTROPY, list("abcde"), {})
+        threat, victims = (
+            bind(AttackSpec(name, options=options), surrogate, name),
+            {"victim": in_steps(narrow_net(seed=9))},
+        )
+        cell = Cell("surrogate", name, threat, victims, {"victim": [BOTH]})
+        return in_order([part.rows for part in evaluate([cell], batches(6), GIVEN, CPU)]).to_pandas()
+
+    def net(seed):
+        return in_steps(narrow_net(seed=seed))
+
+    alone = made(net(3))
+    assert made(Ensemble([net(3)])).equals(alone)
+    moved = alone.modality == "both"
+    twice, other = made(Ensemble([net(3), net(3)])), made(Ensemble([net(3), net(4)]))
+    # Hardly a sign differs, and so hardly what the victim makes of the clip.
+    far, near = ((one.cosine[moved] - alone.cosine[moved]).abs().max() for one in (other, twice))
+    assert near < far / 3
+
+
 def test_the_gradient_is_that_of_cross_entropy_of_the_mean_logits():
     """By hand, of linear nets in float64: the mean weights are the weights of the ensemble."""
     nets = [linear_net(6, 3, seed) for seed in (0, 1)]

@@ -311,7 +311,7 @@ def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
 
 def _is_control(grid: Grid, settings: Settings, paper: str, surrogate: str, victim: str, attack: str) -> bool:
     """Whether a net loses or wins by construction, or the attack takes no gradient."""
-    if any(settings.papers[paper]["variants"][net].get("control") for net in (surrogate, victim)):
+    if any(settings.papers[paper]["variants"][net].get("control") for net in (*grid.nets_of(surrogate), victim)):
         return True
     scripts, update = settings.root / "scripts", grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
     entry = digest.registered(scripts, "attacks", "ATTACKS", update)

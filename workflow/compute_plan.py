@@ -34,7 +34,8 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     A job is its kind, its dataset, and what its benchmark file and its log are called.
     """
     needs = [artefact.needs for (of, _), artefact in plan.grid.artefacts.items() if of == paper]
-    found, nets = {}, set()
+    # What is made with every seed, and what with the first one alone.
+    found, nets, once, once_nets = {}, set(), set(), set()
     for family, looked in plan.analysis.looked_into.items():
         for dataset, net, attack in {key for of_one in needs for key in of_one[family]}:
             nets.add((dataset, net))
@@ -44,18 +45,31 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
-            nets |= {(dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])}
-            found["attack", dataset, f"attack_{bundle}_s{{seed}}"] = plan.attack.bundle_work(keys)
+            of_bundle = {
+                (dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])
+            }
+            job = "attack", dataset, f"attack_{bundle}_s{{seed}}"
+            found[job] = plan.attack.bundle_work(keys)
+            if len(plan.attack.seeds_of(keys)) < len(plan.settings.scale["seeds"]):
+                once.add(job)
+                once_nets |= of_bundle
+            else:
+                nets |= of_bundle
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:
             nets |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
             found["calibrate", "", f"calibrate_{name}"] = plan.calibration.passes(SimpleNamespace(budget=name))
-    for dataset, net in plan.grid.with_starts(nets):
-        found["train", dataset, f"train_{net}_s{{seed}}"] = plan.train.passes(net, dataset)
+    every_seed = plan.grid.with_starts(nets)
+    for dataset, net in plan.grid.with_starts(nets | once_nets):
+        job = "train", dataset, f"train_{net}_s{{seed}}"
+        found[job] = plan.train.passes(net, dataset)
+        if (dataset, net) not in every_seed:
+            once.add(job)
         if plan.train.variant_on(net, dataset).search:
             found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)
     seeds = plan.settings.scale["seeds"]
-    named = {(*job, seed): passes for job, passes in found.items() for seed in seeds}
+    of_jobs = {job: seeds[:1] if job in once else seeds for job in found}
+    named = {(*job, seed): passes for job, passes in found.items() for seed in of_jobs[job]}
     return {(kind, dataset, name.format(seed=seed)): passes for (kind, dataset, name, seed), passes in named.items()}
 
 

@@ -12,7 +12,7 @@ from cell_files import CLEAN, write_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avrobust.metrics.rows import Cell, Cells, read_cells
+from avrobust.metrics.rows import Cell, Cells, cells_of, read_cells
 from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Condition, Reading
@@ -209,3 +209,21 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match="music/concat/fgsm, seed 0 is given twice"):
         cells(tmp_path, "music/concat/0/fgsm", "music/concat/0/fgsm")
+
+
+def test_cells_of_common_seeds(tmp_path: Path) -> None:
+    """What has one seed is compared with the same seed of what has more."""
+    answers = {("clean", ""): [0], ("both", "small"): [0]}
+    paths = [
+        write_cell(tmp_path, f"music/{net}/{seed}/fgsm", [0], answers)
+        for net, seeds in (("a", (1, 2, 3)), ("b", (1,)), ("c", (2,)))
+        for seed in seeds
+    ]
+    cells = cells_of(paths)
+    a, b, c = (Reading("music", net, net, "fgsm", Condition("both", "small")) for net in "abc")
+    assert cells.of_common_seeds([a, b]).outcomes([a, b]).seeds == (1,)
+    assert cells.of_common_seeds([a]).outcomes([a]).seeds == (1, 2, 3)
+    with pytest.raises(UserError, match="no seed is common"):
+        cells.of_common_seeds([b, c])
+    with pytest.raises(UserError, match="seeds"):
+        cells.outcomes([a, b])

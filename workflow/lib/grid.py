@@ -33,6 +33,10 @@ OF_WHITE_BOX = "white_box"
 NAMED = ("datasets", "variants", "budgets")
 # Kinds of artefacts that are made of a section of the paper, and not of a layout of its own.
 OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrations"}
+# `seeds: first` of an artefact: cells that no other one reads are made with that seed alone.
+FIRST = "first"
+# Kinds of artefacts that read as many seeds as others ask for.
+AS_MADE = ("claims", "realisable", "matrix")
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
@@ -41,7 +45,7 @@ COMMON_CHOICES = ("failed_clips", "audio_recipe")
 class Artefact:
     """A table, figure or ledger of a paper: `spec` is its layout, ready for the program that makes it.
 
-    `needs`: family -> keys. `manifests`: datasets whose manifest it reads.
+    `needs`: family -> keys. `manifests`: datasets whose manifest it reads. `first_seed`: that one alone is read.
     """
 
     paper: str
@@ -50,6 +54,7 @@ class Artefact:
     spec: Mapping
     needs: Mapping[str, tuple[Key, ...]]
     manifests: tuple[str, ...] = ()
+    first_seed: bool = False
 
 
 @dataclass
@@ -62,6 +67,7 @@ class Grid:
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: the nets of each surrogate of several.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
     also asked about clips as files hold them.
+    `of_first_seed`, `of_every_seed`: keys of cells by the seeds that artefacts read.
     `notes`: a line for whatever a paper says and nothing uses.
     """
 
@@ -78,6 +84,12 @@ class Grid:
     coded: dict[Key, set[Condition]] = field(default_factory=dict)
     filed: set[tuple[Key, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    of_first_seed: set[Key] = field(default_factory=set)
+    of_every_seed: set[Key] = field(default_factory=set)
+
+    def has_first_seed_alone(self, key: Key) -> bool:
+        """Whether all that a cell is read for needs no other seed."""
+        return key in self.of_first_seed and key not in self.of_every_seed
 
     @property
     def trained(self) -> set[tuple[str, str]]:
@@ -216,6 +228,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     told, known = _budgets(settings, paper)
     facts = {**facts, "budgets": known}
     spec = _with_budgets(spec, told, known, where)
+    first_seed = spec.pop("seeds", None) == FIRST
     if kind_name not in KINDS:
         raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
     kind = load(KINDS, kind_name)
@@ -280,7 +293,9 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
     manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
-    grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests)
+    if kind_name not in AS_MADE:
+        (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS])
+    grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed)
 
 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:

@@ -138,6 +138,18 @@ class Cells:
                 raise UserError(f"the cell {words}, seed {cell.seed} is given twice; leave one out")
             seeds[cell.seed] = cell
 
+    def of_common_seeds(self, readings: Iterable[Reading]) -> "Cells":
+        """The cells of these readings, with the seeds that all of them have; `UserError` if there is no such seed.
+
+        Some things are made with one seed alone, and compared with what has more.
+        """
+        found = {reading[:4]: self._cells[reading[:4]] for reading in readings if reading[:4] in self._cells}
+        seeds = set.intersection(*(set(by_seed) for by_seed in found.values())) if found else set()
+        if found and not seeds:
+            one, other = (f"{'/'.join(place)} has {sorted(found[place])}" for place in (min(found), max(found)))
+            raise UserError(f"no seed is common: {one}, {other}; make both with the same seeds")
+        return Cells(cell for by_seed in found.values() for seed, cell in by_seed.items() if seed in seeds)
+
     def outcomes(self, readings: Sequence[Reading | AnyOf]) -> Outcomes:
         """Which clips each reading (at least one is given) recognises, for all seeds.
 

@@ -192,9 +192,10 @@ def _measured(test: Comparison, cells: Cells, scores: Scores, trainings: Spent) 
     """The effect in the unit of the test."""
     if test.unit == COUNT:
         return by_training(test, trainings)
-    if is_by_clip(test):
-        return by_clip(test, cells)
-    return _scored(test, scores) if test.unit == SCORE else _answered(test, cells)
+    if any(side.score for side in test.read):
+        return _scored(test, scores)
+    cells = cells.of_common_seeds(one for side in test.read for of in side.each for one in of.readings)
+    return by_clip(test, cells) if is_by_clip(test) else _answered(test, cells)
 
 
 def _answered(test: Comparison, cells: Cells) -> Mean | Estimate:

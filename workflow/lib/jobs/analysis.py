@@ -64,8 +64,8 @@ class Analysis(Attacking):
         """Every file of cells, all seeds: the rows or what is said of them."""
         return [
             f"{self.place(dataset)}/cells/{dataset}/s{seed}/{bundle}.{suffix}"
-            for dataset, bundle in self.bundles
-            for seed in self.settings.scale["seeds"]
+            for (dataset, bundle), keys in self.bundles.items()
+            for seed in self.seeds_of(keys)
         ]
 
     @property

@@ -170,6 +170,11 @@ class Attacking(Jobs):
             found.setdefault((dataset, self._bundle(dataset, net, attack)), []).append((dataset, net, attack))
         return found
 
+    def seeds_of(self, keys: Iterable[Key]) -> list[int]:
+        """The seeds that a bundle of these cells is made with: the first alone where all of them need no other."""
+        alone = all(self.grid.has_first_seed_alone(key) for key in keys)
+        return self.settings.scale["seeds"][: 1 if alone else None]
+
     def cell_file(self, key: Key, seed: int) -> str:
         """The file that holds a cell of a seed."""
         dataset, net, attack = key

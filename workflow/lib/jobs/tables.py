@@ -6,7 +6,7 @@ from functools import cached_property
 from avrobust.lazy import load
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
-from lib.grid import Artefact, Grid
+from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
 from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
@@ -94,8 +94,14 @@ class Tables(Jobs):
         return files
 
     def _cells(self, artefact: Artefact) -> list[str]:
-        keys, seeds = artefact.needs[CELLS], self.settings.scale["seeds"]
-        return list(dict.fromkeys(self.attack.cell_file(key, seed) for key in keys for seed in seeds))
+        files = [
+            self.attack.cell_file(key, seed) for key in artefact.needs[CELLS] for seed in self._seeds(artefact, key)
+        ]
+        return list(dict.fromkeys(files))
+
+    def _seeds(self, artefact: Artefact, key: Key) -> list[int]:
+        one = artefact.first_seed or self.grid.has_first_seed_alone(key)
+        return self.settings.scale["seeds"][: 1 if one else None]
 
     def _scores(self, artefact: Artefact) -> list[str]:
         localised = self._needed(LOCALISATION, artefact, ".parquet")
@@ -131,7 +137,7 @@ class Tables(Jobs):
         return [
             f"{self.place(dataset)}/models/{dataset}/{net}/s{seed}/train.json"
             for dataset, net in nets
-            for seed in self.settings.scale["seeds"]
+            for seed in self.settings.scale["seeds"][: 1 if artefact.first_seed else None]
         ]
 
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:

@@ -1,0 +1,94 @@
+"""Zhang et al. (ICLR 2025): what figures and claims ask for, at both scales, and an attack of one's own in them."""
+
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from planning import copy_project, plan, replace, unedited
+
+from avrobust.spec.conditions import Condition
+from lib.plan import Plan
+
+PAPER, KS, MUSIC = "zhang2025", "kinetics_sounds_721", "music_videos"
+NETS = ["AcV", "AsV", "AcR", "AsR", "RcV", "RsV", "RcR", "RsR"]
+ATTACKS = ["fgsm", "i_fgsm", "mi_fgsm", "mig", "pam", "tia", "mma", "tma", "random_sign"]
+
+
+@cache
+def planned(scale: str) -> Plan:
+    return plan(unedited(), scale=scale, papers=[PAPER])
+
+
+def keys(made: Plan, name: str) -> set[tuple[str, str, str]]:
+    return set(made.grid.artefacts[PAPER, name].needs["cells"])
+
+
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_figures_ask_for_every_surrogate_and_attack_once(scale: str) -> None:
+    made = planned(scale)
+    assert keys(made, "figure5") == {(KS, net, attack) for net in NETS for attack in ATTACKS}
+    assert keys(made, "figure6") == {(KS, f"all-{net}", attack) for net in NETS for attack in ATTACKS}
+    assert keys(made, "figure10") == {(MUSIC, "AcR", attack) for attack in ATTACKS}
+    assert keys(made, "transfer") == keys(made, "figure5") | keys(made, "figure6") | keys(made, "figure10")
+    # Every net answers to every other one's clips, and to an ensemble's the one that is left out.
+    both = Condition("both", "calibrated")
+    victims = made.grid.cells[KS, "RsV", "tma"]
+    assert {net for net, asked in victims.items() if both in asked} >= set(NETS)
+    assert {*made.grid.cells[KS, "all-RsV", "tma"]} == {"RsV"}
+
+
+def test_figure_8_has_the_steps_of_its_scale_and_claims_ask_for_no_others() -> None:
+    for scale, steps in (("demo", {1, 2, 4, 8}), ("paper", {1, 2, 4, 6, 8, 10, 15, 20})):
+        asked = planned(scale).grid.cells[KS, "AcV", "tia"]["AsV"]
+        assert {one.steps for one in asked} == steps | {None}
+    skipped = {
+        claim["name"]: claim.get("skipped", "")
+        for claim in planned("demo").grid.artefacts[PAPER, "claims"].spec["claims"]
+    }
+    assert "in 20 steps" in skipped["steps_hurt_transfer"] and "in 20 steps" in skipped["steps_help_own_attacks"]
+    assert not skipped["tia_above_pam"]
+    at_paper = planned("paper").grid.artefacts[PAPER, "claims"].spec["claims"]
+    assert len(at_paper) >= 21 and not any(claim.get("skipped") for claim in at_paper)
+
+
+def test_ensembles_are_made_with_one_seed_and_what_claims_compare_them_with_too() -> None:
+    """At the paper scale three seeds make all but Figures 6, 9 and 12."""
+    made = planned("paper")
+
+    def seeds(files: list[str], part: str = "") -> set[str]:
+        return {path.split("/")[4] for path in files if part in path}
+
+    def read(name: str) -> list[str]:
+        return made.tables.read("cells")(SimpleNamespace(artefact=f"{PAPER}/{name}"))
+
+    assert seeds(read("figure6")) == {"s1234"} and seeds(read("figure5")) == {"s1234", "s1235", "s1236"}
+    assert seeds(read("claims"), "/all-") == seeds(read("transfer"), "/all-") == {"s1234"}
+    assert seeds(made.analysis.checked("json"), "/all-") == {"s1234"}
+    assert seeds(made.analysis.checked("json"), "/AcV") == {"s1234", "s1235", "s1236"}
+
+
+def test_sizes_that_are_not_the_papers_stand_in_every_figure() -> None:
+    sizes = planned("demo").grid.artefacts[PAPER, "figure5"].spec["sizes"]
+    assert sizes["mig"] == {"steps": [3, 10], "points": [3, 20]} and sizes["tia"] == {
+        "steps": [3, 10],
+        "copies": [2, 5],
+    }
+    assert planned("paper").grid.artefacts[PAPER, "figure5"].spec["sizes"] == {}
+
+
+def test_an_attack_of_ones_own_joins_the_figures_by_a_file_and_two_lines(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    attacks = root / "scripts/avrobust/attacks"
+    (attacks / "mine.py").write_text(
+        '"""Half-way FGSM."""\n\nfrom avrobust.attacks.loop import Attack\n\n\ndef mine() -> Attack:\n'
+        '    """Return it."""\n    return Attack(steps=1, step_size=0.5)\n'
+    )
+    replace(attacks / "registry.py", "ATTACKS = {\n", 'ATTACKS = {\n    "mine": "avrobust.attacks.mine:mine",\n')
+    replace(root / f"workflow/papers/{PAPER}/variants.yaml", "  own: []\n", "  own: [mine]\n")
+    made = plan(root, scale="demo", papers=[PAPER])
+    for name, surrogates in (("figure5", NETS), ("figure6", [f"all-{net}" for net in NETS]), ("figure8", ["AcV"])):
+        assert {net for _, net, attack in keys(made, name) if attack == "mine"} == set(surrogates), name
+    assert (MUSIC, "AcR", "mine") in keys(made, "figure10")
+    others = {key for key in made.grid.cells if key[2] != "mine"}
+    assert others == set(planned("demo").grid.cells), "nothing else is attacked"

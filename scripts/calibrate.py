@@ -68,7 +68,8 @@ def main() -> None:
     (cell,) = bound_cells([spec], job, given.precision, int(given.key["seed"]))
     cell = replace(cell, as_files=None)
     log.info("%d clips, %d strengths, on %s", len(job.views), len(job.budgets.named), job.device)
-    batches = job.batches(clips_together([cell]), given.batch_size, given.threads, cell.threat.batch_size)
+    size, mixed = cell.threat.batch_size, cell.threat.attack.needs_partner
+    batches = job.batches(clips_together([cell]), given.batch_size, given.threads, size, with_partners=mixed)
     shown = progress(batches, label="calibrating", unit="batches", total=len(batches))
     rows = in_order([part.rows for part in evaluate([cell], shown, job.budgets, job.device)])
     rows = rows.replace_schema_metadata({name: str(value) for name, value in given.key.items()})

@@ -21,7 +21,7 @@ OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
 }
 # They do not look at the features.
-OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin", "targeted")
+OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin", "minus_probability", "targeted")
 # 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
 AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])
 COSINE = 63 / 65
@@ -79,6 +79,12 @@ def test_the_margin_by_hand():
     assert objective("margin", most=1.0)({}, logits, labels).tolist() == [1, 0, -3]
 
 
+def test_the_probability_by_hand():
+    """Odds 1 : 3 : 6, of which the clip's own are 3."""
+    logits = torch.tensor([[0.0, math.log(3), math.log(6)]])
+    assert objective("minus_probability")({}, logits, torch.tensor([1])).tolist() == pytest.approx([-0.3])
+
+
 def test_the_target_is_another_class_by_hand():
     """Of the last of three classes the next one is the first, the one before the second; odds 1 : 3 : 6."""
     logits, labels = torch.tensor([[0.0, math.log(3), math.log(6)]]), torch.tensor([2])
@@ -91,7 +97,7 @@ def test_the_target_is_another_class_by_hand():
 def test_what_counts_from_a_clips_own_class_says_that_it_needs_one():
     """By this a mixture of clips, and an attack on nets of several labels, refuse it before they begin."""
     saying = {name for name in OBJECTIVES if getattr(objective(name), "needs_one_label", False)}
-    assert saying == {"margin", "prototype_conformity", "targeted"}
+    assert saying == {"margin", "minus_probability", "prototype_conformity", "targeted"}
 
 
 def test_min_and_max_similarity_pull_apart():

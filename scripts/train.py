@@ -17,6 +17,7 @@ from avrobust.models.task import TASKS
 from avrobust.program import json_argument, named_path, natural, run
 from avrobust.training.job import Job, training_parser
 from avrobust.training.loop import history_csv
+from avrobust.training.spent import mean_spent
 from avrobust.training.start import MemoryRecipe, continued_model, fresh_model, memory_banks
 
 log = logging.getLogger("train")
@@ -67,6 +68,7 @@ def main() -> None:
     save_model(given.model, spec, objective_spec, job.classes, *states, features)
     write_text(given.history, history_csv(result["history"]))
     best, judged = result["history"][result["best_epoch"] - 1], f"validation_{TASKS[spec.task].metric_name}"
+    spent = mean_spent(result["history"])
     made, waiting = job.meter.read(), round(result["waiting_seconds"], 3)
     write_json(
         given.provenance,
@@ -88,6 +90,8 @@ def main() -> None:
             f"best_{judged}": best[judged],
             "resumed_epochs": result["resumed_epochs"],
             "waiting_seconds": waiting,
+            "clips_per_second": round(result["clips_per_second"], 3),
+            **({"crafting": spent} if spent else {}),
             **made,
         },
     )

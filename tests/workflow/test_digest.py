@@ -93,11 +93,11 @@ CLOSURES = {
     ),
     "train visual": (
         "train.py", [VISUAL_ONLY, RESNET18, CROSS_ENTROPY, MOMENT],
-        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", *FUSION, *FRAME, "imagenet"},
+        MODEL | NET | SEEN | TRAINING | {"models/fusions/visual_only", *FUSION, *FRAME, "imagenet", "training/spent"},
     ),
     "train audio": (
         "train.py", [AUDIO_ONLY, CONV1D, CROSS_ENTROPY],
-        MODEL | NET | TRAINING | {"models/fusions/audio_only", *FUSION, *SOUND},
+        MODEL | NET | TRAINING | {"models/fusions/audio_only", *FUSION, *SOUND, "training/spent"},
     ),
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (

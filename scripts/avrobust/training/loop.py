@@ -4,9 +4,10 @@ Tian & Xu (CVPR 2021), appendix A.5, is the plain case: SGD at a rate per part, 
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +24,11 @@ from avrobust.provenance import Waited
 from avrobust.training.clips import TrainingClips
 from avrobust.training.descent import Descent, descent_of
 from avrobust.training.kept_features import KeptFeatures
+from avrobust.training.prepare.plain import Plain
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.replicas import encode_in_replicas
 
 log = logging.getLogger(__name__)
-
-Prepare = Callable[[LateFusion, Batch, int], tuple[dict[str, Tensor], Tensor]]
 
 
 class NotFinite(UserError):
@@ -40,7 +40,7 @@ def train(
     clips: TrainingClips,
     recipe: TrainingRecipe,
     objective: nn.Module,
-    prepare: Prepare,
+    prepare: Plain,
     task: Task,
     resume: Path,
     key: str,
@@ -55,7 +55,8 @@ def train(
     (a digest of everything that shapes the result) goes on from there and ends with the same bits.
 
     Returns `best` and `latest` (state dictionaries `model` and `objective` on the CPU), `best_epoch`, `history` (one
-    row per epoch), `resumed_epochs` and `waiting_seconds`, in which no clips to train on were there.
+    row per epoch), `resumed_epochs`, `waiting_seconds`, in which no clips to train on were there, and
+    `clips_per_second`, of the training alone, without validation; 0 if all epochs were over.
 
     Raises:
         NotFinite: the loss or a weight is not finite; the message names the epoch and the clips of the batch, and
@@ -73,16 +74,19 @@ def train(
     best, best_epoch = state.get("best"), state.get("best_epoch", 0)
     resumed_epochs = len(history)
 
-    saved = resumed_epochs
+    saved, seconds = resumed_epochs, 0.0
     loader = Waited(clips.loader)
     try:
         for epoch in progress(range(resumed_epochs + 1, recipe.epochs + 1), label="training", unit="epochs"):
             clips.batches.epoch = epoch
             # What a layer draws, such as a dropout, is then the same in a training that goes on after a kill.
             torch.manual_seed(seed_of(clips.batches.seed, "epoch", epoch))
+            start = perf_counter()
             loss = train_epoch(model, loader, descent, objective, prepare, epoch, recipe, observer)
+            seconds += perf_counter() - start
             score = task.metric(*answers(model, clips.validation, device))
-            history.append({"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score})
+            told = {"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score}
+            history.append({**told, **prepare.facts()})
             if best is None or score > history[best_epoch - 1][judged]:
                 best, best_epoch = _states(model, objective), epoch
             latest = {name: part.state_dict() for name, part in parts.items()}
@@ -104,6 +108,7 @@ def train(
         "history": history,
         "resumed_epochs": resumed_epochs,
         "waiting_seconds": loader.seconds,
+        "clips_per_second": (len(history) - resumed_epochs) * len(clips.batches) * recipe.batch_size / (seconds or 1),
     }
 
 
@@ -112,7 +117,7 @@ def train_epoch(
     loader: Iterable[Batch],
     descent: Descent,
     objective: nn.Module,
-    prepare: Prepare,
+    prepare: Plain,
     epoch: int,
     recipe: TrainingRecipe,
     observer: KeptFeatures | None = None,

@@ -8,5 +8,6 @@ OPTIMISERS = {
 PREPARATIONS = {
     "plain": "avrobust.training.prepare.plain:Plain",
     "mixup": "avrobust.training.prepare.mixup:Mixup",
+    "curriculum": "avrobust.training.prepare.curriculum:Curriculum",
     "adversarial": "avrobust.training.prepare.adversarial:Adversarial",
 }

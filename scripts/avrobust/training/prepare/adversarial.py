@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from avrobust.attacks.budget import units
+from avrobust.attacks.budget import Budget, units
 from avrobust.attacks.budget_files import read_budgets
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -22,6 +22,7 @@ from avrobust.program import UserError
 from avrobust.spec import budgets
 from avrobust.spec.attacks import AttackSpec
 from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.spent import Spent
 
 
 class Adversarial(Plain):
@@ -46,21 +47,33 @@ class Adversarial(Plain):
         self.budget = read_budgets(named, setting.budget_files)["budget"]
         # Once for all batches: an objective may draw weights, from a generator of its own in a resumed training too.
         self._threat = cache(self._bound)
+        self.spent = Spent()
         self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""
         inputs, labels = super().__call__(model, batch, epoch)
-        given = {
+        with evaluating(model), self.spent.crafting(model, len(labels)):
+            threat = self.threat(model, epoch)
+            partner = mixed_with(batch, inputs) if threat.attack.needs_partner else None
+            loss = Loss(threat.model, threat.objective, inputs, labels, partner=partner)
+            return perturb(loss, self.given(inputs), threat.attack, threat.context(batch["clip_id"])), labels
+
+    def facts(self) -> dict[str, float]:
+        """Return what the epoch's attacks took of each clip, and count the next."""
+        return self.spent.taken()
+
+    def given(self, inputs: Mapping[str, Tensor]) -> dict[str, Budget]:
+        """Return the budget of each modality that has one and is there."""
+        return {
             name: self.units[name].budget(**part, clean=inputs[name])
             for name, part in self.budget.items()
             if name in inputs
         }
-        with evaluating(model):
-            threat = replace(self._threat(model), name=f"training, epoch {epoch}")
-            partner = mixed_with(batch, inputs) if threat.attack.needs_partner else None
-            loss = Loss(threat.model, threat.objective, inputs, labels, partner=partner)
-            return perturb(loss, given, threat.attack, threat.context(batch["clip_id"])), labels
+
+    def threat(self, model: LateFusion, epoch: int) -> Threat:
+        """Return the attack on the net in an epoch."""
+        return replace(self._threat(model), name=f"training, epoch {epoch}")
 
     def _bound(self, model: LateFusion) -> Threat:
         attacked = Trained(model, self.setting.objective, [""] * self.setting.classes, {})

@@ -37,3 +37,7 @@ class Plain:
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) and the targets, (N,) or (N, classes), both on the device."""
         return inputs_of(batch, self.setting.device), batch["label"].to(self.setting.device)
+
+    def facts(self) -> dict[str, float]:
+        """Return what the history keeps of the epoch that is over, the same names in each, and begin the next."""
+        return {}

@@ -1,0 +1,221 @@
+"""Adversarial training with a curriculum: Zhang et al. (ICLR 2025), section 5.
+
+A perturbation is crafted on a few steps in time of a clip and copied to all others; how many, and how strong the attack
+is, goes from little to much and back again, cycle by cycle.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import cos, inf, pi
+
+import torch
+from torch import Tensor, nn
+
+from avrobust.attacks.budget import Budget
+from avrobust.attacks.context import Context
+from avrobust.attacks.loop import Attack, ball_then_range, perturb
+from avrobust.attacks.loss import HERE, Loss, Place, Point
+from avrobust.data.batches import Batch
+from avrobust.keyed import generator
+from avrobust.models.late_fusion import LateFusion
+from avrobust.models.modes import evaluating
+from avrobust.program import UserError
+from avrobust.training.prepare.adversarial import Adversarial, mixed_with
+from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.segments import Sampling, count_sampled, half_up
+
+# How far a cycle has come, from 0 on to below 1 -> the share of the way from the first to the second of two numbers.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "linear": lambda phase: phase,
+    "cosine": lambda phase: (1 - cos(pi * phase)) / 2,
+}
+CONSTANT = "constant"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What an epoch crafts with: percentages of steps and of fused features, and the steps of the attack."""
+
+    sampled: float
+    dropped: float
+    attack_steps: int
+
+
+class Curriculum(Adversarial):
+    """The clips after an attack on a part of them, whose perturbations are copied to the whole, and their labels.
+
+    A clip is cut into segments at random boundaries, and some of its steps in time are sampled: what the encoders see
+    while the attack runs is these steps alone, frames and sound. All steps of a segment share one perturbation, and
+    part of the fused features is dropped, the same ones in every step of the attack. Then every step and sample of the
+    clip is moved by what its segment is, inside its ball and range. The net is attacked in evaluation mode. What is
+    drawn at random depends on seed, epoch and clip.
+
+    `attack`, `budget`, `epsilon_space`: as in `Adversarial`; the attack takes the steps that `steps` says, each of its
+    own length or else of 1 / steps. `segments`: at most so many. `sampled`, `dropped`: per cent of the clip's steps and
+    of the fused features; [first, last] goes between two numbers by `schedule`, `linear` or `cosine`, over `cycle`
+    epochs, and begins again. Then the attack takes round(1 + (`steps` - 1) * phase) steps; under `constant` always
+    `steps`.
+
+    Raises:
+        UserError: clips without steps in time, an attack that looks at the whole input or starts again, or numbers
+            that are none of these.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        attack: Mapping,
+        budget: object,
+        epsilon_space: str = "normalised",
+        segments: int = 4,
+        sampled: float | Sequence[float] = (5, 20),
+        dropped: float | Sequence[float] = (5, 20),
+        schedule: str = "cosine",
+        cycle: int = 5,
+        steps: int = 10,
+    ):
+        super().__init__(setting, attack, budget, epsilon_space)
+        forms = setting.inputs
+        if set(forms) != {"audio", "visual"} or len(forms["visual"].shape) != 4 or not forms["visual"].is_picture:
+            raise UserError("curriculum: clips have no steps in time; give a view of several pictures and their sound")
+        if schedule not in (*SCHEDULES, CONSTANT):
+            raise UserError(f"curriculum: schedule is {', '.join(SCHEDULES)} or {CONSTANT}, not {schedule!r}")
+        for name, value in (("segments", segments), ("cycle", cycle), ("steps", steps)):
+            if value < 1:
+                raise UserError(f"curriculum: {name} are 1 or more, not {value}")
+        self._sampled, self._dropped = (
+            _percentages(name, told, schedule) for name, told in (("sampled", sampled), ("dropped", dropped))
+        )
+        if max(self._dropped) == 100:
+            raise UserError("curriculum: dropped is below 100 per cent, or no feature is left")
+        self.segments, self.schedule, self.cycle, self.steps = segments, schedule, cycle, steps
+        self.clip_steps = forms["visual"].shape[0]
+        self._stage: Stage | None = None
+
+    def stage(self, epoch: int) -> Stage:
+        """Return what an epoch, counted from 1, crafts with."""
+        if self.schedule == CONSTANT:
+            return Stage(self._sampled[0], self._dropped[0], self.steps)
+        phase = (epoch - 1) % self.cycle / self.cycle
+        share = SCHEDULES[self.schedule](phase)
+        sampled, dropped = (low + (high - low) * share for low, high in (self._sampled, self._dropped))
+        return Stage(sampled, dropped, half_up(1 + (self.steps - 1) * phase))
+
+    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Return modality -> (N, ...) after the attack and the targets as they are."""
+        inputs, labels = Plain.__call__(self, model, batch, epoch)
+        stage = self._stage = self.stage(epoch)
+        draws = [generator("curriculum", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
+        count = count_sampled(stage.sampled, self.clip_steps)
+        sampling = Sampling.drawn(self.clip_steps, count, self.segments, draws).to(self.setting.device)
+        budgets = {name: of for name, of in self.given(inputs).items() if of.active}
+        with evaluating(model), self.spent.crafting(model, len(labels)):
+            threat = self.threat(model, epoch)
+            net = _without(threat.model, stage.dropped, draws)
+            clips = _Shared(sampling, inputs, budgets)
+            partner = mixed_with(batch, inputs) if threat.attack.needs_partner else {}
+            attack = clips.seen_by(threat.attack.in_steps(stage.attack_steps))
+            loss = clips.loss(net, threat.objective, labels, partner)
+            moved = perturb(loss, clips.budgets, attack, threat.context(batch["clip_id"]))
+        return {name: clips.whole(name, moved[name]) if name in budgets else x for name, x in inputs.items()}, labels
+
+    def facts(self) -> dict[str, float]:
+        """Return what the epoch crafted with, and what that took of each clip."""
+        stage = self._stage
+        of_stage = {"sampled": stage.sampled, "dropped": stage.dropped, "attack_steps": stage.attack_steps}
+        return {**of_stage, **super().facts()}
+
+
+class _Shared:
+    """Clips of which the sampled steps are seen, moved by what their segments share.
+
+    To the attack an input of an attacked modality is the perturbation of its segments, from 0 on; the net gets what
+    `place` makes of it.
+    """
+
+    def __init__(self, sampling: Sampling, inputs: Mapping[str, Tensor], budgets: Mapping[str, Budget]):
+        self.sampling, self.inputs, self.ranges = sampling, inputs, budgets
+        self.parts = {name: sampling.part(name, x) for name, x in inputs.items()}
+        # The range is that of the clip: a perturbation of several steps has none.
+        self.budgets = {name: replace(budget, low=-inf, high=inf) for name, budget in budgets.items()}
+
+    def loss(self, net: LateFusion, objective: nn.Module, labels: Tensor, partner: Mapping[str, Tensor]) -> Loss:
+        """Return the loss at perturbations of the segments; `partner`: whole clips to mix with."""
+        places = {
+            name: self.sampling.nothing(name, x) if name in self.budgets else self.parts[name]
+            for name, x in self.inputs.items()
+        }
+        clean = {}
+        if hasattr(objective, "relative_to"):
+            with torch.no_grad():
+                clean = {name: net.encode(name, self.parts[name]) for name in net.modalities}
+        mixed = {name: self.sampling.part(name, x) for name, x in partner.items()}
+        return Loss(net, objective, places, labels, clean, mixed)
+
+    def seen_by(self, attack: Attack) -> Attack:
+        """Return the same attack, whose points are of the clips' sampled steps."""
+        if attack.combine is not None or attack.restarts > 1:
+            raise UserError("curriculum: the attack looks at the input itself or starts again; give another")
+        points = attack.points or (lambda step: [HERE])
+
+        def of_step(step: int) -> list[Point]:
+            return [
+                replace(one, place=partial(self._place, one.place, one.touches), touches=(*self.budgets, *one.touches))
+                for one in points(step)
+            ]
+
+        return replace(attack, points=of_step)
+
+    def whole(self, name: str, perturbation: Tensor) -> Tensor:
+        """Return the clips of a modality moved by their segments' perturbations, inside ball and range."""
+        clean = self.inputs[name]
+        return ball_then_range(name, clean + self.sampling.copied(name, perturbation, clean), clean, self.ranges[name])
+
+    def _place(self, place: Place, touches: Sequence[str], modality: str, x: Tensor, context: Context) -> Tensor:
+        if modality in self.budgets:
+            moved = self.parts[modality] + self.sampling.shared(modality, x)
+            # At the end of the range the input stops, and its gradient goes on, as where a step is projected.
+            x = moved + (self.ranges[modality].clamp(moved) - moved).detach()
+        if modality not in touches:
+            return x
+        return place(modality, x, replace(context, parts=self.sampling.count))
+
+
+class _Masked(nn.Module):
+    """A fusion of whose features some are 0 for each clip, the others the larger for it."""
+
+    def __init__(self, fusion: nn.Module, mask: Tensor):
+        super().__init__()
+        self.fusion, self.mask, self.modalities = fusion, mask, fusion.modalities
+
+    def forward(self, features: Mapping[str, Tensor]) -> Tensor:
+        fused = self.fusion(features)
+        return fused * (self.mask.unsqueeze(1) if fused.dim() == 3 else self.mask)
+
+
+def _without(model: LateFusion, dropped: float, draws: Sequence) -> LateFusion:
+    """Return the net without a share of its fused features, in per cent, drawn for each clip.
+
+    An explicit mask, because evaluation mode puts every dropout to rest; those that are left are scaled as it does.
+    """
+    size = model.fusion.out_features
+    count = half_up(dropped * size / 100)
+    if not count:
+        return model
+    order = torch.tensor([draw.permutation(size).tolist() for draw in draws])
+    mask = torch.full((len(draws), size), size / (size - count)).scatter_(1, order[:, :count], 0.0)
+    device = next(model.parameters()).device
+    net = LateFusion(model.encoders, _Masked(model.fusion, mask.to(device)), model.classifier, model.defences)
+    net.precision, net.task = model.precision, model.task
+    return net.train(False)
+
+
+def _percentages(name: str, told: float | Sequence[float], schedule: str) -> tuple[float, float]:
+    """Return the first and the last of a cycle."""
+    pair = tuple(told) if isinstance(told, list | tuple) else (told, told)
+    if len(pair) != 2 or not all(0 <= one <= 100 for one in pair):
+        raise UserError(f"curriculum: {name} is a percentage or [first, last], not {told!r}")
+    if schedule == CONSTANT and pair[0] != pair[1]:
+        raise UserError(f"curriculum: {name} goes from {pair[0]:g} to {pair[1]:g}, but the schedule is {CONSTANT}")
+    return pair

@@ -1,0 +1,54 @@
+"""What crafting takes, counted in clips and steps that the encoders see: exact, and the same on any machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from torch import Tensor
+
+from avrobust.models.late_fusion import LateFusion
+
+# What the history of a training calls both.
+COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")
+
+
+class Spent:
+    """Gradients of clips and steps of the encoders.
+
+    A gradient is one of a clip's inputs, of all attacked modalities together. An encoder's step is one step in time of
+    one modality that passes its encoder, with a gradient or without; a feature without steps is one.
+    """
+
+    def __init__(self) -> None:
+        self.clips, self.gradients, self.encoder_steps = 0, 0, 0
+
+    @contextmanager
+    def crafting(self, model: LateFusion, clips: int) -> Iterator[None]:
+        """Count what the encoders of `model` do until the end, for so many clips."""
+        passed: dict[str, int] = dict.fromkeys(model.modalities, 0)
+
+        def seen(name: str, feature: Tensor) -> None:
+            self.encoder_steps += len(feature) * (feature.shape[1] if feature.dim() == 3 else 1)
+            passed[name] += len(feature) if feature.requires_grad else 0
+
+        hooks = [
+            model.encoders[name].register_forward_hook(lambda module, given, feature, name=name: seen(name, feature))
+            for name in model.modalities
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+        self.clips += clips
+        self.gradients += max(passed.values())
+
+    def taken(self) -> dict[str, float]:
+        """Return both for a clip, and begin anew."""
+        clips, counted = self.clips, (self.gradients, self.encoder_steps)
+        self.clips, self.gradients, self.encoder_steps = 0, 0, 0
+        return {name: total / clips for name, total in zip(COUNTED, counted, strict=True)}
+
+
+def mean_spent(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return what crafting took of a clip each time that it was shown; nothing if the history does not say it."""
+    return {name: sum(row[name] for row in history) / len(history) for name in COUNTED if name in history[0]}

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from avrobust.data.batches import EvaluationViews, TrainingViews, collate, input
 from avrobust.data.store import Store
 from avrobust.models.build import Part
 from avrobust.models.files import Trained, load_model
+from avrobust.objectives.certified_margin import CertifiedMargin
 from avrobust.program import UserError
 from avrobust.training import loop
+from avrobust.training.clips import plain_clips
 from avrobust.training.job import Job
 
 CPU = torch.device("cpu")
@@ -276,6 +279,80 @@ def test_all_that_a_training_is_told_is_in_the_key_of_its_state(tmp_path, monkey
     assert key(f"--budget-files={published}") not in {*keys, calibrated}
     os.utime(shard, (1, 1))
     assert key() not in keys
+
+
+# --- Both phases of CRMT
+
+
+@pytest.mark.parametrize("count", [3, None])
+def test_a_table_is_measured_on_training_clips_of_a_random_order(tmp_path, count):
+    opened = Store([write_shard(tmp_path / "0.arrow")])
+    net = SimpleNamespace(modalities=("audio", "visual"), clips_together=1)
+    train_ids = [opened.clip_ids[index] for index in opened.indices("train")]
+
+    def taken(seed: int) -> list[str]:
+        batches = plain_clips(opened, VIEWS, net, "single", count, 4, seed, 1)
+        return [clip_id for batch in batches for clip_id in batch["clip_id"]]
+
+    assert len(taken(1)) == (count or len(train_ids)) and set(taken(1)) <= set(train_ids)
+    assert (taken(1) == taken(2)) == (count is None)
+
+
+CRMT = {**NET, "head": {"name": "orthogonal"}}
+FIRST = {
+    **recipe(3),
+    "prepare": {
+        "name": "adversarial",
+        "options": {"attack": {"update": "pgd_random", "steps": 2, "objective": "cross_entropy"}, "budget": BUDGET},
+    },
+}
+SECOND = {**recipe(3, dict.fromkeys(RATES, 0.01)), "only": "classifier.modality_weights"}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_both_phases_of_crmt_go_on_after_a_kill_and_learn_from_training_clips_alone(
+    tmp_path, trained, monkeypatch, killed
+):
+    """Test clips that say something else change no bit, and a kill after the first epoch of each phase neither."""
+    train_epoch = loop.train_epoch
+
+    def phases(name: str, shard: Path, interrupted: bool) -> list[Path]:
+        made = [trained(f"{name} vanilla", shard, 1)]
+        for objective, told in (("uncertain_margin", FIRST), ("certified_margin", SECOND)):
+            place = f"{name} {objective}"
+            more = [f"--start={made[-1] / 'model.pt'}", f"--recipe={json.dumps(told)}"]
+            more += [f"--objective={json.dumps({'name': objective, 'options': {}})}"]
+            if interrupted:
+                with monkeypatch.context() as patch, pytest.raises(Killed):
+                    patch.setattr(loop, "train_epoch", lambda *given: dies(given))
+                    trained(place, shard, 3, *more, model=CRMT)
+            made.append(trained(place, shard, 3, *more, model=CRMT))
+        return made
+
+    def dies(given: tuple) -> float:
+        if given[5] == 2:
+            raise Killed
+        return train_epoch(*given)
+
+    whole = phases("whole", write_shard(tmp_path / "0.arrow"), False)
+    other = phases("other", write_shard(tmp_path / "other/0.arrow", wrong="" if killed else "test"), killed)
+    for one, again in zip(whole, other, strict=True):
+        assert (one / "model.pt").read_bytes() == (again / "model.pt").read_bytes()
+        assert (one / "history.csv").read_bytes() == (again / "history.csv").read_bytes()
+    first, second = (loaded(folder, "latest") for folder in whole[1:])
+    moved = {
+        name
+        for name, value in second.model.state_dict().items()
+        if not torch.equal(value, first.model.state_dict()[name])
+    }
+    assert moved == {"classifier.modality_weights"}
+    measured = CertifiedMargin({}, len(CLASSES))
+    measured.measure(first.model, [inputs_of(views(tmp_path / "0.arrow", "train"), CPU)])
+    torch.testing.assert_close(second.objective.lipschitz, measured.lipschitz, rtol=1e-4, atol=0)
+    said = json.loads((whole[1] / "train.json").read_text())
+    assert said["crafting"] == {"gradients_a_clip": 2.0, "encoder_steps_a_clip": 4.0}
+    assert "crafting" not in json.loads((whole[2] / "train.json").read_text())
+    assert [json.loads((folder / "train.json").read_text())["resumed_epochs"] for folder in other[1:]] == [killed] * 2
 
 
 # --- Which seed

@@ -39,7 +39,7 @@ FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
     "attacks/budget", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
     "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
-    "lack_of_memory", "spec/attacks", "spec/budgets", "spec/conditions",
+    "lack_of_memory", "objectives/told", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "evaluation/terms"}
 SEARCHING |= {"metrics/schema", "models/pooling", "parquet"}
@@ -49,7 +49,7 @@ LOOKING = ATTACKING | {"attacks/budget_files", "data/partners"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
-    "training/sgd", "training/start", "models/weights", "data/manifest",
+    "training/sgd", "training/start", "models/weights", "data/manifest", "objectives/told",
 }  # fmt: skip
 ARTEFACT = {
     "files", "lazy", "program", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",

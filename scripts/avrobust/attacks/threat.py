@@ -13,6 +13,7 @@ from avrobust.lazy import built
 from avrobust.models.files import Trained
 from avrobust.models.late_fusion import LateFusion
 from avrobust.objectives.registry import OBJECTIVES
+from avrobust.objectives.told import told
 from avrobust.program import UserError
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 
@@ -63,6 +64,7 @@ def bind(spec: AttackSpec, surrogate: Trained, name: str = "", seed: int = 0) ->
         objective = built(OBJECTIVES, spec.objective_part, *place)
     if model.task != "single" and getattr(objective, "needs_one_label", False):
         raise UserError(f"attack {name or spec.update}: {type(objective).__name__} needs one label a clip")
+    objective = told(objective, model)
     if attack.mixes_clips and spec.batch_size is None:
         raise UserError(
             f"attack {spec.update}: its result depends on how many clips it takes at a time; give the attack a "

@@ -92,6 +92,10 @@ def build(spec: ModelSpec, classes: int, seed: int | None = None) -> LateFusion:
         defences = {name: made(f"defence.{name}", DEFENCES, spec.defence, size) for name, size in sizes.items()}
     fusion = made("fusion", FUSIONS, spec.fusion, features)
     head = made("head", HEADS, spec.head, fusion.out_features, classes, spec.task)
+    if getattr(head, "side_by_side", False) and fusion.out_features != 2 * features:
+        raise UserError(
+            f"{spec.head.name} takes both features side by side; give fusion concat, not {spec.fusion.name}"
+        )
     net = LateFusion(encoders, fusion, head, defences)
     net.task = spec.task
     return net

@@ -36,4 +36,5 @@ ENSEMBLES = {"mean_logits": "avrobust.models.ensemble:Ensemble"}
 HEADS = {
     "attention": "avrobust.models.heads.attention:Attention",
     "linear": "avrobust.models.heads.linear:Linear",
+    "orthogonal": "avrobust.models.heads.orthogonal:Orthogonal",
 }

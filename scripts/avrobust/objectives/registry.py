@@ -7,6 +7,8 @@ OBJECTIVES = {
     "max_similarity": "avrobust.objectives.max_similarity:MaxSimilarity",
     "prototype_conformity": "avrobust.objectives.prototype_conformity:PrototypeConformity",
     "minus_probability": "avrobust.objectives.minus_probability:MinusProbability",
+    "uncertain_margin": "avrobust.objectives.uncertain_margin:UncertainMargin",
+    "certified_margin": "avrobust.objectives.certified_margin:CertifiedMargin",
     "margin": "avrobust.objectives.margin:Margin",
     "targeted": "avrobust.objectives.targeted:Targeted",
 }

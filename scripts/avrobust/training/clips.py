@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from avrobust.data.batches import (
     Batch,
     EvaluationViews,
@@ -28,6 +30,15 @@ class TrainingClips:
     validation: Iterable[Batch]
     training_count: int
     validation_count: int
+
+
+def plain_clips(
+    store: Shards, view: View, model: LateFusion, task: str, count: int | None, batch_size: int, seed: int, threads: int
+) -> Iterable[Batch]:
+    """Return batches of clips of the split train as evaluation sees them: `count` of a random order, all if None."""
+    indices = np.random.default_rng(seed).permutation(store.indices("train"))[:count]
+    clips = EvaluationViews(store, np.sort(indices), view, model.modalities, task)
+    return evaluation_batches(clips, whole_groups(batch_size, model.clips_together), 1, threads)
 
 
 def training_clips(

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from avrobust.data.batches import inputs_of
 from avrobust.data.classes import check_classes
 from avrobust.data.manifest import read_classes
 from avrobust.keyed import seed_of
@@ -23,7 +24,7 @@ from avrobust.program import UserError, json_argument, positive
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
 from avrobust.spec.record import record
-from avrobust.training.clips import TrainingClips, training_clips
+from avrobust.training.clips import TrainingClips, plain_clips, training_clips
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.loop import train
 from avrobust.training.prepare.plain import Setting
@@ -108,6 +109,10 @@ class Job:
         setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, given.budget_files)
         preparation = built(PREPARATIONS, recipe.prepare, setting)
         clips = training_clips(self.store, self.view, model, self.spec.task, recipe, self.seed, given.threads)
+        if measure := getattr(objective, "measure", None):
+            place = (objective.clips, recipe.batch_size, self.seed, given.threads)
+            plain = plain_clips(self.store, self.view, model, self.spec.task, *place)
+            measure(model, (inputs_of(batch, self.device) for batch in plain))
         observer = KeptFeatures(getattr(given, "kept_features", 0), recipe.epochs)
         log.info(
             "%d clips to train on, %d to choose the epoch by, %d parameters, on %s",

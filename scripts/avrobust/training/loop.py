@@ -19,6 +19,7 @@ from avrobust.models.files import read_tensors, why_no_tensors, write_tensors
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.models.task import Task
+from avrobust.objectives.told import told
 from avrobust.program import Terminated, UserError, progress
 from avrobust.provenance import Waited
 from avrobust.training.clips import TrainingClips
@@ -63,6 +64,8 @@ def train(
             `resume` is that of the epoch before.
         Terminated: SIGTERM came; `kept` says which epoch `resume` is of.
     """
+    if recipe.only is not None:
+        _hold_all_but(recipe.only, model)
     descent = descent_of(model, objective, recipe, len(clips.batches))
     parts = {"model": model, "objective": objective, "descent": descent}
     parts |= {"observer": observer} if observer else {}
@@ -85,8 +88,8 @@ def train(
             loss = train_epoch(model, loader, descent, objective, prepare, epoch, recipe, observer)
             seconds += perf_counter() - start
             score = task.metric(*answers(model, clips.validation, device))
-            told = {"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score}
-            history.append({**told, **prepare.facts()})
+            row = {"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score}
+            history.append({**row, **prepare.facts()})
             if best is None or score > history[best_epoch - 1][judged]:
                 best, best_epoch = _states(model, objective), epoch
             latest = {name: part.state_dict() for name, part in parts.items()}
@@ -127,7 +130,8 @@ def train_epoch(
     Raises:
         NotFinite: the loss or a weight is not finite; the message names the epoch and the clips of the batch.
     """
-    model.train()
+    model.train(recipe.only is None)
+    minimised = told(objective, model)
     losses, clips, batches = [], [], iter(loader)
     while together := list(islice(batches, recipe.accumulation)):
         descent.zero_grad()
@@ -137,7 +141,7 @@ def train_epoch(
                 name: encode_in_replicas(model, name, inputs[name], recipe.replica_size or len(targets))
                 for name in model.modalities
             }
-            loss = objective(features, model.head(features), targets).mean()
+            loss = minimised(features, model.head(features), targets).mean()
             (loss / len(together)).backward()
             losses.append(loss.detach())
             clips.append(batch["clip_id"])
@@ -166,6 +170,14 @@ def answers(model: LateFusion, batches: Iterable[Batch], device: torch.device) -
 def history_csv(history: list[dict]) -> str:
     """Return the history as CSV text."""
     return write_csv_text(list(history[0]), (list(row.values()) for row in history))
+
+
+def _hold_all_but(only: str, model: LateFusion) -> None:
+    moving = {name for name, _ in model.named_parameters() if name == only or name.startswith(f"{only}.")}
+    if not moving:
+        raise UserError(f"a training of {only!r} only: the net has no such parameter or module")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in moving)
 
 
 def _diverged(what: str, epoch: int, number: int, clips: list[list[str]]) -> str:

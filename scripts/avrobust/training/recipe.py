@@ -20,6 +20,9 @@ class TrainingRecipe:
 
     `optimiser`, `prepare`: {name, options}; names of `avrobust.training.registry`. Batch normalisation takes the
     statistics of `replica_size` clips at a time, of the whole batch if that is None.
+
+    `only`: the name of a parameter, or of the module that has some; all others stay as they are, and so do the
+    statistics of batch normalisation, as in evaluation mode. None for all.
     """
 
     epochs: int
@@ -34,6 +37,7 @@ class TrainingRecipe:
     optimiser: Mapping = field(default_factory=lambda: {"name": "sgd"})
     prepare: Mapping = field(default_factory=lambda: {"name": "plain"})
     replica_size: int | None = None
+    only: str | None = None
 
     def __post_init__(self):
         if self.annealing not in ANNEALINGS:

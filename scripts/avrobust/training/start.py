@@ -57,6 +57,13 @@ def continued_model(
         spec = replace(spec, defence=replace(spec.defence, options={**spec.defence.options, "columns": columns}))
     model = build(spec, len(start.classes), seed)
     weights, own = start.model.state_dict(), model.state_dict()
+    # A head of another kind may know how to begin as the trained one.
+    if type(model.classifier) is not type(start.model.classifier) and hasattr(model.classifier, "take_over"):
+        model.classifier.take_over(start.model.classifier)
+        weights, own = (
+            {name: value for name, value in state.items() if not name.startswith("classifier.")}
+            for state in (weights, own)
+        )
     fits = {name for name in weights if name in own and own[name].shape == weights[name].shape}
     missing = {name for name in own if name not in fits and not name.startswith("defences.")}
     if missing or len(fits) < len(weights):

@@ -109,11 +109,15 @@ class Grid:
         return self.ensembles.get(surrogate, (surrogate,))
 
     def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Return these (dataset, variant) and those that they go on from."""
-        found = set(nets)
-        for dataset, net in nets:
-            while net := self.variants[net][1].get("start"):
-                found.add((dataset, net))
+        """Return these (dataset, variant), those that they go on from, and those by whose classes they choose."""
+        found, waiting = set(), list(nets)
+        while waiting:
+            dataset, net = one = waiting.pop()
+            if one not in found:
+                found.add(one)
+                facts = self.variants[net][1]
+                by = facts.get("prepare", {}).get("options", {}).get("geometry")
+                waiting += [(dataset, other) for other in (facts.get("start"), by) if other]
         return found
 
     def need(self, family: str, wanted: Reading) -> Key:

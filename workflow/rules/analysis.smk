@@ -42,6 +42,38 @@ for family, looked in analysis.looked_into.items():
             " 2> {log:q}"
 
 
+rule geometry:
+    """Measure how densely the training clips of each class lie in what a net's classifier gets, and how convex it is."""
+    input:
+        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+        shards=data.shards,
+    output:
+        rows="results/{scale}/geometry/{dataset}/{variant}/s{seed}.parquet",
+        provenance="results/{scale}/geometry/{dataset}/{variant}/s{seed}.json",
+    log:
+        "results/{scale}/logs/{dataset}/geometry_{variant}_s{seed}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/geometry_{variant}_s{seed}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: analysis.job_threads
+    resources:
+        gpu=analysis.gpus,
+        device=analysis.device,
+        batch_size=analysis.batch_size,
+        mem_mb=analysis.job_memory_mb,
+        runtime=analysis.minutes("attack"),
+    params:
+        told=analysis.measured,
+        torch_threads=analysis.job_threads,
+        code=analysis.code("geometry.py", "variant"),
+    shell:
+        "python scripts/geometry.py --model {input.model:q} --shards {input.shards:q} --view {params.told[view]:q}"
+        " --model-state {params.told[model_state]:q} --device {resources.device:q}"
+        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --rows {output.rows:q} --provenance {output.provenance:q} 2> {log:q}"
+
+
 rule checks:
     """Compare finished cells with each other, and list every sign that an attack was too weak."""
     input:

@@ -28,6 +28,7 @@ rule train:
         weights=train.weights,
         start=train.start,
         budgets=train.budget_files,
+        geometry=train.geometry,
         found_options=train.found_options,
     output:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
@@ -56,7 +57,8 @@ rule train:
         " --model-spec {params.told[model_spec]:q} --recipe {params.told[recipe]:q}"
         " --objective {params.told[objective]:q} --view {params.told[view]:q} --precision {params.precision:q}"
         " --weights {params.told[weights]:q} --start {input.start:q} --found-options {input.found_options:q}"
-        " --budget-files {input.budgets:q} --kept-features {params.told[kept_features]:q} --memory {params.told[memory]:q}"
+        " --budget-files {input.budgets:q} --geometry {input.geometry:q}"
+        " --kept-features {params.told[kept_features]:q} --memory {params.told[memory]:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --device {resources.device:q}"
         " --threads {params.torch_threads:q} --code {params.code}"
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
@@ -69,6 +71,7 @@ rule search:
         classes="results/{scale}/data/{dataset}/classes.txt",
         start=train.search_start,
         budgets=train.budget_files,
+        geometry=train.geometry,
     output:
         chosen="results/{scale}/models/{dataset}/{variant}/search.json",
         candidates="results/{scale}/models/{dataset}/{variant}/search.csv",
@@ -100,7 +103,8 @@ rule search:
         " --candidates {params.told[candidates]:q} --recipe {params.told[recipe]:q}"
         " --attack-spec {params.told[attack]:q} --budget {params.told[budget]:q}"
         " --model-state {params.told[model_state]:q} --epsilon-space {params.told[epsilon_space]:q}"
-        " --view {params.told[view]:q} --precision {params.precision:q} --budget-files {input.budgets:q}"
+        " --view {params.told[view]:q} --precision {params.precision:q}"
+        " --budget-files {input.budgets:q} --geometry {input.geometry:q}"
         " --variant {wildcards.variant:q} --seed {params.seed:q} --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
         " --chosen {output.chosen:q} --candidates-csv {output.candidates:q} --provenance {output.provenance:q}"
         " 2> {log:q}"

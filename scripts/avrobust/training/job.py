@@ -47,6 +47,9 @@ def training_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--budget-files", type=Path, nargs="*", default=[], help="budgets that a job has made, for what is crafted"
     )
+    parser.add_argument(
+        "--geometry", nargs="?", type=Path, help="classes of another net, as scripts/geometry.py has them"
+    )
     parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
     parser.add_argument("--variant", required=True, help="name that its random numbers are drawn by, with --seed")
     parser.add_argument("--seed", type=int, required=True)
@@ -106,7 +109,8 @@ class Job:
         torch.manual_seed(seed_of(self.seed, "objective"))
         objective = built(OBJECTIVES, vars(objective_spec), model.dimensions, len(self.classes)).to(self.device)
         inputs = self.view.inputs(self.store)
-        setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, given.budget_files)
+        files = given.budget_files, given.geometry, self.classes
+        setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, *files)
         preparation = built(PREPARATIONS, recipe.prepare, setting)
         clips = training_clips(self.store, self.view, model, self.spec.task, recipe, self.seed, given.threads)
         if measure := getattr(objective, "measure", None):
@@ -131,7 +135,12 @@ class Job:
         """
         told = {name: value for name, value in vars(self.given).items() if name not in UNSHAPING}
         weights = (path for _, path in told.get("weights", []))
-        files = [*told.pop("shards"), *told.pop("budget_files"), *filter(None, [told["start"]]), *weights]
+        files = [
+            *told.pop("shards"),
+            *told.pop("budget_files"),
+            *filter(None, [told["start"], told.pop("geometry")]),
+            *weights,
+        ]
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
         shaping = [told, vars(objective_spec), self.classes, self.device.type, stats]
         return hashlib.sha256(json.dumps(shaping, sort_keys=True, default=str).encode()).hexdigest()

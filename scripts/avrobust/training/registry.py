@@ -9,5 +9,6 @@ PREPARATIONS = {
     "plain": "avrobust.training.prepare.plain:Plain",
     "mixup": "avrobust.training.prepare.mixup:Mixup",
     "curriculum": "avrobust.training.prepare.curriculum:Curriculum",
+    "selected_mixup": "avrobust.training.prepare.selected_mixup:SelectedMixup",
     "adversarial": "avrobust.training.prepare.adversarial:Adversarial",
 }

@@ -47,6 +47,11 @@ class Analysis(Attacking):
 
         return told_of
 
+    def measured(self, wildcards: Wildcards) -> dict:
+        """How a net whose classes are measured sees a clip, and which of its weights are taken."""
+        state = self.evaluation_on(wildcards.variant, wildcards.dataset)["model_state"]
+        return {"view": self.view_on(wildcards.variant, wildcards.dataset), "model_state": state}
+
     def budget_files(self, family: str) -> Callable[[Wildcards], list[str]]:
         """The budgets of these conditions that a job makes."""
         return lambda wildcards: self.files_of_budgets(self._conditions(family, wildcards))

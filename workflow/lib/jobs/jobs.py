@@ -158,6 +158,8 @@ class Jobs:
                     if own in part["options"]["attack"]:
                         value = part["options"]["attack"][own]
                         raise SettingsError(f"{where}: attack: {own} = {value!r} is not allowed in a training")
+            if "geometry" in part.get("options", {}):
+                known_name(part["options"]["geometry"], sorted(self.grid.variants), f"{where}: geometry")
             if "budget" in part.get("options", {}):
                 self.trained_against(part["options"]["budget"], f"{where}: budget")
         return entries

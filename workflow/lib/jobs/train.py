@@ -60,6 +60,12 @@ class Train(Jobs):
         told = [self.trained_against(options["budget"], "prepare: budget")] if "budget" in options else []
         return self.budget_files_of(told)
 
+    def geometry(self, wildcards: Wildcards) -> list[str]:
+        """The measured classes of another net by which a training chooses what it mixes."""
+        options = self.variant(wildcards).recipe.get("prepare", {}).get("options", {})
+        place = f"{self.place(wildcards.dataset)}/geometry/{wildcards.dataset}"
+        return [f"{place}/{options['geometry']}/s{wildcards.seed}.parquet"] if "geometry" in options else []
+
     def told(self, wildcards: Wildcards) -> dict:
         """What a training is told: net, recipe, objective, view and memory as JSON, and the weights of its encoders.
 

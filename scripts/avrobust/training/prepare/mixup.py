@@ -30,7 +30,12 @@ class Mixup(Plain):
         draws = [generator("mixup", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
         shares = torch.tensor([draw.beta(self.alpha, self.alpha) for draw in draws], device=labels.device)
         order = torch.tensor([draw.random() for draw in draws], device=labels.device).argsort()
-        partner = torch.empty_like(order).scatter_(0, order, order.roll(-1))
+        return self.mixtures(inputs, labels, shares, torch.empty_like(order).scatter_(0, order, order.roll(-1)))
+
+    def mixtures(
+        self, inputs: dict[str, Tensor], labels: Tensor, shares: Tensor, partner: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return share * clip + (1 - share) * partner, with the places (N,) of the partners and shares (N,)."""
 
         def mixed(x: Tensor) -> Tensor:
             share = shares.to(x.dtype).view(-1, *[1] * (x.dim() - 1))

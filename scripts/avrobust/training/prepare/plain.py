@@ -17,7 +17,8 @@ class Setting:
     """What every preparation is given beside its options.
 
     What is minimised, where, the key of all draws, how many classes, and modality -> the form of its input.
-    `budget_files`: budgets that a job has made (`avrobust.attacks.budget_files`).
+    `budget_files`: budgets that a job has made (`avrobust.attacks.budget_files`). `geometry`: the classes of another
+    net as scripts/geometry.py measured them. `class_names`: of the labels, in their order.
     """
 
     objective: nn.Module
@@ -26,6 +27,8 @@ class Setting:
     classes: int
     inputs: Mapping[str, Input]
     budget_files: Sequence[Path] = ()
+    geometry: Path | None = None
+    class_names: Sequence[str] = ()
 
 
 class Plain:

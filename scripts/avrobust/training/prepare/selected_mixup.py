@@ -1,0 +1,95 @@
+"""Density-convexity mix-up (Li et al., ICASSP 2022, section 3.4): of classes that lie densely and are not convex."""
+
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avrobust import parquet
+from avrobust.data.batches import Batch
+from avrobust.keyed import generator
+from avrobust.models.late_fusion import LateFusion
+from avrobust.program import UserError
+from avrobust.training.prepare.mixup import Mixup
+from avrobust.training.prepare.plain import Plain, Setting
+
+log = logging.getLogger(__name__)
+
+
+class SelectedMixup(Mixup):
+    """Clips of eligible classes, mixed with one of another eligible class in the batch; all others as they are.
+
+    Eligible is a class of which rho is above a density and kappa below `convexity`, in the space of the net `geometry`
+    (a variant's name; its file comes with the setting). `density`: the number itself, or `quantile`: that above which
+    the share `densest` of the classes lie. Are they fewer than two, it is the median of the classes; are they still,
+    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. A clip of an eligible class is mixed with
+    `probability`, where the batch has another such class, by a share of [0, 1). All draws depend on seed, epoch and
+    clip.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        geometry: str,
+        tau: int = 60,
+        convexity: float = 0.5,
+        density: float | str = "quantile",
+        densest: float = 0.2,
+        probability: float = 0.5,
+    ):
+        super().__init__(setting)
+        if setting.geometry is None:
+            raise UserError(f"selected_mixup: no classes of {geometry} are given; add --geometry")
+        if tau not in (60, 80):
+            raise UserError(f"selected_mixup: tau is 60 or 80, not {tau!r}")
+        if isinstance(density, str) and density != "quantile":
+            raise UserError(f"selected_mixup: density is a number or quantile, not {density!r}")
+        self.probability = probability
+        names, rho, kappa = _read(setting, f"rho{tau}")
+        threshold = (np.quantile(rho, 1 - densest) if len(rho) else 0) if density == "quantile" else density
+        eligible = (rho > threshold) & (kappa < convexity)
+        if eligible.sum() < 2 and len(rho):
+            eligible = (rho > np.median(rho)) & (kappa < convexity)
+        self.eligible = {label for label, name in enumerate(setting.class_names) if name in names[eligible]}
+        if len(self.eligible) < 2:
+            self.eligible = set()
+            log.info(
+                "selected_mixup: fewer than two classes of %s are eligible; clips are mixed whatever theirs", geometry
+            )
+        self._seen, self._mixed = 0, 0
+
+    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Return modality -> (N, ...) and the targets (N, classes), shares that sum to 1."""
+        self._seen += len(batch["clip_id"])
+        if not self.eligible:
+            self._mixed += len(batch["clip_id"])
+            return super().__call__(model, batch, epoch)
+        inputs, labels = Plain.__call__(self, model, batch, epoch)
+        classes = labels.tolist()
+        ours = sorted((clip, place) for place, clip in enumerate(batch["clip_id"]) if classes[place] in self.eligible)
+        shares, partners = [1.0] * len(classes), list(range(len(classes)))
+        for clip, place in ours:
+            draw = generator("mixup", self.setting.seed, epoch, clip)
+            others = [other for _, other in ours if classes[other] != classes[place]]
+            if others and draw.random() < self.probability:
+                partners[place], shares[place] = others[draw.integers(len(others))], draw.random()
+                self._mixed += 1
+        device = labels.device
+        return self.mixtures(inputs, labels, torch.tensor(shares, device=device), torch.tensor(partners, device=device))
+
+    def facts(self) -> dict[str, float]:
+        """Return how many classes are eligible, none for plain mixup, and which share of the clips was mixed."""
+        seen, mixed = self._seen, self._mixed
+        self._seen, self._mixed = 0, 0
+        return {"eligible_classes": len(self.eligible), "mixed_share": mixed / seen}
+
+
+def _read(setting: Setting, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return names, rho and kappa of the classes that have both; UserError if they are not those of the clips."""
+    rows = parquet.read(setting.geometry, ("class_name", column, "kappa_argmax")).to_pylist()
+    if unknown := [row["class_name"] for row in rows if row["class_name"] not in setting.class_names]:
+        raise UserError(f"{setting.geometry}: {unknown[0]!r} is no class of these clips; measure a net of theirs")
+    known = [row for row in rows if None not in row.values()]
+    columns = (np.array([row[name] for row in known]) for name in ("class_name", column, "kappa_argmax"))
+    return tuple(columns)

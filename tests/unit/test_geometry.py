@@ -1,0 +1,343 @@
+"""Density and convexity of classes: closed forms, what the program writes, and the mix-up that reads it."""
+
+import json
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from nets import CROSS_ENTROPY, FORMS, clips, linear_net, narrow_net, narrow_spec
+from scipy import integrate
+from tiny_store import CLASSES, VIEW, VIEWS, write_shard
+
+import geometry
+from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.store import Store
+from avrobust.evaluation.geometry import SCHEMA, class_rows
+from avrobust.metrics.convexity import between, convexity
+from avrobust.metrics.density import density, distances, log_volume
+from avrobust.models.build import Part
+from avrobust.models.files import save_model
+from avrobust.models.task import TASKS
+from avrobust.program import UserError
+from avrobust.training import loop
+from avrobust.training.clips import TrainingClips
+from avrobust.training.prepare.mixup import Mixup
+from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.prepare.selected_mixup import SelectedMixup
+from avrobust.training.recipe import TrainingRecipe
+
+CPU = torch.device("cpu")
+
+# --- Density
+
+
+@pytest.mark.parametrize("radius", [0.7, 3.0])
+def test_the_volume_of_a_ball_in_two_and_three_dimensions(radius):
+    for norm, dimensions, expected in (
+        (2, 2, math.pi * radius**2), (2, 3, 4 / 3 * math.pi * radius**3),
+        (1, 2, 2 * radius**2), (1, 3, 8 / 6 * radius**3),
+    ):  # fmt: skip
+        assert math.exp(log_volume(radius, dimensions, norm)) == pytest.approx(expected)
+        # The printed exponent is right in a plane alone.
+        printed = math.exp(log_volume(radius, dimensions, norm, exponent=2))
+        assert (printed == pytest.approx(expected)) == (dimensions == 2)
+    # Of p = 4 by integration: 4 times the area below (R^4 - x^4)^(1/4).
+    area, _ = integrate.quad(lambda x: 4 * max(radius**4 - x**4, 0) ** 0.25, 0, radius)
+    assert math.exp(log_volume(radius, 2, 4)) == pytest.approx(area, rel=1e-6)
+
+
+def test_distances_are_to_the_mean():
+    points = np.array([[0, 0], [6, 8], [3, 4], [3, 4]], np.float32)
+    assert distances(points).tolist() == [5, 5, 0, 0]
+
+
+def test_density_by_hand():
+    """Distances 1 to 10: R = 10, the quantile of 60 % is 6.4; (1 - 0.6) 10 clips over d log(10 / 6.4)."""
+    far = np.arange(1.0, 11.0)
+    assert density(far, 512, 0.6) == pytest.approx(0.4 * 10 / (512 * math.log(10 / 6.4)))
+    assert density(far, 512, 0.8) == pytest.approx(0.2 * 10 / (512 * math.log(10 / 8.2)))
+    assert density(far, 512, 0.6, outermost=0.99) == pytest.approx(0.39 * 10 / (512 * math.log(9.91 / 6.4)))
+    for dimensions in (2, 3, 512):
+        ratio = density(far, dimensions, 0.6, exponent=2) / density(far, dimensions, 0.6)
+        assert ratio == pytest.approx(dimensions / 2)
+    assert density(2 * far, 512, 0.6) == pytest.approx(density(far, 512, 0.6)), "of no unit"
+
+
+def test_a_class_without_a_shell_has_no_density():
+    """Two clips are as far from their mean; of one, or of equal ones, all distances are 0."""
+    for far in ([3.0, 3.0], [0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 5.0]):
+        assert math.isnan(density(np.array(far), 4, 0.6))
+
+
+# --- Convexity
+
+
+def test_points_lie_between_two_different_clips():
+    """Of three corners: every pair occurs in both orders, and no point is a corner mixed with itself."""
+    corners = np.eye(3)
+    made = between(corners, np.random.default_rng(0), 3000)
+    assert ((made > 0).sum(axis=1) == 2).all() and np.allclose(made.sum(axis=1), 1)
+    pairs = {tuple(np.flatnonzero(point)) for point in made}
+    assert pairs == {(0, 1), (0, 2), (1, 2)}
+    share = made[(made[:, 0] > 0), 0]
+    assert share.mean() == pytest.approx(0.5, abs=0.03) and share.min() < 0.01 and share.max() > 0.99
+    lengths = between(np.random.default_rng(1).normal(size=(5, 7, 2)), np.random.default_rng(0), 10)
+    assert lengths.shape == (10, 7, 2), "clips of several steps are mixed step by step"
+
+
+def test_no_clip_is_in_every_pair():
+    """As in the released code, whose first 2,000 ordered pairs of a large class are all of its first clip."""
+    marked = np.zeros((3000, 1))
+    marked[0] = 1
+    assert convexity(marked, lambda given: given[:, 0] > 0, np.random.default_rng(0), 2000) < 0.01
+
+
+def test_a_convex_class_has_1_and_a_ring_less():
+    """Of a disc all segments stay inside; of a ring those that cross the hole do not, by hand for opposite points."""
+    draw = np.random.default_rng(2)
+    angles = draw.uniform(0, 2 * math.pi, 400)
+    ring = np.stack([np.cos(angles), np.sin(angles)], 1)
+
+    def inside(given: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(given, axis=1) <= 1 + 1e-9
+
+    def outside(given: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(given, axis=1) >= 0.5
+
+    assert convexity(ring, inside, np.random.default_rng(0)) == 1
+    # The probability that |theta x1 + (1 - theta) x2| >= 1/2, summed over theta and the angle between both.
+    share, angle = np.meshgrid(np.linspace(0, 1, 400), np.linspace(0, math.pi, 400))
+    grid = np.hypot(share + (1 - share) * np.cos(angle), (1 - share) * np.sin(angle)) >= 0.5
+    assert convexity(ring, outside, np.random.default_rng(0), 20_000) == pytest.approx(np.mean(grid), abs=0.02)
+    assert math.isnan(convexity(ring[:1], inside, draw))
+
+
+# --- The rows of a net
+
+
+def rows_of(net, features: torch.Tensor, labels: np.ndarray) -> list[dict]:
+    return class_rows(net, features.numpy(), labels, list("abcde"), CPU, 500).to_pylist()
+
+
+def test_kappa_is_1_where_a_linear_net_knows_all_clips_and_below_where_classes_are_split():
+    """The region of a class of a linear classifier is convex. By |x| a class has two parts."""
+    net = linear_net(3, 3)
+    features = torch.randn(300, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    labels = net.classifier(features).argmax(dim=1).numpy()
+    rows = rows_of(net, features, labels)
+    assert [row["kappa_argmax"] for row in rows] == [1, 1, 1]
+
+    class ByLength(torch.nn.Module):
+        def forward(self, x):
+            return torch.stack([1 - x[:, 0].abs(), x[:, 0].abs() - 1], 1)
+
+    net.classifier = ByLength()
+    points = torch.tensor([[-2.0], [2.0]]).repeat(20, 1)
+    (row,) = rows_of(net, points, np.ones(40, int))
+    # Half of the pairs are on both sides, and half of the way between those is of the other class.
+    assert row["kappa_argmax"] == pytest.approx(0.74, abs=0.05) and row["rho60"] is None
+
+
+def test_a_row_says_all_that_its_class_is():
+    features = torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (row, other) = rows_of(linear_net(3, 3), features, np.array([0] * 30 + [4] * 20))
+    far = distances(features[:30].numpy())
+    assert (row["label"], row["class_name"], row["n"], row["dimensions"]) == (0, "a", 30, 6)
+    assert (other["label"], other["class_name"], other["n"]) == (4, "e", 20)
+    for name, quantile in ((60, 0.6), (80, 0.8), (99, 0.99), ("max", 1)):
+        assert row[f"radius_{name}"] == pytest.approx(np.quantile(far, quantile))
+    for tau in (60, 80):
+        assert row[f"rho{tau}"] == pytest.approx(density(far, 6, tau / 100))
+        assert row[f"rho{tau}_99"] == pytest.approx(density(far, 6, tau / 100, outermost=0.99))
+        assert row[f"rho{tau}_printed"] == pytest.approx(3 * row[f"rho{tau}"])
+    steps = features.unflatten(1, (2, 3))
+    net = linear_net(3, 3)
+    net.classifier = torch.nn.Sequential(torch.nn.Flatten(), net.classifier)
+    (of_steps, _) = rows_of(net, steps, np.array([0] * 30 + [4] * 20))
+    assert of_steps["dimensions"] == 3, "distances are those of the means over the steps"
+    assert of_steps["radius_max"] == pytest.approx(distances(steps[:30].mean(1).numpy()).max())
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Call geometry.py on a shard; its rows."""
+
+    def run(shard: Path) -> list[dict]:
+        net = narrow_net(classes=len(CLASSES))
+        state = {"model": net.state_dict(), "objective": {}}
+        save_model(tmp_path / "model.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
+        told = {"model": tmp_path / "model.pt", "shards": shard, "view": json.dumps(VIEW), "device": "cpu"}
+        told |= {"rows": tmp_path / "rows.parquet", "provenance": tmp_path / "rows.json", "pairs": 100}
+        monkeypatch.setattr(sys, "argv", ["geometry.py", *(f"--{name}={value}" for name, value in told.items())])
+        geometry.main()
+        return pq.read_table(tmp_path / "rows.parquet").to_pylist()
+
+    return run
+
+
+def test_the_program_measures_training_clips_alone(tmp_path, measured):
+    shard = write_shard(tmp_path / "0.arrow")
+    rows = measured(shard)
+    assert pq.read_schema(tmp_path / "rows.parquet").equals(SCHEMA)
+    opened, net = Store([shard]), narrow_net(classes=len(CLASSES))
+    views = EvaluationViews(opened, opened.indices("train"), VIEWS, ("audio", "visual"))
+    batch = collate([views[place] for place in range(len(views))])
+    inputs = inputs_of(batch, CPU)
+    with torch.no_grad():
+        fused = net.fusion({name: net.encode(name, x) for name, x in inputs.items()})
+    for row in rows:
+        own = fused[batch["label"] == row["label"]].numpy()
+        assert (row["n"], row["dimensions"]) == (len(own), fused.shape[1])
+        assert row["radius_max"] == pytest.approx(distances(own).max(), rel=1e-4)
+    assert sum(row["n"] for row in rows) == len(views)
+    assert measured(shard) == rows, "the same again"
+    for split in ("val", "test"):
+        assert measured(write_shard(tmp_path / split / "0.arrow", wrong=split)) == rows
+
+
+# --- The mix-up that reads it
+
+SETTING = Setting(CROSS_ENTROPY, CPU, seed=7, classes=5, inputs=FORMS, class_names=list("abcde"))
+ROWS = [("a", 9.0, 0.1), ("b", 8.0, 0.4), ("c", 7.0, 0.9), ("d", 1.0, 0.2), ("e", 0.5, 0.3)]
+
+
+def setting(folder: Path, rows: list = ROWS) -> Setting:
+    path = folder / "s1.parquet"
+    columns = dict(zip(("class_name", "rho60", "kappa_argmax"), zip(*rows, strict=True), strict=True))
+    pq.write_table(pa.table({**columns, "rho80": columns["rho60"][::-1]}), path)
+    return replace(SETTING, geometry=path)
+
+
+def batch(positions: torch.Tensor) -> dict:
+    inputs = clips(8)
+    return {
+        "audio": inputs["audio"][positions], "visual": (255 * inputs["visual"][positions]).to(torch.uint8),
+        "label": positions % 5, "clip_id": [f"clip{position}" for position in positions.tolist()],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "eligible"),
+    [
+        ({"density": 7.5}, {0, 1}), ({"density": 0.7}, {0, 1, 3}), ({"density": 0.1, "convexity": 0.35}, {0, 3, 4}),
+        ({"densest": 0.4}, {0, 1}), ({"densest": 0.7}, {0, 1}), ({"densest": 0.8}, {0, 1, 3}),
+        ({"densest": 0.2}, {0, 1}),  # a alone, so the median 7 is taken
+        ({"density": 8.5}, {0, 1}),
+        ({"density": 7.5, "convexity": 0.2}, set()),  # a alone, below and above the median
+        ({"tau": 80, "density": 7.5}, {3, 4}),  # the same densities in the opposite order
+    ],
+)  # fmt: skip
+def test_dense_classes_that_are_not_convex_are_eligible(tmp_path, options, eligible):
+    assert SelectedMixup(setting(tmp_path), "AcV", **options).eligible == eligible
+
+
+def test_a_class_without_a_density_is_not_eligible(tmp_path):
+    rows = [("a", None, 0.1), ("b", 8.0, 0.4), ("c", 7.0, None), ("d", 6.0, 0.2), ("e", 0.5, 0.3)]
+    assert SelectedMixup(setting(tmp_path, rows), "AcV", density=1.0).eligible == {1, 3}
+    nothing = [(name, None, None) for name in "abcde"]
+    assert SelectedMixup(setting(tmp_path, nothing), "AcV").eligible == set()
+
+
+def test_pairs_are_of_two_eligible_classes_and_all_other_clips_stay(tmp_path):
+    prepare, net = SelectedMixup(setting(tmp_path), "AcV", density=7.5, probability=1.0), narrow_net()
+    whole = batch(torch.arange(8))  # classes 0 1 2 3 4 0 1 2
+    plain, labels = Plain(SETTING)(net, whole, 1)
+    inputs, targets = prepare(net, whole, 1)
+    mixed = [place for place in range(8) if not torch.equal(inputs["audio"][place], plain["audio"][place])]
+    assert mixed == [0, 1, 5, 6] and prepare.facts() == {"eligible_classes": 2, "mixed_share": 0.5}
+    for place in range(8):
+        assert targets[place].sum().item() == pytest.approx(1)
+        kept = targets[place].nonzero()[:, 0].tolist()
+        assert kept == [0, 1] if place in mixed else kept == [labels[place]]
+        if place in mixed:
+            share = targets[place, labels[place]]
+            way = (inputs["audio"][place] - share * plain["audio"][place]) / (1 - share)
+            others = [other for other in mixed if labels[other] != labels[place]]
+            assert any(torch.allclose(way, plain["audio"][other], atol=1e-4) for other in others)
+            (other,) = (one for one in others if torch.allclose(way, plain["audio"][one], atol=1e-4))
+            pixels = share * plain["visual"][place] + (1 - share) * plain["visual"][other]
+            torch.testing.assert_close(inputs["visual"][place], pixels, rtol=1e-4, atol=1e-5)
+
+
+def test_half_of_the_eligible_clips_are_mixed_and_shares_are_uniform(tmp_path):
+    prepare, net, whole = SelectedMixup(setting(tmp_path), "AcV", density=7.5), narrow_net(), batch(torch.arange(8))
+    targets = torch.cat([prepare(net, whole, epoch)[1][[0, 1, 5, 6]] for epoch in range(300)])
+    assert prepare.facts()["mixed_share"] == pytest.approx(0.25, abs=0.02)
+    own = targets[torch.arange(1200), torch.tensor([0, 1, 0, 1]).repeat(300)]
+    own = own[own < 1]
+    assert own.mean().item() == pytest.approx(0.5, abs=0.05) and own.var().item() == pytest.approx(1 / 12, rel=0.15)
+
+
+def test_mixtures_do_not_depend_on_the_order_of_a_batch(tmp_path):
+    prepare, net, order = SelectedMixup(setting(tmp_path), "AcV", density=7.5), narrow_net(), [5, 2, 7, 0, 1, 6, 4, 3]
+    inputs, targets = prepare(net, batch(torch.arange(8)), 1)
+    others, other_targets = prepare(net, batch(torch.tensor(order)), 1)
+    assert torch.equal(targets[order], other_targets) and torch.equal(inputs["visual"][order], others["visual"])
+    assert not torch.equal(prepare(net, batch(torch.tensor(order)), 2)[1], other_targets)
+
+
+def test_where_no_two_classes_are_eligible_it_is_plain_mixup(tmp_path, caplog):
+    caplog.set_level("INFO")
+    prepare = SelectedMixup(setting(tmp_path), "AcV", convexity=0.0)
+    assert "fewer than two classes of AcV are eligible" in caplog.text
+    made, plain = (one(narrow_net(), batch(torch.arange(8)), 1) for one in (prepare, Mixup(SETTING)))
+    assert torch.equal(made[0]["audio"], plain[0]["audio"]) and torch.equal(made[1], plain[1])
+    assert prepare.facts() == {"eligible_classes": 0, "mixed_share": 1}
+
+
+def test_what_it_cannot_select_by_is_named(tmp_path):
+    given = setting(tmp_path)
+    for said, one, options in (
+        ("no classes of AcV are given; add --geometry", SETTING, {}),
+        ("tau is 60 or 80, not 70", given, {"tau": 70}),
+        ("density is a number or quantile, not 'median'", given, {"density": "median"}),
+        (r"'a' is no class of these clips", replace(given, class_names=list("vwxyz")), {}),
+    ):
+        with pytest.raises(UserError, match=said):
+            SelectedMixup(one, "AcV", **options)
+
+
+class Killed(Exception):
+    """Stands for a SIGKILL: nothing after it runs."""
+
+
+def test_a_training_that_is_killed_after_its_first_epoch_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+    class Batches:
+        epoch, seed = 0, 5
+
+        def __iter__(self):
+            order = torch.randperm(8, generator=torch.Generator().manual_seed(self.epoch))
+            yield from map(batch, order.split(4))
+
+        def __len__(self) -> int:
+            return 2
+
+    def trained(seed: int = 0) -> dict:
+        batches, recipe = Batches(), TrainingRecipe(3, 4, dict.fromkeys(("audio", "visual", "head"), 0.01))
+        made = TrainingClips(batches, batches, [batch(torch.arange(8))], 8, 8)
+        prepare = SelectedMixup(setting(tmp_path), "AcV", density=0.7, probability=0.8)
+        place = (TASKS["single"], tmp_path / "resume.pt", "key", CPU)
+        return loop.train(narrow_net(seed=seed), made, recipe, CROSS_ENTROPY, prepare, *place)
+
+    whole, train_epoch = trained(), loop.train_epoch
+    (tmp_path / "resume.pt").unlink()
+
+    def dies(*given):
+        if given[5] == 2:
+            raise Killed
+        return train_epoch(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(loop, "train_epoch", dies)
+        trained()
+    result = trained(seed=99)
+    assert result["resumed_epochs"] == 1 and result["history"] == whole["history"]
+    assert 0 < whole["history"][0]["mixed_share"] < 1
+    for name, value in whole["latest"]["model"].items():
+        assert torch.equal(result["latest"]["model"][name], value), name

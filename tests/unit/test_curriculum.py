@@ -1,6 +1,7 @@
 """Crafting on a part of a clip: which steps, what their segments share, how much of it, and what that takes."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,17 +14,20 @@ from torch import Tensor, nn
 from avrobust.attacks import transforms
 from avrobust.attacks.budget import units
 from avrobust.data.batches import Batch
+from avrobust.keyed import generator
+from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.fusions.sum import Sum
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.task import TASKS
 from avrobust.program import UserError
+from avrobust.spec.curriculum import Stages, count_sampled
 from avrobust.training import loop
 from avrobust.training.clips import TrainingClips
 from avrobust.training.prepare.adversarial import Adversarial
 from avrobust.training.prepare.curriculum import Curriculum
 from avrobust.training.prepare.plain import Setting
 from avrobust.training.recipe import TrainingRecipe
-from avrobust.training.segments import Sampling, count_sampled, segmented
+from avrobust.training.segments import Sampling, segmented
 from avrobust.views.view import pixels, waveform
 
 STEPS, SAMPLES, SIDE, CLASSES = 20, 16, 3, 4
@@ -35,19 +39,19 @@ CALM = {"segments": STEPS, "sampled": 100, "dropped": 0, "schedule": "constant",
 
 
 class Steps(nn.Module):
-    """A feature for each step of a clip, by a layer with a bend; `seen`: of how many clips and steps it was asked."""
+    """A feature for each step of a clip, by a layer of waves; `seen`: of how many clips and steps it was asked."""
 
     def __init__(self, size: int):
         super().__init__()
         self.size, self.out_features = size, 8
         self.layer = nn.Linear(size, 8)
-        nn.init.normal_(self.layer.weight)
+        nn.init.normal_(self.layer.weight, std=3)
         self.seen: list[tuple[int, int]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         steps = x.flatten(1).unflatten(1, (-1, self.size))
         self.seen.append((len(x), steps.shape[1]))
-        return torch.tanh(self.layer(steps))
+        return torch.sin(self.layer(steps))
 
 
 def net(seed: int = 0) -> LateFusion:
@@ -140,18 +144,24 @@ def test_the_parts_of_a_sound_are_those_of_the_frames():
 
 @pytest.mark.parametrize(("sampled", "segments"), [(5, 1), (20, 4), (50, 4), (100, 2)])
 def test_all_steps_of_a_segment_are_moved_alike_and_none_stays(sampled, segments):
-    """Far from the ends of the ranges; every other segment is moved otherwise."""
+    """Far from the ends of the ranges; other segments are mostly moved otherwise, by sound and frames alike."""
     moved = crafted(sampled=sampled, segments=segments, dropped=0, schedule="constant", steps=3)
     count = min(segments, count_sampled(sampled, STEPS))
-    for clip in range(4):
-        ways = {name: [] for name in ("audio", "visual")}
-        for name, steps in (("audio", moved["audio"][clip].view(STEPS, SAMPLES)), ("visual", moved["visual"][clip])):
-            assert steps.abs().flatten(1).amax(1).min() > 0, "every step is moved"
-            ways[name] = [0]
-            for step in range(1, STEPS):
-                ways[name].append(ways[name][-1] + (not torch.allclose(steps[step], steps[step - 1], atol=1e-6)))
-            assert ways[name][-1] == count - 1
-        assert ways["audio"] == ways["visual"], "the boundaries of sound and frames are the same"
+    draws = [generator("curriculum", 7, 1, f"clip{number}") for number in range(4)]
+    of_step = Sampling.drawn(STEPS, count_sampled(sampled, STEPS), segments, draws).segments
+    assert of_step.max() == count - 1
+    others = []
+    for name, size in (("audio", SAMPLES), ("visual", 3 * SIDE * SIDE)):
+        steps = moved[name].reshape(4, STEPS, size)
+        assert steps.abs().amax(dim=2).min() > 0, "every step is moved"
+        for clip in range(4):
+            firsts = []
+            for segment in range(count):
+                of_segment = steps[clip][of_step[clip] == segment]
+                torch.testing.assert_close(of_segment, of_segment[:1].expand_as(of_segment), rtol=0, atol=1e-6)
+                firsts.append(of_segment[0])
+            others += [not torch.allclose(one, other, atol=1e-6) for one, other in pairwise(firsts)]
+    assert count == 1 or sum(others) > 0.7 * len(others)
 
 
 def test_with_every_step_a_segment_it_is_the_plain_attack():
@@ -220,11 +230,8 @@ def test_the_net_is_attacked_in_evaluation_mode_and_left_as_it_was():
 
 
 def stages(**options: object) -> list[tuple[float, float, int]]:
-    prepare = Curriculum(SETTING, TMA, BUDGET, **options)
-    return [
-        (round(stage.sampled, 6), round(stage.dropped, 6), stage.attack_steps)
-        for stage in map(prepare.stage, range(1, 8))
-    ]
+    made = Stages(**{"sampled": [5, 20], "dropped": [5, 20], "schedule": "cosine", "cycle": 5, "steps": 10} | options)
+    return [(round(one.sampled, 6), round(one.dropped, 6), one.attack_steps) for one in map(made.at, range(1, 8))]
 
 
 def test_a_cycle_by_hand():
@@ -304,6 +311,33 @@ def test_gradients_and_steps_of_the_encoders_are_counted_exactly():
     whole = Adversarial(SETTING, {"update": "pgd_random", "steps": 10}, BUDGET)
     whole(net(), batch(), 1)
     assert whole.facts() == {"gradients_a_clip": 10, "encoder_steps_a_clip": 2 * STEPS * 10}
+
+
+def test_encoders_that_fold_time_into_the_batch_are_counted_once():
+    """ResNet-18 asks itself for the pictures of all steps; VGG-11 inside the sound's net gives a map."""
+    front = {"sample_rate": 4000, "n_fft": 256, "window": 200, "hop": 50, "mels": 32}
+    sound = {"net": {"name": "vgg11_bn", "options": {"width": 0.0625, "stride": 8}}, "samples_per_step": 800}
+    spec = ModelSpec(
+        "concat", Part("log_mel", {**sound, "front": front, "projection": 8}),
+        Part("resnet18", {"width": 0.0625, "projection": 8, "stride": 16}),
+    )  # fmt: skip
+    forms = {"audio": waveform(1, 4000), "visual": pixels(5, 3, 16, 16)}
+    clips = {
+        "audio": torch.rand(2, 1, 4000), "visual": torch.zeros(2, 5, 3, 16, 16, dtype=torch.uint8),
+        "label": torch.arange(2), "clip_id": ["one", "two"],
+    }  # fmt: skip
+    setting = replace(SETTING, inputs=forms)
+    for prepare, gradients, steps in (
+        (Adversarial(setting, {"update": "pgd_random", "steps": 3}, BUDGET), 3, 3 * 2 * 5),
+        (
+            Curriculum(setting, {"update": "i_fgsm"}, BUDGET, sampled=40, dropped=0, schedule="constant", steps=3),
+            3,
+            3 * 2 * 2,
+        ),
+    ):
+        prepare(build(spec, CLASSES), clips, 1)
+        said = prepare.facts()
+        assert (said["gradients_a_clip"], said["encoder_steps_a_clip"]) == (gradients, steps)
 
 
 def test_copies_are_told_of_how_many_steps_they_are(monkeypatch):

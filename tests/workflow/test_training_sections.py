@@ -70,6 +70,46 @@ def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict
     assert recipe["prepare"]["options"]["epsilon_space"] == "pixel"
 
 
+def test_a_training_crafts_by_an_attack_of_the_paper_by_its_name(told: Callable[[dict, dict], Path]) -> None:
+    """As the paper describes it, every choice taken; and the attack's code is part of the training's."""
+    made = plan(told({}, crafted("fgsm_ce", "large")))
+    net = SimpleNamespace(dataset="music", variant="film")
+    recipe = json.loads(made.train.told(net)["recipe"])
+    assert recipe["prepare"]["options"]["attack"] == made.attack.attack_on("fgsm_ce", "music", "film")
+    assert "avrobust.attacks.fgsm:fgsm" in made.train.training_entries("film", "music")
+
+
+def test_options_of_a_trainings_preparation_are_those_of_all_that_prepare_alike(
+    told: Callable[[dict, dict], Path],
+) -> None:
+    common = {"prepare": {"name": "adversarial", "options": {"attack": {"update": "pgd"}, "budget": "large"}}}
+    own = {"prepare": {"name": "adversarial", "options": {"budget": "small"}}}
+    root = told(common, own)
+    facts = paper(root)
+    for dataset in ("kinetics_sounds", "ave"):
+        facts["training"]["undefended"][dataset] |= common
+    write_paper(root, facts)
+    made = plan(root)
+    for net, epsilon in (("film", 0.006), ("sum", 0.012)):
+        recipe = json.loads(made.train.told(SimpleNamespace(dataset="music", variant=net))["recipe"])
+        assert recipe["prepare"]["options"]["attack"] == {"update": "pgd"}
+        assert recipe["prepare"]["options"]["budget"]["audio"]["epsilon"] == epsilon
+    other = plan(told({}, {"prepare": MIXUP}))
+    recipe = json.loads(other.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"])
+    assert recipe["prepare"] == MIXUP
+
+
+def test_the_classes_that_a_mixup_chooses_by_are_an_input_of_its_training_alone(
+    told: Callable[[dict, dict], Path],
+) -> None:
+    made = plan(told({}, {"prepare": {"name": "selected_mixup", "options": {"geometry": "sum"}}}))
+    film, other = (SimpleNamespace(dataset="music", variant=name, seed="1") for name in ("film", "concat"))
+    assert made.train.geometry(film) == ["results/demo/geometry/music/sum/s1.parquet"]
+    assert made.train.geometry(other) == []
+    assert made.grid.with_starts([("music", "film")]) == {("music", "film"), ("music", "sum")}
+    assert made.analysis.measured(film)["model_state"] == "best"
+
+
 def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
     told: Callable[[dict, dict], Path],
 ) -> None:
@@ -99,7 +139,16 @@ def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
         ),
         ({}, mixup("much"), r"film on music: prepare: mixup: option alpha = 'much' is no float"),
         ({}, crafted({"update": "pgd", "step": 3}, 0.1), r"film on music: prepare: pgd: unknown option step = 3"),
-        ({}, crafted("pgd", 0.1), r"film on music: prepare: an attack is {update: ...}, not 'pgd'"),
+        ({}, crafted("pdg", 0.1), r"film on music: prepare: attack: 'pdg' is not known; allowed are .*pgd"),
+        ({}, crafted(3, 0.1), r"film on music: prepare: an attack is {update: ...}, not 3"),
+        (
+            {}, {"prepare": {"name": "curriculum", "options": {"attack": "pgd", "budget": 0.1, "schedule": "sine"}}},
+            r"film on music: prepare: curriculum: schedule is linear, cosine or constant, not 'sine'",
+        ),
+        (
+            {}, {"prepare": {"name": "selected_mixup", "options": {"geometry": "concatt"}}},
+            r"film on music: prepare: geometry: 'concatt' is not known; allowed are .*concat",
+        ),
         ({}, crafted({"update": "pgd"}), r"film on music: prepare: adversarial: the option budget must be given"),
         ({}, crafted({"update": "pgd"}, "smal"), r"film on music: prepare: budget: 'smal' is not known; allowed are"),
         ({}, crafted({"update": "pgd"}, -1), r"film on music: prepare: budget: -1 is no strength"),

@@ -117,7 +117,7 @@ class Grid:
                 found.add(one)
                 facts = self.variants[net][1]
                 by = facts.get("prepare", {}).get("options", {}).get("geometry")
-                waiting += [(dataset, other) for other in (facts.get("start"), by) if other]
+                waiting += [(dataset, other) for other in (facts.get("start"), by) if other in self.variants]
         return found
 
     def need(self, family: str, wanted: Reading) -> Key:

@@ -80,7 +80,12 @@ class Variant:
     @property
     def recipe(self) -> dict:
         """What `avrobust.training.recipe.TrainingRecipe` takes."""
-        return {**self.training, **({"prepare": self.facts["prepare"]} if "prepare" in self.facts else {})}
+        if "prepare" not in self.facts:
+            return dict(self.training)
+        own, common = self.facts["prepare"], self.training.get("prepare", {})
+        # Options of the training's own preparation are those of all that prepare alike.
+        options = {**(common.get("options", {}) if common.get("name") == own["name"] else {}), **own.get("options", {})}
+        return {**self.training, "prepare": {**own, **({"options": options} if options else {})}}
 
     @property
     def search_recipe(self) -> dict:

@@ -43,9 +43,9 @@ def encoding_passes(clips: int, conditions: int, threads: int) -> int:
     return ceil(clips * conditions * (1 + ENCODING / threads))
 
 
-def training_passes(clips: int, epochs: int, crafting: int = 0) -> int:
+def training_passes(clips: int, epochs: int, crafting: float = 0) -> int:
     """Return the work of a training, whose clips are attacked by so many gradients before each step."""
-    return GRADIENT * clips * epochs * (1 + crafting)
+    return ceil(GRADIENT * clips * epochs * (1 + crafting))
 
 
 def minutes(most: int, work: int, most_work: int) -> int:

@@ -11,19 +11,6 @@ import torch
 from torch import Tensor
 
 
-def half_up(number: float) -> int:
-    """Return the nearest whole number, of two as near the larger one."""
-    return int(np.floor(number + 0.5))
-
-
-def count_sampled(percent: float, steps: int) -> int:
-    """Return how many of a clip's steps are sampled: `percent` of them over the whole clip, one at least.
-
-    Rounded for each segment, 5 and 20 % of 20 steps in 4 segments would both be 4.
-    """
-    return max(1, half_up(percent * steps / 100))
-
-
 def segmented(steps: int, sampled: int, segments: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the segment of each step, (steps,), and the sampled steps, (sampled,), ascending.
 

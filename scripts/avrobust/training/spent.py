@@ -25,15 +25,25 @@ class Spent:
     def crafting(self, model: LateFusion, clips: int) -> Iterator[None]:
         """Count what the encoders of `model` do until the end, for so many clips."""
         passed: dict[str, int] = dict.fromkeys(model.modalities, 0)
+        # A net on pictures asks itself for those of all steps: what counts is what it was asked first.
+        asked: dict[str, int] = dict.fromkeys(model.modalities, 0)
 
-        def seen(name: str, feature: Tensor) -> None:
-            self.encoder_steps += len(feature) * (feature.shape[1] if feature.dim() == 3 else 1)
-            passed[name] += len(feature) if feature.requires_grad else 0
+        def begin(name: str) -> None:
+            asked[name] += 1
 
-        hooks = [
-            model.encoders[name].register_forward_hook(lambda module, given, feature, name=name: seen(name, feature))
-            for name in model.modalities
-        ]
+        def end(name: str, feature: Tensor) -> None:
+            asked[name] -= 1
+            if not asked[name]:
+                self.encoder_steps += len(feature) * (feature.shape[1] if feature.dim() == 3 else 1)
+                passed[name] += len(feature) if feature.requires_grad else 0
+
+        hooks = []
+        for name in model.modalities:
+            encoder = model.encoders[name]
+            hooks += [
+                encoder.register_forward_pre_hook(lambda module, given, name=name: begin(name)),
+                encoder.register_forward_hook(lambda module, given, feature, name=name: end(name, feature)),
+            ]
         try:
             yield
         finally:

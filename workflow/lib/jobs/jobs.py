@@ -12,6 +12,7 @@ from math import prod
 
 from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
+from avrobust.spec.curriculum import CURRICULUM, stages_of
 from lib import choices, digest
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
@@ -153,16 +154,31 @@ class Jobs:
             where = f"training of {name} on {dataset}: {kind}"
             entries.append(self.entry_with(*TRAINING[kind], part["name"], part.get("options", {}), where))
             if "attack" in part.get("options", {}):
-                entries += self._described_entries(part["options"]["attack"], where)
+                described = self.crafted_by(part["options"]["attack"], name, dataset, f"{where}: attack")
+                entries += self._described_entries(described, where)
                 for own in ("batch_size", "precision"):
-                    if own in part["options"]["attack"]:
-                        value = part["options"]["attack"][own]
+                    if own in described:
+                        value = described[own]
                         raise SettingsError(f"{where}: attack: {own} = {value!r} is not allowed in a training")
+            if part["name"] == CURRICULUM:
+                try:
+                    stages_of(part.get("options", {}))
+                except ValueError as error:
+                    raise SettingsError(f"{where}: {part['name']}: {error}") from None
             if "geometry" in part.get("options", {}):
                 known_name(part["options"]["geometry"], sorted(self.grid.variants), f"{where}: geometry")
             if "budget" in part.get("options", {}):
                 self.trained_against(part["options"]["budget"], f"{where}: budget")
         return entries
+
+    def crafted_by(self, told: object, variant: str, dataset: str, where: str) -> object:
+        """The attack of a training, that of a name as its paper describes it, every choice taken."""
+        if not isinstance(told, str):
+            return told
+        known_name(
+            told, sorted({*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}), where
+        )
+        return self.attack_on(told, dataset, variant)
 
     def trained_against(self, told: object, where: str) -> object:
         """A budget of a training, that of a name in its long form; SettingsError if it is none."""

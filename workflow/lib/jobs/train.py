@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 
+from avrobust.spec.curriculum import CURRICULUM, stages_of
 from lib import digest, work
 from lib.errors import SettingsError
 from lib.grid import Grid
@@ -103,20 +104,21 @@ class Train(Jobs):
         }
 
     def _told(self, recipe: Mapping, wildcards: Wildcards) -> str:
-        """A recipe as JSON, with a budget of the paper's in the place of its name.
+        """A recipe as JSON, with an attack and a budget of the paper's in the place of their names.
 
         What a frame's epsilon counts in is the paper's, too, unless the variant says it.
         """
         prepare = recipe.get("prepare", {})
         options = prepare.get("options", {})
+        own: dict = {}
+        if "attack" in options:
+            own["attack"] = self.crafted_by(options["attack"], wildcards.variant, wildcards.dataset, "prepare: attack")
         if "budget" in options:
-            own = {"budget": self.trained_against(options["budget"], "prepare: budget")}
+            own["budget"] = self.trained_against(options["budget"], "prepare: budget")
             if "epsilon_space" in digest.options(self.scripts, self.registered(*TRAINING["prepare"], prepare["name"])):
                 space = self.evaluation_on(wildcards.variant, wildcards.dataset)["epsilon_space"]
                 options = {"epsilon_space": space, **options}
-            options = {**options, **own}
-            recipe = {**recipe, "prepare": {**prepare, "options": options}}
-        return canonical(recipe)
+        return canonical({**recipe, "prepare": {**prepare, "options": {**options, **own}}} if own else recipe)
 
     @property
     def search_seed(self) -> int:
@@ -130,17 +132,17 @@ class Train(Jobs):
     def search_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a search in minutes: each candidate is trained as a net is."""
         variant = self.variant(wildcards)
-        one = self._minutes(self._passes(variant.search_recipe, wildcards.dataset))
+        one = self._minutes(self._passes(variant.search_recipe, wildcards.variant, wildcards.dataset))
         return min(attempt, MOST_TIMES) * one * len(variant.search)
 
     def passes(self, variant: str, dataset: str) -> int:
         """The work of a training."""
-        return self._passes(self.variant_on(variant, dataset).recipe, dataset)
+        return self._passes(self.variant_on(variant, dataset).recipe, variant, dataset)
 
     def search_passes(self, variant: str, dataset: str) -> int:
         """The work of a search, all candidates together."""
         of = self.variant_on(variant, dataset)
-        return len(of.search) * self._passes(of.search_recipe, dataset)
+        return len(of.search) * self._passes(of.search_recipe, variant, dataset)
 
     def check_warm_up(self, variant: str, dataset: str, recipe: Mapping) -> None:
         """Raise SettingsError if the warm-up of a recipe takes the whole training."""
@@ -162,7 +164,16 @@ class Train(Jobs):
         """The work of the longest training."""
         return max((self.passes(name, dataset) for dataset, name in self.grid.trained), default=0)
 
-    def _passes(self, recipe: Mapping, dataset: str) -> int:
-        attack = recipe.get("prepare", {}).get("options", {}).get("attack")
-        crafting = self.steps_of(attack) * self.places_of(attack) if attack else 0
+    def _passes(self, recipe: Mapping, variant: str, dataset: str) -> int:
+        told = recipe.get("prepare", {}).get("options", {}).get("attack")
+        attack = self.crafted_by(told, variant, dataset, "prepare: attack")
+        crafting = self._steps_crafted(recipe, attack) * self.places_of(attack) if attack else 0
         return work.training_passes(self.data.split_clips(dataset, "train"), recipe["epochs"], crafting)
+
+    def _steps_crafted(self, recipe: Mapping, attack: Mapping) -> float:
+        """Steps of an attack on a whole clip in an epoch; of a curriculum the mean over epochs, by its sampled part."""
+        prepare, epochs = recipe["prepare"], recipe["epochs"]
+        if prepare["name"] != CURRICULUM:
+            return self.steps_of(attack)
+        stages = stages_of(prepare["options"])
+        return sum(stages.at(one).attack_steps * stages.at(one).sampled / 100 for one in range(1, epochs + 1)) / epochs

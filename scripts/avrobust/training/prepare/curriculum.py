@@ -4,10 +4,10 @@ A perturbation is crafted on a few steps in time of a clip and copied to all oth
 is, goes from little to much and back again, cycle by cycle.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from math import cos, inf, pi
+from math import inf
 
 import torch
 from torch import Tensor, nn
@@ -21,25 +21,10 @@ from avrobust.keyed import generator
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.program import UserError
+from avrobust.spec.curriculum import Stage, Stages, count_sampled, half_up
 from avrobust.training.prepare.adversarial import Adversarial, mixed_with
 from avrobust.training.prepare.plain import Plain, Setting
-from avrobust.training.segments import Sampling, count_sampled, half_up
-
-# How far a cycle has come, from 0 on to below 1 -> the share of the way from the first to the second of two numbers.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "linear": lambda phase: phase,
-    "cosine": lambda phase: (1 - cos(pi * phase)) / 2,
-}
-CONSTANT = "constant"
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What an epoch crafts with: percentages of steps and of fused features, and the steps of the attack."""
-
-    sampled: float
-    dropped: float
-    attack_steps: int
+from avrobust.training.segments import Sampling
 
 
 class Curriculum(Adversarial):
@@ -52,10 +37,8 @@ class Curriculum(Adversarial):
     drawn at random depends on seed, epoch and clip.
 
     `attack`, `budget`, `epsilon_space`: as in `Adversarial`; the attack takes the steps that `steps` says, each of its
-    own length or else of 1 / steps. `segments`: at most so many. `sampled`, `dropped`: per cent of the clip's steps and
-    of the fused features; [first, last] goes between two numbers by `schedule`, `linear` or `cosine`, over `cycle`
-    epochs, and begins again. Then the attack takes round(1 + (`steps` - 1) * phase) steps; under `constant` always
-    `steps`.
+    own length or else of 1 / steps. `segments`: at most so many. `sampled`, `dropped`, per cent of the clip's steps and
+    of the fused features, `schedule`, `cycle` and `steps`: as in `avrobust.spec.curriculum.Stages`.
 
     Raises:
         UserError: clips without steps in time, an attack that looks at the whole input or starts again, or numbers
@@ -79,33 +62,20 @@ class Curriculum(Adversarial):
         forms = setting.inputs
         if set(forms) != {"audio", "visual"} or len(forms["visual"].shape) != 4 or not forms["visual"].is_picture:
             raise UserError("curriculum: clips have no steps in time; give a view of several pictures and their sound")
-        if schedule not in (*SCHEDULES, CONSTANT):
-            raise UserError(f"curriculum: schedule is {', '.join(SCHEDULES)} or {CONSTANT}, not {schedule!r}")
-        for name, value in (("segments", segments), ("cycle", cycle), ("steps", steps)):
-            if value < 1:
-                raise UserError(f"curriculum: {name} are 1 or more, not {value}")
-        self._sampled, self._dropped = (
-            _percentages(name, told, schedule) for name, told in (("sampled", sampled), ("dropped", dropped))
-        )
-        if max(self._dropped) == 100:
-            raise UserError("curriculum: dropped is below 100 per cent, or no feature is left")
-        self.segments, self.schedule, self.cycle, self.steps = segments, schedule, cycle, steps
+        if segments < 1:
+            raise UserError(f"curriculum: segments are 1 or more, not {segments}")
+        try:
+            self.stages = Stages(sampled, dropped, schedule, cycle, steps)
+        except ValueError as error:
+            raise UserError(f"curriculum: {error}") from None
+        self.segments = segments
         self.clip_steps = forms["visual"].shape[0]
         self._stage: Stage | None = None
-
-    def stage(self, epoch: int) -> Stage:
-        """Return what an epoch, counted from 1, crafts with."""
-        if self.schedule == CONSTANT:
-            return Stage(self._sampled[0], self._dropped[0], self.steps)
-        phase = (epoch - 1) % self.cycle / self.cycle
-        share = SCHEDULES[self.schedule](phase)
-        sampled, dropped = (low + (high - low) * share for low, high in (self._sampled, self._dropped))
-        return Stage(sampled, dropped, half_up(1 + (self.steps - 1) * phase))
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""
         inputs, labels = Plain.__call__(self, model, batch, epoch)
-        stage = self._stage = self.stage(epoch)
+        stage = self._stage = self.stages.at(epoch)
         draws = [generator("curriculum", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
         count = count_sampled(stage.sampled, self.clip_steps)
         sampling = Sampling.drawn(self.clip_steps, count, self.segments, draws).to(self.setting.device)
@@ -209,13 +179,3 @@ def _without(model: LateFusion, dropped: float, draws: Sequence) -> LateFusion:
     net = LateFusion(model.encoders, _Masked(model.fusion, mask.to(device)), model.classifier, model.defences)
     net.precision, net.task = model.precision, model.task
     return net.train(False)
-
-
-def _percentages(name: str, told: float | Sequence[float], schedule: str) -> tuple[float, float]:
-    """Return the first and the last of a cycle."""
-    pair = tuple(told) if isinstance(told, list | tuple) else (told, told)
-    if len(pair) != 2 or not all(0 <= one <= 100 for one in pair):
-        raise UserError(f"curriculum: {name} is a percentage or [first, last], not {told!r}")
-    if schedule == CONSTANT and pair[0] != pair[1]:
-        raise UserError(f"curriculum: {name} goes from {pair[0]:g} to {pair[1]:g}, but the schedule is {CONSTANT}")
-    return pair

@@ -78,6 +78,12 @@ def tidy(figure: Layout, found: Found, published: Printed, scale: str) -> pd.Dat
 COLOURS = ("#0072B2", "#E69F00", "#000000", "#CC79A7", "#009E73", "#D55E00", "#56B4E9", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), "-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+# Lines of what is the same along the whole axis: thin, and without markers.
+FLAT = (
+    {"color": "#777777", "linestyle": (0, (4, 2))},
+    {"color": "#000000", "linestyle": "-"},
+    {"color": "#777777", "linestyle": ":"},
+)
 # In inches: a panel.
 TALL = 2.3
 # Series stand beside each other by this much of the axis, so that their intervals do not hide each other.
@@ -89,15 +95,13 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
 
     Raises `UserError` if there are more series than can be told apart.
     """
-    if len(figure.series) > len(MARKERS):
-        raise UserError(f"{figure.title}: {len(figure.series)} series; more than {len(MARKERS)} cannot be told apart")
+    for flat, styles in ((False, MARKERS), (True, FLAT)):
+        if (count := sum(one.flat == flat for one in figure.series)) > len(styles):
+            raise UserError(f"{figure.title}: {count} series; more than {len(styles)} cannot be told apart")
     shown = any((series, text, panel.column) in published
                 for panel in figure.panels for series in (one.name for one in figure.series)
                 for text in figure.x.values.values())  # fmt: skip
-    handles = [
-        Line2D([], [], **_style(number), marker="" if one.flat else MARKERS[number], label=one.name)
-        for number, one in enumerate(figure.series)
-    ]
+    handles = [Line2D([], [], **_style(figure, one), label=one.name) for one in figure.series]
     handles += [Line2D([], [], marker="x", linestyle="none", **drawing.CROSS, label="published")] * shown
     columns = min(len(handles), 5)
     sizes = drawing.sizes_note(figure.sizes, figure.labels)
@@ -114,32 +118,34 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
             _panel(axis, figure, panel, found, published)
 
 
-def _style(number: int) -> dict[str, object]:
-    return {
-        "color": COLOURS[number],
-        "linestyle": LINES[number],
-        "markerfacecolor": COLOURS[number] if number % 2 == 0 else "white",
-    }
+def _style(figure: Layout, series: Series) -> dict[str, object]:
+    """How a series is drawn, by its place among those of its kind."""
+    number = [one for one in figure.series if one.flat == series.flat].index(series)
+    if series.flat:
+        return {**FLAT[number], "linewidth": 0.9}
+    face = COLOURS[number] if number % 2 == 0 else "white"
+    return {"color": COLOURS[number], "linestyle": LINES[number], "marker": MARKERS[number], "markerfacecolor": face}
 
 
 def _panel(axis: Axes, figure: Layout, panel: Panel, found: Found, published: Printed) -> None:
     span = max(figure.along) - min(figure.along) or 1.0
-    for number, series in enumerate(figure.series):
+    curves = [one for one in figure.series if not one.flat]
+    for series in figure.series:
         points = [found[panel.column, series.name, value] for value in figure.values(series)]
         if series.flat:
-            axis.axhline(points[0].value, **{name: _style(number)[name] for name in ("color", "linestyle")}, zorder=1.5)
+            axis.axhline(points[0].value, **_style(figure, series), zorder=1.5)
             continue
-        aside = DODGE * span * (number - (len(figure.series) - 1) / 2)
-        x = [at + aside for at in figure.along]
-        axis.vlines(x, [one.low for one in points], [one.high for one in points], color=COLOURS[number], linewidth=0.8)
-        axis.plot(x, [one.value for one in points], marker=MARKERS[number], **_style(number), zorder=3)
+        style = _style(figure, series)
+        x = [at + DODGE * span * (curves.index(series) - (len(curves) - 1) / 2) for at in figure.along]
+        axis.vlines(x, [one.low for one in points], [one.high for one in points], color=style["color"], linewidth=0.8)
+        axis.plot(x, [one.value for one in points], **style, zorder=3)
         printed = zip(
             x, (published.get((series.name, text, panel.column)) for text in figure.x.values.values()), strict=True
         )
         drawing.crosses(axis, [(at, one.value) for at, one in printed if one and one.value is not None])
     axis.set_xticks(figure.along, list(figure.x.values.values()), fontsize=7.5)
     axis.set(
-        xlabel=figure.label, ylabel=panel.y, xlim=(min(figure.along) - 0.06 * span, max(figure.along) + 0.06 * span)
+        xlabel=figure.label, ylabel=panel.y, xlim=(min(figure.along) - 0.08 * span, max(figure.along) + 0.08 * span)
     )
     values = [one for (column, *_), one in found.items() if column == panel.column]
     if panel.measure and panel.measure != COSINE:

@@ -92,3 +92,30 @@ def test_an_attack_of_ones_own_joins_the_figures_by_a_file_and_two_lines(tmp_pat
     assert (MUSIC, "AcR", "mine") in keys(made, "figure10")
     others = {key for key in made.grid.cells if key[2] != "mine"}
     assert others == set(planned("demo").grid.cells), "nothing else is attacked"
+
+
+def test_defended_nets_are_attacked_by_their_own_gradients_and_by_more_than_the_papers_attack() -> None:
+    made = planned("demo")
+    for name, dataset in (("figure7", KS), ("figure11", MUSIC)):
+        defended = {f"{net}+{defence}" for net in NETS for defence in ("at", "dcfl", "mixup", "crmt", "ours")}
+        wanted = {(dataset, net, attack) for net in defended for attack in ("tma", "pgd20", "random_sign")}
+        assert keys(made, name) == wanted | {(dataset, net, attack) for net in NETS for attack in ("tma", "pgd20")}
+    assert set(made.grid.cells[KS, "AcV+at", "tma"]) == {"AcV+at"}
+
+
+def test_schedules_that_come_to_the_same_are_one_bar() -> None:
+    """Two epochs of two are 0 and half of a cycle, where a cosine is a line."""
+    at_demo, at_paper = (planned(scale).grid.artefacts[PAPER, "figure12"] for scale in ("demo", "paper"))
+    assert at_demo.spec["alike"] == {"RsV+linear": "RsV+ours"} and at_paper.spec["alike"] == {}
+    assert {net for _, net, _ in at_paper.needs["cells"]} - {net for _, net, _ in at_demo.needs["cells"]} == {
+        "RsV+linear"
+    }
+
+
+def test_costs_are_read_of_the_trainings() -> None:
+    made = planned("paper")
+    read = made.tables.read("trainings")
+    files = read(SimpleNamespace(artefact=f"{PAPER}/figure9"))
+    assert files == [f"results/paper/models/{KS}/RsV+sample{k}/s1234/train.json" for k in (10, 20, 30, 40, 50)]
+    of_claims = read(SimpleNamespace(artefact=f"{PAPER}/claims"))
+    assert len(of_claims) == 2 * len(NETS) * 3 and not read(SimpleNamespace(artefact=f"{PAPER}/figure8"))

@@ -27,6 +27,7 @@ from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.clips import plain_clips
 from avrobust.training.job import Job
+from avrobust.views.view import build_view
 
 CPU = torch.device("cpu")
 NARROW = {"options": {"width": 0.125}}
@@ -353,6 +354,36 @@ def test_both_phases_of_crmt_go_on_after_a_kill_and_learn_from_training_clips_al
     assert said["crafting"] == {"gradients_a_clip": 2.0, "encoder_steps_a_clip": 4.0}
     assert "crafting" not in json.loads((whole[2] / "train.json").read_text())
     assert [json.loads((folder / "train.json").read_text())["resumed_epochs"] for folder in other[1:]] == [killed] * 2
+
+
+# --- Nets of steps in time
+
+FRONT = {"sample_rate": 11025, "n_fft": 512, "window": 256, "hop": 64, "mels": 32}
+
+
+@pytest.mark.parametrize(
+    ("visual", "fusion", "audio"), [("alexnet", "concat", "vgg11_bn"), ("resnet18", "sum", "resnet18")]
+)
+def test_nets_of_zhang2025_learn_from_whole_clips(tmp_path, trained, visual, fusion, audio):
+    """AcV and RsR, narrow, on two pictures of a clip: by far more of it than chance, a third."""
+    shard = write_shard(tmp_path / "0.arrow")
+    inner = {"name": audio, "options": {"width": 0.125, "stride": 8}}
+    outer = {"stride": 16, "width": 0.125, "projection": 16, "initialisation": "he"}
+    sound = {"net": inner, "samples_per_step": 2500, "front": FRONT, "projection": 16}
+    spec = {
+        "fusion": fusion,
+        "audio": {"name": "log_mel", "options": sound},
+        "visual": {"name": visual, "options": outer},
+    }
+    seen = {"name": "clip", "options": {"seconds": 5000 / 11025, "frames": 2, "frame_size": 36}}
+    net = loaded(trained("steps", shard, 20, f"--view={json.dumps(seen)}", model=spec), "best")
+    opened = Store([shard])
+    clips = EvaluationViews(opened, opened.indices("test"), build_view(seen), ("audio", "visual"))
+    batch = collate([clips[position] for position in range(len(clips))])
+    with torch.no_grad():
+        for modality, given in inputs_of(batch, CPU).items():
+            assert net.model.encode(modality, given).shape == (9, 2, 16)
+    assert accuracy(net, batch) > 60
 
 
 # --- Which seed

@@ -311,3 +311,10 @@ def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> N
     assert "One bar, of as many steps, features and attack steps at this scale: D*M: 5% comes to None." in text
     rows = list(csv.DictReader((tmp_path / "alike.csv").read_text().splitlines()))
     assert {row["schedule"] for row in rows} == {"None", "Linear"}
+
+
+def test_sizes_of_attacks_are_of_each_and_those_of_defended_nets_of_their_training() -> None:
+    sizes = {"AcV+at": {"steps": [4, 10]}, "RsV+ours": {"steps": [4, 10]}, "tma": {"copies": [2, 5], "steps": [3, 10]}}
+    assert drawing.sizes_note(sizes, {"attack": {"tma": "TMA"}}) == (
+        "steps 4 (10) of adversarial training; copies 2 (5) of TMA; steps 3 (10) of TMA"
+    )

@@ -34,7 +34,7 @@ CROSS = {"color": "black", "markersize": 4.5, "markeredgewidth": 1.1}
 
 # In inches: heights of a line of text of each kind, and what is left free at the sides of the axes.
 TITLE, LEGEND, NOTE, LEFT, RIGHT = 0.19, 0.17, 0.105, 0.5, 0.08
-NOTE_SIZE, NOTE_CHARACTERS = 6, 158
+NOTE_SIZE, NOTE_CHARACTERS = 6, 142
 
 
 def noted(lines: Sequence[str]) -> list[str]:
@@ -80,10 +80,10 @@ def crosses(axis: Axes, places: Sequence[tuple[float, float]]) -> None:
 def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str, Mapping[str, str]]) -> str:
     """What a scale has another number of than the paper: "steps 3 (10) of I-FGSM, TMA; copies 2 (5) of TMA"."""
     names = labels.get("attack", {})
-    # Of nets that are trained alike it is the way that counts: AcV+at and RsR+at are one.
-    sizes = {of if "+" not in of else f"+{of.partition('+')[2]}": options for of, options in sizes.items()}
     found: dict[str, list[str]] = {}
     for of, options in sizes.items():
         for option, (ours, papers) in options.items():
-            found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(names.get(of, of))
-    return "; ".join(f"{said} of {', '.join(of)}" for said, of in found.items())
+            # A net is defended, and its size that of its training.
+            name = "adversarial training" if "+" in of else names.get(of, of)
+            found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(name)
+    return "; ".join(f"{said} of {', '.join(dict.fromkeys(of))}" for said, of in found.items())

@@ -143,7 +143,7 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
     assert alone["concat.fgsm"] == {("concat", "fgsm"), ("concat", "random_sign")}
     assert all(len(keys) == 1 for bundle, keys in alone.items() if not bundle.endswith(".fgsm"))
     # One cell of the paper scale is made in float32 as well.
-    assert len(paper.attack.bundles) == 114
+    assert len(paper.attack.bundles) == 132
     assert cells(paper, "music")["concat.pgd_float32"] == {("concat", "pgd_float32")}
     made = cells(demo, "music")
     assert made.keys() == {"transferred", "undefended", "trained", "memory"}

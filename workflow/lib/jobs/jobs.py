@@ -28,7 +28,7 @@ MOST_TIMES = 3
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
 # Options of attacks that say at how many places a step takes gradients, or from the beginning how often.
-PLACES = ("copies", "points", "paths", "scales", "restarts")
+PLACES = ("copies", "masks", "points", "paths", "scales", "restarts")
 
 # How many values what stands in a table is told before its options: sizes of what it gets, the task, the setting.
 TOLD = {"FUSIONS": 1, "HEADS": 3, "DEFENCES": 1, "OBJECTIVES": 2, "PREPARATIONS": 1}

@@ -3,13 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from avrobust.spec.schedules import count_sampled, half_up, stage
+from avrobust.spec.curriculum import CURRICULUM, SAID, count_sampled, half_up, stages_of
 from lib.settings import Settings
 from lib.variants import Variant, variant_of
-
-# The preparation that has a schedule, and the names of what it goes by.
-CURRICULUM = "curriculum"
-SCHEDULED = ("sampled", "dropped", "schedule", "cycle", "steps")
 
 
 def alike(settings: Settings, paper: str, dataset: str, nets: Iterable[str]) -> dict[str, str]:
@@ -31,11 +27,11 @@ def _comes_to(settings: Settings, paper: str, dataset: str, net: str) -> str:
     steps, features = settings.datasets[dataset]["view"]["options"].get("frames"), _fused(variant)
     if not steps or not features:
         return ""
-    told = {name: value for name, value in prepared["options"].items() if name in SCHEDULED}
-    others = {name: value for name, value in prepared["options"].items() if name not in SCHEDULED}
+    stages = stages_of(prepared["options"])
+    others = {name: value for name, value in prepared["options"].items() if name not in SAID}
     epochs = []
     for epoch in range(1, variant.recipe["epochs"] + 1):
-        of = stage(epoch, **told)
+        of = stages.at(epoch)
         epochs.append([count_sampled(of.sampled, steps), half_up(of.dropped * features / 100), of.attack_steps])
     trained = {name: value for name, value in variant.recipe.items() if name != "prepare"}
     return json.dumps([variant.net, variant.objective, variant.start, trained, others, epochs], sort_keys=True)

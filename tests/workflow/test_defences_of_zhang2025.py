@@ -76,6 +76,7 @@ def test_what_each_defence_is_trained_by() -> None:
     assert at["recipe"]["prepare"]["options"]["epsilon_space"] == "pixel"
     assert at["objective"] == {"name": "cross_entropy"}
     assert crmt1["objective"] == {"name": "uncertain_margin", "options": {"weight": 2.0}}
+    assert crmt1["recipe"] == at["recipe"]
     assert crmt["objective"] == {"name": "certified_margin"} and "prepare" not in crmt["recipe"]
     assert crmt["recipe"]["only"] == "classifier.modality_weights"
     assert crmt["recipe"]["learning_rates"]["head"] == pytest.approx(0.03 * at["recipe"]["learning_rates"]["head"])

@@ -90,3 +90,13 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(M_MMAP_MAX, 0)
+
+
+def give_back_freed_memory() -> None:
+    """Give the system what glibc keeps between blocks that are in use; elsewhere this does nothing.
+
+    One attack after another leaves ever more of it: ten of a bundle took 2 GB where each by itself takes 0.9.
+    """
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

@@ -194,3 +194,29 @@ def test_the_first_processor_is_named_with_maker_family_and_model(tmp_path) -> N
 def test_where_linux_says_nothing_no_flag_is_known(tmp_path) -> None:
     assert flags(tmp_path / "none") == set()
     assert name(tmp_path / "none")
+
+
+HEAP = """
+import torch
+from avrobust.runtime import give_back_freed_memory, keep_freed_memory
+
+def used():
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
+
+keep_freed_memory()
+blocks = [torch.ones(2**18) for _ in range(400)]
+kept = blocks[-1]
+del blocks
+before = used()
+give_back_freed_memory()
+print(before - used(), kept.sum().item())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps it")
+def test_what_is_freed_below_what_is_in_use_goes_back_to_the_system():
+    """400 MiB of which the last is still there; torch's values stay."""
+    made = subprocess.run([sys.executable, "-c", HEAP], cwd=SCRIPTS, capture_output=True, text=True, check=True)
+    freed, kept = made.stdout.split()
+    assert int(freed) > 300 and float(kept) == 2**18

@@ -326,6 +326,16 @@ def test_a_difference_under_any_attack_is_of_the_same_attacks_on_both_sides() ->
     assert found == {("sum", "fgsm"): third, ("sum", "fgsm_ce"): third, ("sum", "pgd"): third}
 
 
+@pytest.mark.parametrize("row", [UNDER_ANY["rows"][0], UNDER_ANY["rows"][-1]])
+def test_any_attack_of_no_list_is_refused(row: dict) -> None:
+    """Of a row, and of a column alone, also where nothing is attacked."""
+    condition = {"attack": "any", "modality": "clean", "budget": ""}
+    columns = [{"name": "clean", "header": "clean", "condition": condition}]
+    told = {**UNDER_ANY, "rows": [row], "any": [], "columns": columns}
+    with pytest.raises(UserError, match="column 'clean': attack `any` needs a list `any:`"):
+        list(needs(layout(told)))
+
+
 def test_each_attack_of_any_is_needed_once() -> None:
     wanted = {(need.reading.surrogate, need.reading.victim, need.reading.attack) for need in needs(layout(UNDER_ANY))}
     assert wanted == {("concat", "concat", "fgsm"), ("concat", "concat", "pgd"), ("sum", "concat", "fgsm")}

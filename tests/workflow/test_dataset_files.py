@@ -7,6 +7,9 @@ import pytest
 import yaml
 from planning import ROOT
 
+from lib.errors import SettingsError
+from lib.settings import check
+
 DATASETS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "workflow/datasets").glob("*.yaml")}
 KINETICS = ("kinetics_sounds", "kinetics_sounds_31", "kinetics_sounds_721")
 AUDIOSET = ("audioset", "audioset_balanced")
@@ -32,6 +35,11 @@ def test_classes_are_those_of_the_papers() -> None:
     assert set(classes["music_videos"]) == set(classes["music"])
     assert set(classes["kinetics_sounds_721"]) == set(classes["kinetics_sounds"])
     assert set(classes["kinetics_sounds"]) < set(classes["kinetics_sounds_31"])
+
+
+def test_a_class_is_no_option_of_a_command_line() -> None:
+    with pytest.raises(SettingsError, match=r"mine\.yaml: classes\.1: '--seed' does not match"):
+        check({"classes": ["dog", "--seed"]}, ROOT / "workflow/schemas/dataset.json", "mine.yaml")
 
 
 def test_clips_of_the_web_are_looked_for_at_home_first() -> None:

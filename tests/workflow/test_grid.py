@@ -563,6 +563,8 @@ def test_what_a_paper_leaves_open_is_one_line_before_any_job(
         (lambda paper: layout(paper)["any"].append("mim_official"),
          (ARTEFACTS, "artefacts.table1.any: 'mim_official' is not allowed: it leaves its ball or the valid range")),
         (lambda paper: layout(paper)["any"].append("fgsm_official"), ("table1.any: 'fgsm_official' is not allowed",)),
+        (lambda paper: layout(paper)["any"].append("any"),
+         (ARTEFACTS, "artefacts.table1.any: 'any' is not in ATTACKS of ")),
         (lambda paper: layout(paper)["any"].append("random_sign"), ("table1.any: 'random_sign' is not allowed",)),
         (lambda paper: layout(paper)["keys"].reverse(), ("table1.csv: the header must be attack,dataset,column",)),
     ],

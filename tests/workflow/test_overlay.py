@@ -95,6 +95,9 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
         ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),
         ({"extends": "demo", "minutes": {"trian": 1}}, "mine.yaml: minutes: unknown key trian = 1; allowed are attack"),
         ({"extends": "demo", "seeds": ["a"]}, "mine.yaml: seeds.0: 'a' must be of type integer"),
+        # A program is told 2.0, which is no number of threads.
+        ({"extends": "demo", "seeds": [1234.0]}, "mine.yaml: seeds.0: 1234.0 must be of type integer"),
+        ({"extends": "demo", "threads": {"render": 2.0}}, "mine.yaml: threads.render: 2.0 must be of type integer"),
         ({"extends": "demo", "papers": {"tian2012": {}}}, "mine.yaml: papers: 'tian2012' is not known"),
         (
             {"extends": "demo", "papers": {"tian2021": {"trainings": {}}}},

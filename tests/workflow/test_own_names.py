@@ -81,6 +81,12 @@ def test_a_name_that_other_clips_have_is_refused(table: Path, name: str) -> None
     assert spec(own(table, name="kinetics_sounds"), "realisable")["names"] == {"kinetics_sounds": "kinetics_sounds"}
 
 
+@pytest.mark.parametrize("name", ["AVE ", " ", "Ave", "my\nclips", "mine\n"])
+def test_a_name_that_looks_like_another_in_a_table_is_refused(table: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=r"datasets\.kinetics_sounds: .*; give another `name`"):
+        own(table, name=name)
+
+
 def test_heat_maps_show_their_first_classes_and_diagrams_count_them(table: Path) -> None:
     """Figure 4 has two rows of Kinetics-Sounds: by name `cat` comes first."""
     made = own(table)

@@ -127,7 +127,7 @@ def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
             r"parents: 'Sirene', in Sirene: Siren, is not one of the classes; give one of",
         ),
         (
-            {"parents": {"Pig": "Siren"}},  # beside the one of the scale that is extended
+            {"parents": {"Civil defense siren": "Siren", "Pig": "Siren"}},
             "parents: 'Civil defense siren' and 'Pig' are both a kind of 'Siren'; a parent has one child",
         ),
         (
@@ -144,6 +144,13 @@ def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
             {"classes": ["Drum", "drum"]},
             "classes 'Drum' and 'drum' give the same file names; rename one",
         ),
+        (
+            {"classes": ["Drum", "--seed"]},
+            "class '--seed' would be an option of a command line; let it start with another sign",
+        ),
+        ({"classes": ["Drum", "a" * 181]}, "class 'aaaaaaaaaaaaaaaaaaaa'...: longer than 180 bytes"),
+        ({"seconds": 1e30}, "seconds 1e+30: a clip lasts 0.5 to 600; give one of these"),
+        ({"width": 10**9}, "width 1000000000: give an even number of pixels, 32 or more, 4096 at most"),
     ],
 )
 def test_what_cannot_be_rendered_is_named_before_any_job(root: Path, over: dict, said: str) -> None:
@@ -169,6 +176,11 @@ def test_what_cannot_be_rendered_is_named_before_any_job(root: Path, over: dict,
             "workflow/datasets/music.yaml",
         ),
         ({"render": {"seconds": 0.4}}, "render.seconds: 0.4 must be at least 0.5"),
+        (
+            {"datasets": {"music": {"rendered": {"seconds": 1.25}}}},
+            "datasets.music.rendered: clips of 1.25 seconds have no 13 frames at 8 a second, `minimum_frames` of "
+            "music, so that none is usable; give more `seconds`, or fewer `minimum_frames`",
+        ),
     ],
 )
 def test_sizes_that_cannot_be_rendered_are_named_with_the_file_that_says_them(
@@ -178,6 +190,14 @@ def test_sizes_that_cannot_be_rendered_are_named_with_the_file_that_says_them(
     with pytest.raises(SettingsError) as raised:
         plan(root, scale="mine")
     assert str(raised.value) == f"workflow/scales/mine.yaml: {said}"
+
+
+@pytest.mark.parametrize("over", [{"classes": ["Drum", "Flute"]}, {"parents": {}}, {"parents": {"Pig": "Siren"}}])
+def test_parents_are_not_joined_with_those_of_the_scale_that_is_extended(root: Path, over: dict) -> None:
+    scale = {"extends": "demo", "datasets": {"audioset": {"rendered": over}}}
+    (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
+    rendered = plan(root, scale="mine", datasets={"audioset": {}}).settings.datasets["audioset"]["rendered"]
+    assert rendered.get("parents", {}) == over.get("parents", {}) and rendered["labels"] == 4
 
 
 def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path) -> None:

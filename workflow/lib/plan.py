@@ -159,9 +159,13 @@ class Plan:
         """Raise SettingsError if a table counts noise among any attacks of a budget, or one that does not keep it."""
         for (paper, name), artefact in self.grid.artefacts.items():
             for attack in {one["attack"]: None for one in artefact.spec.get("any", ())}:
+                where = f"{place_of(paper, 'artefacts')}.{name}.any"
                 update = self.attack.attack_facts(attack)["update"]
-                entry = self.attack.registered("attacks", "ATTACKS", update)
-                where = f"{place_of(paper, 'artefacts')}.{name}.any: {attack!r} is not allowed"
+                try:
+                    entry = self.attack.registered("attacks", "ATTACKS", update)
+                except SettingsError as error:
+                    raise SettingsError(f"{where}: {error}") from None
+                where = f"{where}: {attack!r} is not allowed"
                 if digest.leaves(self.attack.scripts, entry):
                     raise SettingsError(f"{where}: it leaves its ball or the valid range")
                 if digest.attack_steps(self.attack.scripts, entry) == 0:

@@ -52,7 +52,13 @@ MUST_BE["exclusiveMaximum"] = "less than"
 
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER
 # YAML has .nan, which no bound refuses and no comparison is true of, and .inf.
-FINITE = _TYPES.redefine("number", lambda _, value: _TYPES.is_type(value, "number") and abs(value) < math.inf)
+# 2.0 is an integer to a schema, but not to the command line of a program.
+STRICT = _TYPES.redefine_many(
+    {
+        "number": lambda _, value: _TYPES.is_type(value, "number") and abs(value) < math.inf,
+        "integer": lambda _, value: type(value) is int,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ def load_settings(root: Path, config: Mapping) -> Settings:
         check(facts, schemas / "dataset.json", f"workflow/datasets/{name}.yaml")
         rendered_in = f"workflow/datasets/{name}.yaml: rendered"
         for place, over in _of_layers(layers, "datasets", name):
-            facts = overlaid(facts, over)
+            facts = overlaid(_without_parents(facts, over), over)
             check(facts, schemas / "dataset.json", place)
             rendered_in = f"{place}.rendered" if "rendered" in over else rendered_in
         taken = chosen.get(of_papers.get(name), {})
@@ -177,13 +183,15 @@ def _check_shown(config: Mapping, datasets: Mapping[str, Mapping], papers: Mappi
     for name, facts in datasets.items():
         if "shown" not in facts:
             printed = (paper["labels"].get("dataset", {}).get(name, name) for paper in papers.values())
-            called |= dict.fromkeys((name, *printed), name)
+            called |= {one.casefold(): name for one in (name, *printed)}
     for name, facts in datasets.items():
-        if "shown" in facts and (other := called.setdefault(facts["shown"], name)) != name:
-            raise SettingsError(
-                f"{said(config, 'datasets', name)}: {facts['shown']!r} is what clips of {other} are called; "
-                "give another `name`"
-            )
+        if "shown" not in facts:
+            continue
+        where, shown = said(config, "datasets", name), facts["shown"]
+        if shown != shown.strip() or len(shown.splitlines()) != 1:
+            raise SettingsError(f"{where}: {shown!r} has space around it or no single line; give another `name`")
+        if (other := called.setdefault(shown.casefold(), name)) != name:
+            raise SettingsError(f"{where}: {shown!r} is what clips of {other} are called; give another `name`")
 
 
 def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: Mapping, where: str) -> dict:
@@ -242,6 +250,14 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "lists": {**facts.get("lists", {}), **given.get("lists", {})},
         "options": options,
     }
+
+
+def _without_parents(facts: Mapping, over: Mapping) -> Mapping:
+    """Return a dataset without the parents of its rendered classes if what is laid over it says either anew."""
+    rendered, anew = facts.get("rendered"), over.get("rendered")
+    if not isinstance(rendered, Mapping) or not isinstance(anew, Mapping) or not {"classes", "parents"} & anew.keys():
+        return facts
+    return {**facts, "rendered": {key: value for key, value in rendered.items() if key != "parents"}}
 
 
 def _layers(root: Path, name: str, known: list[str]) -> list[tuple[str, dict]]:
@@ -388,7 +404,7 @@ def check(
     schema["properties"] |= sections
     if not required:
         schema["required"] = []
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=FINITE)(schema)
+    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=STRICT)(schema)
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         where = file if isinstance(file, str) else file(_place_of_error(errors[0]))

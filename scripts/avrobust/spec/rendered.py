@@ -15,9 +15,13 @@ SPLITS = ("train", "val", "test")
 MOST_LABELS = 4
 # Clip ids have four digits.
 MOST_CLIPS = 9999
+# Bytes of a class in the name of a file: beside them stand the split, the number and what a part of a file is called.
+MOST_NAME = 180
 # The smallest frame side, of which half an object is an eighth (SIZE_RANGE of `avrobust.data.world_pictures`), four
 # pixels, and still has a shape; and the shortest clip.
 MINIMUM_SIDE, MINIMUM_SECONDS = 32, 0.5
+# All frames of a clip are in memory at once.
+MAXIMUM_SIDE, MAXIMUM_SECONDS = 4096, 600
 # dB.
 MOST_CLEARNESS = 60
 
@@ -61,6 +65,12 @@ class Dataset:
         for number, label in enumerate(self.classes):
             if not file_name(label):
                 raise UserError(f"class {label!r} has no letter or digit that a file can be named after; rename it")
+            if label.startswith("-"):
+                raise UserError(f"class {label!r} would be an option of a command line; let it start with another sign")
+            if len(file_name(label).encode()) > MOST_NAME:
+                raise UserError(
+                    f"class {label[:20]!r}...: longer than {MOST_NAME} bytes, too long for a file; rename it"
+                )
             if (other := named.setdefault(file_name(label), number)) != number:
                 raise UserError(f"classes {self.classes[other]!r} and {label!r} give the same file names; rename one")
         for split, count in self.clips.items():
@@ -70,8 +80,10 @@ class Dataset:
                 raise UserError(f"clips of split {split!r}: {count!r} is not a whole number from 0 to {MOST_CLIPS}")
         if not any(self.clips.values()):
             raise UserError("no clips asked for: give at least one split more than 0 clips per class")
-        if not MINIMUM_SECONDS <= self.seconds < math.inf:
-            raise UserError(f"seconds {self.seconds:g}: a clip lasts at least {MINIMUM_SECONDS} seconds; give more")
+        if not MINIMUM_SECONDS <= self.seconds <= MAXIMUM_SECONDS:
+            raise UserError(
+                f"seconds {self.seconds:g}: a clip lasts {MINIMUM_SECONDS} to {MAXIMUM_SECONDS}; give one of these"
+            )
         if not 1 <= self.size_ratio < math.inf:
             raise UserError(
                 f"size_ratio {self.size_ratio:g}: the first class has as many clips as the last or more; give 1 or more"
@@ -84,8 +96,10 @@ class Dataset:
                     f"clearness of the {name}: {decibels:g} dB is not from -{MOST_CLEARNESS} to {MOST_CLEARNESS}"
                 )
         for side, pixels in (("width", self.width), ("height", self.height)):
-            if pixels < MINIMUM_SIDE or pixels % 2:
-                raise UserError(f"{side} {pixels}: give an even number of pixels, {MINIMUM_SIDE} or more")
+            if not MINIMUM_SIDE <= pixels <= MAXIMUM_SIDE or pixels % 2:
+                raise UserError(
+                    f"{side} {pixels}: give an even number of pixels, {MINIMUM_SIDE} or more, {MAXIMUM_SIDE} at most"
+                )
         self._check_parents()
 
     def _check_parents(self) -> None:

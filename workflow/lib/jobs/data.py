@@ -14,6 +14,9 @@ from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.variants import SINGLE
 
+# A clip comes to fewer than so many frames more than its length times the rate: its last frame is repeated.
+MORE_FRAMES = 3
+
 # What the released script of Tian & Xu writes, picked from what it decodes; its loader takes it for 11,025.
 RELEASED_AUDIO_RATE, RELEASED_PICKED_FROM, RELEASED_STATED_RATE = 11_000, 44_100, 11_025
 
@@ -218,6 +221,12 @@ class Data(Jobs):
             raise SettingsError(
                 f"{facts['rendered_in']}: labels {made.labels}: clips of {dataset} have one; give 1, or say "
                 f"`task: multiple` in workflow/datasets/{dataset}.yaml"
+            )
+        if made.seconds * facts["frame_rate"] + MORE_FRAMES <= facts["minimum_frames"]:
+            raise SettingsError(
+                f"{facts['rendered_in']}: clips of {made.seconds:g} seconds have no {facts['minimum_frames']} frames "
+                f"at {facts['frame_rate']} a second, `minimum_frames` of {dataset}, so that none is usable; give more "
+                "`seconds`, or fewer `minimum_frames`"
             )
         return made
 

@@ -117,6 +117,8 @@ class Layout:
         one = reading(read)
         if one.attack != ANY:
             return one
+        if not self.any:
+            raise ValueError(f"attack `{ANY}` needs a list `{ANY}:`, the attacks that it is the worst of; give one")
         found = {}
         for member in self.any:
             surrogate = member.surrogate or one.surrogate

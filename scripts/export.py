@@ -8,6 +8,8 @@ frames of 8 bits, rounded or truncated, with 16-bit sound, or floats, exactly as
 import argparse
 import json
 import logging
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +28,7 @@ from avrobust.evaluation.cell import clips_together, evaluate
 from avrobust.evaluation.craft import Crafted
 from avrobust.evaluation.put_back import written
 from avrobust.evaluation.told import CellSpec, bound_cells
-from avrobust.files import part_folder, write_json
+from avrobust.files import part_folder, remove_leftovers, write_json
 from avrobust.metrics.schema import FLOAT, FORMS, IDENTITY, KEY
 from avrobust.program import UserError, positive, progress, run
 from avrobust.runtime import DEVICES
@@ -36,6 +38,7 @@ from avrobust.views.view import FileView
 log = logging.getLogger("export")
 
 FORMS_OF_FILES = FORMS[:3]
+ANEW = "let snakemake make these cells anew"
 TABLE, FOLDER, PROVENANCE = "clips.csv", "clips", "export.json"
 
 
@@ -63,17 +66,19 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
-    if given.output.exists():
+    # A link that leads nowhere is there too.
+    if os.path.lexists(given.output):
         raise UserError(f"--output: {given.output} is there already; give a new folder, or remove it")
+    remove_leftovers(given.output.absolute().parent, given.output.name)
     said = _said(given.cells)
     condition = Condition(given.modality, given.budget, given.steps)
     chosen = _chosen(given, said)
     spec = _spec(given, chosen, condition)
+    stored = _stored(given, spec, condition, said)
     names = dict.fromkeys((*spec.surrogates, *spec.victims))
     job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
     if not isinstance(job.views.view, FileView):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
-    stored = _stored(given, spec, condition)
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
         (cell,) = bound_cells([spec], job, chosen["precision"], int(said["seed"]))
@@ -93,11 +98,13 @@ def main() -> None:
         made |= {"cells": str(given.cells), "cell": vars(spec), "condition": condition, "form": given.form}
         made |= {"budget": said["budgets"][condition.budget], "clips": len(rows), **job.meter.read()}
         write_json(folder / PROVENANCE, made)
-        folder.rename(given.output)
+        try:
+            folder.rename(given.output)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(given.output)) from error
     log.info("%d clips in %s, answered as in %s", len(rows), given.output, given.cells)
     if not given.attacked_only:
-        place = f"{{source: local, table: {given.output / TABLE}, folder: {given.output}}}"
-        log.info("in config.yaml: datasets: {%s: %s}", said["dataset"], place)
+        log.info("in config.yaml: datasets: %s", _own(said["dataset"], given.output, job.store.classes, rows))
         if given.form == FLOAT:
             log.info("packing rounds floats to 8 bits: read back, they are answered as the cell's rounded ones")
 
@@ -145,16 +152,36 @@ def _whole(values: np.ndarray, levels: int) -> np.ndarray:
     return np.round(values * np.float32(levels)).astype(np.uint8 if levels == 255 else np.int16)
 
 
+def _own(dataset: str, output: Path, classes: Sequence[str], rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """What config.yaml says of the files, in JSON, which is YAML whatever is in a path.
+
+    The classes are the table's where these are the same in the same order, sorted: the dataset may have others.
+    """
+    given = {"source": "local", "table": str(output / TABLE), "folder": str(output), "name": output.absolute().name}
+    if list(classes) == sorted({name for _, _, labels, _ in rows for name in labels.split(LABEL_SEPARATOR)}):
+        given["classes"] = "table"
+    return json.dumps({dataset: given}, ensure_ascii=False)
+
+
 def _said(cells: Path) -> dict:
     """What the provenance of a file of cells says; UserError if there is none, or one of an older program."""
+    if cells.suffix != ".parquet":
+        raise UserError(f"--cells: {cells} is no .parquet; give a file of results/*/cells, with its .json beside it")
+    if not cells.is_file():
+        raise UserError(f"--cells: {cells}: no such file; give one of results/*/cells, which snakemake makes")
     path = cells.with_suffix(".json")
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(said, dict):
+            raise ValueError(f"no object but {type(said).__name__}")
         missing = [name for name in ("cells", "nets", "shards", "batch_size") if name not in said]
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); give a file of results/*/cells with its .json") from None
     if missing:
         raise UserError(f"{path}: does not say {', '.join(missing)}; make these cells anew")
+    files = [*said["shards"], *said["nets"].values()]
+    if not Path("Snakefile").exists() and not any(Path(one).exists() for one in files):
+        raise UserError(f"{path}: {files[0]} is not there: run this in the folder of the Snakefile that made the cells")
     return said
 
 
@@ -188,11 +215,14 @@ def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:
     return argparse.Namespace(**same, **files, key=key, identity=IDENTITY, device=given.device, threads=given.threads)
 
 
-def _stored(given: argparse.Namespace, spec: CellSpec, condition: Condition) -> dict[tuple, object]:
+def _stored(given: argparse.Namespace, spec: CellSpec, condition: Condition, said: Mapping) -> dict[tuple, object]:
     """What the cell has: victim, form and clip -> the answer."""
-    columns = [*KEY, "form", "clip_id", "prediction"]
-    parquet.metadata(given.cells, columns, IDENTITY, "give a file of cells of nets of one label")
-    return _answers(parquet.read(given.cells, columns), spec.surrogate, spec.attack, condition)
+    columns, anew = [*KEY, "form", "clip_id", "prediction"], f"`rm {shlex.quote(str(given.cells))}`; {ANEW}"
+    found = parquet.metadata(given.cells, columns, IDENTITY, "give a file of cells of nets of one label", anew)
+    for name in IDENTITY:
+        if found[name] != str(said[name]):
+            raise UserError(f"{given.cells} is of {name} {found[name]}, but its .json of {said[name]}; {ANEW}")
+    return _answers(parquet.read(given.cells, columns, anew), spec.surrogate, spec.attack, condition)
 
 
 def _answers(rows: pa.Table, surrogate: str, attack: str, condition: Condition) -> dict[tuple, object]:

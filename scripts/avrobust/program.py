@@ -28,7 +28,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 # What a user's folders and rights are the reason for, and no mistake of ours.
 REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG, errno.ELOOP),
 )
 
 

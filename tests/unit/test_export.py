@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from nets import narrow_net, narrow_spec
 from tiny_store import CLASSES, CLIPS, VIEW, VIEWS, write_shard
 
@@ -21,7 +22,7 @@ import export
 from avrobust.data.store import Store
 from avrobust.models.build import Part
 from avrobust.models.files import save_model
-from avrobust.program import UserError
+from avrobust.program import REFUSED, UserError
 from avrobust.spec.budgets import named
 
 SCRIPTS = Path(export.__file__).parent
@@ -252,6 +253,9 @@ def test_what_a_cell_does_not_hold_is_named(tmp_path, monkeypatch, made, told, m
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path, monkeypatch, made):
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UserError, match="link is there already; give a new folder, or remove it"):
+        exported(monkeypatch, made[0], tmp_path / "link")
     with pytest.raises(UserError, match="made is there already; give a new folder, or remove it"):
         exported(monkeypatch, made[0], tmp_path / "made")
 
@@ -265,3 +269,75 @@ def test_cells_without_what_made_them_are_named(tmp_path, monkeypatch, made):
         UserError, match=r"cells.json: cannot be read .*; give a file of results/\*/cells with its .json"
     ):
         exported(monkeypatch, made[0], tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("cells.json", None, r"cells\.json is no \.parquet; give a file of results/\*/cells, with its \.json"),
+        ("absent.parquet", None, r"absent\.parquet: no such file; give one of results/\*/cells, which snakemake makes"),
+        ("cells.parquet", b"PAR1", r"cells\.parquet: .*; `rm \S+cells\.parquet`; let snakemake make these cells anew"),
+    ],
+)
+def test_what_is_no_file_of_cells_is_refused(tmp_path, monkeypatch, made, name, content, message):
+    if content:
+        (made[0] / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as refused:
+        exported(monkeypatch, made[0], tmp_path / "out", "--cells", str(made[0] / name))
+    assert "the same command" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"dataset": "ave"},
+            r"cells\.parquet is of dataset music, but its \.json of ave; let snakemake make these cells",
+        ),
+        ({"seed": "4"}, r"cells\.parquet is of seed 3, but its \.json of 4"),
+        (
+            {"shards": ["results/0.arrow"], "nets": {}},
+            r"results/0\.arrow is not there: run this in the folder of the Snakef",
+        ),
+        (None, r"cells\.json: cannot be read \(no object but list\); give a file"),
+    ],
+)
+def test_a_json_that_is_of_other_cells_or_of_another_folder_is_refused_before_anything_is_crafted(
+    tmp_path, monkeypatch, made, changes, message
+):
+    path = made[0] / "cells.json"
+    path.write_text(json.dumps([] if changes is None else json.loads(path.read_text()) | changes))
+    monkeypatch.setattr(export, "evaluate", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        exported(monkeypatch, made[0], tmp_path / "out")
+
+
+def test_a_folder_that_another_made_meanwhile_is_named_and_leftovers_are_gone(tmp_path, monkeypatch, made):
+    """A kill leaves a hidden folder of the same name; that of another is not looked at."""
+    for name in ("out", "other"):
+        (tmp_path / f".part-1-{'0' * 8}-{name}/clips").mkdir(parents=True)
+
+    def beside(*told):
+        (tmp_path / "out/theirs").mkdir(parents=True)
+        return write_json(*told)
+
+    write_json = export.write_json
+    monkeypatch.setattr(export, "write_json", beside)
+    with pytest.raises(OSError) as raised:
+        exported(monkeypatch, made[0], tmp_path / "out", "--attacked-only")
+    assert raised.value.filename == str(tmp_path / "out") and raised.value.errno in REFUSED
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f".part-1-{'0' * 8}-other", "made", "out"]
+
+
+def test_what_config_is_told_is_yaml_with_a_name_and_the_classes_of_the_table(tmp_path, monkeypatch, made, caplog):
+    """Of the dataset where the order is another than that of a table: by name."""
+    caplog.set_level("INFO")
+    output = exported(monkeypatch, made[0], tmp_path / "a, b: #c")
+    line = next(one for one in caplog.messages if one.startswith("in config.yaml: "))
+    told = {"source": "local", "table": str(output / "clips.csv"), "folder": str(output), "name": "a, b: #c"}
+    assert yaml.safe_load(line.removeprefix("in config.yaml: ")) == {"datasets": {"music": told}}
+    rows = [("a", "a.mkv", "dog", "test"), ("b", "b.mkv", "cat|dog", "test")]
+    for classes, of_table in ((["cat", "dog"], True), (["dog", "cat"], False), (["cat", "dog", "pig"], False)):
+        own = yaml.safe_load(export._own("music", output, classes, rows))["music"]
+        assert own == told | ({"classes": "table"} if of_table else {})

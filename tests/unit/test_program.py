@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from small_disk import make_room, small_disk
 
+from avrobust.data.encoding import encode_without_loss
 from avrobust.files import replacing, write_json, write_text
 from avrobust.models.files import write_tensors
 from avrobust.program import natural, positive
@@ -221,6 +222,11 @@ def by_arrow(path: Path) -> None:
         sink.write_batch(pa.record_batch({"x": NUMBERS}))
 
 
+def by_clip(path: Path) -> None:
+    frames = NUMBERS[: 16 * 48 * 64 * 3 // 8].view(np.uint8).reshape(16, 48, 64, 3)
+    encode_without_loss(frames, 8, np.zeros(16_000, np.int16), 8000, path)
+
+
 def by_picture(path: Path) -> None:
     with replacing(path) as temporary:
         Image.fromarray(NUMBERS[:10_000].view(np.uint8).reshape(200, 400)).save(temporary, "PNG")
@@ -233,6 +239,7 @@ WRITERS = {
     "parquet": by_parquet,
     "arrow": by_arrow,
     "picture": by_picture,
+    "clip": by_clip,
 }
 
 

@@ -4,6 +4,7 @@ The codecs are those of sites, the quality is not: theirs is worse (x264's own d
 upload leaves of faint detail.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from av.codec.context import Flags
 
 from avrobust.files import replacing
-from avrobust.program import UserError
+from avrobust.program import FULL, UserError
 
 # This quality keeps faint textures, which tell rendered classes apart.
 VIDEO_CODEC, VIDEO_OPTIONS = "libx264", {"preset": "ultrafast", "crf": "14"}
@@ -35,7 +36,7 @@ def encode(frames: np.ndarray, frame_rate: int, samples: np.ndarray, sample_rate
 
     `frames`: uint8 (frames, height, width, 3), RGB, of even height and width. `samples`: (samples, channels), beyond
     [-1, 1] cut off. Equal for one version of PyAV, which brings its own ffmpeg, on one kind of processor.
-    Raises `UserError` if the file cannot be written.
+    Raises `UserError` if the file cannot be written, `OSError` of a full disk.
     """
     samples = np.ascontiguousarray(np.clip(samples, -1, 1).astype(np.float32).T)
     with _written(path, "mp4") as container:
@@ -51,7 +52,7 @@ def encode_without_loss(frames: np.ndarray, frame_rate: int, samples: np.ndarray
     """Write a Matroska file, FFV1 with PCM, of which the very values can be read.
 
     `frames`: RGB (frames, height, width, 3), uint8, or float32 in [0, 1]. `samples`: (samples,) of one channel, int16,
-    or float32 in [-1, 1]. Raises `UserError` if the file cannot be written.
+    or float32 in [-1, 1]. Raises as `encode` does.
     """
     pixels, options, name = LOSSLESS[frames.dtype]
     codec, form = PCM[samples.dtype]
@@ -70,6 +71,8 @@ def _written(path: Path, form: str) -> Iterator[av.container.OutputContainer]:
         with replacing(path) as temporary, av.open(str(temporary), "w", form, FORMAT_OPTIONS) as container:
             yield container
     except (av.FFmpegError, OSError) as error:
+        if error.errno in FULL:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise UserError(f"{path} could not be written: {error}") from None
 
 

@@ -52,7 +52,8 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "weights", "train", "search", "calibrate", "attack", LOOKED_INTO, "checks", "kind", PUBLISH,
+        "availability", "weights", "train", "search", "calibrate", "attack", LOOKED_INTO, "geometry", "checks", "kind",
+        PUBLISH,
     }  # fmt: skip
     assert set(TARGETS) == {"all", "data", "tian2021"}
 
@@ -123,7 +124,7 @@ ASKED = {
     "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},
     "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"}, "shards": {"shard_count"},
     "locations": {"shard_locations"}, "reports": {"shard_reports"}, "start": {"search_start"},
-    "told": {"told_to_search"}, "seed": {"search_seed"}, "batch_size": {"clips_at_a_time"},
+    "told": {"told_to_search", "measured"}, "seed": {"search_seed"}, "batch_size": {"clips_at_a_time"},
 }  # fmt: skip
 
 

@@ -611,7 +611,7 @@ def test_what_is_no_list_of_clips_is_named(tmp_path: Path) -> None:
 
 def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 32", "attack_batch_size: 33")
+    replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 96", "attack_batch_size: 97")
     before, after = plan(unedited(), device="auto"), plan(root, device="cpu")
     assert (before.attack.batch_size, after.attack.batch_size, before.train.device, after.train.device) == (
         "32",

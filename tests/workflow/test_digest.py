@@ -306,7 +306,7 @@ def test_a_new_line_in_a_registry_changes_nothing(before: dict, root: Path) -> N
 
 def test_another_meaning_of_a_registered_name_changes_what_uses_it(before: dict, root: Path) -> None:
     registry = root / "scripts/avrobust/attacks/registry.py"
-    replace(registry, '"avrobust.attacks.mim:mim"', '"avrobust.attacks.mim:other"')
+    replace(registry, '"avrobust.attacks.mim:mim"', '"avrobust.attacks.mi_fgsm:mi_fgsm"')
     assert changed(before, codes(root)) == of_attack(before, "mim") | of_attack(before, "mim_ce")
 
 

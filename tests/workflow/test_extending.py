@@ -59,6 +59,7 @@ def test_an_addition_is_a_file_a_line_and_what_uses_it(tmp_path: Path, name: str
 
 
 # Run in the copy, whose kinds of artefacts and notation are its own.
+DATASETS = ("music", "kinetics_sounds", "ave")
 TOLD = """
 import json, sys
 sys.path[:0] = ["tests/workflow", "scripts", "workflow"]
@@ -92,15 +93,15 @@ def test_what_is_new_is_planned_and_nothing_else_has_other_code(extended: tuple[
     But for what the undefended net's gradients make, which the new nets answer, too: it counts among any attack.
     """
     before, after = codes(unedited()), {tuple(key): code for key, code in extended[1]["codes"]}
-    answered = {("attack", dataset, "concat", "fgsm") for dataset in ("music", "kinetics_sounds", "ave")}
+    answered = {("attack", dataset, "concat", attack) for dataset in DATASETS for attack in ("fgsm", "mim")}
     assert changed(before, {key: after.get(key) for key in before}) == answered
     nets = ("concat_noise", "concat_small", "concat_shortened", "mine")
     assert {key[1:] for key in after.keys() - before.keys() if key[0] == "attack"} == {
-        *((dataset, "concat", "mine") for dataset in ("music", "kinetics_sounds", "ave")),
-        *((dataset, net, "fgsm") for dataset in ("music", "kinetics_sounds", "ave") for net in nets),
+        *((dataset, "concat", "mine") for dataset in DATASETS),
+        *((dataset, net, attack) for dataset in DATASETS for net in nets for attack in ("fgsm", "mim")),
         # By cross-entropy alone where the training loss is another, and past what features pass.
-        *((dataset, "concat_small", "fgsm_ce") for dataset in ("music", "kinetics_sounds", "ave")),
-        *((dataset, "concat_shortened", "fgsm_bypass") for dataset in ("music", "kinetics_sounds", "ave")),
+        *((dataset, "concat_small", attack) for dataset in DATASETS for attack in ("fgsm_ce", "mim_ce")),
+        *((dataset, "concat_shortened", "fgsm_bypass") for dataset in DATASETS),
         ("bells", "concat", "fgsm"),
     }
     assert len(set(after.values())) > len(set(before.values()))

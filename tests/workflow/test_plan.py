@@ -614,8 +614,8 @@ def test_another_batch_size_of_attacks_or_another_device_changes_no_parameter(tm
     replace(root / "workflow/scales/demo.yaml", "attack_batch_size: 96", "attack_batch_size: 97")
     before, after = plan(unedited(), device="auto"), plan(root, device="cpu")
     assert (before.attack.batch_size, after.attack.batch_size, before.train.device, after.train.device) == (
-        "32",
-        "33",
+        "96",
+        "97",
         "auto",
         "cpu",
     )

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import shutil
+import threading
 import time
 import zipfile
 from threading import Event
@@ -178,9 +179,13 @@ def test_a_full_disk_ends_the_parts_that_are_being_read(site, tmp_path, folder, 
 
 
 def test_what_is_read_while_another_part_ends_the_run_is_recorded(tmp_path, folder):
+    begun = threading.Event()
+
     def record(address, *_):
         if address.endswith("1"):
+            begun.wait(10)
             raise UserError("no room")
+        begun.set()
         time.sleep(0.3)
         return {"part": address, "kept": []}
 

@@ -59,6 +59,7 @@ STRICT = _TYPES.redefine_many(
         "integer": lambda _, value: type(value) is int,
     }
 )
+VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=STRICT)
 
 
 @dataclass(frozen=True)
@@ -404,8 +405,7 @@ def check(
     schema["properties"] |= sections
     if not required:
         schema["required"] = []
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=STRICT)(schema)
-    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(VALIDATOR(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         where = file if isinstance(file, str) else file(_place_of_error(errors[0]))
         raise SettingsError(f"{where}: {_one_line(errors[0])}")

@@ -63,13 +63,14 @@ def main() -> None:
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
     shares: dict[int, list[Shares]] = {number: [] for number in counts}
     try:
-        # Cells whose attack needs another number of clips at a time read the clips for themselves.
-        sizes = dict.fromkeys(cell.threat.batch_size for cell in cells)
-        for group, size in enumerate(sizes):
-            numbers = [number for number, cell in enumerate(cells) if cell.threat.batch_size == size]
+        # Cells that attack another number of clips, or need another number at a time, read the clips for themselves.
+        reads = [(cell.threat.batch_size, spec.clips) for spec, cell in zip(specs, cells, strict=True)]
+        for group, (size, clips) in enumerate(dict.fromkeys(reads)):
+            numbers = [number for number, read in enumerate(reads) if read == (size, clips)]
             known = finished.parts(group)
             resumed += sum(part.clips for part in known)
-            rest = _rest(given, job, [cells[number] for number in numbers], size, group, known, finished)
+            own = [cells[number] for number in numbers]
+            rest = _rest(given, job.of_some(clips), own, size, group, known, finished)
             for part in chain(known, rest):
                 parts.append(part.rows)
                 for number, count, of_part in zip(numbers, part.without_gradient, part.shares, strict=True):
@@ -82,6 +83,7 @@ def main() -> None:
     facts = [
         {
             **_written_down(spec, cell),
+            "clips": len(job.of_some(spec.clips).views),
             "clips_without_gradient": counts[number],
             "clips_not_moved": _clips_not_moved(rows, cell),
             **({"term_shares": mean_shares(of)} if (of := joined(shares[number])) else {}),

@@ -147,6 +147,24 @@ def test_several_nets_are_attacked_as_one_where_a_cell_says_so(tmp_path, attacke
         attacked([cell("all", {"one": CONDITIONS}) | {"nets": ["three", "one"]}])
 
 
+def test_a_cell_of_some_clips_has_the_rows_of_these_as_if_all_were_attacked(tmp_path, attacked):
+    """Beside a cell of all clips in the same job, and whatever the batch: each is mixed with one of all."""
+    transforms = [{"name": "identity"}, {"name": "mixing", "options": {"share": 0.2}}]
+    spec = {"update": "mma", "steps": 2, "copies": 2, "transforms": transforms}
+    asked = {"surrogate": "two", "attack": "mma", "spec": spec, "victims": {"one": [["both", "large"]]}}
+    rows, said = attacked([asked | {"clips": 3}, {**OWN, "clips": 1000}], "--batch-size=2")
+    every, _ = attacked([asked])
+    assert [cell["clips"] for cell in said["cells"]] == [3, CLIPS["test"]]
+    names = ("clip_id", "modality", "loss", "attack")
+    some, all_clips = (
+        {(clip, modality): loss for clip, modality, loss, of in zip(*map(found.get, names), strict=True) if of == "mma"}
+        for found in (rows, every)
+    )
+    assert len({clip for clip, _ in some}) == 3 and len(all_clips) == 2 * CLIPS["test"]
+    assert some == pytest.approx({key: all_clips[key] for key in some}, rel=5e-3, abs=5e-3)
+    assert rows["attack"].count("mim") == CLIPS["test"] * (1 + len(CONDITIONS))
+
+
 def test_victims_that_are_asked_about_floats_alone_have_no_other_rows(tmp_path, monkeypatch):
     """And their floats are the same; who is not named is asked about files too."""
 
@@ -191,6 +209,7 @@ def test_what_was_run_is_written_down(attacked):
         "coded": [],
         "nets": [],
         "floats": [],
+        "clips": CLIPS["test"],
         "objective": "CrossEntropy",
         "steps": 10,
         "step_size": 1 / 8,

@@ -31,7 +31,7 @@ def made(folder: Path, identity: str, counts: Mapping[tuple, int], surrogate: st
     predictions = {condition: right(count) for condition, count in counts.items()}
     (cell,) = read_cells(write_cell(folder, identity, [0] * CLIPS, predictions, surrogate=surrogate))
     own = {"spec": {"update": "pgd"}, "steps": 10, "step_size": 0.125, "keeps": KEPT, "precision": "float32"}
-    own["objective"] = "CrossEntropy"
+    own |= {"objective": "CrossEntropy", "clips": CLIPS}
     return Made(cell, own | {"modalities": ["audio", "visual"]} | facts)
 
 
@@ -307,6 +307,22 @@ def test_other_labels_or_clips_than_those_of_the_datasets_first_cell_are_a_sign(
     assert clean_answers(cells)["signs"].tolist() == [0, 0, 1]
 
 
+def test_a_cell_of_some_clips_is_compared_on_these(tmp_path: Path) -> None:
+    """Its clean clips are no other ones, unless it attacked more than it has; what is beside it is read on these."""
+    own = made(tmp_path, "music/a/0/pgd", {CLEAN: 20, BOTH: 10})
+    black_box = made(tmp_path, "music/a/0/pgd", {CLEAN: 20, BOTH: 8}, surrogate="all", clips=5)
+    some = replace(black_box, cell=black_box.cell.of(own.cell.clips[:5]))
+    rights = [own.cell.answers[Condition(*BOTH)].of(some.cell.clips), some.cell.answers[Condition(*BOTH)]]
+    accuracy = [100 * float((answers.predictions == answers.labels).mean()) for answers in rights]
+    (row,) = [row for row in found([own, some]) if row["check"] == "black_box_stronger"]
+    assert (row["n"], row["reference"], row["accuracy"]) == (5, *accuracy)
+    assert clean_answers([own, some])["signs"].tolist() == [0]
+    lost = replace(some, cell=some.cell.of(own.cell.clips[:4]))
+    assert clean_answers([own, lost])["signs"].tolist() == [1]
+    say(some, labels=[1] * 5)
+    assert clean_answers([some, own])["signs"].tolist() == [1]
+
+
 def test_clips_without_gradient_are_counted_over_the_seeds_but_not_of_noise() -> None:
     def said(seed: int, count: int) -> dict:
         cell = {"surrogate": "concat", "attack": "fgsm", "clips_without_gradient": count, "steps": 1}
@@ -346,7 +362,9 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         paths.append(write_cell(tmp_path, f"music/concat/0/{attack}", [0] * CLIPS, answers))
         cell = {"surrogate": "concat", "attack": attack, "clips_without_gradient": 0, "keeps": KEPT, "step_size": 1 / 8}
         cells = [
-            cell | {"precision": "float32", "modalities": ["audio", "visual"], "objective": "CrossEntropy"} | facts
+            cell
+            | {"precision": "float32", "modalities": ["audio", "visual"], "objective": "CrossEntropy", "clips": CLIPS}
+            | facts
         ]
         told.append(tmp_path / f"{attack}.json")
         told[-1].write_text(json.dumps({"dataset": "music", "clips": CLIPS, "cells": cells}), encoding="utf-8")

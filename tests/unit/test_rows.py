@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -211,7 +212,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         cells(tmp_path, "music/concat/0/fgsm", "music/concat/0/fgsm")
 
 
-def test_cells_of_common_seeds(tmp_path: Path) -> None:
+def test_cells_in_common_have_common_seeds(tmp_path: Path) -> None:
     """What has one seed is compared with the same seed of what has more."""
     answers = {("clean", ""): [0], ("both", "small"): [0]}
     paths = [
@@ -221,9 +222,28 @@ def test_cells_of_common_seeds(tmp_path: Path) -> None:
     ]
     cells = cells_of(paths)
     a, b, c = (Reading("music", net, net, "fgsm", Condition("both", "small")) for net in "abc")
-    assert cells.of_common_seeds([a, b]).outcomes([a, b]).seeds == (1,)
-    assert cells.of_common_seeds([a]).outcomes([a]).seeds == (1, 2, 3)
+    assert cells.in_common([a, b]).outcomes([a, b]).seeds == (1,)
+    assert cells.in_common([a]).outcomes([a]).seeds == (1, 2, 3)
     with pytest.raises(UserError, match="no seed is common"):
-        cells.of_common_seeds([b, c])
+        cells.in_common([b, c])
     with pytest.raises(UserError, match="seeds"):
         cells.outcomes([a, b])
+
+
+def test_cells_in_common_have_common_clips(tmp_path: Path) -> None:
+    """What is made of some clips is compared on these; of clips that are no part of each other nothing is taken."""
+    answers = {("clean", ""): [0, 0, 0, 0], ("both", "small"): [0, 1, 0, 1]}
+    (every,) = read_cells(write_cell(tmp_path, "music/a/1/fgsm", [0] * 4, answers))
+    (some,) = read_cells(write_cell(tmp_path, "music/b/1/fgsm", [0] * 4, answers))
+    some = some.of(np.array(["clip1", "clip2"]))
+    a, b = (Reading("music", net, net, "fgsm", Condition("both", "small")) for net in "ab")
+    found = Cells([every, some]).in_common([a, b]).outcomes([a, b])
+    assert found.clip_ids.tolist() == ["clip1", "clip2"]
+    assert found.correct[:, 0].tolist() == [[False, True], [False, True]]
+    assert Cells([every, some]).in_common([a]).outcomes([a]).clips == 4
+    with pytest.raises(UserError, match="other clips"):
+        Cells([every, some]).outcomes([a, b])
+    others = replace(every.of(np.array(["clip0", "clip1", "clip3"])), surrogate="b", victim="b")
+    none_of_both = Cells([every.of(np.array(["clip1", "clip2"])), others])
+    with pytest.raises(UserError, match="other clips"):
+        none_of_both.in_common([a, b]).outcomes([a, b])

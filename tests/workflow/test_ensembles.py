@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from planning import copy_project, paper, plan, replace, unedited, write_paper
 
+from avrobust.spec.nets import Ensemble
 from lib.plan import Plan
 from lib.settings import SettingsError
 
@@ -36,7 +37,7 @@ JOB = SimpleNamespace(dataset="music", bundle="all-sum.fgsm", seed="1234")
 
 
 def test_its_nets_are_trained_and_inputs_of_its_cells(made: Plan) -> None:
-    assert made.grid.ensembles == {"all-sum": ("concat", "film")}
+    assert made.grid.ensembles == {"all-sum": Ensemble(("concat", "film"))}
     nets = [f"results/demo/models/music/{name}/s1234/model.pt" for name in ("concat", "film", "sum")]
     assert made.attack.models(JOB) == nets
     given = made.attack.told(JOB)
@@ -133,12 +134,34 @@ def test_an_attack_with_an_objective_of_its_own_needs_no_plain_training(tmp_path
         facts["artefacts"]["table2"]["rows"][1]["attack"] = "fgsm_ce"
         facts["labels"]["attack"]["fgsm_ce of all-sum"] = "FGSM, of others"
 
-    assert plan(told(copy_project(tmp_path), change)).grid.ensembles["all-sum"] == ("concat", "minsim")
+    assert plan(told(copy_project(tmp_path), change)).grid.nets_of("all-sum") == ("concat", "minsim")
 
 
 def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one() -> None:
-    made = plan(unedited(), papers=["zhang2025"])
-    assert made.grid.ensembles == {f"all-{net}": tuple(one for one in NETS if one != net) for net in NETS}
+    """The demo attacks some clips by them; the paper scale all, and an ensemble says nothing of it."""
+    for scale, clips in (("demo", 14), ("paper", None)):
+        made = plan(unedited(), papers=["zhang2025"], scale=scale)
+        assert made.grid.ensembles == {
+            f"all-{net}": Ensemble(tuple(one for one in NETS if one != net), clips) for net in NETS
+        }
+        assert made.grid.clips_of("AcV") is None
+
+
+def test_an_ensemble_attacks_as_many_clips_as_it_says(tmp_path: Path) -> None:
+    """Its cells say so, and ask for less time; whoever is attacked by itself is attacked on all."""
+
+    def fewer(facts: dict) -> None:
+        facts["ensembles"]["all-sum"]["clips"] = 8
+
+    every, some = (
+        plan(told(copy_project(tmp_path / name), *change)).attack for name, change in (("a", ()), ("b", (fewer,)))
+    )
+    (cell,) = json.loads(some.told(JOB)["cells"])
+    assert cell["clips"] == 8 and "clips" not in json.loads(every.told(JOB)["cells"])[0]
+    key, clips = ("music", "all-sum", "fgsm"), every.data.split_clips("music", "test")
+    assert some.bundle_work([key]) * clips == every.bundle_work([key]) * 8
+    other = ("music", "concat", "fgsm")
+    assert some.bundle_work([other]) == every.bundle_work([other])
 
 
 def test_a_bundle_of_each_and_of_some_datasets(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from avrobust.spec import budgets, notation
 from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind
+from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest
 from lib.alike import alike_of
@@ -64,7 +65,7 @@ class Grid:
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
     long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
-    `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: the nets of each surrogate of several.
+    `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: surrogates of several nets, by name.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
     also asked about clips as files hold them.
     `of_first_seed`, `of_every_seed`: keys of cells by the seeds that artefacts read.
@@ -76,7 +77,7 @@ class Grid:
     conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {LOCALISATION: {}, EMBEDDINGS: {}})
     examples: dict[Key, set[str]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
-    ensembles: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ensembles: dict[str, Ensemble] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     budgets: dict[str, Mapping] = field(default_factory=dict)
     calibrations: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
@@ -106,7 +107,13 @@ class Grid:
 
     def nets_of(self, surrogate: str) -> tuple[str, ...]:
         """Return the nets whose gradients a surrogate stands for: those of an ensemble, else itself."""
-        return self.ensembles.get(surrogate, (surrogate,))
+        ensemble = self.ensembles.get(surrogate)
+        return ensemble.nets if ensemble else (surrogate,)
+
+    def clips_of(self, surrogate: str) -> int | None:
+        """Return how many clips of a split a surrogate attacks at most; None for all."""
+        ensemble = self.ensembles.get(surrogate)
+        return ensemble.clips if ensemble else None
 
     def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return these (dataset, variant), those that they go on from, and those by whose classes they choose."""
@@ -144,8 +151,8 @@ def expand(settings: Settings) -> Grid:
     for paper, facts in settings.papers.items():
         for name, variant in facts["variants"].items():
             _agree(grid.variants.setdefault(name, (paper, variant))[1], variant, f"variant {name}")
-        for name, nets in facts["ensembles"].items():
-            _agree(grid.ensembles.setdefault(name, tuple(nets)), tuple(nets), f"ensemble {name}")
+        for name, ensemble in facts["ensembles"].items():
+            _agree(grid.ensembles.setdefault(name, ensemble), ensemble, f"ensemble {name}")
         for name, attack in facts["attacks"].items():
             _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
         _check_variants(facts, place_of(paper, "variants"))
@@ -561,7 +568,8 @@ def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:
 
 
 def _check_no_control(wanted: Reading, facts: Mapping, where: str) -> None:
-    for net in (*facts["ensembles"].get(wanted.surrogate, [wanted.surrogate]), wanted.victim):
+    ensemble = facts["ensembles"].get(wanted.surrogate)
+    for net in (*(ensemble.nets if ensemble else [wanted.surrogate]), wanted.victim):
         if facts["variants"][net].get("control"):
             raise SettingsError(f"{where}: {net} is a control, which loses or wins by construction; no claim reads it")
 

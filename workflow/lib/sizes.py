@@ -10,6 +10,8 @@ from lib.settings import Settings, own_section
 PREPARED = "prepare"
 # What a condition may name, whatever the attack is defined with.
 STEPS = "steps"
+# What an ensemble may attack fewer of.
+CLIPS, ALL = "clips", "all"
 
 
 def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[str, dict[str, list]]:
@@ -18,7 +20,8 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
     Of a net it is what it is trained on that counts: how its clips are attacked.
     """
     over = settings.scale.get("papers", {}).get(paper, {})
-    sections = ("attacks",) * ("attacks" in over) + ("variants", "training") * bool({"variants", "training"} & {*over})
+    sections = [section for section in ("attacks", "ensembles") if section in over]
+    sections += ["variants", "training"] if {"variants", "training"} & {*over} else []
     own = {section: own_section(settings.root, paper, section) for section in sections}
     found: dict[str, dict[str, list]] = {}
     for one in readings:
@@ -28,6 +31,10 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
             if one.condition.steps:
                 differing.pop(STEPS, None)
             found.setdefault(one.attack, {}).update(differing)
+        if "ensembles" in own and one.surrogate in own["ensembles"]:
+            told = own["ensembles"], settings.papers[paper]["ensembles"]
+            papers, ours = (ensembles[one.surrogate].clips or ALL for ensembles in told)
+            found.setdefault(one.surrogate, {}).update({CLIPS: [ours, papers]} if ours != papers else {})
         for net in (one.surrogate, one.victim) if "variants" in own else ():
             found.setdefault(net, {}).update(
                 _differ(settings, paper, one, _prepared(own, net), _prepared(settings.papers[paper], net))

@@ -3,7 +3,7 @@
 import argparse
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_ba
 from avrobust.data.classes import check_classes
 from avrobust.data.partners import partners
 from avrobust.data.shards import Shards
+from avrobust.data.stratified import stratified
 from avrobust.evaluation.alone import check_alone
 from avrobust.evaluation.budgets import Budgets
 from avrobust.models.files import Trained, load_model
@@ -81,7 +82,7 @@ def one_net_parser(description: str) -> argparse.ArgumentParser:
 class Opened:
     """The nets, the clips and the budgets that the arguments name; `meter` runs since the start.
 
-    `threads`: of the job.
+    `threads`: of the job. `views`: of the clips that are attacked, some or all of `split`.
     """
 
     nets: Mapping[str, Trained]
@@ -91,6 +92,17 @@ class Opened:
     device: torch.device
     meter: Meter
     threads: int = 1
+    split: str = "test"
+
+    def of_some(self, count: int | None) -> "Opened":
+        """The same with `count` clips of all classes alike, as `stratified` chooses them; None for all."""
+        if count is None or count >= len(self.views):
+            return self
+        views, store = self.views, self.store
+        of = [int(index) for index in views.indices]
+        chosen = stratified([store.clip_ids[index] for index in of], [store.labels[index] for index in of], count)
+        some = EvaluationViews(store, [of[place] for place in chosen], views.view, views.modalities, task=views.task)
+        return replace(self, views=some)
 
     def batches(
         self,
@@ -118,7 +130,8 @@ class Opened:
         return evaluation_batches(rest, taken, 1, threads)
 
     def _partners(self) -> dict[int, int]:
-        store, indices = self.store, [int(index) for index in self.views.indices]
+        # A clip's partner is one of the whole split, however many clips are attacked.
+        store, indices = self.store, [int(index) for index in self.store.indices(self.split)]
         found = partners([store.clip_ids[index] for index in indices], [store.labels[index] for index in indices])
         if alone := [place for place, other in enumerate(found) if place == other]:
             raise UserError(
@@ -171,7 +184,7 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     for name, net in nets.items():
         check_alone(paths[name], net.model, views, device)
     scales = {name: unit.to(device) for name, unit in units(given.epsilon_space, view.inputs(store)).items()}
-    return Opened(nets, store, views, Budgets(named, scales), device, meter, given.threads)
+    return Opened(nets, store, views, Budgets(named, scales), device, meter, given.threads, given.split)
 
 
 def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition]:

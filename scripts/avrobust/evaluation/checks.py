@@ -20,7 +20,7 @@ One that leaves its ball or range may be found weaker than another, never strong
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
@@ -92,6 +92,11 @@ class Made:
         told = {**self.facts["spec"], "precision": self.facts["precision"]}
         return {name: value for name, value in told.items() if name != without}
 
+    def on_clips_of(self, other: "Made") -> "Made":
+        """The same on the clips of `other`, where that attacks some of these."""
+        fewer = len(other.cell.clips) < len(self.cell.clips)
+        return replace(self, cell=self.cell.of(other.cell.clips)) if fewer else self
+
     def is_beside(self, other: "Made") -> bool:
         """Whether both are of one dataset, seed and victim, and `other` leaves neither its ball nor the range."""
         one, two = ((made.cell.dataset, made.cell.seed, made.cell.victim) for made in (self, other))
@@ -129,7 +134,7 @@ def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
 
     None for an attack that takes no gradient.
     """
-    cells = pd.DataFrame([{**cell, **said} for said in provenances for cell in said["cells"] if cell["steps"]])
+    cells = pd.DataFrame([{**said, **cell} for said in provenances for cell in said["cells"] if cell["steps"]])
     counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
         comparisons=("clips", "sum"),
         signs=("clips_without_gradient", "sum"),
@@ -173,15 +178,18 @@ def _shares_line(dataset: str, surrogate: str, attack: str, shares: list, seeds:
 def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
     """Return a line per victim: in how many of its cells the clean clips are other ones, or are answered otherwise.
 
-    Clips and labels are compared with the first cell of the dataset and seed, answers with the first of the victim.
+    Clips and labels are compared with the first cell of the dataset and seed, answers with the first of the victim; as
+    far as a cell is of some of the clips.
     """
     clips: dict[tuple, Answers] = {}
     answers: dict[tuple, Answers] = {}
     lines: dict[tuple, dict] = {}
-    for one in sorted(made, key=lambda one: (*one.place, one.cell.seed)):
+    for one in sorted(made, key=lambda one: (-len(one.cell.clips), *one.place, one.cell.seed)):
         cell, clean = one.cell, one.cell.answers[CLEAN]
         known = clips.setdefault((cell.dataset, cell.seed), clean)
         first = answers.setdefault((cell.dataset, cell.victim, cell.seed), clean)
+        if one.clips(CLEAN) == one.facts["clips"]:
+            known, first = known.of(clean.clips), first.of(clean.clips)
         differs = [clean.clips.tolist(), clean.labels.tolist()] != [known.clips.tolist(), known.labels.tolist()]
         differs = differs or clean.predictions.tolist() != first.predictions.tolist()
         nothing = {"check": "clean_differs", "surrogate": "", "attack": "", "beside": "", "comparisons": 0, "signs": 0}
@@ -294,7 +302,8 @@ def _pairs(made: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
 
     for _, some in groupby(sorted(made, key=victim), key=victim):
         some = list(some)
-        yield from ((one, other) for one in some for other in some if one is not other and one.is_beside(other))
+        pairs = ((one, other) for one in some for other in some if one is not other and one.is_beside(other))
+        yield from ((one.on_clips_of(other), other.on_clips_of(one)) for one, other in pairs)
 
 
 def _hits(cell: Cell, condition: Condition) -> np.ndarray:

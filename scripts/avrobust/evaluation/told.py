@@ -24,6 +24,7 @@ class CellSpec:
 
     `coded`: under which conditions clips also go through H.264 and AAC. `nets`: what `surrogate` is an ensemble of;
     none where it is a net itself. `floats`: victims that are shown clips as they are made, and not as files hold them.
+    `clips`: how many of the split it attacks at most (`avrobust.data.stratified`); None for all.
     """
 
     surrogate: str
@@ -33,6 +34,7 @@ class CellSpec:
     coded: Sequence = ()
     nets: Sequence[str] = ()
     floats: Sequence[str] = ()
+    clips: int | None = None
 
     @property
     def surrogates(self) -> tuple[str, ...]:

@@ -39,6 +39,12 @@ class Answers:
     norms: dict[str, np.ndarray]
     cosines: np.ndarray
 
+    def of(self, clips: np.ndarray) -> "Answers":
+        """The same of those among `clips`."""
+        kept = np.isin(self.clips, clips)
+        epsilons, norms = ({name: of[kept] for name, of in values.items()} for values in (self.epsilons, self.norms))
+        return Answers(self.clips[kept], self.labels[kept], self.predictions[kept], epsilons, norms, self.cosines[kept])
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -50,6 +56,15 @@ class Cell:
     attack: str
     seed: int
     answers: dict[Condition, Answers]
+
+    @property
+    def clips(self) -> np.ndarray:
+        """The clips that were attacked, sorted."""
+        return self.answers[CLEAN].clips
+
+    def of(self, clips: np.ndarray) -> "Cell":
+        """The same of those among `clips`."""
+        return replace(self, answers={condition: answers.of(clips) for condition, answers in self.answers.items()})
 
 
 @dataclass(frozen=True)
@@ -138,17 +153,23 @@ class Cells:
                 raise UserError(f"the cell {words}, seed {cell.seed} is given twice; leave one out")
             seeds[cell.seed] = cell
 
-    def of_common_seeds(self, readings: Iterable[Reading]) -> "Cells":
-        """The cells of these readings, with the seeds that all of them have; `UserError` if there is no such seed.
+    def in_common(self, readings: Iterable[Reading]) -> "Cells":
+        """The cells of these readings, of the seeds and clips that all of them have; `UserError` if no seed is common.
 
-        Some things are made with one seed alone, and compared with what has more.
+        Some things are made with one seed alone, or on some of the clips, and compared with what has more. Of clips
+        that are not part of each other nothing is taken: they are other clips, which `outcomes` refuses.
         """
         found = {reading[:4]: self._cells[reading[:4]] for reading in readings if reading[:4] in self._cells}
         seeds = set.intersection(*(set(by_seed) for by_seed in found.values())) if found else set()
         if found and not seeds:
             one, other = (f"{'/'.join(place)} has {sorted(found[place])}" for place in (min(found), max(found)))
             raise UserError(f"no seed is common: {one}, {other}; make both with the same seeds")
-        return Cells(cell for by_seed in found.values() for seed, cell in by_seed.items() if seed in seeds)
+        cells = [cell for by_seed in found.values() for seed, cell in by_seed.items() if seed in seeds]
+        fewest = min((cell.clips for cell in cells), key=len, default=np.array([]))
+        return Cells(
+            cell.of(fewest) if len(cell.clips) > len(fewest) and np.isin(fewest, cell.clips).all() else cell
+            for cell in cells
+        )
 
     def outcomes(self, readings: Sequence[Reading | AnyOf]) -> Outcomes:
         """Which clips each reading (at least one is given) recognises, for all seeds.

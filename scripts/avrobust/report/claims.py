@@ -194,7 +194,7 @@ def _measured(test: Comparison, cells: Cells, scores: Scores, trainings: Spent) 
         return by_training(test, trainings)
     if any(side.score for side in test.read):
         return _scored(test, scores)
-    cells = cells.of_common_seeds(one for side in test.read for of in side.each for one in of.readings)
+    cells = cells.in_common(one for side in test.read for of in side.each for one in of.readings)
     return by_clip(test, cells) if is_by_clip(test) else _answered(test, cells)
 
 

@@ -83,7 +83,7 @@ def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str,
     found: dict[str, list[str]] = {}
     for of, options in sizes.items():
         for option, (ours, papers) in options.items():
-            # A net is defended, and its size that of its training.
-            name = "adversarial training" if "+" in of else names.get(of, of)
+            # A net is defended, and its size that of its training; several as one attack fewer clips.
+            name = "adversarial training" if "+" in of else "ensembles" if option == "clips" else names.get(of, of)
             found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(name)
     return "; ".join(f"{said} of {', '.join(dict.fromkeys(of))}" for said, of in found.items())

@@ -8,6 +8,14 @@ OF_VICTIM = "<victim>"
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """A surrogate of several nets, which attacks so many clips of a split, of all classes alike; None for all."""
+
+    nets: tuple[str, ...]
+    clips: int | None = None
+
+
+@dataclass(frozen=True)
 class Nets:
     """A mean over `nets`, called `name`; `others`: those that are not the surrogate itself."""
 

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from avrobust.spec.conditions import place
 from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
-from avrobust.spec.nets import OF_VICTIM
+from avrobust.spec.nets import OF_VICTIM, Ensemble
 
 # [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
 # condition or a score.
@@ -174,8 +174,8 @@ def attacks(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequenc
 
 def ensembles(
     told: Mapping[str, Mapping], factors: Mapping, lists: Mapping[str, Sequence[str]], variants: Mapping[str, Mapping]
-) -> dict[str, list[str]]:
-    """Return a paper's ensembles, each as the names of its nets: those `of` a list or of some, `without` one."""
+) -> dict[str, Ensemble]:
+    """Return a paper's ensembles: of the nets `of` a list or of some, `without` one; on so many `clips`, or on all."""
     made = {}
     for name, facts in _for_each(told, factors, "ensembles").items():
         try:
@@ -183,10 +183,10 @@ def ensembles(
             left_out = facts.get("without")
             if left_out is not None and left_out not in nets:
                 raise NotationError(f"without: {left_out!r} is none of {', '.join(nets)}")
-            made[name] = [net for net in nets if net != left_out]
+            made[name] = Ensemble(tuple(net for net in nets if net != left_out), facts.get("clips"))
             if unknown := [net for net in nets if net not in variants]:
                 raise NotationError(f"of: {unknown[0]!r} is none of variants: {', '.join(variants)}")
-            if not made[name]:
+            if not made[name].nets:
                 raise NotationError("no net is left; give more `of`")
             if name in variants:
                 raise NotationError("a variant has this name; take another")

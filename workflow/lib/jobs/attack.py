@@ -104,8 +104,13 @@ class Attacking(Jobs):
         key = dataset, net, attack
         forms = {name: work.FORMS if (key, name) in self.grid.filed else 1 for name in victims}
         answered = sum(forms[name] * (1 + len(set(conditions))) for name, conditions in victims.items())
-        clips = self.data.split_clips(dataset, "test")
+        clips = self._clips(dataset, net)
         return work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
+
+    def _clips(self, dataset: str, net: str) -> int:
+        """How many test clips a surrogate attacks."""
+        clips, most = self.data.split_clips(dataset, "test"), self.grid.clips_of(net)
+        return clips if most is None else min(clips, most)
 
     def check_ensemble(self, dataset: str, net: str, attack: str) -> None:
         """Raise SettingsError if the nets of an ensemble cannot be attacked as one, by this attack."""
@@ -136,7 +141,7 @@ class Attacking(Jobs):
         for key in keys:
             found += self.work_of(*key, self.cells[key])
             if coded := self.grid.coded.get(key):
-                clips = self.data.split_clips(key[0], "test")
+                clips = self._clips(*key[:2])
                 conditions = 1 + len({self._worth(one) for one in coded})
                 found += work.encoding_passes(clips, conditions, self.threads_on(key[0]))
         return found
@@ -251,6 +256,8 @@ class Attack(Attacking):
         spec = {"surrogate": net, "attack": attack, "victims": victims, "spec": self.attack_on(attack, dataset, net)}
         if net in self.grid.ensembles:
             spec["nets"] = self.grid.nets_of(net)
+        if most := self.grid.clips_of(net):
+            spec["clips"] = most
         if floats := [name for name in victims if (key, name) not in self.grid.filed]:
             spec["floats"] = floats
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]

@@ -27,7 +27,9 @@ plan: setup ## say what the paper scale needs: clips, download, disk, hours of t
 	@$(activate) && python workflow/data_plan.py && echo && python workflow/compute_plan.py
 
 test: setup ## run the whole test suite
-	@$(activate) && $(MAKE) --no-print-directory lint && python -m pytest
+	@$(activate) && $(MAKE) --no-print-directory lint
+# Whole runs use all cores by themselves.
+	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow && python -m pytest tests/end_to_end
 
 bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading and start-up, ours beside textbook loops
 	@$(activate) && for name in attack_loop training ista packing encoding reading rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done

@@ -5,14 +5,16 @@ import tokenize
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import ROOT, changed, codes, copy_project, paper, replace, unedited, write_paper
+from planning import ROOT, changed, codes, copy_project, paper, plan, replace, unedited, write_paper
 
 from lib.digest import SEEN as SEEN_DIGESTS
 from lib.digest import closure, digest, options, registered, registered_names
+from lib.plan import Plan
 
 AUDIO_ONLY = "avrobust.models.fusions.audio_only:AudioOnly"
 VISUAL_ONLY = "avrobust.models.fusions.visual_only:VisualOnly"
@@ -280,6 +282,37 @@ def test_pgd_changes_the_cells_of_pgd(before: dict, root: Path) -> None:
     path = root / "scripts/avrobust/attacks/pgd.py"
     path.write_text(f"{path.read_text(encoding='utf-8')}\nMORE = 1\n", encoding="utf-8")
     assert changed(before, codes(root)) == of_attack(before, "pgd")
+
+
+def of_zhang2025(root: Path) -> tuple[Plan, dict[tuple[str, ...], str]]:
+    """Return the plan of the demo and the digest of every bundle, training and calibration in it."""
+    made = plan(root, papers=["zhang2025"])
+    attack, train = (
+        made.attack.code("attack.py", "variant", "attack"),
+        made.train.code("train.py", "variant", "training"),
+    )
+    calibrate = made.calibration.code("calibrate.py", "variant", "attack")
+    digests = {("calibrate", name): calibrate(SimpleNamespace(budget=name)) for name in made.grid.calibrations}
+    for dataset, bundle in made.attack.bundles:
+        digests["attack", dataset, bundle] = attack(SimpleNamespace(dataset=dataset, bundle=bundle))
+    for dataset, net in made.grid.trained:
+        digests["train", dataset, net] = train(SimpleNamespace(dataset=dataset, variant=net))
+    return made, digests
+
+
+def test_tia_changes_what_crafts_with_tia_or_tma(root: Path) -> None:
+    """The paper's own trainings craft with TMA, which has TIA's weight of the variance in time."""
+    made, digests = of_zhang2025(unedited())
+    replace(root / "scripts/avrobust/attacks/tia.py", "LAMBDA1 = 0.01", "LAMBDA1 = 0.02")
+    bundles = {
+        ("attack", *place) for place, keys in made.attack.bundles.items() if {"tia", "tma"} & {key[2] for key in keys}
+    }
+    nets = {net for _, net in made.grid.trained if made.grid.variants[net][1].get("training") == "curriculum"}
+    trainings = {("train", *place) for place in made.grid.trained if place[1] in nets}
+    assert changed(digests, of_zhang2025(root)[1]) == bundles | trainings
+    assert {"AcV+ours", "RsV+ours", "RsV+sample10", "RsV+linear"} <= nets and not {"AcV", "AcV+at"} & nets
+    of_acv = {name.removeprefix("AcV.") for _, dataset, name in bundles if name.startswith("AcV.")}
+    assert of_acv == {"temporal"} and ("attack", "kinetics_sounds_721", "AcV.crafted") in digests
 
 
 @pytest.mark.parametrize(("encoder", "spared"), [("resnet18", "audio"), ("conv1d", "visual")])

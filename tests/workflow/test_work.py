@@ -10,7 +10,7 @@ from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
 from avrobust.objectives.registry import OBJECTIVES
 from lib import work
-from lib.digest import attack_steps, constant, has_objective, mixes_clips, options
+from lib.digest import constant, has_objective, mixes_clips, number, options
 from lib.plan import Plan
 
 
@@ -112,7 +112,7 @@ def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
-    assert attack_steps(ROOT / "scripts", ATTACKS[name]) == load(ATTACKS, name)().steps
+    assert number(ROOT / "scripts", ATTACKS[name], "steps") == load(ATTACKS, name)().steps
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -189,5 +189,5 @@ def test_an_attack_that_says_no_number_counts_as_long(tmp_path) -> None:
         file.write("\n\ndef told():\n    '''Not with steps=3, no mixes_clips=True.'''\n    return Attack(twice(4))\n")
     assert not mixes_clips(tmp_path, "avrobust.mine:told")
     for name in ("mine", "OTHER", "absent", "told"):
-        assert attack_steps(tmp_path, f"avrobust.mine:{name}") is None
-    assert attack_steps(tmp_path, "avrobust.nowhere:MINE") is None
+        assert number(tmp_path, f"avrobust.mine:{name}", "steps") is None
+    assert number(tmp_path, "avrobust.nowhere:MINE", "steps") is None

@@ -8,10 +8,8 @@ as a whole, or adding an attack would make every cell anew: a job counts the ent
 
 import ast
 import hashlib
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -79,26 +77,37 @@ def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
         node = made[0]
     if node is None:
         return {}
-    given, named = node.args.args, node.args.kwonlyargs
-    needed = given[: len(given) - len(node.args.defaults)]
-    needed += [one for one, default in zip(named, node.args.kw_defaults, strict=True) if default is None]
+    types = {one.arg: one.annotation for one in (*node.args.args, *node.args.kwonlyargs)}
     return {
-        one.arg: (ast.unparse(one.annotation) if one.annotation else "", one in needed)
-        for one in (*given, *named)
-        if one.arg != "self"
+        name: (ast.unparse(types[name]) if types[name] else "", default is None)
+        for name, default in _defaults(node.args).items()
+        if name != "self"
     }
 
 
-def attack_steps(scripts: Path, entry: str) -> int | None:
-    """Return the steps of the attack `entry` without options, as its module says them; None if it says no number."""
-    said = re.search(r"\bsteps(?:: int)?\s*=\s*(\d+)(?=[,)])|\bAttack\((\d+)(?=[,)])", _source(scripts, entry))
-    return int(said[1] or said[2]) if said else None
+def said(scripts: Path, entry: str, name: str) -> list[object]:
+    """Return what the function `entry` says of `name`, outermost first; None for what its source alone does not tell.
+
+    That is the default of its option, and what calls in it are told by this name; `steps` come first in an `Attack`.
+    """
+    node, found = _definition(scripts, entry), []
+    for part in ast.walk(node) if node else ():
+        told = {}
+        if isinstance(part, ast.FunctionDef):
+            told = _defaults(part.args)
+        elif isinstance(part, ast.Call):
+            told = {word.arg: word.value for word in part.keywords}
+            if ast.unparse(part.func) == "Attack" and part.args:
+                told["steps"] = part.args[0]
+        if name in told:
+            found.append(_literal(told[name]))
+    return found
 
 
-def number(scripts: Path, entry: str, option: str) -> int | None:
-    """Return the whole number that an option of `entry` is where nothing is said; None if its module says none."""
-    said = re.search(rf"\b{option}(?:: int)?\s*=\s*(\d+)(?=[,)])", _source(scripts, entry))
-    return int(said[1]) if said else None
+def number(scripts: Path, entry: str, name: str) -> int | None:
+    """Return the whole number that the function `entry` says of `name` first; None if it says none."""
+    first = next(iter(said(scripts, entry, name)), None)
+    return first if type(first) is int else None
 
 
 def constant(scripts: Path, entry: str, name: str) -> object:
@@ -127,7 +136,7 @@ def has_method(scripts: Path, entry: str, name: str) -> bool:
 
 def mixes_clips(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that clips of a batch influence each other."""
-    return "mixes_clips=True" in _source(scripts, entry)
+    return any(one is True for one in said(scripts, entry, "mixes_clips"))
 
 
 def has_objective(scripts: Path, entry: str) -> bool:
@@ -141,21 +150,28 @@ def has_objective(scripts: Path, entry: str) -> bool:
 
 def leaves(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that it leaves its ball or the valid range."""
-    return re.search(r"\bkeeps_(ball|range)=False", _source(scripts, entry)) is not None
+    promised = (one for promise in ("keeps_ball", "keeps_range") for one in said(scripts, entry, promise))
+    return any(one is False for one in promised)
 
 
 def takes_no_gradient(scripts: Path, entry: str) -> bool:
     """Whether the attack `entry` says that it takes no step: it is noise, or another control."""
-    return re.search(r"\bsteps=0\b", _source(scripts, entry)) is not None
+    return number(scripts, entry, "steps") == 0
 
 
-def _source(scripts: Path, entry: str) -> str:
-    node = _definition(scripts, entry)
-    if node is None:
-        return ""
-    bare = copy(node)
-    bare.body = node.body[ast.get_docstring(node) is not None :] or [ast.Pass()]
-    return ast.unparse(bare)
+def _defaults(given: ast.arguments) -> dict[str, ast.expr | None]:
+    """Return the options of a function with what they are where nothing is said; None for one that must be given."""
+    last = zip(given.args[::-1], given.defaults[::-1], strict=False)
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    known = {one.arg: default for one, default in (*last, *named)}
+    return {one.arg: known.get(one.arg) for one in (*given.args, *given.kwonlyargs)}
+
+
+def _literal(node: ast.expr | None) -> object:
+    try:
+        return ast.literal_eval(node) if node else None
+    except ValueError:
+        return None
 
 
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:

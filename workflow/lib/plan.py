@@ -168,7 +168,7 @@ class Plan:
                 where = f"{where}: {attack!r} is not allowed"
                 if digest.leaves(self.attack.scripts, entry):
                     raise SettingsError(f"{where}: it leaves its ball or the valid range")
-                if digest.attack_steps(self.attack.scripts, entry) == 0:
+                if digest.takes_no_gradient(self.attack.scripts, entry):
                     raise SettingsError(f"{where}: it takes no step, and is a control")
 
     @property

@@ -1,12 +1,10 @@
 """MMA (Zhang et al., ICLR 2025, section 4.2): momentum steps that also drive sound and frame apart."""
 
 from collections.abc import Sequence
-from functools import partial
 
+from avrobust.attacks.feature_terms import on_copies
 from avrobust.attacks.loop import Attack
-from avrobust.attacks.momentum import Momentum
-from avrobust.attacks.transforms import ALL, Copies
-from avrobust.objectives.cross_entropy_less import CrossEntropyLess
+from avrobust.attacks.transforms import ALL
 from avrobust.objectives.similarity import similarity
 
 
@@ -22,12 +20,4 @@ def mma(
 
     `cosine`: `signed`, as the text has it, or `absolute`, of which 0 is the least.
     """
-    points = Copies(transforms, copies)
-    return Attack(
-        steps,
-        direction=partial(Momentum, decay),
-        points=points,
-        objective=partial(CrossEntropyLess, terms={"similarity": (lambda2, similarity(cosine))}),
-        needs_partner=points.needs_partner,
-        random=points.random,
-    )
+    return on_copies({"similarity": (lambda2, similarity(cosine))}, steps, decay, copies, transforms)

@@ -1,12 +1,10 @@
 """TIA (Zhang et al., ICLR 2025, section 4.1): momentum steps that also take away how features change in time."""
 
 from collections.abc import Sequence
-from functools import partial
 
+from avrobust.attacks.feature_terms import on_copies
 from avrobust.attacks.loop import Attack
-from avrobust.attacks.momentum import Momentum
-from avrobust.attacks.transforms import ALL, Copies
-from avrobust.objectives.cross_entropy_less import CrossEntropyLess
+from avrobust.attacks.transforms import ALL
 from avrobust.objectives.temporal_variance import FLOOR, TemporalVariance
 
 # Not given. By 1, cross-entropy and similarity would make 1 % or less of the frames' gradient, on validation clips of
@@ -23,12 +21,4 @@ def tia(
     transforms: Sequence = ALL,
 ) -> Attack:
     """Return TIA: equation 4 without its last term, of `copies` copies by `transforms` in turn."""
-    points = Copies(transforms, copies)
-    return Attack(
-        steps,
-        direction=partial(Momentum, decay),
-        points=points,
-        objective=partial(CrossEntropyLess, terms={"temporal_variance": (lambda1, TemporalVariance(floor))}),
-        needs_partner=points.needs_partner,
-        random=points.random,
-    )
+    return on_copies({"temporal_variance": (lambda1, TemporalVariance(floor))}, steps, decay, copies, transforms)

@@ -1,13 +1,11 @@
 """TMA (Zhang et al., ICLR 2025, equation 4): TIA and MMA together."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 
+from avrobust.attacks.feature_terms import on_copies
 from avrobust.attacks.loop import Attack
-from avrobust.attacks.tia import LAMBDA1, tia
+from avrobust.attacks.tia import LAMBDA1
 from avrobust.attacks.transforms import ALL
-from avrobust.objectives.cross_entropy_less import CrossEntropyLess
 from avrobust.objectives.similarity import similarity
 from avrobust.objectives.temporal_variance import FLOOR, TemporalVariance
 
@@ -27,5 +25,4 @@ def tma(
         "temporal_variance": (lambda1, TemporalVariance(floor)),
         "similarity": (lambda2, similarity(cosine)),
     }
-    same = tia(steps, decay, lambda1, floor, copies, transforms)
-    return replace(same, objective=partial(CrossEntropyLess, terms=terms))
+    return on_copies(terms, steps, decay, copies, transforms)

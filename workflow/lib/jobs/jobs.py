@@ -204,7 +204,7 @@ class Jobs:
     def steps_of(self, described: Mapping) -> int:
         """How many steps an attack takes as it is described, or by its file; many where neither says it."""
         entry = self.registered("attacks", "ATTACKS", described["update"])
-        said = described.get("steps") or digest.attack_steps(self.scripts, entry)
+        said = described.get("steps") or digest.number(self.scripts, entry, "steps")
         return MOST_STEPS if said is None else said
 
     def places_of(self, described: Mapping) -> int:

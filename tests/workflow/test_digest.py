@@ -62,7 +62,7 @@ MEASURED |= {"spec/budgets"}
 DRAWING = {"report/style"}
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
-    "spec/factors", "spec/measures", "spec/published", "spec/units",
+    "spec/factors", "spec/figure", "spec/measures", "spec/published", "spec/units",
 }  # fmt: skip
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")

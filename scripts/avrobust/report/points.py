@@ -1,7 +1,7 @@
 """Measured points of figures: a value with its interval, and what stands beside it in the data."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from avrobust.metrics.measured import measured
 from avrobust.metrics.rows import Cells
@@ -9,6 +9,7 @@ from avrobust.report.text import comparable
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import FREE, Reading
 from avrobust.spec.factors import each_of
+from avrobust.spec.figure import Figure
 from avrobust.spec.measures import MEASURES, READ
 from avrobust.spec.published import Published
 from avrobust.spec.units import PERCENT
@@ -47,16 +48,8 @@ def point(cells: Cells, measure: str, readings: Sequence[Reading | AnyOf]) -> Po
     return Point(*found.ends, found.clips, found.seeds)
 
 
-class Facts(Protocol):
-    """What a layout says of where its numbers come from."""
-
-    calibrated: Sequence[Sequence[str]]
-    sizes: Mapping[str, Mapping[str, Sequence]]
-    sources: Mapping[str, str]
-
-
 def line(
-    figure: Facts, column: str, one: Point, readings: Sequence[Reading | AnyOf], printed: Published | None, scale: str
+    figure: Figure, column: str, one: Point, readings: Sequence[Reading | AnyOf], printed: Published | None, scale: str
 ) -> dict[str, object]:
     """Return what stands in the data behind the keys (`COLUMNS`), rounded as it is printed.
 
@@ -103,7 +96,7 @@ def _place(one: Reading) -> list[str]:
     return [*one[:4], one.condition.modality, one.condition.budget]
 
 
-def sizes_of(figure: Facts, readings: Sequence[Reading]) -> str:
+def sizes_of(figure: Figure, readings: Sequence[Reading]) -> str:
     """Return what attacks and nets have another number of here than at the paper's scale: "steps 3 (10), copies 2 (5)".
 
     Steps that a condition names are the paper's own.

@@ -10,12 +10,12 @@ from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import FIXED, Factor, Mean, complete, each_of, factor, filled, mean, unattacked
+from avrobust.spec.figure import FACTS, OneMeasure
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.published import read_published
 from avrobust.spec.record import record
 
-# What is drawn, and what stands beside it in the data: the same before anything is attacked, and another way to count.
-FLOORS: Mapping[str, str] = {"success": "clean_error", "accuracy": "clean"}
+# What is drawn, and another way to count that stands beside it in the data.
 COUNTED_TOO: Mapping[str, tuple[str, ...]] = {"success": ("success_if_recognised",), "accuracy": ()}
 
 
@@ -29,44 +29,29 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(OneMeasure):
     """A figure of bars before it is measured.
 
     `read`: what all bars read, with places for the factors' values: {"variant": "<net>+<defence>"}. `controls`: the
     bars that are no result. `groups`: what stands below several ticks, in their order. `also`: means over ticks, drawn
     behind the last. `marks` (drawn on the bars) and `beside` (in the data only): what is read otherwise there; an
-    attack that is a list is the worst of several, clip by clip. `calibrated`: dataset, surrogate, victim, attack,
-    modality and budget of what a budget was set by. `sizes`: attack or net -> size -> [its number here, the paper's].
-    `alike`: a net of the ticks -> another one that is trained in the same way at this scale, so that they are one bar.
-    `printed`: columns of the published file that stand in the data as they are, such as differences of bars.
+    attack that is a list is the worst of several, clip by clip. `alike`: a net of the ticks -> another one that is
+    trained in the same way at this scale, so that they are one bar. `printed`: columns of the published file that stand
+    in the data as they are, such as differences of bars.
     """
 
-    title: str
-    measure: str
     read: Mapping[str, object]
     ticks: Factor
     bars: Factor
     panels: Factor = FIXED
-    caption: str = ""
     controls: Sequence[str] = ()
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     also: Mapping[str, Mean] = field(default_factory=dict)
     marks: Mapping[str, Mapping] = field(default_factory=dict)
     beside: Mapping[str, Mapping] = field(default_factory=dict)
     printed: Sequence[str] = ()
-    calibrated: Sequence[Sequence[str]] = ()
-    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
     alike: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     named: Mapping[str, str] = field(default_factory=dict)
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def floor(self) -> str:
-        """The measure of clips that nothing attacks."""
-        return FLOORS[self.measure]
 
     @property
     def keys(self) -> list[str]:
@@ -152,8 +137,6 @@ def _reading(read: Mapping, where: str) -> Reading | AnyOf:
 def layout(spec: object) -> Layout:
     """Return the layout that came as JSON; a `UserError` names what is wrong."""
     whole = record(Layout, spec, "figure")
-    if whole.measure not in FLOORS:
-        raise UserError(f"measure: {whole.measure!r} is none of {', '.join(FLOORS)}")
     factors = {name: factor(getattr(whole, name), name) for name in ("panels", "ticks", "bars") if name in spec}
     names = [one.name for one in factors.values()]
     if len({*names}) < len(names):
@@ -212,5 +195,5 @@ BARS = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources", "names", "sizes", "calibrated", "labels", "alike"),
+    facts=(*FACTS, "alike"),
 )

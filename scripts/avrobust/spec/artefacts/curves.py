@@ -7,6 +7,7 @@ from pathlib import Path
 from avrobust.program import UserError
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import Factor, Mean, complete, factor, filled, mean
+from avrobust.spec.figure import FACTS, Figure
 from avrobust.spec.kind import CELLS, TRAININGS, Kind, Need
 from avrobust.spec.measures import COSINE, COUNTED, MEASURES
 from avrobust.spec.published import read_published
@@ -42,32 +43,23 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(Figure):
     """A figure of curves before it is measured.
 
     `x`: the factor along the axis, whose values are numbers, or else names that stand at equal distances; `label` says
-    what they are. `at`: a value of x -> what is read otherwise there. `over`, `y`: a factor of which each point is a
-    mean, and of what of it. `printed`: columns of the published file that nothing is measured for. Other parts
-    as in `avrobust.spec.artefacts.bars.Layout`.
+    what they are. `at`: a value of x -> what is read otherwise there. `over`, `mean`: a factor of which each point is a
+    mean, and of what of it. `printed`: columns of the published file that nothing is measured for.
     """
 
-    title: str
     read: Mapping[str, object]
     x: Factor
     label: str
     panels: Sequence[Panel]
     series: Sequence[Series]
-    caption: str = ""
     at: Mapping[str, Mapping] = field(default_factory=dict)
     over: Factor | None = None
     mean: Mean | None = None
     printed: Sequence[str] = ()
-    calibrated: Sequence[Sequence[str]] = ()
-    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -156,5 +148,5 @@ CURVES = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=("citation", "sources", "names", "sizes", "calibrated", "labels"),
+    facts=FACTS,
 )

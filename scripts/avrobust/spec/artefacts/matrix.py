@@ -1,15 +1,14 @@
 """Maps with a number in every cell: a measure by what stands in the rows and who answers in the columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from avrobust.program import UserError
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import FIXED, Factor, complete, factor, filled, unattacked
+from avrobust.spec.figure import FACTS, OneMeasure
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.record import record
-
-FLOORS: Mapping[str, str] = {"success": "clean_error", "accuracy": "clean"}
 
 
 @dataclass(frozen=True)
@@ -34,31 +33,15 @@ class Map:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Maps before they are measured, each with a row of what is lost without an attack; see `artefacts.bars.Layout`."""
+class Layout(OneMeasure):
+    """Maps before they are measured, each with a row of what is lost without an attack."""
 
-    title: str
-    measure: str
     maps: Sequence[Map]
-    caption: str = ""
-    calibrated: Sequence[Sequence[str]] = ()
-    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    citation: str = ""
-    sources: Mapping[str, str] = field(default_factory=dict)
-    names: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def floor(self) -> str:
-        """The measure of clips that nothing attacks."""
-        return FLOORS[self.measure]
 
 
 def layout(spec: object) -> Layout:
     """Return the layout that came as JSON; a `UserError` names what is wrong."""
     whole = record(Layout, spec, "figure")
-    if whole.measure not in FLOORS:
-        raise UserError(f"measure: {whole.measure!r} is none of {', '.join(FLOORS)}")
     maps = []
     for number, value in enumerate(whole.maps, 1):
         one, where = record(Map, value, f"map {number}"), f"map {number}"
@@ -91,5 +74,5 @@ MATRIX = Kind(
     reads=("cells",),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "names", "sizes", "calibrated", "labels"),
+    facts=FACTS,
 )

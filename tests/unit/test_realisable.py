@@ -7,10 +7,12 @@ import pytest
 from artefacts import make
 from cell_files import CLEAN, write_cell
 
-from avrobust.metrics.rows import cells_of, read_cells
+from avrobust import parquet
+from avrobust.metrics.rows import cells_by_form, read_cells
 from avrobust.metrics.schema import CODED, FLOAT, FORMS, ROUNDED, TRUNCATED
 from avrobust.report.realisable import measure
 from avrobust.spec.artefacts.realisable import layout
+from avrobust.spec.conditions import Condition, Reading
 
 CLIPS = 40
 PLACE = {"dataset": "music", "surrogate": "concat", "victim": "concat", "attack": "fgsm"}
@@ -53,7 +55,7 @@ def cell(folder, seed: int = 0):
 @pytest.fixture
 def entries(tmp_path) -> pd.DataFrame:
     path = cell(tmp_path)
-    return measure(layout(SPEC), {form: cells_of([path], form) for form in FORMS}).set_index(["modality", "form"])
+    return measure(layout(SPEC), cells_by_form([path])).set_index(["modality", "form"])
 
 
 def test_a_line_per_attack_and_form_that_was_asked(entries):
@@ -98,7 +100,7 @@ def test_an_attack_that_costs_nothing_as_floats_has_nothing_to_lose(tmp_path):
     rounded = table.set_column(place, "form", pa.array([ROUNDED] * len(table)))
     pq.write_table(pa.concat_tables([table, rounded]), path, write_page_checksum=True)
     spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
-    found = measure(layout(spec), {form: cells_of([path], form) for form in FORMS})
+    found = measure(layout(spec), cells_by_form([path]))
     assert found["left"].tolist() == ["", "undecided as floats"]
 
 
@@ -111,7 +113,7 @@ def test_what_only_rounding_makes_of_an_attack_is_not_lost(tmp_path):
     rounded = rounded.set_column(place, "form", pa.array([ROUNDED] * len(rounded))).cast(table.schema)
     pq.write_table(pa.concat_tables([table, rounded]), floats, write_page_checksum=True)
     spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
-    found = measure(layout(spec), {form: cells_of([floats], form) for form in FORMS})
+    found = measure(layout(spec), cells_by_form([floats]))
     assert found["left"].tolist() == ["", "survives"]
     assert found["beside_floats"].tolist() == ["", "stronger"]
 
@@ -121,7 +123,7 @@ def test_what_no_attack_changes_has_no_line(tmp_path):
     answers = {CLEAN: right(36), AUDIO: right(36)}
     path = write_cell(tmp_path, "music/concat/0/fgsm", [0] * CLIPS, answers, norms={"audio": 0.0})
     spec = {**SPEC, "cells": [{**PLACE, "conditions": [AUDIO]}]}
-    assert measure(layout(spec), {form: cells_of([path], form) for form in FORMS}).empty
+    assert measure(layout(spec), cells_by_form([path])).empty
 
 
 def test_the_program_writes_the_ledger_for_programs_and_readers(tmp_path):
@@ -197,6 +199,15 @@ def test_readers_of_cells_see_floats_unless_they_ask_otherwise(tmp_path):
     assert read_cells(alone, CODED) == []
 
 
+def test_a_file_is_read_once_for_all_forms(tmp_path, monkeypatch):
+    path, read, seen = cell(tmp_path), parquet.read, []
+    monkeypatch.setattr(parquet, "read", lambda file, *more: seen.append(file) or read(file, *more))
+    by_form = cells_by_form([path])
+    reading = Reading(*PLACE.values(), Condition(*AUDIO))
+    recognised = {form: cells.outcomes([reading]).correct.sum() for form, cells in by_form.items()}
+    assert recognised == {FLOAT: 10, ROUNDED: 11, TRUNCATED: 11, CODED: 29} and seen == [path]
+
+
 def test_one_clip_out_of_its_ball_is_enough(tmp_path):
     path = cell(tmp_path)
     table = pq.read_table(path)
@@ -205,5 +216,5 @@ def test_one_clip_out_of_its_ball_is_enough(tmp_path):
     norms[place] = 0.0061
     table = table.set_column(table.schema.get_field_index("norm_audio"), "norm_audio", pa.array(norms, pa.float32()))
     pq.write_table(table, path, write_page_checksum=True)
-    found = measure(layout(SPEC), {form: cells_of([path], form) for form in FORMS})
+    found = measure(layout(SPEC), cells_by_form([path]))
     assert found["inside_ball"].tolist()[0] == "no" and found["norm_audio"].tolist()[0] == pytest.approx(0.0061)

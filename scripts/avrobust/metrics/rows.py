@@ -1,6 +1,6 @@
 """Cells as arrays: which clip a victim recognised, under which attack with which surrogate, with which seed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from avrobust import parquet
 from avrobust.files import remaking
 from avrobust.metrics.interval import Mean, mean
-from avrobust.metrics.schema import FLOAT, IDENTITY, KEY, SCHEMA
+from avrobust.metrics.schema import FLOAT, FORMS, IDENTITY, KEY, SCHEMA
 from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.budgets import MODALITIES, SLACK
@@ -106,15 +106,34 @@ def read_cells(path: str | Path, form: str = FLOAT) -> list[Cell]:
 
     Raises `UserError` if it is no such file, has nothing of floats, or a clip occurs twice under one condition.
     """
+    return _read(path, [form])[form]
+
+
+def cells_of(paths: Iterable[str | Path], form: str = FLOAT) -> "Cells":
+    """Return the cells of all these files, of clips in one form."""
+    return Cells(cell for path in paths for cell in read_cells(path, form))
+
+
+def cells_by_form(paths: Iterable[str | Path]) -> dict[str, "Cells"]:
+    """Return the cells of all these files in each of `avrobust.metrics.schema.FORMS`."""
+    by_file = [_read(path, FORMS) for path in paths]
+    return {form: Cells(cell for of_file in by_file for cell in of_file[form]) for form in FORMS}
+
+
+def _read(path: str | Path, forms: Sequence[str]) -> dict[str, list[Cell]]:
     columns = (*COLUMNS, "form")
     identity = parquet.metadata(path, columns, IDENTITY, "give a file from results/*/cells, of nets of one label")
     table = parquet.read(path, columns)
-    table = table.filter(pc.field("form") == form).drop_columns("form")
-    if not table.num_rows and form != FLOAT:
-        return []
-    if not table.num_rows:
-        raise UserError(f"{path}: has no rows; {remaking(path)}")
+    found = {}
+    for form in forms:
+        of_form = table.filter(pc.field("form") == form).drop_columns("form")
+        if not of_form.num_rows and form == FLOAT:
+            raise UserError(f"{path}: has no rows; {remaking(path)}")
+        found[form] = _cells(path, identity, of_form) if of_form.num_rows else []
+    return found
 
+
+def _cells(path: str | Path, identity: Mapping[str, str], table: pa.Table) -> list[Cell]:
     table = table.cast(pa.schema([SCHEMA.field(name) for name in COLUMNS]))
     table = table.sort_by([(name, "ascending") for name in (*KEY, "clip_id")])
     # Of each key a number for each row, by which equal ones are found; rows of one condition follow each other.
@@ -133,11 +152,6 @@ def read_cells(path: str | Path, form: str = FLOAT) -> list[Cell]:
         epsilons, norms = (dict(zip(MODALITIES, some, strict=True)) for some in (sizes[:2], sizes[2:4]))
         cell.answers[Condition(*condition)] = Answers(clips, labels, predictions, epsilons, norms, sizes[4])
     return list(cells.values())
-
-
-def cells_of(paths: Iterable[str | Path], form: str = FLOAT) -> "Cells":
-    """Return the cells of all these files, of clips in one form."""
-    return Cells(cell for path in paths for cell in read_cells(path, form))
 
 
 class Cells:

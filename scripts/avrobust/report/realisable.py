@@ -7,7 +7,7 @@ import pandas as pd
 
 from avrobust.files import write_text
 from avrobust.metrics.interval import Mean, mean
-from avrobust.metrics.rows import Cells, cells_of
+from avrobust.metrics.rows import Cells, cells_by_form
 from avrobust.metrics.schema import CODED, FLOAT, FORMS, ROUNDED, TRUNCATED
 from avrobust.program import progress
 from avrobust.report.given import Given
@@ -46,7 +46,7 @@ READING = (
 
 def write(ledger: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Write the ledger for programs and for readers; return a line for the log."""
-    by_form = {form: cells_of(progress(given.cells, label="reading", unit="files"), form) for form in FORMS}
+    by_form = cells_by_form(progress(given.cells, label="reading", unit="files"))
     entries = measure(ledger, by_form).assign(scale=given.scale).reindex(columns=COLUMNS)
     for name in entries.columns[entries.columns.str.startswith(("norm_", "epsilon_"))]:
         entries[name] = entries[name].map(lambda value: fixed(float(value), 6))

@@ -12,6 +12,7 @@ from lib.plan import Plan
 
 PAPER, KS, MUSIC = "zhang2025", "kinetics_sounds_721", "music_videos"
 NETS = ["AcV", "AsV", "AcR", "AsR", "RcV", "RsV", "RcR", "RsR"]
+DEFENCES = ["at", "dcfl", "mixup", "crmt", "ours"]
 ATTACKS = ["fgsm", "i_fgsm", "mi_fgsm", "mig", "pam", "tia", "mma", "tma", "random_sign"]
 
 
@@ -90,6 +91,9 @@ def test_an_attack_of_ones_own_joins_the_figures_by_a_file_and_two_lines(tmp_pat
     for name, surrogates in (("figure5", NETS), ("figure6", [f"all-{net}" for net in NETS]), ("figure8", ["AcV"])):
         assert {net for _, net, attack in keys(made, name) if attack == "mine"} == set(surrogates), name
     assert (MUSIC, "AcR", "mine") in keys(made, "figure10")
+    for name, dataset in (("figure7", KS), ("figure11", MUSIC)):
+        answered = {(of, net) for of, net, attack in keys(made, name) if attack == "mine"}
+        assert answered == {(dataset, f"{net}+{defence}") for net in NETS for defence in DEFENCES}, name
     others = {key for key in made.grid.cells if key[2] != "mine"}
     assert others == set(planned("demo").grid.cells), "nothing else is attacked"
 
@@ -97,7 +101,7 @@ def test_an_attack_of_ones_own_joins_the_figures_by_a_file_and_two_lines(tmp_pat
 def test_defended_nets_are_attacked_by_their_own_gradients_and_by_more_than_the_papers_attack() -> None:
     made = planned("demo")
     for name, dataset in (("figure7", KS), ("figure11", MUSIC)):
-        defended = {f"{net}+{defence}" for net in NETS for defence in ("at", "dcfl", "mixup", "crmt", "ours")}
+        defended = {f"{net}+{defence}" for net in NETS for defence in DEFENCES}
         wanted = {(dataset, net, attack) for net in defended for attack in ("tma", "pgd20", "random_sign")}
         assert keys(made, name) == wanted | {(dataset, net, attack) for net in NETS for attack in ("tma", "pgd20")}
     assert set(made.grid.cells[KS, "AcV+at", "tma"]) == {"AcV+at"}

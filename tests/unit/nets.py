@@ -134,6 +134,22 @@ def clips(count: int, seed: int = 0, samples: int = 4096, size: int = 32) -> dic
     }
 
 
+def batch(positions: Tensor, count: int = 8) -> Batch:
+    """Clips at these positions of `clips(count)` as a loader gives them, of five classes in turn."""
+    inputs = clips(count)
+    return {
+        "audio": inputs["audio"][positions],
+        "visual": (255 * inputs["visual"][positions]).to(torch.uint8),
+        "label": positions % 5,
+        "clip_id": [f"clip{position:02d}" for position in positions.tolist()],
+    }
+
+
+def batches(size: int, count: int = 6) -> list[Batch]:
+    """So many clips in their order, `size` a batch."""
+    return [batch(positions, count) for positions in torch.arange(count).split(size)]
+
+
 def budgets(**told: object) -> Budgets:
     """Budgets as a paper's file tells them, in the shared units."""
     return Budgets(named(told), UNITS)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, attacked_rows, budgets, build_attack, clips, narrow_net
+from nets import CROSS_ENTROPY, attacked_rows, batches, budgets, build_attack, narrow_net
 
 from avrobust.attacks.threat import Threat
 from avrobust.evaluation.cell import UNBOUNDED_CLIPS, Cell, evaluate
@@ -15,17 +15,6 @@ CPU = torch.device("cpu")
 STRENGTHS = {"weak": 0.01, "strong": 0.05}
 GIVEN = budgets(**STRENGTHS)
 CONDITIONS = [Condition(modality, budget) for modality in ("audio", "visual", "both") for budget in STRENGTHS]
-
-
-def batches(size: int, count: int = 6) -> list[dict]:
-    inputs = clips(count)
-    whole = {
-        "audio": inputs["audio"],
-        "visual": (255 * inputs["visual"]).to(torch.uint8),
-        "label": torch.arange(count) % 5,
-        "clip_id": [f"clip{number:02d}" for number in range(count)],
-    }
-    return [{name: value[i : i + size] for name, value in whole.items()} for i in range(0, count, size)]
 
 
 def rows(name: str = "pgd", fusion: str = "concat", size: int = 6, attack=None):

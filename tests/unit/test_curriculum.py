@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from killed import TwoBatches, assert_goes_on
 from nets import CROSS_ENTROPY
 from torch import Tensor, nn
 
@@ -353,54 +354,19 @@ def test_copies_are_told_of_how_many_steps_they_are(monkeypatch):
     assert set(asked) == {("audio", 10, (4, 1, 10 * SAMPLES)), ("visual", 10, (4, 10, 3, SIDE, SIDE))}
 
 
-class Batches:
-    """Two batches, in another order in each epoch."""
-
-    seed = 5
-
-    def __init__(self):
-        self.epoch = 0
-
-    def __iter__(self):
-        order = torch.randperm(8, generator=torch.Generator().manual_seed(self.epoch))
-        yield from (part(batch(8), places.tolist()) for places in order.split(4))
-
-    def __len__(self) -> int:
-        return 2
-
-
-class Killed(Exception):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
-def test_a_training_that_is_killed_after_its_first_epoch_goes_on_with_the_same_bits(tmp_path, monkeypatch):
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
     """Weights and history, and in it what was crafted with and what it took."""
 
-    def trained(seed: int = 0) -> dict:
-        batches, recipe = Batches(), TrainingRecipe(4, 4, dict.fromkeys(("audio", "visual", "head"), 0.1))
+    def trained(seed: int) -> dict:
+        batches = TwoBatches(lambda positions: part(batch(8), positions.tolist()), seed=5)
+        recipe = TrainingRecipe(4, 4, dict.fromkeys(("audio", "visual", "head"), 0.1))
         clips = TrainingClips(batches, batches, [batch(8)], 8, 8)
         prepare = Curriculum(SETTING, TMA, BUDGET, schedule="linear", cycle=3, steps=3)
         place = (TASKS["single"], tmp_path / "resume.pt", "key", torch.device("cpu"))
         return loop.train(net(seed), clips, recipe, CROSS_ENTROPY, prepare, *place)
 
-    whole = trained()
-    (tmp_path / "resume.pt").unlink()
-    train_epoch = loop.train_epoch
-
-    def dies(*given):
-        if given[5] == 2:
-            raise Killed
-        return train_epoch(*given)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "train_epoch", dies)
-        trained()
-    result = trained(seed=99)
-    assert result["resumed_epochs"] == 1
-    assert result["history"] == whole["history"]
+    whole = assert_goes_on(trained, tmp_path / "resume.pt")
     assert [row["attack_steps"] for row in whole["history"]] == [1, 2, 2, 1]
-    for name, value in whole["latest"]["model"].items():
-        assert torch.equal(result["latest"]["model"][name], value), name
 
 
 def test_what_it_cannot_craft_with_is_named():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import CROSS_ENTROPY, budgets, build_attack, clips, linear_net, narrow_net, net_with_memory
+from nets import CROSS_ENTROPY, batches, budgets, build_attack, clips, linear_net, narrow_net, net_with_memory
 
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -21,17 +21,6 @@ from avrobust.spec.conditions import Condition
 CPU = torch.device("cpu")
 GIVEN = budgets(weak=0.01)
 BOTH = Condition("both", "weak")
-
-
-def batches(size: int, count: int = 6) -> list[dict]:
-    inputs = clips(count)
-    whole = {
-        "audio": inputs["audio"],
-        "visual": (255 * inputs["visual"]).to(torch.uint8),
-        "label": torch.arange(count) % 5,
-        "clip_id": [f"clip{number:02d}" for number in range(count)],
-    }
-    return [{name: value[i : i + size] for name, value in whole.items()} for i in range(0, count, size)]
 
 
 def rows(surrogate, name: str = "mi_fgsm", size: int = 6, victims=None):

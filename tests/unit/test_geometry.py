@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from nets import CROSS_ENTROPY, FORMS, clips, linear_net, narrow_net, narrow_spec
+from killed import TwoBatches, assert_goes_on
+from nets import CROSS_ENTROPY, FORMS, batch, linear_net, narrow_net, narrow_spec
 from scipy import integrate
 from tiny_store import CLASSES, VIEW, VIEWS, write_shard
 
@@ -214,14 +215,6 @@ def setting(folder: Path, rows: list = ROWS) -> Setting:
     return replace(SETTING, geometry=path)
 
 
-def batch(positions: torch.Tensor) -> dict:
-    inputs = clips(8)
-    return {
-        "audio": inputs["audio"][positions], "visual": (255 * inputs["visual"][positions]).to(torch.uint8),
-        "label": positions % 5, "clip_id": [f"clip{position}" for position in positions.tolist()],
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("options", "eligible"),
     [
@@ -303,41 +296,14 @@ def test_what_it_cannot_select_by_is_named(tmp_path):
             SelectedMixup(one, "AcV", **options)
 
 
-class Killed(Exception):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
-def test_a_training_that_is_killed_after_its_first_epoch_goes_on_with_the_same_bits(tmp_path, monkeypatch):
-    class Batches:
-        epoch, seed = 0, 5
-
-        def __iter__(self):
-            order = torch.randperm(8, generator=torch.Generator().manual_seed(self.epoch))
-            yield from map(batch, order.split(4))
-
-        def __len__(self) -> int:
-            return 2
-
-    def trained(seed: int = 0) -> dict:
-        batches, recipe = Batches(), TrainingRecipe(3, 4, dict.fromkeys(("audio", "visual", "head"), 0.01))
+def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
+    def trained(seed: int) -> dict:
+        batches = TwoBatches(batch, seed=5)
+        recipe = TrainingRecipe(3, 4, dict.fromkeys(("audio", "visual", "head"), 0.01))
         made = TrainingClips(batches, batches, [batch(torch.arange(8))], 8, 8)
         prepare = SelectedMixup(setting(tmp_path), "AcV", density=0.7, probability=0.8)
         place = (TASKS["single"], tmp_path / "resume.pt", "key", CPU)
         return loop.train(narrow_net(seed=seed), made, recipe, CROSS_ENTROPY, prepare, *place)
 
-    whole, train_epoch = trained(), loop.train_epoch
-    (tmp_path / "resume.pt").unlink()
-
-    def dies(*given):
-        if given[5] == 2:
-            raise Killed
-        return train_epoch(*given)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "train_epoch", dies)
-        trained()
-    result = trained(seed=99)
-    assert result["resumed_epochs"] == 1 and result["history"] == whole["history"]
+    whole = assert_goes_on(trained, tmp_path / "resume.pt")
     assert 0 < whole["history"][0]["mixed_share"] < 1
-    for name, value in whole["latest"]["model"].items():
-        assert torch.equal(result["latest"]["model"][name], value), name

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from killed import killed_after
 from tiny_store import CLASSES, VIEW, VIEWS, clip, write_shard
 
 import search
@@ -24,7 +25,6 @@ from avrobust.models.build import Part
 from avrobust.models.files import Trained, load_model
 from avrobust.objectives.certified_margin import CertifiedMargin
 from avrobust.program import UserError
-from avrobust.training import loop
 from avrobust.training.clips import plain_clips
 from avrobust.training.job import Job
 from avrobust.views.view import build_view
@@ -225,24 +225,12 @@ def test_a_memory_holds_training_clips_alone(tmp_path, trained):
             torch.testing.assert_close(defence.bank, banks[name].T, rtol=1e-4, atol=1e-5)
 
 
-class Killed(Exception):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
 @pytest.mark.parametrize(("exchanged", "threads"), [(False, 1), (True, 1), (False, 2)])
-def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, monkeypatch, exchanged, threads):
+def test_a_training_goes_on_only_with_what_it_began_with(tmp_path, trained, exchanged, threads):
     """With its clips, and its number of threads, by which sums differ in the last bits."""
     shard, others = write_shard(tmp_path / "0.arrow"), write_shard(tmp_path / "others/0.arrow", seed=7)
     whole = trained("whole", others if exchanged else shard, 3, f"--threads={threads}")
-    train_epoch = loop.train_epoch
-
-    def dies(*given):
-        if given[5] == 2:
-            raise Killed
-        return train_epoch(*given)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(loop, "train_epoch", dies)
+    with killed_after(1):
         trained("killed", shard, 3)
     assert (tmp_path / "killed/resume.pt").exists()
     if exchanged:
@@ -311,11 +299,8 @@ SECOND = {**recipe(3, dict.fromkeys(RATES, 0.01)), "only": "classifier.modality_
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_both_phases_of_crmt_go_on_after_a_kill_and_learn_from_training_clips_alone(
-    tmp_path, trained, monkeypatch, killed
-):
+def test_both_phases_of_crmt_go_on_after_a_kill_and_learn_from_training_clips_alone(tmp_path, trained, killed):
     """Test clips that say something else change no bit, and a kill after the first epoch of each phase neither."""
-    train_epoch = loop.train_epoch
 
     def phases(name: str, shard: Path, interrupted: bool) -> list[Path]:
         made = [trained(f"{name} vanilla", shard, 1)]
@@ -324,16 +309,10 @@ def test_both_phases_of_crmt_go_on_after_a_kill_and_learn_from_training_clips_al
             more = [f"--start={made[-1] / 'model.pt'}", f"--recipe={json.dumps(told)}"]
             more += [f"--objective={json.dumps({'name': objective, 'options': {}})}"]
             if interrupted:
-                with monkeypatch.context() as patch, pytest.raises(Killed):
-                    patch.setattr(loop, "train_epoch", lambda *given: dies(given))
+                with killed_after(1):
                     trained(place, shard, 3, *more, model=CRMT)
             made.append(trained(place, shard, 3, *more, model=CRMT))
         return made
-
-    def dies(given: tuple) -> float:
-        if given[5] == 2:
-            raise Killed
-        return train_epoch(*given)
 
     whole = phases("whole", write_shard(tmp_path / "0.arrow"), False)
     other = phases("other", write_shard(tmp_path / "other/0.arrow", wrong="" if killed else "test"), killed)

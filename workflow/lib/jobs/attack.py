@@ -104,10 +104,10 @@ class Attacking(Jobs):
         key = dataset, net, attack
         forms = {name: work.FORMS if (key, name) in self.grid.filed else 1 for name in victims}
         answered = sum(forms[name] * (1 + len(set(conditions))) for name, conditions in victims.items())
-        clips = self._clips(dataset, net)
+        clips = self._test_clips(dataset, net)
         return work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
 
-    def _clips(self, dataset: str, net: str) -> int:
+    def _test_clips(self, dataset: str, net: str) -> int:
         """How many test clips a surrogate attacks."""
         clips, most = self.data.split_clips(dataset, "test"), self.grid.clips_of(net)
         return clips if most is None else min(clips, most)
@@ -141,7 +141,7 @@ class Attacking(Jobs):
         for key in keys:
             found += self.work_of(*key, self.cells[key])
             if coded := self.grid.coded.get(key):
-                clips = self._clips(*key[:2])
+                clips = self._test_clips(*key[:2])
                 conditions = 1 + len({self._worth(one) for one in coded})
                 found += work.encoding_passes(clips, conditions, self.threads_on(key[0]))
         return found

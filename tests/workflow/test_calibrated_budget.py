@@ -53,6 +53,14 @@ def test_it_is_told_all_strengths_and_every_net_that_is_asked(made: Plan) -> Non
     assert {("music", "concat"), ("music", "sum")} <= made.grid.trained
 
 
+def test_it_asks_for_time_and_memory_by_its_validation_clips(made: Plan) -> None:
+    """Beside the largest bundle, and no more than that at the first attempt."""
+    most = made.settings.scale
+    assert 0 < made.calibration.job_minutes(BUDGET, 1) <= most["minutes"]["attack"]
+    assert 0 < made.calibration.job_memory_mb(BUDGET, 1) <= most["memory_mb"]["attack"]
+    assert made.calibration.job_threads(BUDGET) == 1
+
+
 def test_its_code_is_that_of_its_attack_and_its_nets(tmp_path: Path) -> None:
     """Editing FGSM makes it anew, and so all that names it; editing PGD, which others attack by, does not."""
 

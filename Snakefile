@@ -46,15 +46,13 @@ rule all:
     localrule: True
 
 
-rule data:
-    """Every dataset, from its lists to packed clips, and nothing else."""
-    input:
-        data.targets,
-    localrule: True
+# Each paper, every dataset to packed clips, what hangs on choices; the last is no part of `all`.
+for name, files in plan.targets.items():
 
-
-rule tian2021:
-    """Tian & Xu, CVPR 2021."""
-    input:
-        tables.targets(["tian2021"]),
-    localrule: True
+    rule:
+        """A part of the whole by its name: a paper, `data`, `sensitivity`."""
+        name:
+            name
+        input:
+            files,
+        localrule: True

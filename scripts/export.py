@@ -204,7 +204,8 @@ def _spec(given: argparse.Namespace, cell: Mapping, condition: Condition) -> Cel
         raise UserError(
             f"{given.cells}: {given.surrogate}/{given.attack} is not asked {condition}; it is {', '.join(holds)}"
         )
-    return CellSpec(given.surrogate, given.attack, cell["spec"], victims, nets=cell.get("nets", ()))
+    ensemble = {name: cell[name] for name in ("nets", "joined") if name in cell}
+    return CellSpec(given.surrogate, given.attack, cell["spec"], victims, **ensemble)
 
 
 def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:

@@ -29,11 +29,11 @@ JOB = ["kind", "dataset", "name"]
 
 
 def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
-    """Return what the artefacts of a paper need, each with its work: the attacks, their nets, what those were made of.
+    """Return what the artefacts of a paper need that `all` makes, each with its work: attacks, nets, what these need.
 
     A job is its kind, its dataset, and what its benchmark file and its log are called.
     """
-    needs = [artefact.needs for (of, _), artefact in plan.grid.artefacts.items() if of == paper]
+    needs = [of_one.needs for (of, _), of_one in plan.grid.artefacts.items() if of == paper and of_one.of_all]
     # What is made with every seed, and what with the first one alone.
     found, nets, once, once_nets = {}, set(), set(), set()
     for family, looked in plan.analysis.looked_into.items():

@@ -14,6 +14,7 @@ from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.metrics.schema import in_order
 from avrobust.models.ensemble import Ensemble
 from avrobust.models.files import Trained
+from avrobust.models.mean_losses import MeanLosses
 from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.conditions import Condition
@@ -100,6 +101,35 @@ def test_the_gradient_is_that_of_cross_entropy_of_the_mean_logits():
     wanted = (error @ weight).split(6, dim=1)
     assert torch.allclose(found["visual"], wanted[0], atol=1e-12)
     assert torch.allclose(found["audio"], wanted[1], atol=1e-12)
+
+
+def test_the_gradient_of_mean_losses_is_the_mean_of_the_nets_own():
+    """By hand, of linear nets in float64: each by its own probabilities; not that of the mean logits."""
+    nets = [linear_net(6, 3, seed) for seed in (0, 1, 2)]
+    generator = torch.Generator().manual_seed(5)
+    inputs = {name: torch.rand(4, 6, generator=generator, dtype=torch.float64) for name in ("audio", "visual")}
+    labels, both = torch.tensor([0, 1, 2, 0]), ("audio", "visual")
+    loss = Loss(MeanLosses(nets), CROSS_ENTROPY, inputs, labels)
+    found, joined = loss.gradients(inputs, both), torch.cat([inputs["visual"], inputs["audio"]], 1)
+    errors, losses = [], []
+    for net in nets:
+        logits = joined @ net.classifier.weight.T + net.classifier.bias
+        errors.append((F.softmax(logits, dim=1) - F.one_hot(labels, 3)) @ net.classifier.weight)
+        losses.append(logits.exp().sum(dim=1).log() - logits[torch.arange(4), labels])
+    visual, audio = (sum(errors) / 3).split(6, dim=1)
+    assert torch.allclose(found["visual"], visual, atol=1e-12) and torch.allclose(found["audio"], audio, atol=1e-12)
+    assert torch.allclose(loss.value({**inputs, "audio": inputs["audio"] + 0}), sum(losses) / 3, atol=1e-12)
+    other = Loss(Ensemble(nets), CROSS_ENTROPY, inputs, labels).gradients(inputs, both)
+    assert not torch.allclose(found["visual"], other["visual"], atol=1e-3)
+
+
+def test_the_mean_of_one_nets_losses_is_its_own_and_mig_has_none():
+    assert rows(MeanLosses([narrow_net(seed=3)])).equals(rows(narrow_net(seed=3)))
+    surrogate = Trained(MeanLosses([narrow_net(), narrow_net(seed=1)]), CROSS_ENTROPY, list("abcde"), {})
+    for name in ("mi_fgsm", "pam", "tma"):
+        assert bind(AttackSpec(name), surrogate).model is surrogate.model
+    with pytest.raises(UserError, match="attack mig: MinusProbability is of one net's logits, not of several nets'"):
+        bind(AttackSpec("mig"), surrogate)
 
 
 def test_no_clip_depends_on_its_batch():

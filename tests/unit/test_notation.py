@@ -14,6 +14,7 @@ from avrobust.spec.notation import (
     comparisons,
     label,
     rows,
+    sensitivity,
     variants,
 )
 
@@ -401,6 +402,29 @@ def test_a_variant_may_be_like_one_that_is_like_another() -> None:
 def test_a_mistake_in_variants_is_named(told: dict, message: str) -> None:
     with pytest.raises(NotationError, match=re.escape(message)):
         variants(told, FACTORS)
+
+
+def test_attacks_may_be_like_others_too() -> None:
+    told = {"tma": {"update": "tma", "steps": 3}, "tma_<w>": {"like": "tma", "lambda1": "<w>"}}
+    assert attacks(told, {"w": {"none": 0.0}})["tma_none"] == {"update": "tma", "steps": 3, "lambda1": 0.0}
+    with pytest.raises(NotationError, match=re.escape("attacks.a.like: 'b' is none of a")):
+        attacks({"a": {"like": "b"}}, {})
+
+
+def test_headline_numbers_are_quantities_and_alternatives_runs() -> None:
+    headline = {"says": "s", "of": "$nets!<A/tma.success@b", "less": ["A/{mig,pam}.success@b"]}
+    runs = [{"choice": "c", "alternatives": {"x": {"tma": "t1"}, "y": {"tma": "t2"}}, "note": "n"}]
+    made = sensitivity({"dataset": "d", "headlines": {"lead": headline}, "runs": runs}, {"nets": ["A", "B"]})
+    (lead,) = made["headlines"]
+    assert lead["of"][0]["variant"] == {"mean": "nets", "of": ["A", "B"], "others": True}
+    assert [one["attack"] for one in lead["less"]] == ["mig", "pam"]
+    assert made["runs"] == [
+        {"alternative": "x", "instead": {"tma": "t1"}, "choice": "c", "note": "n"},
+        {"alternative": "y", "instead": {"tma": "t2"}, "choice": "c", "note": "n"},
+    ]
+    told = {"dataset": "d", "headlines": {"lead": {"says": "s", "of": "A.success@"}}, "runs": []}
+    with pytest.raises(NotationError, match=re.escape("sensitivity.headlines.lead: 'A.success@' is no quantity")):
+        sensitivity(told, {})
 
 
 def test_attacks_are_made_by_factors_too() -> None:

@@ -390,6 +390,31 @@ def test_the_net_learns_from_what_the_attack_makes_of_it_in_evaluation_mode():
         assert budgets[name].used(inputs[name] - clean[name]).max() <= 1 + 1e-5
 
 
+def test_a_net_may_be_attacked_by_the_statistics_of_the_batch_which_move_none():
+    """One step by hand: the gradient of a copy in training mode. Statistics and modes are as before."""
+    net, first = narrow_net().train(), batch(torch.arange(4))
+    # Running statistics that are not those of a batch.
+    for layer in (one for one in net.modules() if isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d)):
+        layer.running_mean += 1
+    before, modes = copy.deepcopy(net.state_dict()), [module.training for module in net.modules()]
+    made, _ = Adversarial(SETTING, {"update": "fgsm"}, BUDGET, batch_norm="batch")(net, first, 1)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert [module.training for module in net.modules()] == modes
+    assert all(layer.track_running_stats for layer in net.modules() if isinstance(layer, nn.BatchNorm1d))
+
+    clean, labels = PLAIN(net, first, 1)
+    leaves = {name: x.clone().requires_grad_() for name, x in clean.items()}
+    nn.functional.cross_entropy(copy.deepcopy(net)(leaves), labels, reduction="sum").backward()
+    for name, leaf in leaves.items():
+        budget = UNITS[name].budget(BUDGET[name])
+        wanted = (clean[name] + budget.epsilon * leaf.grad.sign()).clamp(budget.low, budget.high)
+        assert torch.allclose(made[name], wanted, atol=1e-6)
+    running, _ = Adversarial(SETTING, {"update": "fgsm"}, BUDGET)(net, first, 1)
+    assert not torch.equal(running["audio"], made["audio"])
+    with pytest.raises(UserError, match="batch_norm 'both' is none of running, batch"):
+        Adversarial(SETTING, PGD, BUDGET, batch_norm="both")
+
+
 def test_what_the_objective_of_the_attack_draws_is_drawn_once():
     """Centres of classes: batches later, torch's generator is where it was, and the objective the same one."""
     prepare, net, first = (

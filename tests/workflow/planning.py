@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import yaml
 
 from lib.plan import Plan
-from lib.settings import PAPER_FILES, read_config
+from lib.settings import MAY_LACK, PAPER_FILES, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,6 +105,8 @@ def paper(root: Path, name: str = "tian2021") -> dict:
     """Return what the files of a paper say together."""
     folder, told = root / f"workflow/papers/{name}", {}
     for file in PAPER_FILES:
+        if file in MAY_LACK and not (folder / f"{file}.yaml").exists():
+            continue
         told |= yaml.load((folder / f"{file}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return told
 
@@ -116,6 +118,8 @@ def write_paper(root: Path, told: dict, name: str = "tian2021") -> None:
         shutil.copytree(folder.with_name("tian2021") / "published", folder / "published")
     for file, sections in PAPER_FILES.items():
         held = {section: told[section] for section in sections if section in told}
+        if file in MAY_LACK and not held:
+            continue
         text = yaml.dump(held, Dumper=yaml.CSafeDumper, sort_keys=False)
         (folder / f"{file}.yaml").write_text(text, encoding="utf-8")
 

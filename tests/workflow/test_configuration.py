@@ -303,9 +303,8 @@ def test_a_command_that_is_shown_is_understood_as_it_is_meant(
     rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", "\n".join(RULES), flags=re.MULTILINE))
     assert {*(given.forcerun or ())} <= rules
     for target in given.targets or ():
-        assert target in rules or target in plan.tables.targets(plan.settings.papers) or target in plan.data.targets, (
-            target
-        )
+        files = {*plan.tables.targets(plan.settings.papers), *plan.tables.sensitivity, *plan.data.targets}
+        assert target in rules or target in plan.targets or target in files, target
 
 
 RULES = [(ROOT / name).read_text(encoding="utf-8") for name in files() if name == "Snakefile" or name.endswith(".smk")]

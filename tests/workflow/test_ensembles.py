@@ -141,9 +141,9 @@ def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one() -> None:
     """The demo attacks some clips by them; the paper scale all, and an ensemble says nothing of it."""
     for scale, clips in (("demo", 14), ("paper", None)):
         made = plan(unedited(), papers=["zhang2025"], scale=scale)
-        assert made.grid.ensembles == {
-            f"all-{net}": Ensemble(tuple(one for one in NETS if one != net), clips) for net in NETS
-        }
+        wanted = {f"all-{net}": Ensemble(tuple(one for one in NETS if one != net), clips) for net in NETS}
+        losses = Ensemble(wanted["all-AcV"].nets, clips, "mean_losses")
+        assert made.grid.ensembles == {**wanted, "all-AcV_losses": losses}
         assert made.grid.clips_of("AcV") is None
 
 

@@ -18,6 +18,7 @@ from lib.alike import alike_of
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
+from lib.sensitivity import taken, unchanged
 from lib.settings import Settings, known_name, own_section, place_of, published_file
 from lib.sizes import sizes
 from lib.variants import variant_of
@@ -33,7 +34,7 @@ OF_WHITE_BOX = "white_box"
 # What a number is read of; a scale may have less of it than the paper.
 NAMED = ("datasets", "variants", "budgets")
 # Kinds of artefacts that are made of a section of the paper, and not of a layout of its own.
-OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrations"}
+OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrations", "alternatives": "sensitivity"}
 # `seeds: first` of an artefact: cells that no other one reads are made with that seed alone.
 FIRST = "first"
 # Kinds of artefacts that read as many seeds as others ask for.
@@ -47,6 +48,7 @@ class Artefact:
     """A table, figure or ledger of a paper: `spec` is its layout, ready for the program that makes it.
 
     `needs`: family -> keys. `manifests`: datasets whose manifest it reads. `first_seed`: that one alone is read.
+    `of_all`: whether `all` makes it.
     """
 
     paper: str
@@ -56,6 +58,7 @@ class Artefact:
     needs: Mapping[str, tuple[Key, ...]]
     manifests: tuple[str, ...] = ()
     first_seed: bool = False
+    of_all: bool = True
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Grid:
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: surrogates of several nets, by name.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
     also asked about clips as files hold them.
+    `aside`: cells that only those artefacts read which `all` leaves out.
     `of_first_seed`, `of_every_seed`: keys of cells by the seeds that artefacts read.
     `notes`: a line for whatever a paper says and nothing uses.
     """
@@ -85,6 +89,7 @@ class Grid:
     coded: dict[Key, set[Condition]] = field(default_factory=dict)
     filed: set[tuple[Key, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    aside: set[Key] = field(default_factory=set)
     of_first_seed: set[Key] = field(default_factory=set)
     of_every_seed: set[Key] = field(default_factory=set)
 
@@ -115,6 +120,10 @@ class Grid:
         ensemble = self.ensembles.get(surrogate)
         return ensemble.clips if ensemble else None
 
+    def joined(self, surrogate: str) -> str:
+        """Return how the nets of an ensemble are made one."""
+        return self.ensembles[surrogate].joined
+
     def with_starts(self, nets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return these (dataset, variant), those that they go on from, and those by whose classes they choose."""
         found, waiting = set(), list(nets)
@@ -137,6 +146,19 @@ class Grid:
         if wanted.condition.modality not in FREE:
             conditions.add(wanted.condition)
         return key
+
+    def need_aside(self, wanted: Reading) -> Key | None:
+        """Take in what is read of a cell beside what `all` makes, and return its key; None if that would change.
+
+        A cell that `all` makes is read as it is.
+        """
+        key = (wanted.dataset, wanted.surrogate, wanted.attack)
+        if key in self.cells and key not in self.aside:
+            asked = self.cells[key].get(wanted.victim)
+            there = asked is not None and (wanted.condition.modality in FREE or wanted.condition in asked)
+            return key if there else None
+        self.aside.add(key)
+        return self.need(CELLS, wanted)
 
 
 def expand(settings: Settings) -> Grid:
@@ -174,6 +196,10 @@ def expand(settings: Settings) -> Grid:
     if settings.scale["precision"]["attack"] != FLOAT32:
         for paper in settings.papers:
             _add_twin(grid, settings, paper)
+    # After all that `all` makes, which they leave as it is.
+    for paper, facts in settings.papers.items():
+        if "sensitivity" in facts:
+            _add(grid, settings, paper, "sensitivity", "alternatives", facts["sensitivity"])
     return grid
 
 
@@ -239,10 +265,10 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     told, known = _budgets(settings, paper)
     facts = {**facts, "budgets": known}
     spec = _with_budgets(spec, told, known, where)
-    first_seed = spec.pop("seeds", None) == FIRST
     if kind_name not in KINDS:
         raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
     kind = load(KINDS, kind_name)
+    first_seed = spec.pop("seeds", None) == FIRST or not kind.of_all
     if "net" in kind.facts:
         dataset, net = spec["read"]["dataset"], spec["read"]["variant"]
         _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
@@ -277,6 +303,14 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         if need.family == TRAININGS:
             keys[TRAININGS].add((need.reading.dataset, need.reading.victim, ""))
             continue
+        if not kind.of_all:
+            if (key := grid.need_aside(need.reading)) is None:
+                raise SettingsError(
+                    f"{where_of}: {need.reading} is read by no artefact, and its cell is made for others; let a figure "
+                    "read it, or name the attack or the net otherwise"
+                )
+            keys[CELLS].add(key)
+            continue
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
@@ -304,9 +338,12 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
     manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
-    if kind_name not in AS_MADE:
+    if not kind.of_all:
+        grid.of_first_seed.update(keys[CELLS] & grid.aside)
+    elif kind_name not in AS_MADE:
         (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS])
-    grid.artefacts[paper, name] = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed)
+    made = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed, kind.of_all)
+    grid.artefacts[paper, name] = made
 
 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
@@ -438,6 +475,8 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
         or settings.datasets[spec["read"]["dataset"]]["classes"]
     ),
     "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
+    "taken": taken,
+    "unchanged": unchanged,
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 

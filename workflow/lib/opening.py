@@ -32,6 +32,7 @@ def opened(workflow: Any) -> Plan:
         plan = Plan.load(
             root, read_config(root, told.config_args, told.configfiles, alone=told.replace_workflow_config)
         )
+        plan.check_targets(sys.argv[1:])
     except SettingsError as error:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()

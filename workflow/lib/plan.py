@@ -1,7 +1,7 @@
 """The whole of what is to be made, from the configuration: what the rules of each file ask, checked before any job."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -51,6 +51,22 @@ class Plan:
     def load(cls, root: str | Path, config: Mapping) -> "Plan":
         """Read and check everything below `root`; SettingsError names the first mistake."""
         return cls(load_settings(Path(root), config))
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """What a rule without a program asks for, by its name, beside `all`."""
+        papers = {name: self.tables.targets([name]) for name in self.settings.papers}
+        return {**papers, "data": list(self.data.targets), "sensitivity": self.tables.sensitivity}
+
+    def check_targets(self, words: Iterable[str]) -> None:
+        """Raise SettingsError if a word of a command line asks for what no chosen paper has."""
+        if "sensitivity" in words and not self.tables.sensitivity:
+            folder = self.settings.root / "workflow/papers"
+            having = [name for name in paper_names(self.settings.root) if (folder / name / "sensitivity.yaml").exists()]
+            raise SettingsError(
+                f"sensitivity: nothing is varied for {', '.join(self.settings.papers)}; choose `papers` that have a "
+                f"sensitivity.yaml: {', '.join(having)}"
+            )
 
     @cached_property
     def wildcard_patterns(self) -> dict[str, str]:
@@ -118,6 +134,12 @@ class Plan:
             for dataset in facts["datasets"]:
                 sections = {name: self.settings.taken(paper, dataset, name) for name in ("window", "evaluation")}
                 check(sections, taken, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
+        for keys in self.grid.conditions.values():
+            if attack := next((attack for _, _, attack in keys if self.attack.state_of(attack)), None):
+                state = self.attack.state_of(attack)
+                raise SettingsError(
+                    f"attack {attack}: model_state {state!r} is of cells; no map or embedding is made so"
+                )
         attacked = [key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys]
         for dataset, *_ in attacked:
             if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE:
@@ -202,8 +224,8 @@ class Plan:
             where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}"
             if "surrogates" in facts and "each" in facts:
                 raise SettingsError(f"{where}: surrogates together or `each` by itself; take one of both")
-            for kind, of_bundle in facts.items():
-                for name in of_bundle:
+            for kind in known.keys() & facts:
+                for name in facts[kind]:
                     known_name(name, sorted(known[kind]), f"{where}.{kind}")
 
     def _check_sizes(self, variant: Variant, where: str) -> None:

@@ -38,7 +38,10 @@ PAPER_FILES = {
     "artefacts": ("labels", "artefacts"),
     "claims": ("twins", "claims"),
     "choices": ("choices",),
+    "sensitivity": ("sensitivity",),
 }
+# Those that not every paper has.
+MAY_LACK = ("sensitivity",)
 
 # Sections of which the factors of a paper make several out of one.
 MADE_BY_FACTORS = ("variants", "ensembles", "attacks")
@@ -300,6 +303,8 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     schemas = root / "workflow/schemas/paper"
     paper: dict = {}
     for file in PAPER_FILES:
+        if file in MAY_LACK and not (root / f"workflow/papers/{name}/{file}.yaml").exists():
+            continue
         told = read_yaml(root / f"workflow/papers/{name}/{file}.yaml")
         check(told, schemas / f"{file}.json", f"workflow/papers/{name}/{file}.yaml")
         paper |= told
@@ -324,6 +329,8 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
         )
         paper["claims"] = notation.claims(paper["claims"], twins, paper.get("lists", {}))
         paper["choices"] = notation.choices(paper["choices"], name)
+        if "sensitivity" in paper:
+            paper["sensitivity"] = notation.sensitivity(paper["sensitivity"], paper.get("lists", {}))
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
     return in_its_place(paper, own)

@@ -64,6 +64,11 @@ def bind(spec: AttackSpec, surrogate: Trained, name: str = "", seed: int = 0) ->
         objective = built(OBJECTIVES, spec.objective_part, *place)
     if model.task != "single" and getattr(objective, "needs_one_label", False):
         raise UserError(f"attack {name or spec.update}: {type(objective).__name__} needs one label a clip")
+    if getattr(model, "separate", False) and not getattr(objective, "takes_nets", False):
+        raise UserError(
+            f"attack {name or spec.update}: {type(objective).__name__} is of one net's logits, not of several nets' "
+            "beside each other; let their ensemble be `joined` as mean_logits"
+        )
     objective = told(objective, model)
     if attack.mixes_clips and spec.batch_size is None:
         raise UserError(

@@ -16,6 +16,7 @@ from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import CLEAN
+from avrobust.spec.nets import MEAN_LOGITS
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class CellSpec:
     `coded`: under which conditions clips also go through H.264 and AAC. `nets`: what `surrogate` is an ensemble of;
     none where it is a net itself. `floats`: victims that are shown clips as they are made, and not as files hold them.
     `clips`: how many of the split it attacks at most (`avrobust.data.stratified`); None for all.
+    `joined`: how its nets are made one, of `avrobust.models.registry.ENSEMBLES`.
     """
 
     surrogate: str
@@ -35,6 +37,7 @@ class CellSpec:
     nets: Sequence[str] = ()
     floats: Sequence[str] = ()
     clips: int | None = None
+    joined: str = MEAN_LOGITS
 
     @property
     def surrogates(self) -> tuple[str, ...]:
@@ -58,7 +61,7 @@ def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], pre
     if missing := [name for name in (*spec.surrogates, *spec.victims) if name not in job.nets]:
         raise UserError(f"--nets: no {', '.join(dict.fromkeys(missing))}, which {spec.surrogate}/{spec.attack} needs")
     attack = AttackSpec.of(spec.spec)
-    surrogate = surrogate_of(spec.surrogate, tuple(spec.nets), attack.precision or precision)
+    surrogate = surrogate_of(spec.surrogate, tuple(spec.nets), spec.joined, attack.precision or precision)
     conditions = {name: conditions_of(told, job.budgets.named) for name, told in spec.victims.items()}
     victims = {name: job.nets[name].model for name in spec.victims}
     threat = bind(attack, surrogate, spec.attack, seed)
@@ -69,12 +72,12 @@ def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], pre
     return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files, tuple(spec.floats))
 
 
-def _surrogate(job: Opened, name: str, nets: tuple[str, ...], precision: str) -> Trained:
+def _surrogate(job: Opened, name: str, nets: tuple[str, ...], joined: str, precision: str) -> Trained:
     """The net whose gradients are taken, or several as one, which maximise cross-entropy unless an attack says more."""
     if not nets:
         return job.nets[name]._replace(model=job.nets[name].model.in_precision(precision))
     trained = [job.nets[net] for net in nets]
-    model = load(ENSEMBLES, "mean_logits")([one.model for one in trained]).in_precision(precision)
+    model = load(ENSEMBLES, joined)([one.model for one in trained]).in_precision(precision)
     classes = trained[0].classes
     objective = load(OBJECTIVES, "cross_entropy")(model.dimensions, len(classes))
     return Trained(model.eval(), objective, classes, {})

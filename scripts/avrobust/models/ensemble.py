@@ -59,13 +59,17 @@ class Ensemble(nn.Module):
             raise UserError(f"an ensemble's nets have features of one shape, steps x size, not {shapes} of {modality}")
         return torch.stack(features, dim=1)
 
-    def head(self, features: Mapping[str, Tensor]) -> Tensor:
-        """Return the mean of the nets' logits, (N, classes)."""
+    def heads(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the logits of each net, (M, N, classes)."""
         each = [
             net.head({name: feature[:, number] for name, feature in features.items()})
             for number, net in enumerate(self.nets)
         ]
-        return torch.stack(each).mean(dim=0)
+        return torch.stack(each)
+
+    def head(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the mean of the nets' logits, (N, classes)."""
+        return self.heads(features).mean(dim=0)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return logits (N, classes) from the inputs, modality -> (N, ...)."""
@@ -73,8 +77,8 @@ class Ensemble(nn.Module):
 
     def without_defences(self) -> "Ensemble":
         """Return an ensemble of the same nets whose features pass no defence."""
-        return Ensemble([net.without_defences() for net in self.nets])
+        return type(self)([net.without_defences() for net in self.nets])
 
     def in_precision(self, precision: str) -> "Ensemble":
         """Return an ensemble of the very same parts whose encoders compute in `precision`; this one if they do."""
-        return self if precision == self.precision else Ensemble([net.in_precision(precision) for net in self.nets])
+        return self if precision == self.precision else type(self)([net.in_precision(precision) for net in self.nets])

@@ -30,7 +30,10 @@ FUSIONS = {
 }
 
 # Several nets as the one that an attack takes gradients of.
-ENSEMBLES = {"mean_logits": "avrobust.models.ensemble:Ensemble"}
+ENSEMBLES = {
+    "mean_logits": "avrobust.models.ensemble:Ensemble",
+    "mean_losses": "avrobust.models.mean_losses:MeanLosses",
+}
 
 # From fused features, (N, D) or (N, T, D), to logits.
 HEADS = {

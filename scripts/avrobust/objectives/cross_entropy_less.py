@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from avrobust.objectives.cross_entropy import cross_entropy
 
 CROSS_ENTROPY = "cross_entropy"
 
@@ -15,7 +16,7 @@ class CrossEntropyLess(nn.Module):
     (clean features) -> term is told those.
     """
 
-    needs_one_label = True
+    needs_one_label = takes_nets = True
 
     def __init__(
         self, dimensions: Mapping[str, int], classes: int, terms: Mapping[str, tuple[float, Callable[..., Tensor]]]
@@ -39,10 +40,10 @@ class CrossEntropyLess(nn.Module):
     def term(self, name: str, features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
         """Return (N,), one of the parts with its sign and weight."""
         if name == CROSS_ENTROPY:
-            return F.cross_entropy(logits, labels, reduction="none")
+            return cross_entropy(logits, labels)
         weight, of = self._terms[name]
         return -weight * of(features)
 
     def forward(self, features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
-        """Return (N,) from features (N, T, D), or (N, M, T, D) of M nets, logits (N, C) and labels (N,) int64."""
+        """Return (N,) from features (N, T, D) and logits (N, C), or both of M nets (N, M, ...), and labels (N,)."""
         return sum(self.term(name, features, logits, labels) for name in self.names)

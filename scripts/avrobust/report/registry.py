@@ -14,6 +14,7 @@ WRITERS = {
     "claims": "avrobust.report.claims:write",
     "calibration": "avrobust.report.calibration:write",
     "choices": "avrobust.report.choices:write",
+    "alternatives": "avrobust.report.alternatives:write",
     "realisable": "avrobust.report.realisable:write",
     "stack": "avrobust.report.stack:write",
     "attrition": "avrobust.report.attrition:write",

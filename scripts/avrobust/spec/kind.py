@@ -43,7 +43,8 @@ class Kind:
     `check_published`: what of the file of printed values a layout does not compare with; a UserError if that file has
     not all that it does.
     `facts`: what the layout says beside what its author wrote: citation, sources, seed, ...
-    `stacked`: whether those of all papers also stand below each other in one file.
+    `stacked`: whether those of all papers also stand below each other in one file. `of_all`: whether `all` makes them;
+    what they alone are made from is then made by no other target either.
     """
 
     shown: tuple[str, ...]
@@ -54,6 +55,7 @@ class Kind:
     check_published: Callable[[Any, Path], list[str]] | None = None
     facts: tuple[str, ...] = ()
     stacked: bool = False
+    of_all: bool = True
 
     @property
     def files(self) -> tuple[str, ...]:

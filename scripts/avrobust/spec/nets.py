@@ -6,13 +6,20 @@ from dataclasses import dataclass
 # In the name of a surrogate: the victim's, as in all-<victim>.
 OF_VICTIM = "<victim>"
 
+# How the nets of an ensemble are made one where nothing is said.
+MEAN_LOGITS = "mean_logits"
+
 
 @dataclass(frozen=True)
 class Ensemble:
-    """A surrogate of several nets, which attacks so many clips of a split, of all classes alike; None for all."""
+    """A surrogate of several nets, which attacks so many clips of a split, of all classes alike; None for all.
+
+    `joined`: how the nets are made one, of `avrobust.models.registry.ENSEMBLES`.
+    """
 
     nets: tuple[str, ...]
     clips: int | None = None
+    joined: str = MEAN_LOGITS
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 from avrobust.spec.conditions import place
 from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
-from avrobust.spec.nets import OF_VICTIM, Ensemble
+from avrobust.spec.nets import MEAN_LOGITS, OF_VICTIM, Ensemble
 
 # [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
 # condition or a score.
@@ -44,6 +44,8 @@ FACTOR = re.compile(r"<(\w+)>")
 PLACE = ("dataset", "surrogate", "victim", "attack")
 READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
 BESIDE = ("against", "printed_as", "ours_only")
+# What a headline number is the mean of, and less the mean of what; what all alternatives of a choice have in common.
+SIDES, OF_RUNS = ("of", "less"), ("choice", "headlines", "note")
 # The net that answers to another one's gradients, where it does not matter which.
 ANOTHER = "another"
 CLEAN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.is_clean)
@@ -163,13 +165,12 @@ def variants(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequen
     `factors`: name -> what it may be in a variant's name -> what that stands for, or a list of what it may be. A value
     that is `<f>` alone is what f stands for; elsewhere in a text it is what stands in the name.
     """
-    made = _for_each(told, factors, "variants")
-    return {name: _like(name, made, (name,)) for name in made}
+    return _alike(told, factors, "variants")
 
 
 def attacks(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence]) -> dict[str, dict]:
-    """Return a paper's attacks: one for each combination of the factors in a name, as of `variants`."""
-    return _for_each(told, factors, "attacks")
+    """Return a paper's attacks: one for each combination of the factors in a name, like others, as of `variants`."""
+    return _alike(told, factors, "attacks")
 
 
 def ensembles(
@@ -183,7 +184,9 @@ def ensembles(
             left_out = facts.get("without")
             if left_out is not None and left_out not in nets:
                 raise NotationError(f"without: {left_out!r} is none of {', '.join(nets)}")
-            made[name] = Ensemble(tuple(net for net in nets if net != left_out), facts.get("clips"))
+            made[name] = Ensemble(
+                tuple(net for net in nets if net != left_out), facts.get("clips"), facts.get("joined", MEAN_LOGITS)
+            )
             if unknown := [net for net in nets if net not in variants]:
                 raise NotationError(f"of: {unknown[0]!r} is none of variants: {', '.join(variants)}")
             if not made[name].nets:
@@ -229,16 +232,41 @@ def _filled(value: object, combination: Mapping[str, str], factors: Mapping[str,
     return FACTOR.sub(lambda found: combination[found[1]], value)
 
 
-def _like(name: str, made: Mapping[str, Mapping], seen: tuple[str, ...]) -> dict:
+def _alike(told: Mapping[str, Mapping], factors: Mapping[str, Mapping | Sequence], section: str) -> dict[str, dict]:
+    """Return the same, each with all that the one which it is like says and it does not."""
+    made = _for_each(told, factors, section)
+    return {name: _like(name, made, (name,), section) for name in made}
+
+
+def _like(name: str, made: Mapping[str, Mapping], seen: tuple[str, ...], section: str) -> dict:
     facts = dict(made[name])
     base = facts.pop("like", None)
     if base is None:
         return facts
     if base not in made:
-        raise NotationError(f"variants.{name}.like: {base!r} is none of {', '.join(made)}")
+        raise NotationError(f"{section}.{name}.like: {base!r} is none of {', '.join(made)}")
     if base in seen:
-        raise NotationError(f"variants.{seen[0]}.like: {' is like '.join([*seen, base])}, for ever")
-    return {**_like(base, made, (*seen, base)), **facts}
+        raise NotationError(f"{section}.{seen[0]}.like: {' is like '.join([*seen, base])}, for ever")
+    return {**_like(base, made, (*seen, base), section), **facts}
+
+
+def sensitivity(told: Mapping, lists: Mapping[str, Sequence[str]] = MappingProxyType({})) -> dict:
+    """Return what a paper varies: headline numbers as quantities, and a run for each alternative of each choice."""
+    headlines = []
+    for name, facts in told["headlines"].items():
+        told_sides = {side: facts[side] for side in SIDES if side in facts}
+        sides = {side: [of] if isinstance(of, str) else of for side, of in told_sides.items()}
+        try:
+            read = {side: [_quantity(one, lists) for text in of for one in braced(text)] for side, of in sides.items()}
+        except NotationError as error:
+            raise NotationError(f"sensitivity.headlines.{name}: {error}") from None
+        headlines.append({"name": name, "says": facts["says"], **read})
+    runs = [
+        {"alternative": alternative, "instead": instead, **{part: one[part] for part in OF_RUNS if part in one}}
+        for one in told["runs"]
+        for alternative, instead in one["alternatives"].items()
+    ]
+    return {"dataset": told["dataset"], "headlines": headlines, "runs": runs}
 
 
 def choices(told: Sequence[Mapping], paper: str) -> list[dict]:

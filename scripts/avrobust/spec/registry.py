@@ -14,6 +14,7 @@ KINDS = {
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
     "calibration": "avrobust.spec.artefacts.calibration:CALIBRATION",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",
+    "alternatives": "avrobust.spec.artefacts.alternatives:ALTERNATIVES",
     "realisable": "avrobust.spec.artefacts.realisable:REALISABLE",
     "stack": "avrobust.spec.artefacts.stack:STACK",
     "attrition": "avrobust.spec.artefacts.attrition:ATTRITION",

@@ -18,7 +18,9 @@ UNITS: Mapping[str, str] = {
     NONE: "no unit: places in a t-SNE, whose axes mean nothing",
 }
 FIXED: Mapping[str, str] = {
-    **dict.fromkeys(("difference", "above_any", "above_any_low", "above_any_high"), POINTS),
+    **dict.fromkeys(
+        ("difference", "difference_low", "difference_high", "above_any", "above_any_low", "above_any_high"), POINTS
+    ),
     "n": CLIPS,
     "seeds": "a count of trainings",
     **dict.fromkeys(("cost", "change"), POINTS),

@@ -66,10 +66,10 @@ class Analysis(Attacking):
         return self.work_of(*key, {key[1]: self.grid.conditions[family].get(key, ())})
 
     def checked(self, suffix: str) -> list[str]:
-        """Every file of cells, all seeds: the rows or what is said of them."""
+        """Every file of cells that `all` makes, all seeds: the rows or what is said of them."""
         return [
             f"{self.place(dataset)}/cells/{dataset}/s{seed}/{bundle}.{suffix}"
-            for (dataset, bundle), keys in self.bundles.items()
+            for (dataset, bundle), keys in self.of_all.items()
             for seed in self.seeds_of(keys)
         ]
 

@@ -9,11 +9,12 @@ from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from avrobust.spec.budgets import FROM, MODALITIES, RANGE
 from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
+from avrobust.spec.nets import MEAN_LOGITS
 from lib import digest, work
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.jobs.data import Data
-from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical
+from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
 from lib.settings import Settings
 from lib.variants import OBJECTIVE
 
@@ -114,6 +115,7 @@ class Attacking(Jobs):
 
     def check_ensemble(self, dataset: str, net: str, attack: str) -> None:
         """Raise SettingsError if the nets of an ensemble cannot be attacked as one, by this attack."""
+        self.registered("models", "ENSEMBLES", self.grid.joined(net))
         variants = {name: self.variant_on(name, dataset) for name in self.grid.nets_of(net)}
         first, *others = variants
         parts = {name: [part for part in ("audio", "visual") if part in of.facts] for name, of in variants.items()}
@@ -132,8 +134,8 @@ class Attacking(Jobs):
 
     @cached_property
     def most_work(self) -> int:
-        """The work of the largest bundle."""
-        return max(map(self.bundle_work, self.bundles.values()), default=1)
+        """The work of the largest bundle that `all` makes."""
+        return max(map(self.bundle_work, self.of_all.values()), default=1)
 
     def bundle_work(self, keys: Iterable[Key]) -> int:
         """The work of these cells, of those that are encoded too."""
@@ -160,6 +162,8 @@ class Attacking(Jobs):
         for (dataset, net, attack), victims in cells.items():
             facts = self.attack_facts(attack)
             view = self.registered("views", "VIEWS", self.settings.datasets[dataset]["view"]["name"])
+            if (dataset, net, attack) in self.grid.aside:
+                continue
             if digest.constant(self.scripts, view, "bounded") is False:
                 continue
             if net in victims and self.steps(attack, dataset, net) > 1 and "batch_size" not in facts:
@@ -175,6 +179,11 @@ class Attacking(Jobs):
             found.setdefault((dataset, self._bundle(dataset, net, attack)), []).append((dataset, net, attack))
         return found
 
+    @property
+    def of_all(self) -> dict[tuple[str, str], list[Key]]:
+        """Those that are no artefact's alone that `all` leaves out."""
+        return {place: keys for place, keys in self.bundles.items() if self.grid.aside.isdisjoint(keys)}
+
     def seeds_of(self, keys: Iterable[Key]) -> list[int]:
         """The seeds that a bundle of these cells is made with: the first alone where all of them need no other."""
         alone = all(self.grid.has_first_seed_alone(key) for key in keys)
@@ -187,8 +196,10 @@ class Attacking(Jobs):
 
     def _bundle(self, dataset: str, net: str, attack: str) -> str:
         cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
+        aside = (dataset, net, attack) in self.grid.aside
         for name, bundle in self.settings.scale.get("bundles", {}).items():
-            if all(one in bundle.get(part, [one]) for part, one in cell.items()):
+            fits = bundle.get("aside", False) == aside
+            if fits and all(one in bundle.get(part, [one]) for part, one in cell.items()):
                 return name if "surrogates" in bundle else f"{net}.{name}"
         return f"{net}.{attack}"
 
@@ -210,6 +221,7 @@ class Attack(Attacking):
             "key": canonical({"dataset": wildcards.dataset, "seed": wildcards.seed}),
             "view": self._common(wildcards, self.view_on, "sees"),
             **self._common(wildcards, self.evaluation_on, "is tested on"),
+            **self._state(wildcards),
         }
 
     def budget_files(self, wildcards: Wildcards) -> list[str]:
@@ -232,11 +244,10 @@ class Attack(Attacking):
             return [one for net in nets for one in Jobs.entries(self, part, net)]
         keys = self._keys(wildcards)
         more = [] if self.grid.coded.keys().isdisjoint(keys) else [CODER]
-        if any(net in self.grid.ensembles for _, net, _ in keys):
-            more += [
-                self.registered("models", "ENSEMBLES", "mean_logits"),
-                self.registered(*OBJECTIVE, PLAIN_OBJECTIVE),
-            ]
+        joined = dict.fromkeys(self.grid.joined(net) for _, net, _ in keys if net in self.grid.ensembles)
+        if joined:
+            more += [self.registered("models", "ENSEMBLES", how) for how in joined]
+            more.append(self.registered(*OBJECTIVE, PLAIN_OBJECTIVE))
         return [*more, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
 
     def _keys(self, wildcards: Wildcards) -> list[Key]:
@@ -258,10 +269,23 @@ class Attack(Attacking):
             spec["nets"] = self.grid.nets_of(net)
         if most := self.grid.clips_of(net):
             spec["clips"] = most
+        if net in self.grid.ensembles and (how := self.grid.joined(net)) != MEAN_LOGITS:
+            spec["joined"] = how
         if floats := [name for name in victims if (key, name) not in self.grid.filed]:
             spec["floats"] = floats
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
+
+    def _state(self, wildcards: Wildcards) -> dict[str, str]:
+        """Which weights the attacks of a bundle say that its nets have; SettingsError if they do not agree."""
+        of_state = {self.state_of(attack): attack for _, _, attack in self._keys(wildcards)}
+        if len(of_state) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{' and '.join(sorted(of_state.values()))}, which are of other weights of their nets; put them apart"
+            )
+        (state,) = of_state
+        return {MODEL_STATE: state} if state else {}
 
     def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
         """What is said of all nets of a bundle alike; SettingsError if it is not."""

@@ -25,6 +25,9 @@ NOTHING = "(?!)"
 # A job that is put back again and again, because others go first, shall not ask for more than any node has.
 MOST_TIMES = 3
 
+# Of an attack in its paper's file: the weights that its cells test, if not those of all. No attack is told of it.
+MODEL_STATE = "model_state"
+
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
 # Options of attacks that say at how many places a step takes gradients, or from the beginning how often.
@@ -110,7 +113,12 @@ class Jobs:
 
     def attack_facts(self, name: str) -> Mapping:
         """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
-        return self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
+        facts = self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
+        return {part: told for part, told in facts.items() if part != MODEL_STATE}
+
+    def state_of(self, attack: str) -> str:
+        """The weights of all nets in the cells of an attack; nothing where they are those that the paper tests."""
+        return self.grid.attacks[attack][1].get(MODEL_STATE, "") if attack in self.grid.attacks else ""
 
     def attack_on(self, name: str, dataset: str, variant: str) -> dict:
         """What `avrobust.spec.attacks.AttackSpec` takes: an attack on a variant with every choice taken."""
@@ -178,6 +186,8 @@ class Jobs:
         known_name(
             told, sorted({*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}), where
         )
+        if state := self.state_of(told):
+            raise SettingsError(f"{where}: {told} is of the {state} weights of trained nets; give an attack of any")
         return self.attack_on(told, dataset, variant)
 
     def trained_against(self, told: object, where: str) -> object:

@@ -60,11 +60,17 @@ class Tables(Jobs):
     def targets(self, papers: Iterable[str]) -> list[str]:
         """All published files of these papers, and the ledgers; nothing if there are no papers."""
         wanted = {*papers}
-        of_papers = [name for name, one in self.artefacts.items() if one.paper in wanted]
-        stacks = [name for name, one in self.artefacts.items() if wanted.intersection(one.spec.get("papers", ()))]
+        made = {name: one for name, one in self.artefacts.items() if name not in self._beside}
+        of_papers = [name for name, one in made.items() if one.paper in wanted]
+        stacks = [name for name, one in made.items() if wanted.intersection(one.spec.get("papers", ()))]
         ledgers = [name for name in self.published if "/" not in name and name not in self._stacks]
         names = [*of_papers, *stacks, *ledgers] if of_papers else []
-        return [f"paper_tables/{name}{suffix}" for name in names for suffix in self.published[name]]
+        return self._files(names)
+
+    @property
+    def sensitivity(self) -> list[str]:
+        """The published files of what hangs on choices, of each paper that varies some and of all together."""
+        return self._files(self._beside)
 
     def artefact(self, wildcards: Wildcards) -> Artefact:
         """The artefact that the wildcards name."""
@@ -160,6 +166,15 @@ class Tables(Jobs):
         view = self.registered("views", "VIEWS", self.settings.datasets[read["dataset"]]["view"]["name"])
         net = self.variant_on(read["variant"], read["dataset"]).registered_parts()
         return [*own, view, *(self.registered(*place) for place in net)]
+
+    @property
+    def _beside(self) -> list[str]:
+        """What `all` leaves out, and its stacks."""
+        left = {name for (_, name), one in self.grid.artefacts.items() if not one.of_all}
+        return [name for name in self.artefacts if name.rpartition("/")[2] in left]
+
+    def _files(self, names: Iterable[str]) -> list[str]:
+        return [f"paper_tables/{name}{suffix}" for name in names for suffix in self.published[name]]
 
     @property
     def _stacks(self) -> list[str]:

@@ -181,10 +181,11 @@ def _tests(claim: _Spec, value: object, given: Claims, where: str) -> Iterator[C
 
 
 def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: str) -> Side:
-    return _quantity({**common, **side}, strengths, where) if isinstance(side, Mapping) else float(side)
+    return quantity_of({**common, **side}, strengths, where) if isinstance(side, Mapping) else float(side)
 
 
-def _quantity(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
+def quantity_of(value: Mapping, strengths: Mapping[str, str], where: str) -> Quantity:
+    """Return what a mapping says to read, complete; a `UserError` says what is wrong."""
     told = place(value)
     told |= {name: nets(told[name]) for name in ("surrogate", "victim") if name in told}
     if told.get("of") in COUNTED:

@@ -21,6 +21,7 @@ from avrobust.models.modes import evaluating
 from avrobust.program import UserError
 from avrobust.spec import budgets
 from avrobust.spec.attacks import AttackSpec
+from avrobust.training.batch_statistics import STATISTICS
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.spent import Spent
 
@@ -28,15 +29,26 @@ from avrobust.training.spent import Spent
 class Adversarial(Plain):
     """The clips after an attack on the net as it is, and their labels.
 
-    The net is attacked in evaluation mode, by its running batch statistics, which stay as they are, and is then trained
-    on the result alone. What is drawn at random depends on seed, epoch and clip.
+    The net is attacked in evaluation mode and then trained on the result alone. Its batch normalisation goes meanwhile
+    by the running statistics, which stay as they are, or by those of the batch: `batch_norm`. What is drawn at random
+    depends on seed, epoch and clip.
 
     `attack`: as in a paper's file, `{update: pgd, steps: 10}`. `budget`: as in `avrobust.spec.budgets`, in units of
     `epsilon_space` (`avrobust.attacks.budget.units`).
     """
 
-    def __init__(self, setting: Setting, attack: Mapping, budget: object, epsilon_space: str = "normalised"):
+    def __init__(
+        self,
+        setting: Setting,
+        attack: Mapping,
+        budget: object,
+        epsilon_space: str = "normalised",
+        batch_norm: str = "running",
+    ):
         super().__init__(setting)
+        if batch_norm not in STATISTICS:
+            raise UserError(f"adversarial: batch_norm {batch_norm!r} is none of {', '.join(STATISTICS)}")
+        self.normalised = STATISTICS[batch_norm]
         self.attack = AttackSpec.of(attack)
         if self.attack.batch_size is not None or self.attack.precision is not None:
             raise UserError(f"adversarial: {self.attack.update} attacks the net that is trained, batch by batch")
@@ -53,7 +65,7 @@ class Adversarial(Plain):
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""
         inputs, labels = super().__call__(model, batch, epoch)
-        with evaluating(model), self.spent.crafting(model, len(labels)):
+        with evaluating(model), self.normalised(model), self.spent.crafting(model, len(labels)):
             threat = self.threat(model, epoch)
             partner = mixed_with(batch, inputs) if threat.attack.needs_partner else None
             loss = Loss(threat.model, threat.objective, inputs, labels, partner=partner)

@@ -1,5 +1,6 @@
 """Zhang et al. (ICLR 2025): what figures and claims ask for, at both scales, and an attack of one's own in them."""
 
+import json
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,9 @@ from types import SimpleNamespace
 import pytest
 from planning import copy_project, plan, replace, unedited
 
+from avrobust.lazy import load
 from avrobust.spec.conditions import Condition
+from avrobust.spec.registry import KINDS
 from lib.plan import Plan
 
 PAPER, KS, MUSIC = "zhang2025", "kinetics_sounds_721", "music_videos"
@@ -37,6 +40,22 @@ def test_figures_ask_for_every_surrogate_and_attack_once(scale: str) -> None:
     victims = made.grid.cells[KS, "RsV", "tma"]
     assert {net for net, asked in victims.items() if both in asked} >= set(NETS)
     assert {*made.grid.cells[KS, "all-RsV", "tma"]} == {"RsV"}
+
+
+def test_bars_and_legends_go_as_the_paper_has_them() -> None:
+    """A program reads its layout as JSON, whose order is that of the paper's file."""
+    made = planned("demo")
+
+    def told(name: str) -> dict:
+        return json.loads(made.tables.spec(SimpleNamespace(artefact=f"{PAPER}/{name}")))
+
+    figure5, figure12 = told("figure5"), told("figure12")
+    assert [*figure5["ticks"]["values"]] == NETS and [*figure5["bars"]["values"]] == ATTACKS
+    assert [*figure5["also"]] == ["mean of others", "mean of all"]
+    assert [*told("figure7")["bars"]["values"]] == DEFENCES
+    assert [*figure12["groups"]] == ["Constant sync", "Constant async", "Curriculum"]
+    for paper, name in made.grid.artefacts:
+        load(KINDS, made.grid.artefacts[paper, name].kind).parse(told(name))
 
 
 def test_figure_8_has_the_steps_of_its_scale_and_claims_ask_for_no_others() -> None:

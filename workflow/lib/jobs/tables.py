@@ -1,5 +1,6 @@
 """What workflow/rules/tables.smk asks: the artefacts, what they are computed from, what is published."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
@@ -9,7 +10,7 @@ from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
 from lib.jobs.data import Data
-from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
+from lib.jobs.jobs import Jobs, Wildcards, one_of
 from lib.settings import Settings, published_file
 
 
@@ -77,8 +78,8 @@ class Tables(Jobs):
         return self.artefacts[wildcards.artefact]
 
     def spec(self, wildcards: Wildcards) -> str:
-        """The layout of an artefact, as JSON."""
-        return canonical(self.artefact(wildcards).spec)
+        """The layout of an artefact, as JSON; in its own order, by which bars and legends go."""
+        return json.dumps(self.artefact(wildcards).spec, separators=(",", ":"), ensure_ascii=False)
 
     def caption(self, kind: str) -> str:
         """What Snakemake's report says of a kind: a page of its own, or that of all."""

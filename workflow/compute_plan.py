@@ -2,8 +2,8 @@
 
 A job that has run took what Snakemake's benchmark file says. One still to come is taken to last as long by its work
 (workflow/lib/work.py: gradients of copies and of an ensemble's nets, answers, epochs) as those of its kind on its
-dataset have, else as those of its kind on any dataset. Before the first has run there is nothing to go by; the last
-line then names one to measure.
+dataset have, else as those of its kind of its paper: clips of another paper are of other sizes. Before the first has
+run there is nothing to go by; the last lines then name the kinds to measure.
 
 python workflow/compute_plan.py                     # the paper scale, as config.yaml has it otherwise
 python workflow/compute_plan.py scale=demo
@@ -24,7 +24,9 @@ from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("train", "search", "calibrate", "attack", "localise", "embed")
+KINDS = ("train", "geometry", "search", "calibrate", "attack", "localise", "embed")
+# A calibration is an attack on other clips.
+LIKE = {"calibrate": "attack"}
 JOB = ["kind", "dataset", "name"]
 
 
@@ -61,11 +63,14 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             found["calibrate", "", f"calibrate_{name}"] = plan.calibration.passes(SimpleNamespace(budget=name))
     every_seed = plan.grid.with_starts(nets)
     for dataset, net in plan.grid.with_starts(nets | once_nets):
-        job = "train", dataset, f"train_{net}_s{{seed}}"
-        found[job] = plan.train.passes(net, dataset)
+        of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}
+        variant = plan.train.variant_on(net, dataset)
+        if by := variant.recipe.get("prepare", {}).get("options", {}).get("geometry"):
+            of_net["geometry", dataset, f"geometry_{by}_s{{seed}}"] = plan.train.geometry_passes(dataset)
+        found |= of_net
         if (dataset, net) not in every_seed:
-            once.add(job)
-        if plan.train.variant_on(net, dataset).search:
+            once |= of_net.keys()
+        if variant.search:
             found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)
     seeds = plan.settings.scale["seeds"]
     of_jobs = {job: seeds[:1] if job in once else seeds for job in found}
@@ -90,11 +95,14 @@ def measured(plan: Plan) -> pd.DataFrame:
     frame["kind"] = pd.Categorical(frame["kind"], KINDS)
     paths = [benchmark(plan, *job) for job in zip(frame["dataset"], frame["name"], strict=True)]
     frame["seconds"] = [pd.read_csv(path, sep="\t")["s"][0] if path.exists() else float("nan") for path in paths]
-    done = frame.drop_duplicates(JOB).dropna(subset=["seconds"])
-    sums = [done.groupby(by, observed=True)[["seconds", "passes"]].sum() for by in (["kind", "dataset"], ["kind"])]
-    rates = [(of["seconds"] / of["passes"]).rename("rate") for of in sums]
-    near, far = (frame.join(of, on=of.index.names)["rate"] for of in rates)
-    return frame.assign(left=(near.fillna(far) * frame["passes"]).where(frame["seconds"].isna(), 0.0))
+    frame["like"] = frame["kind"].astype(str).replace(LIKE)
+    done = frame.dropna(subset=["seconds"])
+    found = []
+    for by, of in ((["like", "dataset"], done.drop_duplicates(JOB)), (["paper", "like"], done)):
+        sums = of.groupby(by)[["seconds", "passes"]].sum()
+        found.append(frame.join((sums["seconds"] / sums["passes"]).rename("rate"), on=by)["rate"])
+    near, of_paper = found
+    return frame.assign(left=(near.fillna(of_paper) * frame["passes"]).where(frame["seconds"].isna(), 0.0))
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -130,8 +138,8 @@ def main() -> None:
     print(table(frame), end="\n\n")
     if seen := devices(ROOT / plan.train.results):
         print(f"hours of one job at a time, on {', '.join(seen)}")
-    for kind, taken in frame.groupby("kind", observed=True)["seconds"]:
-        if taken.isna().all():
+    for kind, left in frame.groupby("kind", observed=True)["left"]:
+        if left.isna().all():
             print(f"{kind}: none has run at this scale, so nothing tells how long one takes")
 
 

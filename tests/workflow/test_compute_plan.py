@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from planning import copy_project, plan, program, unedited
 
-from compute_plan import jobs
+from compute_plan import jobs, measured
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +69,36 @@ def test_a_paper_is_charged_with_its_own_jobs_only():
     assert {kind for kind, *_ in jobs(made, "tian2021")} == {"train", "search", "attack", "localise", "embed"}
     assert jobs(made, "a_paper_with_nothing_yet") == {}
     assert all(passes > 0 for passes in jobs(made, "tian2021").values())
+
+
+def test_rates_are_those_of_the_paper_whose_clips_are_alike(tmp_path):
+    """A picture and a window take less than twenty pictures and ten seconds, whatever a pass is called."""
+    root = copy_project(tmp_path)
+    made = plan(root, papers=["tian2021", "zhang2025"])
+
+    def left(job: str, dataset: str = "") -> set[float]:
+        of = measured(made)
+        hours = of[(of["paper"] == "zhang2025") & (of["kind"] == job) & of["dataset"].isin([dataset or "music_videos"])]
+        return set((hours["left"] / hours["passes"]).round(9).dropna())
+
+    ran(root, "demo", "music", "train_audio_s1234", 3600)
+    assert left("train") == set()
+    of_net = jobs(made, "zhang2025")["train", "kinetics_sounds_721", "train_AcV_s1234"]
+    ran(root, "demo", "kinetics_sounds_721", "train_AcV_s1234", of_net / 100)
+    assert left("train") == {0.01} and left("attack") == set()
+    of_cells = jobs(made, "zhang2025")["attack", "kinetics_sounds_721", "attack_AcV.temporal_s1234"]
+    ran(root, "demo", "kinetics_sounds_721", "attack_AcV.temporal_s1234", of_cells / 50)
+    found = measured(made)
+    (calibration,) = found[found["kind"] == "calibrate"].itertuples()
+    assert calibration.left == pytest.approx(0.02 * calibration.passes), "it is an attack"
+
+
+def test_the_classes_of_a_net_are_measured_before_its_mix_up():
+    made = plan(unedited(), scale="paper", papers=["zhang2025"])
+    found = jobs(made, "zhang2025")
+    of_geometry = {name: passes for (kind, _, name), passes in found.items() if kind == "geometry"}
+    assert len(of_geometry) == 8 * 3, "of every net and seed, on both datasets by the same name"
+    assert found["geometry", "kinetics_sounds_721", "geometry_AcV_s1234"] == 10_861
 
 
 def test_a_calibration_is_charged_to_the_paper_that_asks_for_it():

@@ -5,9 +5,11 @@ import re
 
 import pytest
 import yaml
-from planning import ROOT
+from planning import ROOT, plan, unedited
 
+from avrobust.data.protocols import music_videos, resplit
 from lib.errors import SettingsError
+from lib.jobs.data import parts
 from lib.settings import check
 
 DATASETS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "workflow/datasets").glob("*.yaml")}
@@ -91,6 +93,25 @@ def test_clips_are_as_many_as_the_lists_of_the_project_hold() -> None:
     rows = sum(bool(line.strip()) for one in released for line in (ROOT / one).read_text("utf-8").splitlines())
     assert DATASETS["kinetics_sounds_721"]["clips"] == rows == 15_516
     assert DATASETS["kinetics_sounds"]["lists"] == DATASETS["kinetics_sounds_721"]["lists"]
+
+
+def test_clips_are_split_as_their_protocols_split_them() -> None:
+    """Of Kinetics-Sounds Zhang et al. print 10,861, 3,103 and 1,552."""
+    kinetics, music = (DATASETS[name]["shares"] for name in ("kinetics_sounds_721", "music_videos"))
+    assert kinetics["anew"] == resplit.WEIGHTS and music == music_videos.WEIGHTS
+    assert parts(15_516, kinetics["anew"]) == {"train": 10_861, "val": 3_103, "test": 1_552}
+    assert [parts(count, music)["test"] for count in (536, 685)] == [107, 138]
+    rows = {
+        split: len((ROOT / DATASETS["kinetics_sounds_721"]["lists"][split]).read_text("utf-8").splitlines())
+        for split in ("train", "val", "test")
+    }
+    assert kinetics["released"] == parts(15_516, kinetics["released"]) == rows
+    of_choice = {
+        choice: plan(unedited(), scale="paper", papers=["zhang2025"], zhang2025={"kinetics_sounds_split": choice})
+        for choice in ("anew", "released")
+    }
+    tests = {choice: made.data.split_clips("kinetics_sounds_721", "test") for choice, made in of_choice.items()}
+    assert tests == {"anew": 1_552, "released": 3_104}
 
 
 # Li et al.: a second of 16 frames for an R(2+1)D. Zhang et al.: ten seconds of two frames, of which six are there.

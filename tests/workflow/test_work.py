@@ -154,6 +154,18 @@ def test_crafting_is_part_of_the_work_of_an_adversarial_training(paper: Plan, tm
     assert made.train.passes("film", "music") == paper.train.passes("film", "music") == 3 * 312 * 100
 
 
+def test_a_table_that_an_objective_measures_is_part_of_its_training() -> None:
+    """CRMT's second phase: a gradient of each of 27 scores in each modality, a half of the net, of every clip."""
+    made = plan(unedited(), scale="paper", papers=["zhang2025"])
+    clips = made.data.split_clips("kinetics_sounds_721", "train")
+    assert made.train.passes("AcV+crmt", "kinetics_sounds_721") == clips * (3 * 10 + 1 + 2 * 27)
+    # The first phase attacks by ten gradients, as AT does.
+    assert made.train.passes("AcV+crmt1", "kinetics_sounds_721") == clips * 10 * (3 + 3 * 10)
+    # The demo's table is of 27 clips.
+    demo = plan(unedited(), papers=["zhang2025"])
+    assert demo.train.passes("AcV+crmt", "music_videos") == 77 * 3 * 2 + 27 * (1 + 2 * 11)
+
+
 def test_an_ensemble_takes_the_gradients_of_all_its_nets() -> None:
     made = plan(unedited(), papers=["zhang2025"])
     one, seven = (made.attack.gradients("pgd_shifted", "kinetics_sounds_721", net) for net in ("AcV", "all-AcV"))

@@ -236,12 +236,13 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         for key, value in facts.get("options", {}).items()
         if chosen or not isinstance(value, Mapping)
     } | given.get("options", {})
-    clips = facts.get("clips")
-    if isinstance(clips, Mapping):  # which go by an option, whose default, the protocol's, stands first
-        counts = {name: count for name, count in clips.items() if name != "by"}
-        taken = options.get(clips["by"], next(iter(counts)))
-        known_name(taken, list(counts), f"{where}.options.{clips['by']}")
-        facts = {**facts, "clips": counts[taken]}
+    for part in ("clips", "shares"):
+        said_of = facts.get(part)
+        if isinstance(said_of, Mapping) and "by" in said_of:  # an option, whose default, the protocol's, stands first
+            alternatives = {name: of for name, of in said_of.items() if name != "by"}
+            taken = options.get(said_of["by"], next(iter(alternatives)))
+            known_name(taken, list(alternatives), f"{where}.options.{said_of['by']}")
+            facts = {**facts, part: alternatives[taken]}
     return {
         "folder": f"data/{name}",
         "sources": [],

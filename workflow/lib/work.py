@@ -48,6 +48,14 @@ def training_passes(clips: int, epochs: int, crafting: float = 0) -> int:
     return ceil(GRADIENT * clips * epochs * (1 + crafting))
 
 
+def table_passes(clips: int, classes: int, modalities: int) -> int:
+    """Return the work of what an objective measures of so many clips: the gradient of each class in each modality.
+
+    A modality is a half of the net, seen once; each class is a backward pass through it.
+    """
+    return ceil(clips * modalities / 2 * (1 + (GRADIENT - 1) * classes))
+
+
 def minutes(most: int, work: int, most_work: int) -> int:
     """Return a job's share of `most` minutes: what every job takes to start, and of the rest by its work."""
     return min(most, START + ceil((most - START) * work / most_work))

@@ -182,12 +182,14 @@ class Data(Jobs):
         return self._clips[dataset]
 
     def split_clips(self, dataset: str, split: str) -> int:
-        """How many clips of a split a dataset's manifest will have; all of its clips where no list says it."""
+        """How many clips of a split a dataset's manifest will have; all of its clips where nothing says it."""
         facts = self.settings.datasets[dataset]
         if facts["source"] == "render":
             return sum(self._rendered[dataset].sizes(split))
         if facts["source"] == "lists" and "clips" not in facts:
             return self._list_rows(facts["lists"][split])
+        if facts["source"] == "lists" and "shares" in facts:
+            return parts(self.clips(dataset), facts["shares"])[split]
         return self.clips(dataset)
 
     def shard_count(self, wildcards: Wildcards) -> int:
@@ -275,6 +277,13 @@ class Data(Jobs):
 
 def _list_name(facts: Mapping, url: str) -> str:
     return f"{facts['media']}_{url.rpartition('/')[2]}"
+
+
+def parts(clips: int, shares: Mapping[str, int]) -> dict[str, int]:
+    """Return how many of `clips` each split gets: the nearest whole number, halves down; the last what is left."""
+    *first, last = shares
+    found = {name: ceil(clips * shares[name] / sum(shares.values()) - 0.5) for name in first}
+    return {**found, last: clips - sum(found.values())}
 
 
 def count_rows(path: Path) -> int:

@@ -11,7 +11,7 @@ from lib.grid import Grid
 from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
-from lib.variants import TRAINING
+from lib.variants import OBJECTIVE, TRAINING
 
 
 class Train(Jobs):
@@ -168,7 +168,23 @@ class Train(Jobs):
         told = recipe.get("prepare", {}).get("options", {}).get("attack")
         attack = self.crafted_by(told, variant, dataset, "prepare: attack")
         crafting = self._steps_crafted(recipe, attack) * self.places_of(attack) if attack else 0
-        return work.training_passes(self.data.split_clips(dataset, "train"), recipe["epochs"], crafting)
+        clips = self.data.split_clips(dataset, "train")
+        return work.training_passes(clips, recipe["epochs"], crafting) + self._table_passes(variant, dataset)
+
+    def geometry_passes(self, dataset: str) -> int:
+        """The work of measuring the classes of a net: every training clip is looked at once."""
+        return self.data.split_clips(dataset, "train")
+
+    def _table_passes(self, variant: str, dataset: str) -> int:
+        """The work of an objective that measures training clips once, before it trains."""
+        of = self.variant_on(variant, dataset)
+        if not digest.has_method(self.scripts, self.registered(*OBJECTIVE, of.objective["name"]), "measure"):
+            return 0
+        clips = self.data.split_clips(dataset, "train")
+        facts = self.settings.datasets[dataset]
+        classes = facts.get("own_classes") or facts["classes"]
+        measured = min(clips, of.objective.get("options", {}).get("clips") or clips)
+        return work.table_passes(measured, len(classes), sum(part in of.facts for part in ("audio", "visual")))
 
     def _steps_crafted(self, recipe: Mapping, attack: Mapping) -> float:
         """Steps of an attack on a whole clip in an epoch; of a curriculum the mean over epochs, by its sampled part."""

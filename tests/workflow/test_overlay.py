@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from planning import configuration, copy_project, plan
+from planning import configuration, copy_project, plan, replace
 
 from lib.overlay import overlaid
 from lib.settings import SettingsError
@@ -123,12 +123,41 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
             {"extends": "demo", "datasets": {"ave": {"rendered": {"tests": 1}}}},
             "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are classes, ",
         ),
+        # What is only seen once a paper is put together.
+        (
+            {"extends": "demo", "papers": {"tian2021": {"variants": {"film": {"start": "flim"}}}}},
+            "workflow/scales/mine.yaml: papers.tian2021: variants.film.start: 'flim' is none of ",
+        ),
+        (
+            {"extends": "demo", "papers": {"tian2021": {"budgets": {"strong": {"from": "nowhere"}}}}},
+            "workflow/scales/mine.yaml: papers.tian2021: budgets.strong.from: 'nowhere' is not known",
+        ),
+        (
+            {"extends": "demo", "papers": {"zhang2025": {"lists": {"own": "mine"}}}},
+            "workflow/scales/mine.yaml: papers.zhang2025: ",
+        ),
+        (
+            {
+                "extends": "demo",
+                "papers": {"zhang2025": {"artefacts": {"figure8": {"series": [{"attack": ["$mine"]}]}}}},
+            },
+            "workflow/scales/mine.yaml: papers.zhang2025: artefacts.figure8",
+        ),
     ],
 )
 def test_a_mistake_in_a_scale_is_named_with_its_file(root: Path, told: dict, message: str) -> None:
     scale(root, "mine", **told)
     scale(root, "ours", extends="demo")
     with pytest.raises(SettingsError) as error:
-        plan(root, scale="mine")
+        plan(root, scale="mine", papers=[name for name in ("zhang2025",) if name in str(told)] or ["tian2021"])
     assert message in str(error.value)
     assert configuration(root)["scale"] == "demo"
+
+
+def test_a_mistake_of_a_papers_own_is_named_with_its_file_whatever_a_scale_lays_over_it(tmp_path: Path) -> None:
+    own = copy_project(tmp_path)
+    replace(own / "workflow/papers/tian2021/variants.yaml", "fusion: film}", "fusion: film, start: flim}")
+    scale(own, "mine", extends="demo", papers={"tian2021": {"variants": {"sum": {"start": "concat"}}}})
+    with pytest.raises(SettingsError) as error:
+        plan(own, scale="mine")
+    assert str(error.value).startswith("workflow/papers/tian2021/variants.yaml: variants.film.start: 'flim' is none of")

@@ -18,10 +18,12 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
+from lib.mistakes import in_its_file
 from lib.settings import (
     Settings,
     check,
     known_name,
+    layers_of,
     load_settings,
     names,
     own_section,
@@ -49,8 +51,23 @@ class Plan:
 
     @classmethod
     def load(cls, root: str | Path, config: Mapping) -> "Plan":
-        """Read and check everything below `root`; SettingsError names the first mistake."""
-        return cls(load_settings(Path(root), config))
+        """Read and check everything below `root`; SettingsError names the first mistake, and the file that it is in."""
+        root = Path(root)
+        try:
+            return cls(load_settings(root, config))
+        except SettingsError as error:
+            message = str(error)
+
+        def without(laid: int) -> str:
+            try:
+                cls(load_settings(root, config, laid))
+            except SettingsError as error:
+                return str(error)
+            return ""
+
+        scale = config.get("scale")
+        layers = layers_of(root, scale) if scale in names(root / "workflow/scales") else []
+        raise SettingsError(in_its_file(message, layers, without))
 
     @property
     def targets(self) -> dict[str, list[str]]:

@@ -103,8 +103,10 @@ class Settings:
             raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
 
 
-def load_settings(root: Path, config: Mapping) -> Settings:
+def load_settings(root: Path, config: Mapping, laid: int | None = None) -> Settings:
     """Read and check all files below `root` that `config` asks for.
+
+    `laid`: of how many layers of the scale, from the lowest on, what they say of papers and datasets counts.
 
     Raises:
         SettingsError: anything unknown, missing or out of its range.
@@ -115,8 +117,8 @@ def load_settings(root: Path, config: Mapping) -> Settings:
     sections = {name: {"type": "object"} for name in known["papers"]}
     check(config, schemas / "config.json", lambda path: said_by(config, path), sections)
     known_name(config["scale"], known["scales"], said(config, "scale"))
-    layers = _layers(root, config["scale"], known["scales"])
-    scale = _scale(root, layers, known)
+    layers = layers_of(root, config["scale"])
+    scale, layers = _scale(root, layers, known), layers[:laid]
     for name in config["datasets"]:
         known_name(name, known["datasets"], said(config, "datasets"))
     weights = read_yaml(root / "workflow/weights.yaml")
@@ -265,8 +267,12 @@ def _without_parents(facts: Mapping, over: Mapping) -> Mapping:
     return {**facts, "rendered": {key: value for key, value in rendered.items() if key != "parents"}}
 
 
-def _layers(root: Path, name: str, known: list[str]) -> list[tuple[str, dict]]:
-    """Return a scale and what it extends, each with its file; the one that extends none is the first."""
+def layers_of(root: Path, name: str) -> list[tuple[str, dict]]:
+    """Return a scale and what it extends, each with its file; the one that extends none is the first.
+
+    Raises:
+        SettingsError: what is extended is not there, or a scale itself.
+    """
     layers: list[tuple[str, dict]] = []
     while True:
         file = f"workflow/scales/{name}.yaml"
@@ -279,7 +285,7 @@ def _layers(root: Path, name: str, known: list[str]) -> list[tuple[str, dict]]:
         if "extends" not in told:
             return layers
         name = told["extends"]
-        known_name(name, known, f"{file}: extends")
+        known_name(name, names(root / "workflow/scales"), f"{file}: extends")
 
 
 def _scale(root: Path, layers: list[tuple[str, dict]], known: Mapping[str, list[str]]) -> dict:

@@ -166,7 +166,9 @@ def test_bundles_are_by_surrogates_by_attacks_or_by_both(tmp_path: Path) -> None
         ("maxsim", "mim"), ("maxsim", "mim_ce"), ("pcl", "mim"), ("pcl", "mim_ce"),
     ]  # fmt: skip
     assert [key[1:] for key in bundles["ave", "concat.textbook"]] == [("concat", "mim"), ("concat", "pgd")]
-    assert [key[1:] for key in bundles["ave", "minsim_exfmem.textbook"]] == [("minsim_exfmem", name) for name in ("mim", "pgd")]
+    assert [key[1:] for key in bundles["ave", "minsim_exfmem.textbook"]] == [
+        ("minsim_exfmem", name) for name in ("mim", "pgd")
+    ]
     assert bundles["ave", "pcl.fgsm"] == [("ave", "pcl", "fgsm"), ("ave", "pcl", "random_sign")]
     assert bundles["ave", "pcl.fgsm_ce"] == [("ave", "pcl", "fgsm_ce")]
 

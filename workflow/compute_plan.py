@@ -61,6 +61,9 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         if of == paper:
             nets |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
             found["calibrate", "", f"calibrate_{name}"] = plan.calibration.passes(SimpleNamespace(budget=name))
+    # What crafting is shown on, with the first seed.
+    crafted = {(dataset, net) for of_one in needs for dataset, net, _ in of_one["crafting"]}
+    once_nets |= {(dataset, plan.grid.variants[net][1]["start"]) for dataset, net in crafted}
     every_seed = plan.grid.with_starts(nets)
     for dataset, net in plan.grid.with_starts(nets | once_nets):
         of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}

@@ -21,7 +21,7 @@ from avrobust.models.fusions.sum import Sum
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.task import TASKS
 from avrobust.program import UserError
-from avrobust.spec.curriculum import Stages, count_sampled
+from avrobust.spec.curriculum import Stages, count_sampled, stages_of, standing
 from avrobust.training import loop
 from avrobust.training.clips import TrainingClips
 from avrobust.training.prepare.adversarial import Adversarial
@@ -352,6 +352,50 @@ def test_copies_are_told_of_how_many_steps_they_are(monkeypatch):
     attack = {**TMA, "copies": 1, "transforms": ["masking"]}
     crafted(attack=attack, sampled=50, dropped=0, schedule="constant", steps=1)
     assert set(asked) == {("audio", 10, (4, 1, 10 * SAMPLES)), ("visual", 10, (4, 10, 3, SIDE, SIDE))}
+
+
+@pytest.mark.parametrize("dropped", [0, 25])
+def test_what_is_said_of_crafting_is_what_the_net_got(dropped):
+    """In the first step, copy by copy, after the clean steps; the features that are 0; and where the clips end."""
+    model, seen, fused = net(), {name: [] for name in FORMS}, []
+    for name, encoder in model.encoders.items():
+        encoder.register_forward_pre_hook(lambda module, x, name=name: seen[name].append(x[0].detach()))
+    model.classifier.register_forward_pre_hook(lambda module, given: fused.append(given[0].detach()))
+    options = {"schedule": "constant", "sampled": 25, "dropped": dropped, "steps": 2}
+    prepare = Curriculum(SETTING, {**TMA, "copies": 5}, BUDGET, **options)
+    made = prepare.craft(model, batch(), 1)
+    assert (made.stage.attack_steps, made.sampling.count) == (2, 5)
+    copies = made.copies()
+    assert len(copies) == 5 and made.threat.attack.points.names == list(transforms.ALL)
+    for name in FORMS:
+        for copy, got in zip(copies, seen[name][1:6], strict=True):
+            assert torch.equal(copy[name], got)
+        assert len({copy[name].sum().item() for copy in copies}) == 5, "no copy is another one"
+    assert (
+        torch.equal(made.dropped, (torch.stack(fused) == 0).all(dim=0)) and made.dropped.sum() == 4 * 8 * dropped // 100
+    )
+    inputs, _ = prepare(net(), batch(), 1)
+    for name, x in inputs.items():
+        assert torch.equal(made.moved[name], x)
+        whole = made.sampling.copied(name, made.perturbations[name], x)
+        torch.testing.assert_close(made.inputs[name] + whole, x, rtol=0, atol=1e-6)
+
+
+def test_a_curriculum_stands_still_where_it_ends_or_where_it_is_told_to():
+    own = {"sampled": [5, 20], "dropped": [5, 15], "schedule": "cosine", "cycle": 5, "steps": 10, "segments": 4}
+    for options, stage, expected in (
+        (own, {}, (20, 15, 10)), (own, {"sampled": 50}, (50, 15, 10)), (own, {"dropped": 0, "sampled": 1}, (1, 0, 10)),
+        ({**own, "sampled": 30, "dropped": 0, "schedule": "constant"}, {}, (30, 0, 10)),
+        ({"steps": 3}, {}, (20, 20, 3)),
+    ):  # fmt: skip
+        still = standing(options, stage)
+        changed = {"sampled", "dropped", "schedule"}
+        assert {name: still[name] for name in options if name not in changed} == {
+            name: value for name, value in options.items() if name not in changed
+        }
+        for epoch in (1, 3):
+            at = stages_of(still).at(epoch)
+            assert (at.sampled, at.dropped, at.attack_steps) == expected
 
 
 def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):

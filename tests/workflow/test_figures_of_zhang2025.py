@@ -6,11 +6,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import copy_project, plan, replace, unedited
+from planning import copy_project, plan, replace, snakemake, unedited
 
 from avrobust.lazy import load
 from avrobust.spec.conditions import Condition
 from avrobust.spec.registry import KINDS
+from lib.errors import SettingsError
 from lib.plan import Plan
 
 PAPER, KS, MUSIC = "zhang2025", "kinetics_sounds_721", "music_videos"
@@ -142,3 +143,71 @@ def test_costs_are_read_of_the_trainings() -> None:
     assert files == [f"results/paper/models/{KS}/RsV+sample{k}/s1234/train.json" for k in (10, 20, 30, 40, 50)]
     of_claims = read(SimpleNamespace(artefact=f"{PAPER}/claims"))
     assert len(of_claims) == 2 * len(NETS) * 3 and not read(SimpleNamespace(artefact=f"{PAPER}/figure8"))
+
+
+# --- Figure 4
+
+
+def told_to_craft(made: Plan, net: str = "AcV+ours") -> dict:
+    given = made.train.told_to_craft(SimpleNamespace(dataset=KS, variant=net, seed="1234"))
+    return {name: json.loads(text) if isinstance(text, str) else text for name, text in given.items()}
+
+
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_figure_4_shows_what_the_training_of_ours_crafts(scale: str) -> None:
+    """The same attack, budget, segments and steps; where the curriculum stands alone is the figure's own."""
+    made = planned(scale)
+    files = made.tables.read("examples")(SimpleNamespace(artefact=f"{PAPER}/figure4"))
+    assert files == [f"results/{scale}/crafting/{KS}/AcV+ours/s1234.npz"]
+    crafts = told_to_craft(made)
+    trains = json.loads(made.train.told(SimpleNamespace(dataset=KS, variant="AcV+ours", seed="1234"))["recipe"])
+    stands = {"sampled": 50, "dropped": 20, "schedule": "constant"}
+    options = crafts["recipe"]["prepare"].pop("options")
+    assert options == {**trains["prepare"].pop("options"), **stands} and crafts["recipe"] == trains
+    assert crafts["key"] == {"dataset": KS, "variant": "AcV+ours", "start": "AcV", "attack": "tma"}
+    assert crafts["clip"] == []
+    spec = made.grid.artefacts[PAPER, "figure4"].spec
+    assert spec["attack"] == "tma" and spec["labels"]["attack"] == {"tma": "TMA"}
+    assert ("copies" in spec["sizes"].get("tma", {})) == ("AcV+ours" in spec["sizes"]) == (scale == "demo")
+    assert (KS, "AcV") in made.grid.trained
+
+
+FIGURE4 = "read: {dataset: kinetics_sounds_721, variant: AcV+ours}\n    stage: {sampled: 50}\n"
+
+
+def test_a_figure_of_crafting_needs_one_clip_of_the_net_that_starts_it_and_its_budget() -> None:
+    """As a user types it; nothing else of the paper is made."""
+    made = snakemake(unedited(), "-n", "--config", f"papers=[{PAPER}]", "--", f"paper_tables/{PAPER}/figure4.svg")
+    assert made.status == 0, made.text
+    (job,) = [one for one in made.jobs if one.rule == "craft"]
+    assert {f"results/demo/models/{KS}/AcV/s1234/model.pt", "results/demo/budgets/calibrated.json"} <= set(job.input)
+    assert {one.wildcards["variant"] for one in made.jobs if one.rule == "train"} == set(NETS), "of the calibration"
+    assert {one.rule for one in made.jobs} & {"attack", "geometry"} == set()
+
+
+def test_clip_and_stage_of_figure_4_are_options_and_mistakes_in_it_are_named(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / f"workflow/papers/{PAPER}/artefacts.yaml"
+    before = file.read_text()
+
+    def edited(new: str) -> Plan:
+        file.write_text(before)
+        replace(file, FIGURE4, new)
+        return plan(root, scale="demo", papers=[PAPER])
+
+    shown = told_to_craft(edited(FIGURE4.replace("sampled: 50", "dropped: 0") + "    clip: some clip\n"))
+    assert shown["clip"] == ["--clip=some clip"]
+    options = shown["recipe"]["prepare"]["options"]
+    assert (options["sampled"], options["dropped"]) == (20, 0), "as at the end of its schedule"
+    other = edited(FIGURE4.replace("AcV+ours", "RsV+sample50").replace("sampled: 50", ""))
+    assert told_to_craft(other, "RsV+sample50")["key"]["start"] == "RsV"
+    again = f"  figure14:\n    kind: crafting\n    title: Again\n    {FIGURE4.replace('50', '40')}"
+    for new, said in (
+        (FIGURE4.replace("AcV+ours", "AcV"), "figure4.read.variant: AcV crafts nothing that this shows"),
+        (FIGURE4.replace("AcV+ours", "AcV+at"), "figure4.read.variant: AcV.at crafts nothing that this shows"),
+        (FIGURE4.replace("AcV+ours", "AcV+our"), "figure4: 'AcV.our' is none of the paper's variants"),
+        (FIGURE4.replace("50", "150"), "figure4: sampled is a percentage or .first, last., not 150"),
+        (FIGURE4 + again, "figure14: another figure shows AcV.ours on kinetics_sounds_721 with another clip or stage"),
+    ):
+        with pytest.raises(SettingsError, match=said):
+            edited(new)

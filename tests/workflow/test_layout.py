@@ -52,8 +52,8 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "weights", "train", "search", "calibrate", "attack", LOOKED_INTO, "geometry", "checks", "kind",
-        PUBLISH,
+        "availability", "weights", "train", "search", "craft", "calibrate", "attack", LOOKED_INTO, "geometry", "checks",
+        "kind", PUBLISH,
     }  # fmt: skip
     # One, and a loop for those that a plan names.
     assert set(TARGETS) == {"all", "name"}
@@ -122,12 +122,13 @@ CALLED = {
 # What stands in a rule under another name than that of the method that says it, by name.
 ASKED = {
     "budgets": {"budget_files"}, "torch_threads": {"job_threads", "threads"}, "gpu": {"gpus"},
-    "mem_mb": {"memory_mb", "job_memory_mb"}, "runtime": {"minutes", "job_minutes", "search_minutes"},
+    "mem_mb": {"memory_mb", "job_memory_mb"},
+    "runtime": {"minutes", "job_minutes", "search_minutes", "crafting_minutes"},
     "cells": {"checked", "read"}, "provenances": {"checked"}, "form": {"rendered_form"},
     "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},
     "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"}, "shards": {"shard_count"},
     "locations": {"shard_locations"}, "reports": {"shard_reports"}, "start": {"search_start"},
-    "told": {"told_to_search", "measured"}, "seed": {"search_seed"}, "batch_size": {"clips_at_a_time"},
+    "told": {"told_to_search", "told_to_craft", "measured"}, "seed": {"search_seed"}, "batch_size": {"clips_at_a_time"},
 }  # fmt: skip
 
 
@@ -164,13 +165,14 @@ def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
     assert 'analysis.code(f"{looked.program}.py", "variant", "attack")' in RULES[LOOKED_INTO]
     assert 'train.code("train.py", "variant", "training")' in RULES["train"]
     assert 'train.code("search.py", "variant", "training", "search")' in RULES["search"]
+    assert 'train.code("craft.py", "variant", "training")' in RULES["craft"]
     assert 'data.code("manifest.py", "protocol")' in RULES["manifest_of_lists"]
     assert 'tables.code("artefact.py", "artefact")' in RULES["kind"]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("render",) * 2, ("pack",) * 2, ("train",) * 2, ("search", "train"), ("attack",) * 2,
+    [("render",) * 2, ("pack",) * 2, ("train",) * 2, ("search", "train"), ("craft", "train"), ("attack",) * 2,
      (LOOKED_INTO, "a word of one family")],
 )  # fmt: skip
 def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:

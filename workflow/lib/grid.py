@@ -10,7 +10,8 @@ from avrobust.program import UserError
 from avrobust.spec import budgets, notation
 from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
-from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind
+from avrobust.spec.curriculum import CURRICULUM
+from avrobust.spec.kind import CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind, Need
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest
@@ -21,7 +22,7 @@ from lib.same_attacks import same_attacks
 from lib.sensitivity import taken, unchanged
 from lib.settings import Settings, known_name, own_section, place_of, published_file
 from lib.sizes import sizes
-from lib.variants import variant_of
+from lib.variants import Variant, variant_of
 
 # Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
@@ -66,7 +67,8 @@ class Grid:
     """All artefacts; what every key of each family needs; variants, attacks and budgets by name.
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
-    `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `budgets`: in the
+    `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `crafted`: (dataset,
+    variant) -> the clip and the stage of a training whose crafting on it is shown. `budgets`: in the
     long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: surrogates of several nets, by name.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
@@ -80,6 +82,7 @@ class Grid:
     cells: dict[Key, dict[str, set[Condition]]] = field(default_factory=dict)
     conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {LOCALISATION: {}, EMBEDDINGS: {}})
     examples: dict[Key, set[str]] = field(default_factory=dict)
+    crafted: dict[tuple[str, str], tuple[str, Mapping]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     ensembles: dict[str, Ensemble] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
@@ -108,6 +111,7 @@ class Grid:
         used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
         for _, facts in self.calibrations.values():
             used |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
+        used |= {(dataset, self.variants[net][1]["start"]) for dataset, net in self.crafted}
         return self.with_starts(used)
 
     def nets_of(self, surrogate: str) -> tuple[str, ...]:
@@ -269,9 +273,11 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
     kind = load(KINDS, kind_name)
     first_seed = spec.pop("seeds", None) == FIRST or not kind.of_all
-    if "net" in kind.facts:
+    if {"net", "attack"} & {*kind.facts}:
         dataset, net = spec["read"]["dataset"], spec["read"]["variant"]
         _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
+    if "attack" in kind.facts:  # before its label is looked for
+        spec["attack"] = _crafted_by(variant_of(settings, paper, net, dataset))
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
         if kind_name == "claims":
@@ -288,7 +294,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
-    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS)}
+    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING)}
     by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
@@ -310,6 +316,10 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                     "read it, or name the attack or the net otherwise"
                 )
             keys[CELLS].add(key)
+            continue
+        if need.family == CRAFTING:
+            _add_crafted(grid, settings, paper, need, layout.stage, where)
+            keys[CRAFTING].add((need.reading.dataset, need.reading.victim, ""))
             continue
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
@@ -344,6 +354,20 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS])
     made = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed, kind.of_all)
     grid.artefacts[paper, name] = made
+
+
+def _add_crafted(grid: Grid, settings: Settings, paper: str, need: Need, stage: Mapping, where: str) -> None:
+    """Take in a training whose crafting is shown; SettingsError if it samples no steps, or another one is shown."""
+    dataset, net = need.reading.dataset, need.reading.victim
+    variant = variant_of(settings, paper, net, dataset)
+    if variant.start is None or variant.recipe.get("prepare", {}).get("name") != CURRICULUM:
+        raise SettingsError(
+            f"{where}.read.variant: {net} crafts nothing that this shows; give one that goes on from another net "
+            f"(`start`) and prepares its clips by {CURRICULUM}"
+        )
+    wanted = need.example, stage
+    if grid.crafted.setdefault((dataset, net), wanted) != wanted:
+        raise SettingsError(f"{where}: another figure shows {net} on {dataset} with another clip or stage; take one")
 
 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:
@@ -479,6 +503,12 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "unchanged": unchanged,
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
+
+
+def _crafted_by(variant: Variant) -> str:
+    """By which attack a training crafts, as its paper calls it where it names one; nothing if it crafts nothing."""
+    told = variant.recipe.get("prepare", {}).get("options", {}).get("attack", "")
+    return told if isinstance(told, str) else told.get("update", "")
 
 
 def _agree(one: object, other: object, what: str) -> None:

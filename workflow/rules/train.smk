@@ -64,6 +64,45 @@ rule train:
         " --model {output.model:q} --history {output.history:q} --provenance {output.provenance:q} 2> {log:q}"
 
 
+rule craft:
+    """Craft a batch as an adversarial training does, on the net that it starts from, and keep what becomes of a clip."""
+    input:
+        shards=data.shards,
+        classes="results/{scale}/data/{dataset}/classes.txt",
+        start=train.start,
+        budgets=train.budget_files,
+    output:
+        kept="results/{scale}/crafting/{dataset}/{variant}/s{seed}.npz",
+        provenance="results/{scale}/crafting/{dataset}/{variant}/s{seed}.json",
+    log:
+        "results/{scale}/logs/{dataset}/craft_{variant}_s{seed}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/craft_{variant}_s{seed}.tsv"
+    wildcard_constraints:
+        variant=train.crafting_variants,
+    conda:
+        "../../envs/environment.yaml"
+    threads: train.threads("train")
+    resources:
+        gpu=train.gpus,
+        device=train.device,
+        mem_mb=train.memory_mb("train"),
+        runtime=train.crafting_minutes,
+    params:
+        told=train.told_to_craft,
+        precision=train.precision("train"),
+        torch_threads=train.threads("train"),
+        code=train.code("craft.py", "variant", "training"),
+    shell:
+        "python scripts/craft.py --shards {input.shards:q} --class-list {input.classes:q} --start {input.start:q}"
+        " --model-spec {params.told[model_spec]:q} --recipe {params.told[recipe]:q}"
+        " --objective {params.told[objective]:q} --view {params.told[view]:q} --precision {params.precision:q}"
+        " --budget-files {input.budgets:q} --key {params.told[key]:q} {params.told[clip]:q}"
+        " --variant {wildcards.variant:q} --seed {wildcards.seed} --device {resources.device:q}"
+        " --threads {params.torch_threads:q} --code {params.code} --kept {output.kept:q}"
+        " --provenance {output.provenance:q} 2> {log:q}"
+
+
 rule search:
     """Choose the options of a variant's objective on the validation clips, and write down what each candidate got."""
     input:

@@ -106,14 +106,19 @@ class Copies:
             _check(one)
 
     @property
+    def names(self) -> list[str]:
+        """The transform of each copy."""
+        return [one["name"] for one in self._taken]
+
+    @property
     def random(self) -> bool:
         """Whether another seed gives other copies."""
-        return any(one["name"] == "masking" for one in self._taken)
+        return "masking" in self.names
 
     @property
     def needs_partner(self) -> bool:
         """Whether a copy is mixed with another clip."""
-        return any(one["name"] == "mixing" for one in self._taken)
+        return "mixing" in self.names
 
     def __call__(self, step: int) -> list[Point]:
         """Return the points; what is drawn for them goes by the step of the context."""

@@ -11,6 +11,7 @@ WRITERS = {
     "tsne": "avrobust.report.tsne:write",
     "diagram": "avrobust.report.diagram:write",
     "listing": "avrobust.report.listing:write",
+    "crafting": "avrobust.report.crafting:write",
     "claims": "avrobust.report.claims:write",
     "calibration": "avrobust.report.calibration:write",
     "choices": "avrobust.report.choices:write",

@@ -86,3 +86,12 @@ def stages_of(options: Mapping[str, object]) -> Stages:
         ValueError: they say none.
     """
     return Stages(**{name: options.get(name, said) for name, said in SAID.items()})
+
+
+def standing(options: Mapping[str, object], stage: Mapping[str, float]) -> dict[str, object]:
+    """Return options of a `curriculum` that stays where it ends, but for the percentages that `stage` says."""
+    ends = {}
+    for name in ("sampled", "dropped"):
+        said = options.get(name, SAID[name])
+        ends[name] = said[-1] if isinstance(said, list | tuple) else said
+    return {**options, **ends, **stage, "schedule": CONSTANT}

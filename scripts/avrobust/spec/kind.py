@@ -12,12 +12,15 @@ from avrobust.spec.conditions import Reading
 CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings", "scores"
 # What a net's training says of itself, whatever is read of the net.
 TRAININGS = "trainings"
+# What a net's training crafts of one clip.
+CRAFTING = "crafting"
 
 
 class Need(NamedTuple):
     """One thing that an artefact reads: `family` is one of those above.
 
-    `example`: the class of which a clip is kept to be drawn. `unseen`: it matters which clips' videos are trained on.
+    `example`: the class of which a clip is kept to be drawn, or the clip whose crafting is. `unseen`: it matters which
+    clips' videos are trained on.
     `part`: what of the layout needs it, for messages.
     """
 

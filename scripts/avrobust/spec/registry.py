@@ -11,6 +11,7 @@ KINDS = {
     "tsne": "avrobust.spec.artefacts.tsne:TSNE",
     "diagram": "avrobust.spec.artefacts.diagram:DIAGRAM",
     "listing": "avrobust.spec.artefacts.listing:LISTING",
+    "crafting": "avrobust.spec.artefacts.crafting:CRAFTING_OF_A_CLIP",
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
     "calibration": "avrobust.spec.artefacts.calibration:CALIBRATION",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",

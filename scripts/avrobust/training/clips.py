@@ -41,6 +41,24 @@ def plain_clips(
     return evaluation_batches(clips, whole_groups(batch_size, model.clips_together), 1, threads)
 
 
+def training_batches(
+    store: Shards, view: View, model: LateFusion, task: str, recipe: TrainingRecipe, seed: int
+) -> tuple[TrainingViews, ShuffledBatches]:
+    """Return the clips to learn from, and which of them are a batch.
+
+    Raises:
+        UserError: too few clips for one batch.
+    """
+    indices = store.indices("train")
+    if len(indices) < recipe.batch_size:
+        raise UserError(
+            f"{len(indices)} clips to train on make no batch of {recipe.batch_size}; see the dataset's "
+            "availability.csv, or lower the batch size (training, in the scale or the paper)"
+        )
+    training = TrainingViews(store, indices, view, model.modalities, seed, task=task)
+    return training, ShuffledBatches(len(training), recipe.batch_size, seed, recipe.epoch_batches)
+
+
 def training_clips(
     store: Shards, view: View, model: LateFusion, task: str, recipe: TrainingRecipe, seed: int, threads: int
 ) -> TrainingClips:
@@ -50,16 +68,10 @@ def training_clips(
         UserError: too few clips for one batch, or none to choose the epoch by.
     """
     batch_size, epochs = recipe.batch_size, recipe.epochs
-    train_indices, validation_indices = store.indices("train"), store.indices("val")
-    if len(train_indices) < batch_size:
-        raise UserError(
-            f"{len(train_indices)} clips to train on make no batch of {batch_size}; see the dataset's "
-            "availability.csv, or lower the batch size (training, in the scale or the paper)"
-        )
+    training, batches = training_batches(store, view, model, task, recipe, seed)
+    validation_indices = store.indices("val")
     if not len(validation_indices):
         raise UserError("no clip in split val to choose the epoch by; see the dataset's availability.csv")
-    training = TrainingViews(store, train_indices, view, model.modalities, seed, task=task)
-    batches = ShuffledBatches(len(training), batch_size, seed, recipe.epoch_batches)
     validation = EvaluationViews(store, validation_indices, view, model.modalities, task)
     return TrainingClips(
         training_loader(training, batches, epochs, threads),

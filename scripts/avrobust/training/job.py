@@ -27,7 +27,7 @@ from avrobust.spec.record import record
 from avrobust.training.clips import TrainingClips, plain_clips, training_clips
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.loop import train
-from avrobust.training.prepare.plain import Setting
+from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.training.registry import PREPARATIONS
 from avrobust.views.view import VIEW_HELP, build_view
@@ -102,16 +102,21 @@ class Job:
             self.start = load_model(given.start, "latest", self.device)
             check_classes(given.start, self.start.classes, given.class_list, self.classes)
 
-    def fit(self, model: LateFusion, objective_spec: Part, resume: Path) -> Fitted:
-        """Train `model` as the arguments say, or go on with what `resume` holds."""
-        given, recipe = self.given, self.recipe
+    def prepared(self, model: LateFusion, objective_spec: Part) -> tuple[LateFusion, nn.Module, Plain]:
+        """Return `model` where and in which precision it is trained, what it minimises, what its batches become."""
+        given = self.given
         model = model.to(self.device).in_precision(given.precision)
         torch.manual_seed(seed_of(self.seed, "objective"))
         objective = built(OBJECTIVES, vars(objective_spec), model.dimensions, len(self.classes)).to(self.device)
         inputs = self.view.inputs(self.store)
         files = given.budget_files, given.geometry, self.classes
         setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, *files)
-        preparation = built(PREPARATIONS, recipe.prepare, setting)
+        return model, objective, built(PREPARATIONS, self.recipe.prepare, setting)
+
+    def fit(self, model: LateFusion, objective_spec: Part, resume: Path) -> Fitted:
+        """Train `model` as the arguments say, or go on with what `resume` holds."""
+        given, recipe = self.given, self.recipe
+        model, objective, preparation = self.prepared(model, objective_spec)
         clips = training_clips(self.store, self.view, model, self.spec.task, recipe, self.seed, given.threads)
         if measure := getattr(objective, "measure", None):
             place = (objective.clips, recipe.batch_size, self.seed, given.threads)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import CELLS, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
+from avrobust.spec.kind import CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
@@ -118,7 +118,12 @@ class Tables(Jobs):
         return self._needed(EMBEDDINGS, artefact, ".parquet")
 
     def _examples(self, artefact: Artefact) -> list[str]:
-        return self._needed(LOCALISATION, artefact, ".npz", self.settings.scale["seeds"][:1])
+        seed = self.settings.scale["seeds"][0]
+        crafted = [
+            f"{self.place(dataset)}/{CRAFTING}/{dataset}/{net}/s{seed}.npz"
+            for dataset, net, _ in artefact.needs[CRAFTING]
+        ]
+        return [*self._needed(LOCALISATION, artefact, ".npz", [seed]), *crafted]
 
     def _published(self, artefact: Artefact) -> list[str]:
         file = published_file(artefact.paper, artefact.name)

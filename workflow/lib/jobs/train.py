@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import ceil
 
-from avrobust.spec.curriculum import CURRICULUM, stages_of
+from avrobust.spec.curriculum import CURRICULUM, stages_of, standing
 from lib import digest, work
 from lib.errors import SettingsError
 from lib.grid import Grid
@@ -82,6 +82,26 @@ class Train(Jobs):
             "memory": canonical(variant.memory),
         }
 
+    @property
+    def crafting_variants(self) -> str:
+        """A regular expression for the variants whose crafting a figure shows."""
+        return one_of(net for _, net in self.grid.crafted)
+
+    def told_to_craft(self, wildcards: Wildcards) -> dict:
+        """As `told`, of a training whose curriculum stands still; `clip`: what becomes of which one is kept."""
+        clip, stage = self.grid.crafted[wildcards.dataset, wildcards.variant]
+        variant = self.variant(wildcards)
+        prepare = variant.recipe["prepare"]
+        recipe = {**variant.recipe, "prepare": {**prepare, "options": standing(prepare["options"], stage)}}
+        attack = prepare["options"]["attack"]
+        key = {"dataset": wildcards.dataset, "variant": wildcards.variant, "start": variant.start}
+        return {
+            **self._net(wildcards),
+            "recipe": self._told(recipe, wildcards),
+            "key": canonical({**key, "attack": attack if isinstance(attack, str) else attack["update"]}),
+            "clip": [f"--clip={clip}"] if clip else [],
+        }
+
     def told_to_search(self, wildcards: Wildcards) -> dict:
         """What a search is told: what it tries, how it trains each candidate, and by which attack it judges them."""
         variant, (paper, _) = self.variant(wildcards), self.grid.variants[wildcards.variant]
@@ -134,6 +154,11 @@ class Train(Jobs):
         variant = self.variant(wildcards)
         one = self._minutes(self._passes(variant.search_recipe, wildcards.variant, wildcards.dataset))
         return min(attempt, MOST_TIMES) * one * len(variant.search)
+
+    def crafting_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit in minutes of crafting a batch, as that of a training of one epoch."""
+        recipe = {**self.variant(wildcards).recipe, "epochs": 1}
+        return min(attempt, MOST_TIMES) * self._minutes(self._passes(recipe, wildcards.variant, wildcards.dataset))
 
     def passes(self, variant: str, dataset: str) -> int:
         """The work of a training."""

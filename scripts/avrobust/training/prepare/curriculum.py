@@ -5,7 +5,7 @@ is, goes from little to much and back again, cycle by cycle.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
@@ -16,6 +16,7 @@ from avrobust.attacks.budget import Budget
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack, ball_then_range, perturb
 from avrobust.attacks.loss import HERE, Loss, Place, Point
+from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch
 from avrobust.keyed import generator
 from avrobust.models.late_fusion import LateFusion
@@ -25,6 +26,47 @@ from avrobust.spec.curriculum import Stage, Stages, count_sampled, half_up
 from avrobust.training.prepare.adversarial import Adversarial, mixed_with
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.segments import Sampling
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """A batch of N clips after the attack, and all that it went through.
+
+    `inputs`, `moved`: modality -> (N, ...), before and after; `labels`: their targets; `budgets`: of the attacked
+    modalities. `perturbations`: of each of these those of the segments, as `Sampling.nothing` has them. `loss`: of what
+    the net gets; `attack`: that of `threat`, whose points are of the sampled steps.
+    """
+
+    stage: Stage
+    sampling: Sampling
+    inputs: Mapping[str, Tensor]
+    labels: Tensor
+    budgets: Mapping[str, Budget]
+    loss: Loss
+    attack: Attack
+    threat: Threat
+    context: Context
+    perturbations: Mapping[str, Tensor]
+    moved: dict[str, Tensor]
+
+    def copies(self) -> list[dict[str, Tensor]]:
+        """Return what the net gets in the first step, copy by copy: modality -> sampled steps as `Sampling.part`."""
+        context = self.loss.told(self.context)
+        return [
+            {
+                name: point.place(name, x, context) if name in point.touches else x
+                for name, x in self.loss.inputs.items()
+            }
+            for point in self.attack.points(0)
+        ]
+
+    @property
+    def dropped(self) -> Tensor:
+        """Which fused features are 0 meanwhile, (N, D) of bool."""
+        fusion = self.loss.model.fusion
+        if isinstance(fusion, _Masked):
+            return fusion.mask == 0
+        return torch.zeros(len(self.labels), fusion.out_features, dtype=torch.bool)
 
 
 class Curriculum(Adversarial):
@@ -74,6 +116,11 @@ class Curriculum(Adversarial):
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""
+        crafted = self.craft(model, batch, epoch)
+        return crafted.moved, crafted.labels
+
+    def craft(self, model: LateFusion, batch: Batch, epoch: int) -> Crafted:
+        """Return a batch after the attack with all that the attack went through."""
         inputs, labels = Plain.__call__(self, model, batch, epoch)
         stage = self._stage = self.stages.at(epoch)
         draws = [generator("curriculum", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
@@ -87,8 +134,11 @@ class Curriculum(Adversarial):
             partner = mixed_with(batch, inputs) if threat.attack.needs_partner else {}
             attack = clips.seen_by(threat.attack.in_steps(stage.attack_steps))
             loss = clips.loss(net, threat.objective, labels, partner)
-            moved = perturb(loss, clips.budgets, attack, threat.context(batch["clip_id"]))
-        return {name: clips.whole(name, moved[name]) if name in budgets else x for name, x in inputs.items()}, labels
+            context = threat.context(batch["clip_id"])
+            found = perturb(loss, clips.budgets, attack, context)
+        shared = {name: found[name] for name in budgets}
+        moved = {name: clips.whole(name, shared[name]) if name in shared else x for name, x in inputs.items()}
+        return Crafted(stage, sampling, inputs, labels, budgets, loss, attack, threat, context, shared, moved)
 
     def facts(self) -> dict[str, float]:
         """Return what the epoch crafted with, and what that took of each clip."""

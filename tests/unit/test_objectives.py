@@ -12,6 +12,7 @@ from nets import build_objective, linear_net
 
 from avrobust.lazy import load
 from avrobust.models.fusions.concat import Concat
+from avrobust.models.heads.gated_experts import GatedExperts
 from avrobust.models.heads.orthogonal import Orthogonal
 from avrobust.objectives.prototype_conformity import PrototypeConformity
 from avrobust.objectives.registry import OBJECTIVES
@@ -25,8 +26,12 @@ OPTIONS = {
     "prototype_conformity": {"prox_weight": 0.5, "conprox_weight": 0.1, "prox_rate": 0.1, "conprox_rate": 1e-4},
 }
 # They do not look at the features.
-OF_LOGITS = ("cross_entropy", "binary_cross_entropy", "margin", "minus_probability", "targeted", "certified_margin")
+OF_LOGITS = (
+    *("cross_entropy", "binary_cross_entropy", "margin", "minus_probability", "targeted", "certified_margin"),
+    "odd_one_out",  # of clips of which nobody says what is attacked
+)
 NET = SimpleNamespace(fusion=Concat(2), classifier=Orthogonal(4, 3, "single").double())
+DETECTING_NET = SimpleNamespace(fusion=Concat(2), classifier=GatedExperts(4, 3, "single").double(), training=False)
 # 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
 AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])
 COSINE = 63 / 65
@@ -38,7 +43,7 @@ def objective(name: str, **options: object):
     torch.manual_seed(0)
     made = build_objective(name, {"audio": 2, "visual": 2}, 3, **OPTIONS.get(name, {}) | options).double()
     # Those that look at a net are told one.
-    return told(made, NET) if hasattr(made, "of_net") else made
+    return told(made, DETECTING_NET if name == "odd_one_out" else NET) if hasattr(made, "of_net") else made
 
 
 def clips(count: int, seed: int = 0, name: str = "") -> tuple[dict, torch.Tensor, torch.Tensor]:
@@ -106,7 +111,7 @@ def test_what_counts_from_a_clips_own_class_says_that_it_needs_one():
     saying = {name for name in OBJECTIVES if getattr(load(OBJECTIVES, name), "needs_one_label", False)}
     assert saying == {
         *("margin", "minus_probability", "prototype_conformity", "targeted"),
-        *("uncertain_margin", "certified_margin"),
+        *("uncertain_margin", "certified_margin", "odd_one_out"),
     }
 
 

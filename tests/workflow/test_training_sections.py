@@ -25,6 +25,11 @@ def crafted(attack: object, *budget: object) -> dict:
     return {"prepare": {"name": "adversarial", "options": options}}
 
 
+def crafted_in_one(objective: str) -> dict:
+    told = crafted({"update": "pgd"}, 0.1)
+    return {"prepare": {**told["prepare"], "name": "single_source"}, "objective": {"name": objective}}
+
+
 @pytest.fixture
 def told(tmp_path: Path) -> Callable[[dict, dict], Path]:
     """A copy in which the trainings of music have further keys, and the variant film has."""
@@ -156,6 +161,14 @@ def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
         # 11 classes of 22 clips in batches of 16, for 16 epochs.
         ({"warm_up": 256}, {}, r"training of \w+ on music: warm_up: 256 must be less than 256, the steps of the trai"),
         ({"warm_up": 64, "epoch_batches": 7, "accumulation": 2}, {}, r"on music: warm_up: 64 must be less than 64"),
+        (
+            {}, crafted_in_one("cross_entropy"),
+            r"film: prepare: single_source says which modality it attacks, and objective cross_entropy does not take",
+        ),
+        (
+            {}, {"objective": {"name": "odd_one_out"}},
+            r"film: objective odd_one_out learns which modality is attacked, and prepare: plain does not say it; give",
+        ),
         ({}, {"prepare": {"name": "cutout"}}, r"'cutout' is not in PREPARATIONS of .*training/registry.py: .*mixup"),
     ],
 )  # fmt: skip

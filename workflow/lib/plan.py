@@ -182,6 +182,7 @@ class Plan:
                     self.train.entry_with(*place, given, f"{where}.{part}", filled)
                 self._check_sizes(variant, where)
                 self.train.check_task(variant.objective["name"], dataset, where)
+                self.train.check_source(variant, where)
                 if variant.search and self.train.mixes_clips(
                     judge := self.settings.taken(paper, dataset, "search")["attack"]
                 ):

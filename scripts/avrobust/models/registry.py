@@ -38,6 +38,7 @@ ENSEMBLES = {
 # From fused features, (N, D) or (N, T, D), to logits.
 HEADS = {
     "attention": "avrobust.models.heads.attention:Attention",
+    "gated_experts": "avrobust.models.heads.gated_experts:GatedExperts",
     "linear": "avrobust.models.heads.linear:Linear",
     "orthogonal": "avrobust.models.heads.orthogonal:Orthogonal",
 }

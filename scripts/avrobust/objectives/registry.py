@@ -10,5 +10,6 @@ OBJECTIVES = {
     "uncertain_margin": "avrobust.objectives.uncertain_margin:UncertainMargin",
     "certified_margin": "avrobust.objectives.certified_margin:CertifiedMargin",
     "margin": "avrobust.objectives.margin:Margin",
+    "odd_one_out": "avrobust.objectives.odd_one_out:OddOneOut",
     "targeted": "avrobust.objectives.targeted:Targeted",
 }

@@ -11,4 +11,5 @@ PREPARATIONS = {
     "curriculum": "avrobust.training.prepare.curriculum:Curriculum",
     "selected_mixup": "avrobust.training.prepare.selected_mixup:SelectedMixup",
     "adversarial": "avrobust.training.prepare.adversarial:Adversarial",
+    "single_source": "avrobust.training.prepare.single_source:SingleSource",
 }

@@ -11,7 +11,7 @@ from lib.grid import Grid
 from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
-from lib.variants import OBJECTIVE, TRAINING
+from lib.variants import OBJECTIVE, TRAINED_BY, TRAINING, Variant
 
 
 class Train(Jobs):
@@ -181,6 +181,22 @@ class Train(Jobs):
                 "the steps of the training"
             )
 
+    def check_source(self, variant: Variant, where: str) -> None:
+        """Raise SettingsError if only one of preparation and objective knows of the modality that is attacked."""
+        prepare, objective = variant.trained_by()["prepare"]["name"], variant.objective["name"]
+        tells = digest.constant(self.scripts, self.registered(*TRAINING["prepare"], prepare), "tells_source")
+        needs = digest.constant(self.scripts, self.registered(*OBJECTIVE, objective), "needs_source")
+        if tells and not needs:
+            raise SettingsError(
+                f"{where}: prepare: {prepare} says which modality it attacks, and objective {objective} does not take "
+                "that; give odd_one_out"
+            )
+        if needs and not tells:
+            raise SettingsError(
+                f"{where}: objective {objective} learns which modality is attacked, and prepare: {prepare} does not "
+                "say it; give single_source"
+            )
+
     def _minutes(self, passes: int) -> int:
         return work.minutes(self.settings.scale["minutes"]["train"], passes, max(passes, self._longest_training))
 
@@ -193,6 +209,9 @@ class Train(Jobs):
         told = recipe.get("prepare", {}).get("options", {}).get("attack")
         attack = self.crafted_by(told, variant, dataset, "prepare: attack")
         crafting = self._steps_crafted(recipe, attack) * self.places_of(attack) if attack else 0
+        # One that attacks each modality by itself takes as long as one that attacks both, and shows more clips.
+        entry = self.registered(*TRAINING["prepare"], recipe.get("prepare", {"name": TRAINED_BY["prepare"]})["name"])
+        crafting += (digest.constant(self.scripts, entry, "shown") or 1) - 1
         clips = self.data.split_clips(dataset, "train")
         return work.training_passes(clips, recipe["epochs"], crafting) + self._table_passes(variant, dataset)
 

@@ -49,22 +49,24 @@ def test_what_each_defence_starts_from_and_reads(scale: str, dataset: str, net: 
     assert inputs(made, net, dataset) == ([], [], [])
     assert inputs(made, f"{net}+dcfl", dataset) == ([], [], [])
     assert inputs(made, f"{net}+mixup", dataset) == ([], [], [f"results/{scale}/geometry/{dataset}/{net}/s1.parquet"])
-    for defended in (f"{net}+at", f"{net}+ours", f"{net}+crmt1"):
+    for defended in (f"{net}+at", f"{net}+ours", f"{net}+crmt1", f"{net}+ssdf"):
         assert inputs(made, defended, dataset) == (model(net), calibrated, [])
     assert inputs(made, f"{net}+crmt", dataset) == (model(f"{net}+crmt1"), [], [])
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_a_defended_net_is_the_undefended_one_but_for_the_head_of_crmt(net: str) -> None:
-    made = planned("paper")
+def test_a_defended_net_is_the_undefended_one_but_for_the_heads_of_crmt_and_ssdf(net: str) -> None:
+    made, added = planned("paper"), net[1] == "s"
     plain = told(made, net)["model_spec"]
     for defence in ("at", "dcfl", "mixup", "ours"):
         assert told(made, f"{net}+{defence}")["model_spec"] == plain
-    for phase in ("crmt1", "crmt"):
-        spec = told(made, f"{net}+{phase}")["model_spec"]
+    gated = {"name": "gated_experts", "options": {"hidden": 512, "fusion": "sum" if added else "concat"}}
+    orthogonal = {"name": "orthogonal", "options": {"shared": added}}
+    for defence, head in (("crmt1", orthogonal), ("crmt", orthogonal), ("ssdf", gated)):
+        spec = told(made, f"{net}+{defence}")["model_spec"]
         assert {name: spec[name] for name in ("audio", "visual")} == {name: plain[name] for name in ("audio", "visual")}
         assert spec["fusion"]["name"] == "concat"
-        assert spec["head"] == {"name": "orthogonal", "options": {"shared": net[1] == "s"}}
+        assert spec["head"] == head
 
 
 def test_what_each_defence_is_trained_by() -> None:
@@ -84,6 +86,25 @@ def test_what_each_defence_is_trained_by() -> None:
     options = ours["recipe"]["prepare"]["options"]
     assert options["attack"] == made.attack.attack_on("tma", DATASETS[0], "AcV") and options["segments"] == 4
     assert (options["cycle"], options["steps"]) == (5, 10)
+    ssdf = told(made, "AcV+ssdf")
+    assert ssdf["recipe"]["prepare"] == {"name": "single_source", "options": at["recipe"]["prepare"]["options"]}
+    assert {**ssdf["recipe"], "prepare": at["recipe"]["prepare"]} == at["recipe"]
+    assert ssdf["objective"] == {"name": "odd_one_out", "options": {"weight": 1.0, "attacked": 1.0}}
+
+
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_ssdf_is_trained_on_request_alone(scale: str) -> None:
+    """As any variant, by the name of its file; no artefact and no claim asks for one of its nets."""
+    made, nets = planned(scale), {f"{net}+ssdf" for net in NETS}
+    assert nets <= made.grid.variants.keys()
+    assert not nets & {net for _, net in made.grid.trained}
+    assert not nets & {net for _, net, _ in made.grid.cells}
+    steps = {"demo": 4, "paper": 10}[scale]
+    for dataset in DATASETS:
+        recipe = told(made, "AsR+ssdf", dataset)["recipe"]
+        assert recipe["prepare"]["options"]["attack"]["steps"] == steps
+        clips = made.data.split_clips(dataset, "train")
+        assert made.train.passes("AsR+ssdf", dataset) == 3 * clips * recipe["epochs"] * (3 + steps)
 
 
 def test_plain_mixup_is_a_choice() -> None:

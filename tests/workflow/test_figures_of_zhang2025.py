@@ -127,6 +127,23 @@ def test_defended_nets_are_attacked_by_their_own_gradients_and_by_more_than_the_
     assert set(made.grid.cells[KS, "AcV+at", "tma"]) == {"AcV+at"}
 
 
+def test_ssdf_joins_the_figures_of_defences_by_its_name_in_their_list(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    listed = "  defences: [at, dcfl, mixup, crmt, ours"
+    replace(root / f"workflow/papers/{PAPER}/variants.yaml", f"{listed}]\n", f"{listed}, ssdf]\n")
+    made, before = plan(root, scale="demo", papers=[PAPER]), planned("demo")
+    for name, dataset in (("figure7", KS), ("figure11", MUSIC)):
+        ours = {key for key in keys(made, name) if key[1].endswith("+ssdf")}
+        assert ours == {(dataset, f"{net}+ssdf", one) for net in NETS for one in ("tma", "pgd20", "random_sign")}
+    assert {key for key in made.grid.cells if "+ssdf" not in key[1]} == before.grid.cells.keys()
+    assert before.attack.bundles.items() <= made.attack.bundles.items(), "no file of others gets other cells"
+    made = snakemake(
+        root, "-n", "--config", f"papers=[{PAPER}]", "scale=demo", "--", f"paper_tables/{PAPER}/figure7.csv"
+    )
+    trained = [job.wildcards["variant"] for job in made.jobs if job.rule == "train"]
+    assert {f"{net}+ssdf" for net in NETS} <= set(trained), made.text[-2000:]
+
+
 def test_schedules_that_come_to_the_same_are_one_bar() -> None:
     """Two epochs of two are 0 and half of a cycle, where a cosine is a line."""
     at_demo, at_paper = (planned(scale).grid.artefacts[PAPER, "figure12"] for scale in ("demo", "paper"))

@@ -31,6 +31,8 @@ OF_LOGITS = (
     "odd_one_out",  # of clips of which nobody says what is attacked
 )
 NET = SimpleNamespace(fusion=Concat(2), classifier=Orthogonal(4, 3, "single").double())
+# Of two features a centred row is (1, -1) or the opposite. Drawn at random all may be the same, and no margin be left.
+NET.classifier.directions.data = torch.tensor([[[1.0, 0], [0, 1], [1, 0]]] * 2).double()
 DETECTING_NET = SimpleNamespace(fusion=Concat(2), classifier=GatedExperts(4, 3, "single").double(), training=False)
 # 3-4-5 and 5-12-13: |f_a| = 5, |f_v| = 13, f_a . f_v = 3 * 5 + 4 * 12 = 63.
 AUDIO, VISUAL = torch.tensor([[3.0, 4.0]]), torch.tensor([[5.0, 12.0]])

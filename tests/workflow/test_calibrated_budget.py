@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import copy_project, paper, plan, replace, snakemake, unedited, write_paper
+from planning import copy_project, plan, replace, retold, snakemake, unedited
 
 from lib.plan import Plan
 from lib.settings import SettingsError
@@ -19,20 +19,21 @@ BUDGET = SimpleNamespace(budget="calibrated", scale="demo")
 FILE = "results/demo/budgets/calibrated.json"
 
 
-def told(root: Path, change: Callable[[dict], None] = lambda facts: None) -> Path:
-    """Tian & Xu with a column of Table 2 under a calibrated budget, and with whatever `change` makes of it."""
-    facts = paper(root)
+def calibrated(facts: dict) -> None:
+    """A column of Table 2 under a calibrated budget."""
     facts["budgets"]["nearest"] = {"from": "calibrated"}
     facts["calibrations"] = {"calibrated": dict(CALIBRATION)}
     facts["artefacts"]["table2"]["columns"][1]["Extra"] = "audio@nearest*"
-    change(facts)
-    write_paper(root, facts)
-    return root
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return plan(told(copy_project(tmp_path_factory.mktemp("project"))))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def made(project: Path) -> Plan:
+    return plan(retold(project, calibrated))
 
 
 def test_it_is_told_all_strengths_and_every_net_that_is_asked(made: Plan) -> None:
@@ -61,22 +62,21 @@ def test_it_asks_for_time_and_memory_by_its_validation_clips(made: Plan) -> None
     assert made.calibration.job_threads(BUDGET) == 1
 
 
-def test_its_code_is_that_of_its_attack_and_its_nets(tmp_path: Path) -> None:
+def test_its_code_is_that_of_its_attack_and_its_nets(made: Plan, tmp_path: Path) -> None:
     """Editing FGSM makes it anew, and so all that names it; editing PGD, which others attack by, does not."""
 
     def code(name: str, *edit: str) -> str:
-        root = told(copy_project(tmp_path / name))
-        if edit:
-            replace(root / "scripts/avrobust/attacks" / edit[0], *edit[1:])
+        root = retold(copy_project(tmp_path / name), calibrated)
+        replace(root / "scripts/avrobust/attacks" / edit[0], *edit[1:])
         return plan(root).calibration.code("calibrate.py", "variant", "attack")(BUDGET)
 
-    before = code("before")
+    before = made.calibration.code("calibrate.py", "variant", "attack")(BUDGET)
     assert code("other", "pgd.py", "step_size: float = 0.125", "step_size: float = 0.25") == before
     assert code("own", "fgsm.py", "steps=1", "steps=2") != before
 
 
 def test_a_job_makes_it_before_what_names_it_and_for_nothing_else(tmp_path: Path) -> None:
-    root = told(copy_project(tmp_path))
+    root = retold(copy_project(tmp_path), calibrated)
     run = snakemake(
         root, "-n", "--", "results/demo/tables/tian2021/table2.csv", "results/demo/tables/tian2021/tableA1.csv"
     )
@@ -141,30 +141,29 @@ def _adversarial(facts: dict, name: str) -> None:
         ),
     ],
 )
-def test_a_mistake_in_a_calibration_is_one_line(tmp_path: Path, change: Callable[[dict], None], said: str) -> None:
-    root = told(copy_project(tmp_path), change)
+def test_a_mistake_in_a_calibration_is_one_line(project: Path, change: Callable[[dict], None], said: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        plan(root)
+        plan(retold(project, calibrated, change))
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_no_claim_reads_what_it_is_calibrated_by(tmp_path: Path) -> None:
+def test_no_claim_reads_what_it_is_calibrated_by(project: Path) -> None:
     """FGSM on both modalities of the net itself; of another net, or of the sound alone, is another number."""
 
-    def claiming(name: str, test: str) -> Path:
+    def claiming(test: str) -> Path:
         def change(facts: dict) -> None:
             claim = {"name": "own", "section": "3", "sentence": "It is.", "datasets": ["music"], "attacks": ["fgsm"]}
             facts["claims"] = [claim | {"tests": test}]
 
-        return told(copy_project(tmp_path / name), change)
+        return retold(project, calibrated, change)
 
     with pytest.raises(SettingsError, match=r"claim own: music/concat/fgsm, both at nearest is what the budget is"):
-        plan(claiming("own", "concat.success@nearest > 70"))
-    plan(claiming("others", "sum<concat.success@nearest > concat.success[audio]@nearest"))
+        plan(claiming("concat.success@nearest > 70"))
+    plan(claiming("sum<concat.success@nearest > concat.success[audio]@nearest"))
 
 
-def test_a_training_against_it_waits_for_it(tmp_path: Path) -> None:
-    made = plan(told(copy_project(tmp_path), lambda facts: _adversarial(facts, "film")))
+def test_a_training_against_it_waits_for_it(project: Path) -> None:
+    made = plan(retold(project, calibrated, lambda facts: _adversarial(facts, "film")))
     assert made.train.budget_files(SimpleNamespace(dataset="music", variant="film")) == [FILE]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import copy_project, paper, plan, replace, unedited, write_paper
+from planning import copy_project, plan, replace, retold, unedited
 
 from avrobust.spec.nets import Ensemble
 from lib.plan import Plan
@@ -15,22 +15,23 @@ from lib.settings import SettingsError
 NETS = ("AcV", "AsV", "AcR", "AsR", "RcV", "RsV", "RcR", "RsR")
 
 
-def told(root: Path, change: Callable[[dict], None] = lambda facts: None) -> Path:
-    """Tian & Xu with a row of Table 2 of clips that two nets without `sum` are attacked for."""
-    facts = paper(root)
+def together(facts: dict) -> None:
+    """A row of Table 2 of clips that two nets without `sum` are attacked for."""
     facts["lists"] = {"fused": ["concat", "sum", "film"]}
     facts["ensembles"] = {"all-sum": {"of": "$fused", "without": "sum"}}
     facts["labels"]["attack"]["fgsm of all-sum"] = "FGSM, of others"
     row = {"dataset": "music", "surrogate": "all-sum", "victim": "sum", "attack": "fgsm", "ours_only": True}
     facts["artefacts"]["table2"]["rows"] = [facts["artefacts"]["table2"]["rows"], row]
-    change(facts)
-    write_paper(root, facts)
-    return root
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return plan(told(copy_project(tmp_path_factory.mktemp("project"))))
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def made(project: Path) -> Plan:
+    return plan(retold(project, together))
 
 
 JOB = SimpleNamespace(dataset="music", bundle="all-sum.fgsm", seed="1234")
@@ -52,17 +53,15 @@ def test_its_nets_are_trained_and_inputs_of_its_cells(made: Plan) -> None:
     assert all("nets" not in one for one in json.loads(undefended["cells"]))
 
 
-def test_its_code_is_that_of_its_nets(tmp_path: Path) -> None:
+def test_its_code_is_that_of_its_nets(made: Plan, tmp_path: Path) -> None:
     def code(name: str, *edit: str) -> str:
-        root = told(copy_project(tmp_path / name))
-        if edit:
-            replace(root / "scripts/avrobust/models/fusions" / edit[0], *edit[1:])
+        root = retold(copy_project(tmp_path / name), together)
+        replace(root / "scripts/avrobust/models/fusions" / edit[0], *edit[1:])
         return plan(root).attack.code("attack.py", "variant", "attack")(JOB)
 
-    before = code("before")
+    before = made.attack.code("attack.py", "variant", "attack")(JOB)
     with_it, alone = (
-        plan(root).attack.entries("variant", one) + plan(root).attack.entries("attack", one)
-        for root in [told(copy_project(tmp_path / "entries"))]
+        made.attack.entries("variant", one) + made.attack.entries("attack", one)
         for one in (JOB, SimpleNamespace(dataset="music", bundle="undefended", seed="1234"))
     )
     ensemble = "avrobust.models.ensemble:Ensemble"
@@ -116,25 +115,24 @@ def test_it_is_attacked_so_many_clips_at_a_time_that_all_its_nets_fit(made: Plan
         ),
     ],
 )
-def test_a_mistake_in_an_ensemble_is_one_line(tmp_path: Path, change: Callable[[dict], None], said: str) -> None:
+def test_a_mistake_in_an_ensemble_is_one_line(project: Path, change: Callable[[dict], None], said: str) -> None:
     def with_labels(facts: dict) -> None:
         facts["labels"]["attack"]["fgsm of all-film"] = "FGSM, of others"
         facts["labels"]["fusion"]["all-sum"] = "All"
         change(facts)
 
-    root = told(copy_project(tmp_path), with_labels)
     with pytest.raises(SettingsError) as caught:
-        plan(root)
+        plan(retold(project, together, with_labels))
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_an_attack_with_an_objective_of_its_own_needs_no_plain_training(tmp_path: Path) -> None:
+def test_an_attack_with_an_objective_of_its_own_needs_no_plain_training(project: Path) -> None:
     def change(facts: dict) -> None:
         facts["lists"]["fused"] = ["concat", "minsim", "sum"]
         facts["artefacts"]["table2"]["rows"][1]["attack"] = "fgsm_ce"
         facts["labels"]["attack"]["fgsm_ce of all-sum"] = "FGSM, of others"
 
-    assert plan(told(copy_project(tmp_path), change)).grid.nets_of("all-sum") == ("concat", "minsim")
+    assert plan(retold(project, together, change)).grid.nets_of("all-sum") == ("concat", "minsim")
 
 
 def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one() -> None:
@@ -147,15 +145,13 @@ def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one() -> None:
         assert made.grid.clips_of("AcV") is None
 
 
-def test_an_ensemble_attacks_as_many_clips_as_it_says(tmp_path: Path) -> None:
+def test_an_ensemble_attacks_as_many_clips_as_it_says(made: Plan, project: Path) -> None:
     """Its cells say so, and ask for less time; whoever is attacked by itself is attacked on all."""
 
     def fewer(facts: dict) -> None:
         facts["ensembles"]["all-sum"]["clips"] = 8
 
-    every, some = (
-        plan(told(copy_project(tmp_path / name), *change)).attack for name, change in (("a", ()), ("b", (fewer,)))
-    )
+    every, some = made.attack, plan(retold(project, together, fewer)).attack
     (cell,) = json.loads(some.told(JOB)["cells"])
     assert cell["clips"] == 8 and "clips" not in json.loads(every.told(JOB)["cells"])[0]
     key, clips = ("music", "all-sum", "fgsm"), every.data.split_clips("music", "test")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from avrobust.lazy import load
 from avrobust.spec.registry import KINDS
@@ -22,3 +23,15 @@ def make(kind: str, spec: object, stem: Path, **given: object) -> subprocess.Com
     """Run the program."""
     command = [sys.executable, str(PROGRAM), *arguments(kind, spec, stem, **given)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def drawn_twice(kind: str, spec: object, folder: Path, **given: object) -> tuple[str, str]:
+    """Check that a figure is made with the same bytes twice; return the words of its drawing, and its data."""
+    one, two = (folder / name / "figure" for name in ("one", "two"))
+    for stem in (one, two):
+        made = make(kind, spec, stem, **given)
+        assert made.returncode == 0, made.stderr
+    for suffix in load(KINDS, kind).files:
+        assert one.with_suffix(suffix).read_bytes() == two.with_suffix(suffix).read_bytes(), suffix
+    words = "".join(ElementTree.parse(one.with_suffix(".svg")).getroot().itertext())
+    return words, one.with_suffix(".csv").read_text()

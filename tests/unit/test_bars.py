@@ -6,8 +6,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from artefacts import make
+from artefacts import drawn_twice, make
 from cell_files import CLEAN, write_cell
+from figures import BOTH, CLIPS, SPEC, factor, right, write_cells
 from PIL import Image
 
 from avrobust.metrics.rows import Cells, cells_of
@@ -18,53 +19,6 @@ from avrobust.report.points import COLUMNS
 from avrobust.spec.artefacts.bars import Layout, Place, check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.published import Published, read_published
-
-CLIPS = 20
-BOTH = ("both", "small")
-NETS = ("AcV", "AsV", "RcR")
-# How many of the first clips each victim recognises: clean, and under each attack by each surrogate's gradients.
-RECOGNISED = {"AcV": 16, "AsV": 10, "RcR": 20}
-LEFT: Mapping[tuple[str, str], Sequence[int]] = {
-    ("AcV", "fgsm"): (4, 8, 18), ("AsV", "fgsm"): (12, 2, 16), ("RcR", "fgsm"): (14, 9, 5),
-    ("AcV", "noise"): (15, 10, 20), ("AsV", "noise"): (16, 9, 20), ("RcR", "noise"): (16, 10, 19),
-}  # fmt: skip
-
-
-def factor(name: str, *values: str, **said: str) -> dict:
-    return {"name": name, "values": {**{value: value for value in values}, **said}}
-
-
-SPEC = {
-    "title": "Figure 5. Success",
-    "measure": "success",
-    "read": {"dataset": "music", "modality": "both", "budget": "small"},
-    "panels": factor("surrogate", *NETS),
-    "ticks": factor("victim", *NETS),
-    "bars": factor("attack", fgsm="FGSM", noise="Random signs"),
-    "controls": ["noise"],
-    "also": {"others": "mean(victim != surrogate)", "two": "mean(victim in AcV RcR)"},
-    "calibrated": [["music", "AcV", "AcV", "fgsm", "both", "small"]],
-    "sizes": {"fgsm": {"copies": [2, 5], "steps": [3, 10]}},
-    "sources": {"music": "lists"},
-}
-
-
-def right(count: int) -> list[int]:
-    return [0] * count + [1] * (CLIPS - count)
-
-
-def write_cells(folder: Path, seeds: Sequence[int] = (0,)) -> list[Path]:
-    """The first clips of all are recognised, so that whoever recognises less recognises a part of the same."""
-    return [
-        write_cell(
-            *(folder, f"music/{victim}/{seed}/{attack}", [0] * CLIPS),
-            {CLEAN: right(RECOGNISED[victim]), BOTH: right(left)},
-            surrogate=surrogate,
-        )
-        for (surrogate, attack), of_victims in LEFT.items()
-        for victim, left in zip(NETS, of_victims, strict=True)
-        for seed in seeds
-    ]
 
 
 @pytest.fixture
@@ -247,19 +201,13 @@ def test_program_draws_equal_bytes_twice_and_says_what_it_shows(tmp_path: Path) 
     cells = write_cells(tmp_path / "cells")
     published = tmp_path / "published.csv"
     published.write_text("surrogate,victim,attack,column,value,note\nAcV,others,FGSM,success,31.7,\n")
-    for folder in ("one", "two"):
-        made = make("bars", SPEC, tmp_path / folder / "figure", cells=cells, published=[published])
-        assert made.returncode == 0, made.stderr
-    for kind in ("csv", "svg", "png"):
-        first, second = (tmp_path / folder / f"figure.{kind}" for folder in ("one", "two"))
-        assert first.read_bytes() == second.read_bytes()
-    text = "".join(ElementTree.parse(tmp_path / "one/figure.svg").getroot().itertext())
+    text, data = drawn_twice("bars", SPEC, tmp_path, cells=cells, published=[published])
     for words in (
         "Figure 5. Success", "scale demo, n = 20 clips, seeds: 1", "(c) surrogate RcR", "FGSM", "Random signs",
         "clean error", "published", "white-box", "success (%)", "copies 2 (5) of fgsm",
     ):  # fmt: skip
         assert words in text, words
-    rows = list(csv.DictReader((tmp_path / "one/figure.csv").read_text().splitlines()))
+    rows = list(csv.DictReader(data.splitlines()))
     assert len(rows) == 3 * 5 * 2 * 2 + 3 * 5
     assert [row["published"] for row in rows if row["published"]] == ["31.70"]
 

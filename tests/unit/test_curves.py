@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from artefacts import make
+from artefacts import drawn_twice, make
 from cell_files import CLEAN, write_cell, write_training
-from test_bars import factor, right
+from figures import CLIPS, factor, right
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
@@ -18,7 +17,6 @@ from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.kind import TRAININGS
 from avrobust.spec.published import Published
 
-CLIPS = 20
 ONE, FOUR = ("both", "small", 1), ("both", "small", 4)
 # What is recognised of the clips that AcV's gradients make, in one step and in four.
 LEFT: Mapping[str, Mapping[str, Sequence[int]]] = {
@@ -199,17 +197,10 @@ def test_mistakes_in_a_layout_are_named(change: dict, message: str) -> None:
 
 
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
-    cells = write_cells(tmp_path / "cells")
-    for folder in ("one", "two"):
-        made = make("curves", SPEC, tmp_path / folder / "figure", cells=cells)
-        assert made.returncode == 0, made.stderr
-    for kind in ("csv", "svg", "png"):
-        first, second = (tmp_path / folder / f"figure.{kind}" for folder in ("one", "two"))
-        assert first.read_bytes() == second.read_bytes()
-    text = "".join(ElementTree.parse(tmp_path / "one/figure.svg").getroot().itertext())
+    text, data = drawn_twice("curves", SPEC, tmp_path, cells=write_cells(tmp_path / "cells"))
     for words in ("Figure 8. Steps", "attack steps", "success (%)", "I-FGSM", "clean error", "copies 2 (5) of TMA"):
         assert words in text, words
-    assert (tmp_path / "one/figure.csv").read_text().splitlines()[1].startswith("I-FGSM,1,success,percent,,35.00,")
+    assert data.splitlines()[1].startswith("I-FGSM,1,success,percent,,35.00,")
 
 
 def test_more_series_than_can_be_told_apart_are_an_error(tmp_path: Path) -> None:

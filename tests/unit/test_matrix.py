@@ -2,11 +2,10 @@
 
 import csv
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from artefacts import make
-from test_bars import NETS, SPEC, factor, write_cells
+from artefacts import drawn_twice
+from figures import NETS, SPEC, factor, write_cells
 
 from avrobust.metrics.rows import cells_of
 from avrobust.program import UserError
@@ -41,16 +40,9 @@ def test_cells_by_hand_and_a_row_of_clean_clips(tmp_path: Path) -> None:
 
 
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
-    cells = write_cells(tmp_path / "cells")
-    for folder in ("one", "two"):
-        made = make("matrix", MAPS, tmp_path / folder / "transfer", cells=cells)
-        assert made.returncode == 0, made.stderr
-    for kind in ("csv", "svg", "png"):
-        first, second = (tmp_path / folder / f"transfer.{kind}" for folder in ("one", "two"))
-        assert first.read_bytes() == second.read_bytes()
-    text = "".join(ElementTree.parse(tmp_path / "one/transfer.svg").getroot().itertext())
+    text, data = drawn_twice("matrix", MAPS, tmp_path, cells=write_cells(tmp_path / "cells"))
     assert all(words in text for words in ("Transfer", "FGSM", "clean error", "crafted on RcR", "60"))
-    rows = list(csv.DictReader((tmp_path / "one/transfer.csv").read_text().splitlines()))
+    rows = list(csv.DictReader(data.splitlines()))
     assert len(rows) == 2 * 9 + 6 + 3 * 3
     assert [row["note"] for row in rows if row["note"]] == ["calibrated"]
     assert rows[1]["ours"] == "60.00" and rows[1]["low"] != ""

@@ -29,6 +29,8 @@ MARKERS = ("D", "v", "o", "s", "^", "P")
 EDGE = "#222222"
 # What must be seen on light and on dark bars.
 OUTLINED = (withStroke(linewidth=1.8, foreground="white"),)
+# Of an interval, which may stand on a bar of four points that is still to be seen.
+THINLY_OUTLINED = (withStroke(linewidth=1.1, foreground="white"),)
 MARK = {"color": "white", "markeredgecolor": "black", "markersize": 3.4, "markeredgewidth": 0.6}
 CROSS = {"color": "black", "markersize": 4.5, "markeredgewidth": 1.1}
 
@@ -68,7 +70,7 @@ def feet(notes: Sequence[str]) -> float:
 
 def intervals(axis: Axes, x: Sequence[float], low: Sequence[float], high: Sequence[float]) -> None:
     """Draw an interval over each x."""
-    axis.vlines(x, low, high, color=EDGE, linewidth=0.7, path_effects=OUTLINED, zorder=4)
+    axis.vlines(x, low, high, color=EDGE, linewidth=0.6, path_effects=THINLY_OUTLINED, zorder=4)
 
 
 def crosses(axis: Axes, places: Sequence[tuple[float, float]]) -> None:

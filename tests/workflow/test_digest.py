@@ -46,7 +46,7 @@ ATTACKING = {
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "evaluation/terms"}
 SEARCHING |= {"metrics/schema", "models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "evaluation/told"}
-RUNNING |= {"attacks/budget_files", "data/partners", "data/stratified", "models/folding", "spec/coded", "spec/nets"}
+RUNNING |= {"attacks/budget_files", "data/partners", "data/stratified", "models/folding", "spec/coded"}
 LOOKING = ATTACKING | {"attacks/budget_files", "data/partners", "data/stratified"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",

@@ -16,7 +16,6 @@ from avrobust.program import UserError
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import CLEAN
-from avrobust.spec.nets import MEAN_LOGITS
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class CellSpec:
     nets: Sequence[str] = ()
     floats: Sequence[str] = ()
     clips: int | None = None
-    joined: str = MEAN_LOGITS
+    joined: str = "mean_logits"
 
     @property
     def surrogates(self) -> tuple[str, ...]:

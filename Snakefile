@@ -17,7 +17,7 @@ from lib.opening import opened
 
 plan = opened(workflow)
 data, train, attack, calibration = plan.data, plan.train, plan.attack, plan.calibration
-analysis, tables = plan.analysis, plan.tables
+analysis, tables, videollama = plan.analysis, plan.tables, plan.videollama
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.
@@ -35,6 +35,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/analysis.smk"
+include: "workflow/rules/videollama.smk"
 include: "workflow/rules/tables.smk"
 
 

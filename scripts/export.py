@@ -40,6 +40,9 @@ log = logging.getLogger("export")
 FORMS_OF_FILES = FORMS[:3]
 ANEW = "let snakemake make these cells anew"
 TABLE, FOLDER, PROVENANCE = "clips.csv", "clips", "export.json"
+# The same clips before they were attacked.
+CLEAN_TABLE, CLEAN_FOLDER = "clean.csv", "clean"
+COLUMNS = ("clip_id", "path", "label", "split")
 
 
 def arguments() -> argparse.Namespace:
@@ -56,6 +59,9 @@ def arguments() -> argparse.Namespace:
         "--attacked-only",
         action="store_true",
         help="write no clips of the other splits, which `source: local` needs; without it they are written as packed",
+    )
+    parser.add_argument(
+        "--with-clean", action="store_true", help=f"write what was attacked as it was before, too, in {CLEAN_TABLE}"
     )
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=positive, default=1)
@@ -76,7 +82,7 @@ def main() -> None:
     spec = _spec(given, chosen, condition)
     stored = _stored(given, spec, condition, said)
     names = dict.fromkeys((*spec.surrogates, *spec.victims))
-    job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names})
+    job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names}).of_some(spec.clips)
     if not isinstance(job.views.view, FileView):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     with part_folder(given.output) as folder:
@@ -93,7 +99,9 @@ def main() -> None:
             for index in progress(others, label="other splits", unit="clips"):
                 files.as_packed(index)
         rows = [files.rows[index] for index in sorted(files.rows)]
-        write_rows(folder / TABLE, ("clip_id", "path", "label", "split"), rows)
+        write_rows(folder / TABLE, COLUMNS, rows)
+        if given.with_clean:
+            write_rows(folder / CLEAN_TABLE, COLUMNS, _unattacked(job, condition, given.form, folder))
         made = {name: said[name] for name in ("dataset", "seed", "epsilon_space", "model_state", "split", "view")}
         made |= {"cells": str(given.cells), "cell": vars(spec), "condition": condition, "form": given.form}
         made |= {"budget": said["budgets"][condition.budget], "clips": len(rows), **job.meter.read()}
@@ -109,12 +117,21 @@ def main() -> None:
             log.info("packing rounds floats to 8 bits: read back, they are answered as the cell's rounded ones")
 
 
+def _unattacked(job: Opened, condition: Condition, form: str, folder: Path) -> list[tuple[str, ...]]:
+    """Write what the view shows of the attacked clips, in the same form, and return the rows of their table."""
+    files = _Files(job, condition, form, folder, CLEAN_FOLDER)
+    indices = sorted(files.places.values())
+    for index in progress(indices, label="unattacked", unit="clips"):
+        files.write(index, {})
+    return [files.rows[index] for index in indices]
+
+
 class _Files:
     """What an attack made under `condition`, in files, a row of the table for each, by its place in the store."""
 
-    def __init__(self, job: Opened, condition: Condition, form: str, folder: Path):
+    def __init__(self, job: Opened, condition: Condition, form: str, folder: Path, inner: str = FOLDER):
         self.store, self.view, self.condition, self.form = job.store, job.views.view, condition, form
-        self.folder, self.forms = folder, AsFiles(job.views.view.inputs(job.store))
+        self.folder, self.inner, self.forms = folder, inner, AsFiles(job.views.view.inputs(job.store))
         self.places = {self.store.clip_ids[index]: int(index) for index in job.views.indices}
         self.rows: dict[int, tuple[str, str, str, str]] = {}
 
@@ -124,14 +141,17 @@ class _Files:
         if self.condition in crafted.conditions:
             inputs = crafted.inputs if self.form == FLOAT else forms[self.form]
             for number, clip_id in enumerate(clip_ids):
-                index = self.places[clip_id]
                 seen = {name: x[number].cpu().numpy() for name, x in inputs.items()}
-                clip = written(self.view, self.store, index, seen)
-                if self.form == FLOAT:
-                    self._write(index, clip.frames, clip.samples)
-                else:
-                    self._write(index, *(_whole(*one) for one in ((clip.frames, 255), (clip.samples, 2**15))))
+                self.write(self.places[clip_id], seen)
         return forms
+
+    def write(self, index: int, seen: Mapping[str, np.ndarray]) -> None:
+        """Write a clip with what is `seen` of it in its place, arrays by modality; one left out is as it was."""
+        clip = written(self.view, self.store, index, seen)
+        if self.form == FLOAT:
+            self._write(index, clip.frames, clip.samples)
+        else:
+            self._write(index, *(_whole(*one) for one in ((clip.frames, 255), (clip.samples, 2**15))))
 
     def as_packed(self, index: int) -> None:
         """Write a clip as it is."""
@@ -141,7 +161,7 @@ class _Files:
     def _write(self, index: int, frames: np.ndarray, samples: np.ndarray) -> None:
         clip_id, split = self.store.clip_ids[index], self.store.splits[index]
         safe = "".join(letter if letter.isalnum() or letter in "_-." else "_" for letter in clip_id)
-        path = f"{FOLDER}/{index:06}-{safe}.mkv"
+        path = f"{self.inner}/{index:06}-{safe}.mkv"
         rates = self.store.frame_rate, self.store.audio_rate
         encode_without_loss(frames, rates[0], samples, rates[1], self.folder / path)
         labels = LABEL_SEPARATOR.join(self.store.classes[label] for label in self.store.labels[index])
@@ -204,8 +224,8 @@ def _spec(given: argparse.Namespace, cell: Mapping, condition: Condition) -> Cel
         raise UserError(
             f"{given.cells}: {given.surrogate}/{given.attack} is not asked {condition}; it is {', '.join(holds)}"
         )
-    ensemble = {name: cell[name] for name in ("nets", "joined") if name in cell}
-    return CellSpec(given.surrogate, given.attack, cell["spec"], victims, **ensemble)
+    some = {name: cell[name] for name in ("nets", "joined", "clips") if name in cell}
+    return CellSpec(given.surrogate, given.attack, cell["spec"], victims, **some)
 
 
 def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:

@@ -16,7 +16,7 @@ DATASETS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in (ROOT
 KINETICS = ("kinetics_sounds", "kinetics_sounds_31", "kinetics_sounds_721")
 AUDIOSET = ("audioset", "audioset_balanced")
 # Whoever has the videos of one has those of the others.
-MEDIA = {"ave": ("ave",), "audioset": AUDIOSET, "kinetics": KINETICS, "music": ("music", "music_videos")}
+MEDIA = {"ave": ("ave", "ave_clips"), "audioset": AUDIOSET, "kinetics": KINETICS, "music": ("music", "music_videos")}
 
 
 def test_datasets_of_the_same_videos_fetch_them_once_and_from_one_place() -> None:
@@ -30,11 +30,11 @@ def test_datasets_of_the_same_videos_fetch_them_once_and_from_one_place() -> Non
 def test_classes_are_those_of_the_papers() -> None:
     """Zhang et al. have the classes of Tian & Xu, in another order; Li et al. 31 of the 34 that there were at first."""
     classes = {name: facts.get("classes", []) for name, facts in DATASETS.items()}
-    counts = {"ave": 28, "music": 11, "music_videos": 11, "kinetics_sounds_31": 31}
+    counts = {"ave": 28, "ave_clips": 28, "music": 11, "music_videos": 11, "kinetics_sounds_31": 31}
     counts |= dict.fromkeys(("kinetics_sounds", "kinetics_sounds_721"), 27) | dict.fromkeys(AUDIOSET, 0)
     assert {name: len(set(of)) for name, of in classes.items()} == counts
     assert {name: len(of) for name, of in classes.items()} == counts
-    assert set(classes["music_videos"]) == set(classes["music"])
+    assert set(classes["music_videos"]) == set(classes["music"]) and classes["ave_clips"] == classes["ave"]
     assert set(classes["kinetics_sounds_721"]) == set(classes["kinetics_sounds"])
     assert set(classes["kinetics_sounds"]) < set(classes["kinetics_sounds_31"])
 
@@ -46,7 +46,7 @@ def test_a_class_is_no_option_of_a_command_line() -> None:
 
 def test_clips_of_the_web_are_looked_for_at_home_first() -> None:
     web = {name: facts["sources"][-1] for name, facts in DATASETS.items() if facts["sources"][0] == "local"}
-    archived = dict.fromkeys((*KINETICS, "ave"), "archive")
+    archived = dict.fromkeys((*KINETICS, *MEDIA["ave"]), "archive")
     assert web == archived | dict.fromkeys((*AUDIOSET, "music", "music_videos"), "youtube")
 
 
@@ -119,7 +119,7 @@ SIXTEEN = {"audio_rate": 16_000, "frame_rate": 16, "short_side": 128, "minimum_f
 TWO = {"audio_rate": 16_000, "frame_rate": 2, "short_side": 128, "minimum_frames": 6 * 2 + 1}
 SIZES = {
     **dict.fromkeys((*AUDIOSET, "kinetics_sounds_31"), SIXTEEN),
-    **dict.fromkeys(("kinetics_sounds_721", "music_videos"), TWO),
+    **dict.fromkeys(("ave_clips", "kinetics_sounds_721", "music_videos"), TWO),
     **{name: {} for name in ("ave", "kinetics_sounds", "music")},  # the scale's
 }
 
@@ -129,7 +129,8 @@ def test_clips_are_stored_and_seen_as_their_paper_sees_them(name: str) -> None:
     facts = DATASETS[name]
     assert {key: facts[key] for key in (*SIXTEEN,) if key in facts} == SIZES[name]
     ten_seconds = {"seconds": 10, "frames": 20, "frame_size": 112}
-    views = {"kinetics_sounds_721": ten_seconds, "music_videos": ten_seconds | {"random_stretch": True}}
+    views = dict.fromkeys(("ave_clips", "kinetics_sounds_721"), ten_seconds)
+    views |= {"music_videos": ten_seconds | {"random_stretch": True}}
     seen = {"name": "clip", "options": views[name]} if name in views else None
     assert facts.get("view") == seen
 

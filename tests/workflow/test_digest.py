@@ -175,7 +175,7 @@ CLOSURES = {
         "artefact.py", kind("claims", "CLAIMS"),
         MEASURED | {"metrics/estimate", "metrics/measured", "metrics/scores", "report/claims", "report/sides",
                     "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
-                    "spec/budgets", "spec/units"},
+                    "spec/budgets", "spec/units", "asked/answers", "asked/synonyms", "metrics/answers", "csv_text"},
     ),
     "checks": (
         "checks.py", [],

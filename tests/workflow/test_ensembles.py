@@ -135,13 +135,13 @@ def test_an_attack_with_an_objective_of_its_own_needs_no_plain_training(project:
     assert plan(retold(project, together, change)).grid.nets_of("all-sum") == ("concat", "minsim")
 
 
-def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one() -> None:
+def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one_and_all_nets() -> None:
     """The demo attacks some clips by them; the paper scale all, and an ensemble says nothing of it."""
     for scale, clips in (("demo", 14), ("paper", None)):
         made = plan(unedited(), papers=["zhang2025"], scale=scale)
         wanted = {f"all-{net}": Ensemble(tuple(one for one in NETS if one != net), clips) for net in NETS}
-        losses = Ensemble(wanted["all-AcV"].nets, clips, "mean_losses")
-        assert made.grid.ensembles == {**wanted, "all-AcV_losses": losses}
+        others = {"all-AcV_losses": Ensemble(wanted["all-AcV"].nets, clips, "mean_losses"), "all": Ensemble(NETS, 100)}
+        assert made.grid.ensembles == {**wanted, **others}
         assert made.grid.clips_of("AcV") is None
 
 
@@ -177,7 +177,7 @@ def test_a_bundle_of_each_and_of_some_datasets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bundle", "said"),
     [
-        ("{each: [all]}", "bundles.b.each: 'all' is not known"),
+        ("{each: [none]}", "bundles.b.each: 'none' is not known"),
         ("{datasets: [musics]}", "bundles.b.datasets: 'musics' is not known; allowed are audioset"),
         ("{each: [concat], surrogates: [sum]}", "bundles.b: surrogates together or `each` by itself; take one of both"),
     ],

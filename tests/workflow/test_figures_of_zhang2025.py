@@ -70,7 +70,9 @@ def test_figure_8_has_the_steps_of_its_scale_and_claims_ask_for_no_others() -> N
     assert "in 20 steps" in skipped["steps_hurt_transfer"] and "in 20 steps" in skipped["steps_help_own_attacks"]
     assert not skipped["tia_above_pam"]
     at_paper = planned("paper").grid.artefacts[PAPER, "claims"].spec["claims"]
-    assert len(at_paper) >= 21 and not any(claim.get("skipped") for claim in at_paper)
+    # Of VideoLLaMA2 nothing is read unless it is there.
+    assert len(at_paper) >= 21
+    assert [claim["name"] for claim in at_paper if claim.get("skipped")] == ["tma_misleads_videollama"]
 
 
 def test_ensembles_are_made_with_one_seed_and_what_claims_compare_them_with_too() -> None:

@@ -14,7 +14,7 @@ ARTEFACTS = {
     "p/figure2": SimpleNamespace(paper="p", kind="sweep"),
     "table1": SimpleNamespace(paper="", kind="stack"),
 }
-TABLES = SimpleNamespace(published=PUBLISHED, artefacts=ARTEFACTS)
+TABLES = SimpleNamespace(published=PUBLISHED, artefacts=ARTEFACTS, skipped={})
 
 
 class Job(SimpleNamespace):

@@ -44,7 +44,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], tuple[str, ...], tuple[str, ..
     "misspelt dataset": (
         nothing,
         ("datasets={musik: {source: local}}",),
-        ("--config: ", "datasets", "musik", "ave, kinetics_sounds, kinetics_sounds_31"),
+        ("--config: ", "datasets", "musik", "ave, ave_clips, kinetics_sounds"),
     ),
     "negative width of a memory": (
         edit(f"{PAPER}/variants.yaml", "columns: 1024", "columns: -1024"),

@@ -11,7 +11,7 @@ from avrobust.spec import budgets, notation
 from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.curriculum import CURRICULUM
-from avrobust.spec.kind import CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind, Need
+from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind, Need
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest
@@ -23,6 +23,8 @@ from lib.sensitivity import taken, unchanged
 from lib.settings import Settings, known_name, own_section, place_of, published_file
 from lib.sizes import sizes
 from lib.variants import Variant, variant_of
+from lib.videollama import KIND as ASKED
+from lib.videollama import lacking
 
 # Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
@@ -75,6 +77,7 @@ class Grid:
     also asked about clips as files hold them.
     `aside`: cells that only those artefacts read which `all` leaves out.
     `of_first_seed`, `of_every_seed`: keys of cells by the seeds that artefacts read.
+    `skipped`: artefacts of a paper that cannot be made here, each with its kind and why.
     `notes`: a line for whatever a paper says and nothing uses.
     """
 
@@ -93,6 +96,7 @@ class Grid:
     filed: set[tuple[Key, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     aside: set[Key] = field(default_factory=set)
+    skipped: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     of_first_seed: set[Key] = field(default_factory=set)
     of_every_seed: set[Key] = field(default_factory=set)
 
@@ -187,7 +191,10 @@ def expand(settings: Settings) -> Grid:
         for name, calibration in _calibrations(settings, paper).items():
             _agree(grid.calibrations.setdefault(name, (paper, calibration))[1], calibration, f"calibration {name}")
         for name, artefact in facts["artefacts"].items():
-            _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
+            if artefact["kind"] == ASKED and (why := lacking(settings.config)):
+                grid.skipped[paper, name] = artefact["kind"], why
+            else:
+                _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
         # Last, because a claim's scores are those that an artefact has made.
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
@@ -294,10 +301,15 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
-    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING)}
+    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING, ANSWERS)}
     by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
+        if need.family == ANSWERS:
+            if kind_name != ASKED and not _is_asked(grid, need.reading):
+                raise SettingsError(f"{where_of}: no artefact asks about {need.reading}")
+            keys[ANSWERS].add((need.reading.dataset, need.reading.surrogate, need.reading.attack))
+            continue
         _check_names(need.reading, facts, where_of)
         if kind_name == "claims":
             _check_no_control(need.reading, facts, where_of)
@@ -415,6 +427,13 @@ def _scored(grid: Grid, wanted: Reading) -> str:
     return ""
 
 
+def _is_asked(grid: Grid, wanted: Reading) -> bool:
+    """Whether an artefact asks a model about these clips."""
+    kind = load(KINDS, ASKED)
+    layouts = (kind.parse(one.spec) for one in grid.artefacts.values() if one.kind == ASKED)
+    return any(wanted == need.reading for layout in layouts for need in kind.needs(layout))
+
+
 def is_transfer(wanted: Reading) -> bool:
     """Whether a victim answers to clips that were made with the gradients of another net."""
     return wanted.surrogate != wanted.victim
@@ -425,6 +444,8 @@ def _or_skipped(
 ) -> list[dict]:
     """Return claims, each with the reason where the scale lacks what the paper has: it is `skipped`, never re-mapped.
 
+    So is one of what a model says that cannot be asked here.
+
     A claim that names what the paper does not have either is left as it is.
     """
     over = _over(settings, paper)
@@ -433,14 +454,18 @@ def _or_skipped(
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
     made = []
     for claim in claims:
-        needs = list(kind.needs(kind.parse({"paper": paper, "claims": [claim]})))
-        lacking = [_lacking(need.reading, facts) for need in needs]
-        if "artefacts" in over and not any(lacking):
+        every = list(kind.needs(kind.parse({"paper": paper, "claims": [claim]})))
+        needs = [need for need in every if need.family != ANSWERS]
+        if needs != every and (why := lacking(settings.config)):
+            made.append({**claim, "skipped": why})
+            continue
+        missing = [_lacking(need.reading, facts) for need in needs]
+        if "artefacts" in over and not any(missing):
             scores = [need.reading for need in needs if need.family == SCORES]
-            lacking = [f"no artefact scores {one}" for one in scores if not _scored(grid, one)]
+            missing = [f"no artefact scores {one}" for one in scores if not _scored(grid, one)]
             # A scale that shortens an axis of a figure has no other steps, and a claim asks for none.
-            lacking += [f"no artefact reads {need.reading}" for need in needs if not _has_steps(grid, need.reading)]
-        reason = next(filter(None, lacking), "")
+            missing += [f"no artefact reads {need.reading}" for need in needs if not _has_steps(grid, need.reading)]
+        reason = next(filter(None, missing), "")
         is_mistake = any(_lacking(need.reading, {**facts, **own}) for need in needs)
         made.append(
             {**claim, "skipped": f"scale {settings.scale_name}: {reason}"} if reason and not is_mistake else claim

@@ -35,7 +35,8 @@ def write(workflow: Any, tables: Tables) -> None:
 def rows(folder: Path, tables: Tables, states: Mapping[str, tuple[str, str]]) -> Iterator[list[str]]:
     """Yield the lines of the index: of what has a state (status, why) anew, of all else as they are.
 
-    What is published by no paper of this configuration keeps its line as long as its files are there.
+    What is published by no paper of this configuration, or cannot be made here but was made before, keeps its line as
+    long as its files are there.
     """
     old = {row["artefact"]: row for row in read_csv(folder / "index.csv")[1]} if (folder / "index.csv").exists() else {}
     for name, suffixes in tables.published.items():
@@ -47,8 +48,15 @@ def rows(folder: Path, tables: Tables, states: Mapping[str, tuple[str, str]]) ->
         artefact = tables.artefacts.get(name)
         paper, kind = (artefact.paper, artefact.kind) if artefact else ("", name)
         yield [paper, name, kind, " ".join(there), status, why, *_sizes(folder / path for path in there)]
+    for name, (paper, kind, why, suffixes) in tables.skipped.items():
+        files = [f"{name}{suffix}" for suffix in suffixes]
+        if name in old and old[name]["status"] == DONE and all((folder / path).exists() for path in files):
+            yield list(old[name].values())
+        else:
+            yield [paper, name, kind, "", SKIPPED, why, "", "", ""]
+    known = {*tables.published, *tables.skipped}
     for name, row in old.items():
-        if name not in tables.published and all((folder / path).exists() for path in row["files"].split()):
+        if name not in known and all((folder / path).exists() for path in row["files"].split()):
             yield list(row.values())
 
 

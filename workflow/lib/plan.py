@@ -18,6 +18,7 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
+from lib.jobs.videollama import VideoLLaMA
 from lib.mistakes import in_its_file
 from lib.settings import (
     Settings,
@@ -45,6 +46,7 @@ class Plan:
         self.attack = Attack(settings, self.grid, self.data)
         self.calibration = Calibration(settings, self.grid, self.data, self.train)
         self.analysis = Analysis(settings, self.grid, self.data)
+        self.videollama = VideoLLaMA(settings, self.grid, self.attack)
         self.tables = Tables(settings, self.grid, self.data, self.attack)
         self._check_shared()
         self._check_registered()
@@ -76,7 +78,11 @@ class Plan:
         return {**papers, "data": list(self.data.targets), "sensitivity": self.tables.sensitivity}
 
     def check_targets(self, words: Iterable[str]) -> None:
-        """Raise SettingsError if a word of a command line asks for what no chosen paper has."""
+        """Raise SettingsError if a word of a command line asks for what no chosen paper has, or cannot be made here."""
+        words = list(words)
+        for name, (_, _, why, suffixes) in self.tables.skipped.items():
+            if asked := [word for word in words if word in (f"paper_tables/{name}{suffix}" for suffix in suffixes)]:
+                raise SettingsError(f"{asked[0]} cannot be made: {why}")
         if "sensitivity" in words and not self.tables.sensitivity:
             folder = self.settings.root / "workflow/papers"
             having = [name for name in paper_names(self.settings.root) if (folder / name / "sensitivity.yaml").exists()]
@@ -214,13 +220,20 @@ class Plan:
     @property
     def notes(self) -> list[str]:
         """A line for whatever a paper says and nothing uses, such as printed values that no artefact reads."""
-        lines = list(self.grid.notes)
+        lines = [*self.grid.notes, *self._skipped()]
         for paper, facts in self.settings.papers.items():
             for path in sorted((self.settings.root / published_file(paper, "")).parent.glob("*.csv")):
                 kind = facts["artefacts"].get(path.stem, {}).get("kind")
                 if kind is None or "published" not in load(KINDS, kind).reads:
                     lines.append(f"{published_file(paper, path.stem)}: no artefact reads it")
         return lines
+
+    def _skipped(self) -> list[str]:
+        """Of what a user has enabled, what is not made, and why."""
+        if not self.settings.config["videollama"]["enabled"]:
+            return []
+        skipped = [f"{paper}/{name} is skipped: {why}" for (paper, name), (_, why) in self.grid.skipped.items()]
+        return skipped or ([] if self.videollama.asked else ["videollama is enabled, but none of `papers` asks it"])
 
     def _check_parts(self) -> None:
         registered = {name for place in {*NET.values()} for name in digest.registered_names(self.train.scripts, *place)}

@@ -18,6 +18,7 @@ from lib.configuration import configuration, said, said_by
 from lib.errors import SettingsError, UnsaidError
 from lib.overlay import overlaid
 from lib.own_clips import LOCAL, Own, in_its_place, labels, own_datasets
+from lib.videollama import KIND, lacking
 from lib.yaml_files import read_yaml
 
 # What a scale says of every dataset whose file does not say it.
@@ -131,7 +132,7 @@ def load_settings(root: Path, config: Mapping, laid: int | None = None) -> Setti
     own = own_datasets(config, scale["source"])
     for name in config["papers"]:
         known_name(name, known["papers"], said(config, "papers"))
-        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own)
+        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own, bool(lacking(config)))
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), partial(said, config, name))
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
@@ -305,8 +306,11 @@ def _of_layers(layers: list[tuple[str, dict]], kind: str, name: str) -> list[tup
     return [(f"{file}: {kind}.{name}", told[kind][name]) for file, told in layers if name in told.get(kind, {})]
 
 
-def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[str, Own]) -> dict:
-    """Return a paper from its files and what a scale says of it: as it is meant, not in compact notation."""
+def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[str, Own], leaves_answers: bool) -> dict:
+    """Return a paper from its files and what a scale says of it: as it is meant, not in compact notation.
+
+    A dataset that is there for the answers of a model alone is one of the paper's unless it `leaves_answers` out.
+    """
     schemas = root / "workflow/schemas/paper"
     paper: dict = {}
     for file in PAPER_FILES:
@@ -340,6 +344,9 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
             paper["sensitivity"] = notation.sensitivity(paper["sensitivity"], paper.get("lists", {}))
     except notation.NotationError as error:
         raise SettingsError(f"{paper_file(name, str(error).partition('.')[0])}: {error}") from None
+    if not leaves_answers:
+        asked = (one["spec"]["read"]["dataset"] for one in paper["artefacts"].values() if one["kind"] == KIND)
+        paper["datasets"] = list(dict.fromkeys([*paper["datasets"], *asked]))
     return in_its_place(paper, own)
 
 

@@ -7,7 +7,7 @@ is McNemar's exact test:
     holds      the whole interval is above 0: a true effect of 0 or less has a p-value of at most 2.5 %
     fails      the whole interval is below 0, the mirror image
     undecided  anything else: too few clips to tell, a tie, or a score that is not there
-    skipped    not tested: the scale lacks a dataset, a net or a budget that the claim names
+    skipped    not tested: the scale lacks a dataset, a net or a budget that the claim names, or a model is not there
 
 A claim with several tests claims all of them, so its effect is the smallest of theirs. It holds if each of its tests
 holds, which needs no correction (an intersection-union test: Berger, Technometrics 24, 1982). It fails if one of its
@@ -30,7 +30,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from avrobust.asked.answers import read_answers
+from avrobust.asked.synonyms import read_synonyms
 from avrobust.files import write_text
+from avrobust.metrics.answers import Judged
+from avrobust.metrics.answers import judge as judged
 from avrobust.metrics.estimate import Estimate, combined
 from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, mean
 from avrobust.metrics.measured import estimated
@@ -38,13 +42,16 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
-from avrobust.report.sides import Exact, by_clip, by_training, is_by_clip
+from avrobust.report.sides import Exact, by_answers, by_clip, by_training, is_by_answers, is_by_clip
 from avrobust.report.text import about, csv_of, fixed, grid, warning
 from avrobust.report.trainings import Spent, spent
 from avrobust.spec.artefacts.claims import Claim, Claims, Comparison, Quantity, name_of
 from avrobust.spec.conditions import Condition, Reading
-from avrobust.spec.measures import MEASURES
+from avrobust.spec.measures import MEASURES, MISSED
 from avrobust.spec.units import COUNT, POINTS, SCORE
+
+# Dataset and surrogate -> what a model said in words of their clips.
+InWords = Mapping[tuple[str, str], Judged]
 
 HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
 # Of these trainings, on other clips.
@@ -109,7 +116,9 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     """Write claims, their tests, and a page for readers; return a line for the log."""
     cells = cells_of(progress(files.cells, label="reading", unit="files"))
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
-    judgements = judge(given, cells, scores, spent(files.trainings))
+    synonyms = read_synonyms(files.synonyms[0]) if files.synonyms else {}
+    answers = judged(read_answers(files.answers), synonyms)
+    judgements = judge(given, cells, scores, spent(files.trainings), answers)
     claims, tests = (tidy(given, judgements, files.scale) for tidy in (tidy_claims, tidy_tests))
     write_text(to[".csv"], csv_of(claims))
     write_text(to["_tests.csv"], csv_of(tests))
@@ -117,12 +126,18 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     return f"{given.paper}: {counted(claims)}"
 
 
-def judge(given: Claims, cells: Cells, scores: Scores, trainings: Spent = MappingProxyType({})) -> list[Judgement]:
+def judge(
+    given: Claims,
+    cells: Cells,
+    scores: Scores,
+    trainings: Spent = MappingProxyType({}),
+    answers: InWords = MappingProxyType({}),
+) -> list[Judgement]:
     """Test all claims, in their order; a score that is not there leaves its test undecided.
 
     Raises `UserError` if a cell or a condition is missing.
     """
-    return [_judged(claim, cells, scores, trainings) for claim in given.claims]
+    return [_judged(claim, cells, scores, trainings, answers) for claim in given.claims]
 
 
 def verdict(means: Sequence[Mean | Estimate | Exact]) -> str:
@@ -145,7 +160,7 @@ def spoken(means: Sequence[Mean | Estimate | Exact]) -> tuple[str, str, Sequence
     return (UNDECIDED, TRAININGS, means) if many else (UNDECIDED, CLIPS, here)
 
 
-def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent) -> Judgement:
+def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent, answers: InWords) -> Judgement:
     if claim.skipped:
         nothing = Result(SKIPPED, note=claim.skipped)
         return Judgement(claim, [nothing] * len(claim.tests), nothing)
@@ -153,9 +168,9 @@ def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent) -> Jud
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
         try:
-            measured[number] = _measured(test, cells, scores, trainings)
+            measured[number] = _measured(test, cells, scores, trainings, answers)
         except UserError as error:
-            if not any(side.score for side in test.read):
+            if not any(side.score or side.of == MISSED for side in test.read):
                 raise UserError(f"claim {claim.name}: {error}") from None
             reasons[number] = str(error)
     results = {number: _result([one]) for number, one in measured.items()}
@@ -188,10 +203,14 @@ def _result(means: Sequence[Mean | Estimate | Exact]) -> Result:
     return Result(found, speaks_of, *rounded, n=least.clips, seeds=least.seeds)
 
 
-def _measured(test: Comparison, cells: Cells, scores: Scores, trainings: Spent) -> Mean | Estimate | Exact:
+def _measured(
+    test: Comparison, cells: Cells, scores: Scores, trainings: Spent, answers: InWords
+) -> Mean | Estimate | Exact:
     """The effect in the unit of the test."""
     if test.unit == COUNT:
         return by_training(test, trainings)
+    if is_by_answers(test):
+        return by_answers(test, answers)
     if any(side.score for side in test.read):
         return _scored(test, scores)
     cells = cells.in_common(one for side in test.read for of in side.each for one in of.readings)

@@ -10,7 +10,8 @@ class Given:
 
     cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
     availability: of datasets, in the layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets.
-    trainings: train.json of nets.
+    trainings: train.json of nets. answers: CSVs of what a model said of clips. synonyms: a CSV of what classes are
+    called.
     """
 
     scale: str
@@ -25,6 +26,8 @@ class Given:
     tables: Sequence[str] = ()
     calibrations: Sequence[str] = ()
     trainings: Sequence[str] = ()
+    answers: Sequence[str] = ()
+    synonyms: Sequence[str] = ()
 
 
 READS = tuple(field.name for field in fields(Given) if field.name != "scale")

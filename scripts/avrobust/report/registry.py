@@ -12,6 +12,7 @@ WRITERS = {
     "diagram": "avrobust.report.diagram:write",
     "listing": "avrobust.report.listing:write",
     "crafting": "avrobust.report.crafting:write",
+    "answers": "avrobust.report.answers:write",
     "claims": "avrobust.report.claims:write",
     "calibration": "avrobust.report.calibration:write",
     "choices": "avrobust.report.choices:write",

@@ -1,16 +1,18 @@
-"""Sides of claims that are read clip by clip: cosines, and the best of several attacks."""
+"""Sides of claims that are read clip by clip: cosines, the best of several attacks, answers in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
 
+from avrobust.metrics.answers import Judged
 from avrobust.metrics.interval import Mean, mean
 from avrobust.metrics.rows import Cells
+from avrobust.program import UserError
 from avrobust.report.trainings import Spent, mean_spent
 from avrobust.spec.artefacts.claims import Comparison, Quantity, Side
-from avrobust.spec.measures import COSINE, MEASURES
+from avrobust.spec.measures import COSINE, MEASURES, MISSED
 from avrobust.spec.nets import Best, pairs
 
 
@@ -74,6 +76,32 @@ def by_training(test: Comparison, known: Spent) -> Exact:
         values.append(sum(value for value, _ in found) / len(found))
         seeds += [count for _, count in found]
     return Exact(values[0] - values[1] - test.by, min(seeds))
+
+
+def is_by_answers(test: Comparison) -> bool:
+    """Whether a side of a test is what a model says in words."""
+    return any(side.of == MISSED for side in test.read)
+
+
+def by_answers(test: Comparison, judged: Mapping[tuple[str, str], Judged]) -> Mean:
+    """Return the effect of a test of answers in words, of the clips that are recognised clean.
+
+    Raises `UserError` if there are no such answers, or no clip is recognised clean.
+    """
+    if missing := [side for side in test.read if (side.dataset, side.surrogate) not in judged]:
+        raise UserError(f"{test.label}: no answers to clips of {missing[0].surrogate} on {missing[0].dataset}")
+    higher, lower = (
+        judged[side.dataset, side.surrogate].missed(side.attack) if isinstance(side, Quantity) else side
+        for side in (test.higher, test.lower)
+    )
+    (least, greatest), (lower_least, lower_greatest) = (
+        (0.0, 100.0) if isinstance(side, Quantity) else (side, side) for side in (test.higher, test.lower)
+    )
+    effects = (higher - lower - test.by)[None]
+    try:
+        return mean(effects, least - lower_greatest - test.by, greatest - lower_least - test.by)
+    except ValueError as error:
+        raise UserError(f"{test.label}: {error}") from None
 
 
 def _of_clips(side: Side, cells: Cells) -> tuple[np.ndarray | float, float, float]:

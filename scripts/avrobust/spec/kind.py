@@ -14,6 +14,8 @@ CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings",
 TRAININGS = "trainings"
 # What a net's training crafts of one clip.
 CRAFTING = "crafting"
+# What a model says in words that no job of ours has trained.
+ANSWERS = "answers"
 
 
 class Need(NamedTuple):

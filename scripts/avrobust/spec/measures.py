@@ -62,3 +62,5 @@ OF_ONE_CONDITION = tuple(name for name, measure in MEASURES.items() if READ in m
 COSINE = "cosine"
 # What crafting takes of a clip in a training, as its provenance says it: counts of a net, of no condition and no clip.
 COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")
+# Per cent of the clips that a model which answers in words recognises clean, and misses under an attack.
+MISSED = "missed"

@@ -12,6 +12,7 @@ KINDS = {
     "diagram": "avrobust.spec.artefacts.diagram:DIAGRAM",
     "listing": "avrobust.spec.artefacts.listing:LISTING",
     "crafting": "avrobust.spec.artefacts.crafting:CRAFTING_OF_A_CLIP",
+    "answers": "avrobust.spec.artefacts.answers:ANSWERS_FIGURE",
     "claims": "avrobust.spec.artefacts.claims:CLAIMS",
     "calibration": "avrobust.spec.artefacts.calibration:CALIBRATION",
     "choices": "avrobust.spec.artefacts.choices:CHOICES",

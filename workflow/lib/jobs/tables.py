@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
+from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
 from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, one_of
 from lib.settings import Settings, published_file
+from lib.videollama import KIND as ASKED
 
 
 class Tables(Jobs):
@@ -44,6 +45,14 @@ class Tables(Jobs):
         """What is published, by its place below paper_tables, and as which files; ledgers of other rules included."""
         own = {name: self._kind(artefact.kind).files for name, artefact in self.artefacts.items()}
         return {**own, "checks": (".csv",)}
+
+    @property
+    def skipped(self) -> Mapping[str, tuple[str, str, str, tuple[str, ...]]]:
+        """What cannot be made here, by its place below paper_tables: its paper and kind, why, and as which files."""
+        return {
+            f"{paper}/{name}": (paper, kind, why, self._kind(kind).files)
+            for (paper, name), (kind, why) in self.grid.skipped.items()
+        }
 
     @property
     def shapes(self) -> Mapping[str, tuple[str, ...]]:
@@ -151,6 +160,17 @@ class Tables(Jobs):
             for dataset, net in nets
             for seed in self.settings.scale["seeds"][: 1 if artefact.first_seed else None]
         ]
+
+    def _answers(self, artefact: Artefact) -> list[str]:
+        (seed, *_) = self.settings.scale["seeds"]
+        asked = dict.fromkeys((dataset, surrogate) for dataset, surrogate, _ in artefact.needs[ANSWERS])
+        return [f"{self.place(dataset)}/answers/{dataset}/s{seed}/{surrogate}.csv" for dataset, surrogate in asked]
+
+    def _synonyms(self, artefact: Artefact) -> list[str]:
+        if not artefact.needs[ANSWERS]:
+            return []
+        specs = (one.spec for one in self.grid.artefacts.values() if one.kind == ASKED and one.paper == artefact.paper)
+        return list(dict.fromkeys(spec["synonyms"] for spec in specs))
 
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [

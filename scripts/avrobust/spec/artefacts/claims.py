@@ -3,10 +3,10 @@
 A claim is as in claims.yaml, its tests as `avrobust.spec.notation.comparisons` gives them: `higher`, `lower`, `by`. A
 side is a number or what to read: {"dataset", "variant", "attack", "budget", "steps", "of": one of `MEASURES`} takes
 percentages of cells, {"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score;
-`surrogate` and `victim` may stand for the `variant` of cells. `of` may also be the cosine of the features, a score, or
-what the training of a net takes of each clip, a count. A test is read with each of the claim's `datasets` and
-`attacks`, the same on both sides, where a side does not say its own. A test stays on one dataset, and a claim has
-one of percentages, scores and counts.
+`surrogate` and `victim` may stand for the `variant` of cells. `of` may also be the cosine of the features, a score,
+what the training of a net takes of each clip, a count, or how often a model that answers in words misses a clip. A test
+is read with each of the claim's `datasets` and `attacks`, the same on both sides, where a side does not say its own. A
+test stays on one dataset, and a claim has one of percentages, scores and counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ from itertools import product
 from avrobust.program import UserError
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, Reading, place, reading
-from avrobust.spec.kind import CELLS, SCORES, TRAININGS, Kind, Need
-from avrobust.spec.measures import COSINE, COUNTED, MEASURES, OF_ONE_CONDITION
+from avrobust.spec.kind import ANSWERS, CELLS, SCORES, TRAININGS, Kind, Need
+from avrobust.spec.measures import COSINE, COUNTED, MEASURES, MISSED, OF_ONE_CONDITION
 from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
 from avrobust.spec.record import record
 from avrobust.spec.units import COUNT, POINTS, SCORE
@@ -192,8 +192,9 @@ def quantity_of(value: Mapping, strengths: Mapping[str, str], where: str) -> Qua
         # Of the training alone, whatever attacks the net.
         told = {**told, "attack": "training"}
     quantity = record(Quantity, told | ({"attack": attacks(told["attack"])} if "attack" in told else {}), where)
-    if quantity.of and quantity.of not in (*MEASURES, COSINE, *COUNTED):
-        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join((*MEASURES, COSINE, *COUNTED))}")
+    known = (*MEASURES, COSINE, *COUNTED, MISSED)
+    if quantity.of and quantity.of not in known:
+        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(known)}")
     if quantity.of and quantity.modality and quantity.of not in (*OF_ONE_CONDITION, COSINE):
         raise UserError(
             f"{where}: {quantity.of}[{quantity.modality}]: it is of modalities of its own; leave the other out"
@@ -216,6 +217,8 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, names: Mapping[str, str], 
         raise UserError(
             f"{where}: {both} cannot be compared clip by clip; a test has one dataset and one kind of measure"
         )
+    if len({(side.of == MISSED, side.of == MISSED and side.surrogate) for side in test.read}) > 1:
+        raise UserError(f"{where}: answers in words are compared with such to clips of the same surrogate, or a number")
     # The attack only names the file that clean clips are read from.
     made_by = {str(side.attack) for side in test.read if not side.clean}
     attack = made_by.pop() if len(made_by) == 1 else ""
@@ -242,10 +245,10 @@ def name_of(side: Side, attack: str) -> str:
 
 
 def needs(given: Claims) -> Iterator[Need]:
-    """The cells of every percentage, the scores of whichever artefact has them, and the trainings that are counted."""
+    """The cells of percentages, scores of whichever artefact has them, trainings that are counted, answers in words."""
     for claim in given.claims:
         for side in (side for test in claim.tests for side in test.read if not claim.skipped):
-            family = TRAININGS if side.of in COUNTED else CELLS if side.of else SCORES
+            family = TRAININGS if side.of in COUNTED else ANSWERS if side.of == MISSED else CELLS if side.of else SCORES
             readings = (one for of in side.each for one in of.readings)
             yield from (Need(family, one, part=f"claim {claim.name}") for one in readings)
 
@@ -253,7 +256,7 @@ def needs(given: Claims) -> Iterator[Need]:
 CLAIMS = Kind(
     shown=(".csv",),
     others=("_tests.csv", ".md"),
-    reads=("cells", "scores", "trainings"),
+    reads=("cells", "scores", "trainings", "answers", "synonyms"),
     parse=claims,
     needs=needs,
     facts=("paper", "citation", "sources", "strengths", "names"),

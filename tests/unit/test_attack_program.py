@@ -209,6 +209,7 @@ def test_what_was_run_is_written_down(attacked):
         "coded": [],
         "nets": [],
         "floats": [],
+        "joined": "mean_logits",
         "clips": CLIPS["test"],
         "objective": "CrossEntropy",
         "steps": 10,

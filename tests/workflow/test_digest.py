@@ -244,11 +244,11 @@ def of_attack(digests: Mapping[tuple[str, ...], str], attack: str) -> set[tuple[
     return {key for key in digests if key[0] == "attack" and key[3] == attack}
 
 
-# Nets of Table 3 answer to what FGSM and MIM make with the undefended one.
+# Nets of Table 3 answer to what FGSM, PGD and MIM make with the undefended one.
 TRANSFERRED = {
     ("attack", dataset, "concat", attack)
     for dataset in ("music", "kinetics_sounds", "ave")
-    for attack in ("fgsm", "mim")
+    for attack in ("fgsm", "pgd", "mim")
 }
 # Table 2 attacks the net with FiLM on MUSIC by FGSM, and nothing else does.
 FILM = {("attack", "music", "film", "fgsm"), ("train", "music", "film")}
@@ -305,7 +305,9 @@ def test_tia_changes_what_crafts_with_tia_or_tma(root: Path) -> None:
     made, digests = of_zhang2025(unedited())
     replace(root / "scripts/avrobust/attacks/tia.py", "LAMBDA1 = 0.01", "LAMBDA1 = 0.02")
     bundles = {
-        ("attack", *place) for place, keys in made.attack.bundles.items() if {"tia", "tma"} & {key[2] for key in keys}
+        ("attack", *place)
+        for place, keys in made.attack.bundles.items()
+        if {"tia", "tma"} & {made.grid.attacks.get(name, ("", {"update": name}))[1]["update"] for _, _, name in keys}
     }
     nets = {net for _, net in made.grid.trained if made.grid.variants[net][1].get("training") == "curriculum"}
     trainings = {("train", *place) for place in made.grid.trained if place[1] in nets}

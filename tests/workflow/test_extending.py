@@ -93,12 +93,13 @@ def test_what_is_new_is_planned_and_nothing_else_has_other_code(extended: tuple[
     But for what the undefended net's gradients make, which the new nets answer, too: it counts among any attack.
     """
     before, after = codes(unedited()), {tuple(key): code for key, code in extended[1]["codes"]}
-    answered = {("attack", dataset, "concat", attack) for dataset in DATASETS for attack in ("fgsm", "mim")}
+    updates = ("fgsm", "pgd", "mim")
+    answered = {("attack", dataset, "concat", attack) for dataset in DATASETS for attack in updates}
     assert changed(before, {key: after.get(key) for key in before}) == answered
     nets = ("concat_noise", "concat_small", "concat_shortened", "mine")
     assert {key[1:] for key in after.keys() - before.keys() if key[0] == "attack"} == {
         *((dataset, "concat", "mine") for dataset in DATASETS),
-        *((dataset, net, attack) for dataset in DATASETS for net in nets for attack in ("fgsm", "mim")),
+        *((dataset, net, attack) for dataset in DATASETS for net in nets for attack in updates),
         # By cross-entropy alone where the training loss is another, and past what features pass.
         *((dataset, "concat_small", attack) for dataset in DATASETS for attack in ("fgsm_ce", "mim_ce")),
         *((dataset, "concat_shortened", "fgsm_bypass") for dataset in DATASETS),

@@ -295,6 +295,8 @@ def keep_rows(paper: dict, table: str, wanted: Callable[[dict], bool]) -> None:
     layout["rows"] = [row for row in notation.rows(layout["rows"]) if wanted(row)]
     read = {"/".join(filter(None, [row.get("surrogate"), row["attack"]])) for row in layout["rows"] if "attack" in row}
     if "any" in layout:
-        layout["any"] = [attack for attack in layout["any"] if attack in read]
+        told = layout["any"]
+        every = paper["lists"][told.removeprefix("$")] if isinstance(told, str) else told
+        layout["any"] = [attack for attack in every if attack in read]
         if len(layout["any"]) < 2:
             del layout["any"]

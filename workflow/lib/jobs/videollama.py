@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import SimpleNamespace as Names
 
-from avrobust.asked.answers import CLEAN
+from avrobust.spec.conditions import CLEAN
 from lib.grid import Grid, Key
 from lib.jobs.attack import Attack
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
@@ -49,7 +49,7 @@ class VideoLLaMA(Jobs):
 
     def clean(self, wildcards: Wildcards) -> str:
         """The table of the same clips before they were attacked."""
-        return self._table(wildcards, self._spec(wildcards)["attacks"][0], CLEAN)
+        return self._table(wildcards, self._spec(wildcards)["attacks"][0], CLEAN.modality)
 
     def told(self, wildcards: Wildcards) -> dict:
         """What a model is asked about which clips, and where it is."""
@@ -57,7 +57,7 @@ class VideoLLaMA(Jobs):
         tables = [f"{attack}={path}" for attack, path in zip(spec["attacks"], self.clips(wildcards), strict=True)]
         key = {"dataset": wildcards.dataset, "surrogate": wildcards.surrogate}
         return {
-            "clips": [f"{CLEAN}={self.clean(wildcards)}", *tables],
+            "clips": [f"{CLEAN.modality}={self.clean(wildcards)}", *tables],
             "prompt": spec["prompt"],
             "key": canonical(key),
             "weights": told["weights"],

@@ -11,10 +11,11 @@ from pathlib import Path
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 # What is counted, by what is done.
 COUNTED = {
-    "attacking": {"batches"}, "calibrating": {"batches"}, "downloading": {"MiB"}, "embedding": {"batches"},
-    "exporting": {"batches"}, "fetching": {"videos"}, "localise": {"batches"}, "manifest": {"clips"},
-    "measuring": {"places"}, "other splits": {"clips"}, "packing": {"clips"},
+    "asking": {"clips"}, "attacking": {"batches"}, "calibrating": {"batches"}, "downloading": {"MiB"},
+    "embedding": {"batches"}, "exporting": {"batches"}, "fetching": {"videos"}, "localise": {"batches"},
+    "manifest": {"clips"}, "measuring": {"places"}, "other splits": {"clips"}, "packing": {"clips"},
     "reading": {"files", "parts", "score files"}, "render": {"clips"}, "t-SNE": {"panels"}, "training": {"epochs"},
+    "unattacked": {"clips"},
 }  # fmt: skip
 CODE = """
 import sys, time

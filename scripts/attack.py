@@ -65,12 +65,13 @@ def main() -> None:
     try:
         # Cells that attack another number of clips, or need another number at a time, read the clips for themselves.
         reads = [(cell.threat.batch_size, spec.clips) for spec, cell in zip(specs, cells, strict=True)]
+        jobs = {clips: job.of_some(clips) for _, clips in reads}
         for group, (size, clips) in enumerate(dict.fromkeys(reads)):
             numbers = [number for number, read in enumerate(reads) if read == (size, clips)]
             known = finished.parts(group)
             resumed += sum(part.clips for part in known)
             own = [cells[number] for number in numbers]
-            rest = _rest(given, job.of_some(clips), own, size, group, known, finished)
+            rest = _rest(given, jobs[clips], own, size, group, known, finished)
             for part in chain(known, rest):
                 parts.append(part.rows)
                 for number, count, of_part in zip(numbers, part.without_gradient, part.shares, strict=True):
@@ -83,7 +84,7 @@ def main() -> None:
     facts = [
         {
             **_written_down(spec, cell),
-            "clips": len(job.of_some(spec.clips).views),
+            "clips": len(jobs[spec.clips].views),
             "clips_without_gradient": counts[number],
             "clips_not_moved": _clips_not_moved(rows, cell),
             **({"term_shares": mean_shares(of)} if (of := joined(shares[number])) else {}),

@@ -253,10 +253,12 @@ def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> N
     with Image.open(tmp_path / "figure.png") as image:
         assert image.size[0] == 1440
     # Two that are trained alike are one bar, and a note says so.
-    made = make("bars", {**spec, "alike": {"RsV+dm5": "RsV+none"}}, tmp_path / "alike", cells=cells)
+    beside = {"alike": {"RsV+dm5": "RsV+none"}, "shares": {"RsV+linear": "1 to 2 of 10 steps"}}
+    made = make("bars", {**spec, **beside}, tmp_path / "alike", cells=cells)
     assert made.returncode == 0, made.stderr
     text = "".join(ElementTree.parse(tmp_path / "alike.svg").getroot().itertext())
     assert "One bar, of as many steps, features and attack steps at this scale: D*M: 5% comes to None." in text
+    assert "Shares that are no whole number of steps at this scale: Linear 1 to 2 of 10 steps." in text
     rows = list(csv.DictReader((tmp_path / "alike.csv").read_text().splitlines()))
     assert {row["schedule"] for row in rows} == {"None", "Linear"}
 

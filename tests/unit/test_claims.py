@@ -427,7 +427,7 @@ def test_what_the_scale_lacks_is_skipped_with_the_reason(cells: Cells) -> None:
         "skipped", "", "", "", "0 of 2", f"by hand; {told['skipped']}",
     ]  # fmt: skip
     assert {row["verdict"] for row in lines(csv_of(tidy_tests(given, found, "mine")))} == {"skipped"}
-    counts = "1 claims about the paper's clips at scale `mine`: 1 skipped. Scale `mine`."
+    counts = "1 claim about the paper's clips at scale `mine`: 1 skipped. Scale `mine`."
     assert counts in markdown(given, printed, "mine")
 
 
@@ -594,6 +594,9 @@ def test_verdicts_about_the_papers_clips_are_counted_apart_from_others() -> None
     frame = pd.DataFrame(verdicts, columns=["verdict", "source"]).assign(scale="paper")
     assert counted(frame) == "2 claims: 1 holds, 1 undecided; 2 claims about rendered clips: 1 holds, 1 fails here"
     assert counted(frame[:0]) == "0 claims: "
+    # Clips that a scale does not have are nobody's.
+    frame = pd.DataFrame([("skipped", ""), ("holds", "render")], columns=["verdict", "source"]).assign(scale="paper")
+    assert counted(frame) == "1 claim about rendered clips: 1 holds; 1 claim about clips that were not made: 1 skipped"
 
 
 def test_the_program(tmp_path: Path) -> None:

@@ -236,14 +236,14 @@ def stages(**options: object) -> list[tuple[float, float, int]]:
 
 
 def test_a_cycle_by_hand():
-    """Phases 0, 0.2, ... 0.8 and again 0; r = 5 + 15 phase, or 5 + 15 (1 - cos(pi phase)) / 2; round(1 + 9 phase)."""
+    """Phases 0, 1/4, ... 1 and again 0; r = 5 + 15 phase, or 5 + 15 (1 - cos(pi phase)) / 2; round(1 + 9 phase)."""
     assert stages(schedule="linear") == [
-        (5, 5, 1), (8, 8, 3), (11, 11, 5), (14, 14, 6), (17, 17, 8), (5, 5, 1), (8, 8, 3),
+        (5, 5, 1), (8.75, 8.75, 3), (12.5, 12.5, 6), (16.25, 16.25, 8), (20, 20, 10), (5, 5, 1), (8.75, 8.75, 3),
     ]  # fmt: skip
-    cosine = [5, 6.432373, 10.182373, 14.817627, 18.567627, 5, 6.432373]
-    assert stages() == [(r, r, steps) for r, steps in zip(cosine, (1, 3, 5, 6, 8, 1, 3), strict=True)]
+    cosine = [5, 7.196699, 12.5, 17.803301, 20, 5, 7.196699]
+    assert stages() == [(r, r, steps) for r, steps in zip(cosine, (1, 3, 6, 8, 10, 1, 3), strict=True)]
     assert stages(schedule="linear", sampled=100, dropped=[0, 40], cycle=2, steps=4)[:3] == [
-        (100, 0, 1), (100, 20, 3), (100, 0, 1),
+        (100, 0, 1), (100, 40, 4), (100, 0, 1),
     ]  # fmt: skip
 
 
@@ -302,13 +302,13 @@ def test_as_many_fused_features_are_dropped_as_are_said(percent, count):
 def test_gradients_and_steps_of_the_encoders_are_counted_exactly():
     """Of two epochs by hand: N copies, K sampled steps, two modalities; the clean ones are looked at once."""
     prepare = Curriculum(SETTING, {**TMA, "copies": 5}, BUDGET, schedule="linear", steps=10)
-    for epoch, sampled, steps in ((1, 1, 1), (3, 2, 5)):
+    for epoch, sampled, steps in ((1, 1, 1), (3, 3, 6)):
         for _ in range(2):
             prepare(net(), batch(), epoch)
         said = prepare.facts()
         assert said["gradients_a_clip"] == 5 * steps
         assert said["encoder_steps_a_clip"] == 2 * sampled * (5 * steps + 1)
-        assert (said["attack_steps"], said["sampled"]) == (steps, 5 if epoch == 1 else 11)
+        assert (said["attack_steps"], said["sampled"]) == (steps, 5 if epoch == 1 else 12.5)
     whole = Adversarial(SETTING, {"update": "pgd_random", "steps": 10}, BUDGET)
     whole(net(), batch(), 1)
     assert whole.facts() == {"gradients_a_clip": 10, "encoder_steps_a_clip": 2 * STEPS * 10}
@@ -410,7 +410,7 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
         return loop.train(net(seed), clips, recipe, CROSS_ENTROPY, prepare, *place)
 
     whole = assert_goes_on(trained, tmp_path / "resume.pt")
-    assert [row["attack_steps"] for row in whole["history"]] == [1, 2, 2, 1]
+    assert [row["attack_steps"] for row in whole["history"]] == [1, 2, 3, 1]
 
 
 def test_what_it_cannot_craft_with_is_named():

@@ -148,6 +148,16 @@ def test_best_is_the_first_epoch_of_the_highest_validation_accuracy(tmp_path, mo
     assert same(states[3]["latest"], result["latest"])
 
 
+def test_best_is_the_last_epoch_where_the_recipe_says_so(tmp_path, monkeypatch):
+    accuracies = iter([20.0, 60.0, 60.0, 40.0])
+    task = TASKS["single"]._replace(metric=lambda *given: next(accuracies))
+    result = fit(tmp_path, replace(RECIPE, best_is="last"), task=task)
+    assert result["best_epoch"] == len(result["history"]) == 4
+    assert same(result["best"], result["latest"])
+    with pytest.raises(UserError, match="best_is is validation or last, not 'first'"):
+        replace(RECIPE, best_is="first")
+
+
 CONFORMITY = {
     "name": "prototype_conformity",
     "options": dict.fromkeys(("prox_weight", "conprox_weight", "prox_rate", "conprox_rate"), 0.1),

@@ -69,6 +69,14 @@ def test_figure_8_has_the_steps_of_its_scale_and_claims_ask_for_no_others() -> N
     }
     assert "in 20 steps" in skipped["steps_hurt_transfer"] and "in 20 steps" in skipped["steps_help_own_attacks"]
     assert not skipped["tia_above_pam"]
+    # Of ten steps 5 per cent are one, which are ten.
+    attacked = "scale demo: RsV+{} attacks {}, which is another share than it is called by"
+    assert skipped["few_steps_or_many_drops_hurt_training"] == attacked.format("dm5", "1 of 10 steps")
+    assert skipped["schedules_help_training"].endswith(
+        "attacks 1 to 2 of 10 steps, which is another share than it is called by"
+    )
+    assert not skipped["constant_masks_help_training"] and not skipped["more_steps_help_training_little"]
+    assert not skipped["own_defence_best"]
     at_paper = planned("paper").grid.artefacts[PAPER, "claims"].spec["claims"]
     # Of VideoLLaMA2 nothing is read unless it is there.
     assert len(at_paper) >= 21
@@ -147,9 +155,11 @@ def test_ssdf_joins_the_figures_of_defences_by_its_name_in_their_list(tmp_path: 
 
 
 def test_schedules_that_come_to_the_same_are_one_bar() -> None:
-    """Two epochs of two are 0 and half of a cycle, where a cosine is a line."""
+    """Two epochs of two are begin and end of a cycle, between which alone a cosine is no line."""
     at_demo, at_paper = (planned(scale).grid.artefacts[PAPER, "figure12"] for scale in ("demo", "paper"))
     assert at_demo.spec["alike"] == {"RsV+linear": "RsV+ours"} and at_paper.spec["alike"] == {}
+    both = {"RsV+linear": "1 to 2 of 10 steps", "RsV+ours": "1 to 2 of 10 steps"}
+    assert at_demo.spec["shares"] == {"RsV+dm5": "1 of 10 steps", **both} and at_paper.spec["shares"] == {}
     assert {net for _, net, _ in at_paper.needs["cells"]} - {net for _, net, _ in at_demo.needs["cells"]} == {
         "RsV+linear"
     }

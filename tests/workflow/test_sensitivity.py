@@ -203,4 +203,4 @@ def test_snakemake_plans_it() -> None:
     counts = run.counts
     assert (counts["alternatives"], counts["stack"], counts["publish"]) == (1, 1, 2)
     nets = {job.wildcards["variant"] for job in run.jobs if job.rule == "train"}
-    assert {"VsA", "VcA", "RsV+at_scratch", "RsV+at_batch_norm", "RsV+at"} <= nets
+    assert {"VsA", "VcA", "RsV+at_scratch", "RsV+at_batch_norm", "RsV+at_validated", "RsV+at"} <= nets

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from avrobust.spec.conditions import CLEAN, Condition, Reading
-from lib import alike, sizes
+from lib import schedules, sizes
 
 ATTACKS = {"tma": {"update": "tma", "steps": 10, "copies": 5, "decay": {"by": "momentum", "with": 1.0, "without": 0.0}}}
 VARIANTS = {
@@ -72,7 +72,7 @@ NETS = {
 @pytest.mark.parametrize(
     ("epochs", "frames", "same"),
     [
-        # Half of the way is half of it by both; 3 % and 5 % of ten steps are one step.
+        # Begin and end are alike by both; 3 % and 5 % of ten steps are one step.
         (2, 10, {"linear": "cosine", "few": "fewer"}),
         # Of eighty steps they are two and four.
         (2, 80, {"linear": "cosine"}),
@@ -80,17 +80,53 @@ NETS = {
     ],
 )  # fmt: skip
 def test_trainings_that_come_to_the_same(epochs: int, frames: int, same: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alike, "variant_of", lambda settings, paper, net, dataset: variant(net, epochs, **NETS[net]))
+    monkeypatch.setattr(
+        schedules, "variant_of", lambda settings, paper, net, dataset: variant(net, epochs, **NETS[net])
+    )
     datasets = {"music": {"view": {"options": {"frames": frames}}}}
     settings = SimpleNamespace(papers={"p": {"variants": NETS}}, datasets=datasets)
-    assert alike.alike(settings, "p", "music", NETS) == same
+    assert schedules.alike(settings, "p", "music", NETS) == same
 
 
 def test_schedules_that_differ_in_one_epoch_are_two(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"linear": {"schedule": "linear", "cycle": 5}, "cosine": {"schedule": "cosine", "cycle": 5}}
-    monkeypatch.setattr(alike, "variant_of", lambda settings, paper, net, dataset: variant(net, 2, **told[net]))
+    monkeypatch.setattr(schedules, "variant_of", lambda settings, paper, net, dataset: variant(net, 2, **told[net]))
     settings = SimpleNamespace(
         papers={"p": {"variants": told}}, datasets={"music": {"view": {"options": {"frames": 20}}}}
     )
-    assert alike.alike(settings, "p", "music", told) == {}
-    assert alike.alike_of(settings, "p", {"read": {"variant": "RsV"}, "ticks": {"values": {}}}) == {}
+    assert schedules.alike(settings, "p", "music", told) == {}
+    assert schedules.alike_of(settings, "p", {"read": {"variant": "RsV"}, "ticks": {"values": {}}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("frames", "counted"),
+    [
+        (10, {"linear": "1 to 2 of 10 steps", "few": "1 of 10 steps", "fewer": "1 of 10 steps"}),
+        # 3 % of twenty are 0.6, and all others whole numbers.
+        (20, {"fewer": "1 of 20 steps"}),
+        (100, {}),
+    ],
+)
+def test_shares_of_no_whole_number_of_steps(frames: int, counted: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {name: options for name, options in NETS.items() if name != "cosine"}
+    monkeypatch.setattr(schedules, "variant_of", lambda settings, paper, net, dataset: variant(net, 2, **told[net]))
+    settings = SimpleNamespace(
+        papers={"p": {"variants": told}}, datasets={"music": {"view": {"options": {"frames": frames}}}}
+    )
+    assert schedules.shares(settings, "p", "music", told) == counted
+
+
+def test_schedules_are_compared_where_they_are_those_that_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedules, "variant_of", lambda settings, paper, net, dataset: variant(net, 2, **NETS[net]))
+    settings = SimpleNamespace(
+        papers={"p": {"variants": NETS}}, datasets={"music": {"view": {"options": {"frames": 10}}}}
+    )
+
+    def why(*nets: str) -> str:
+        return schedules.other_than_said(settings, "p", "music", nets)
+
+    assert why("none", "few") == "few attacks 1 of 10 steps, which is another share than it is called by"
+    # No comparison of schedules: one alone, beside a net that has none.
+    assert why("few", "RsV") == why("none") == ""
+    settings.datasets["music"]["view"]["options"]["frames"] = 20
+    assert why("none", "few") == "" and why("linear", "cosine") == "linear comes to cosine"

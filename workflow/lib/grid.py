@@ -14,8 +14,7 @@ from avrobust.spec.curriculum import CURRICULUM
 from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind, Need
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
-from lib import choices, digest
-from lib.alike import alike_of
+from lib import choices, digest, schedules
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
@@ -444,7 +443,7 @@ def _or_skipped(
 ) -> list[dict]:
     """Return claims, each with the reason where the scale lacks what the paper has: it is `skipped`, never re-mapped.
 
-    So is one of what a model says that cannot be asked here.
+    So is one of what a model says that cannot be asked here, and a comparison of schedules that are others here.
 
     A claim that names what the paper does not have either is left as it is.
     """
@@ -454,7 +453,8 @@ def _or_skipped(
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
     made = []
     for claim in claims:
-        every = list(kind.needs(kind.parse({"paper": paper, "claims": [claim]})))
+        parsed = kind.parse({"paper": paper, "claims": [claim]})
+        every = list(kind.needs(parsed))
         needs = [need for need in every if need.family != ANSWERS]
         if needs != every and (why := lacking(settings.config)):
             made.append({**claim, "skipped": why})
@@ -465,6 +465,11 @@ def _or_skipped(
             missing = [f"no artefact scores {one}" for one in scores if not _scored(grid, one)]
             # A scale that shortens an axis of a figure has no other steps, and a claim asks for none.
             missing += [f"no artefact reads {need.reading}" for need in needs if not _has_steps(grid, need.reading)]
+        missing += [
+            schedules.other_than_said(settings, paper, test.dataset, dict.fromkeys(test.victims))
+            for one in parsed.claims
+            for test in one.tests
+        ]
         reason = next(filter(None, missing), "")
         is_mistake = any(_lacking(need.reading, {**facts, **own}) for need in needs)
         made.append(
@@ -499,7 +504,8 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "same": same_attacks,
     "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
     "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
-    "alike": alike_of,
+    "alike": schedules.alike_of,
+    "shares": schedules.shares_of,
     # Dataset, surrogate, victim, attack, modality and budget of what is near a printed number by construction.
     "calibrated": lambda settings, paper, spec: [
         [*one[:4], one.condition.modality, one.condition.budget] for one in calibrated(settings, paper)

@@ -164,8 +164,10 @@ def _notes(figure: Layout) -> list[str]:
     alike = [
         f"{figure.named.get(one, one)} comes to {figure.named.get(other, other)}" for one, other in figure.alike.items()
     ]
+    shares = [f"{figure.named.get(one, one)} {counted}" for one, counted in figure.shares.items()]
     return [
         f"Sizes at this scale (at the paper's): {sizes}." if sizes else "",
+        f"Shares that are no whole number of steps at this scale: {'; '.join(shares)}." if shares else "",
         f"One bar, of as many steps, features and attack steps at this scale: {'; '.join(alike)}." if alike else "",
     ]
 

@@ -57,6 +57,7 @@ HOLDS, FAILS, UNDECIDED, SKIPPED = "holds", "fails", "undecided", "skipped"
 # Of these trainings, on other clips.
 HOLDS_HERE, FAILS_HERE = f"{HOLDS} here", f"{FAILS} here"
 VERDICTS = (HOLDS, FAILS, HOLDS_HERE, FAILS_HERE, UNDECIDED, SKIPPED)
+NOT_MADE = "clips that were not made"
 CLIPS, TRAININGS = "clips", "clips and trainings"
 _DECIMALS = {POINTS: 2, SCORE: 4, COUNT: 2}
 _MEASURED = ("verdict", "speaks_of", "effect", "low", "high", "unit", "p_holds", "p_fails")
@@ -335,16 +336,19 @@ def markdown(given: Claims, claims: pd.DataFrame, scale: str) -> str:
 def counted(claims: pd.DataFrame) -> str:
     """How many claims there are, and how many of each verdict that occurs.
 
-    Verdicts about the papers' clips at their sizes come first; those about other clips are counted apart.
+    Verdicts about the papers' clips at their sizes come first; those about other clips are counted apart, and so
+    are claims whose clips this scale does not have.
     """
     spoken_about = [
-        about(_several(sources), scale) for sources, scale in zip(claims["source"], claims["scale"], strict=True)
+        about(_several(sources), scale) if sources else NOT_MADE
+        for sources, scale in zip(claims["source"], claims["scale"], strict=True)
     ]
     found = []
-    for clips in sorted({*spoken_about}) or [""]:
+    for clips in sorted({*spoken_about}, key=lambda clips: (clips == NOT_MADE, clips)) or [""]:
         verdicts = claims["verdict"][[one == clips for one in spoken_about]]
         counts = ", ".join(f"{(verdicts == name).sum()} {name}" for name in VERDICTS if name in [*verdicts])
-        found.append(f"{len(verdicts)} claims{f' about {clips}' if clips else ''}: {counts}")
+        number = "1 claim" if len(verdicts) == 1 else f"{len(verdicts)} claims"
+        found.append(f"{number}{f' about {clips}' if clips else ''}: {counts}")
     return "; ".join(found)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 
 from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, cells_of
@@ -72,15 +73,14 @@ def tidy(figure: Layout, maps: list[Measured], scale: str) -> pd.DataFrame:
     return pd.DataFrame(lines).reindex(columns=[*LEADS, *COLUMNS])
 
 
-# In inches: a cell, what is left of a map for its rows' names, above for its title, below for its columns' names.
-CELL, NAMES, ABOVE, BELOW, BESIDE = 0.165, 0.42, 0.2, 0.32, 0.05
+# In inches: a cell, what is above a map for its title, below for its columns' names, between two maps.
+CELL, ABOVE, BELOW, BESIDE = 0.165, 0.2, 0.32, 0.08
+SMALL = 5  # The names' and numbers' size in points.
 
 
 def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str) -> None:
     """Draw the maps, as many beside each other as fit, into the files `svg` and `png`."""
-    wide = NAMES + max(len(one.of.columns.values) for one in maps) * CELL + BESIDE
-    across = max(1, int(WIDTH // wide))
-    rows = [maps[start : start + across] for start in range(0, len(maps), across)]
+    rows = _rows(maps, figure.floor)
     # A row of clean clips stands apart from the others by half a cell.
     heights = [max(len(one.of.rows.values) + 1.5 for one in row) * CELL + ABOVE + BELOW for row in rows]
     sizes = drawing.sizes_note(figure.sizes, figure.labels)
@@ -92,13 +92,34 @@ def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str
         drawing.frame(canvas, figure.title, said_of(points, scale).partition(";")[0], [], 1, notes)
         top = height - heads
         for row, tall in zip(rows, heights, strict=True):
-            for place, one in enumerate(row):
+            left = (WIDTH - sum(_wide(one, figure.floor) for one in row)) / 2
+            for one in row:
                 size = len(one.of.columns.values) * CELL, (len(one.of.rows.values) + 1.5) * CELL
-                left = (WIDTH - len(row) * wide) / 2 + place * wide + NAMES
-                where = (left, top - ABOVE - size[1], *size)
+                left += _wide(one, figure.floor)
+                where = (left - size[0], top - ABOVE - size[1], *size)
                 axis = canvas.add_axes([part / whole for part, whole in zip(where, (WIDTH, height) * 2, strict=True)])
                 _map(axis, one, figure.floor)
             top -= tall
+
+
+def _rows(maps: list[Measured], floor: str) -> list[list[Measured]]:
+    """The maps in their order, as many in a row as the page is wide."""
+    rows: list[list[Measured]] = [[]]
+    for one in maps:
+        if rows[-1] and sum(_wide(other, floor) for other in [*rows[-1], one]) > WIDTH:
+            rows.append([])
+        rows[-1].append(one)
+    return rows
+
+
+def _wide(one: Measured, floor: str) -> float:
+    """The inches that a map takes from left to right: a gap, the longest of its rows' names, its cells."""
+    names = (TextPath((0, 0), name, size=SMALL).get_extents().width for name in _names(one, floor))
+    return BESIDE + max(names) / 72 + len(one.of.columns.values) * CELL
+
+
+def _names(one: Measured, floor: str) -> list[str]:
+    return [*one.of.rows.values.values(), FLOOR_SAID[floor]]
 
 
 def _map(axis: Axes, one: Measured, floor: str) -> None:
@@ -111,12 +132,11 @@ def _map(axis: Axes, one: Measured, floor: str) -> None:
             shade = found.value / 100 * 0.85
             own = row is not None and reading.surrogate == reading.victim
             axis.add_patch(Rectangle((x, y), 1, 1, facecolor=colours(shade), edgecolor="white", linewidth=0.5))
-            axis.text(x + 0.5, y + 0.53, f"{found.value:.0f}", ha="center", va="center", fontsize=5,
+            axis.text(x + 0.5, y + 0.53, f"{found.value:.0f}", ha="center", va="center", fontsize=SMALL,
                       color="white" if shade > 0.58 else "black", fontweight="bold" if own else "normal")  # fmt: skip
     axis.set(xlim=(0, len(columns)), ylim=(len(rows) + 1.5, 0))
-    axis.set_xticks(np.arange(len(columns)) + 0.5, list(one.of.columns.values.values()), fontsize=5, rotation=90)
-    said = [*one.of.rows.values.values(), FLOOR_SAID[floor]]
-    axis.set_yticks([y + 0.5 for y in down], said, fontsize=5)
+    axis.set_xticks(np.arange(len(columns)) + 0.5, list(one.of.columns.values.values()), fontsize=SMALL, rotation=90)
+    axis.set_yticks([y + 0.5 for y in down], _names(one, floor), fontsize=SMALL)
     axis.tick_params(length=0, pad=1.5)
     axis.spines[:].set_visible(False)
     axis.set_title(one.title, fontsize=6.5, pad=2)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, floor, pi
 
-# How far a cycle has come, from 0 on to below 1 -> the share of the way from the first to the second of two numbers.
+# How far a cycle has come, from 0 to 1 -> the share of the way from the first to the second of two numbers.
 SCHEDULES = {
     "linear": lambda phase: phase,
     "cosine": lambda phase: (1 - cos(pi * phase)) / 2,
@@ -41,8 +41,8 @@ class Stages:
     """The stage of each epoch.
 
     `sampled` and `dropped`: a number, or [first, last], between which it goes by `schedule` (`linear`, `cosine`) in
-    `cycle` epochs, and begins again. The attack then takes round(1 + (`steps` - 1) * phase) steps. Under `constant` all
-    stays as it is, and the attack takes `steps`.
+    `cycle` epochs, the first of which is at phase 0 and the last at 1, and begins again. The attack then takes
+    round(1 + (`steps` - 1) * phase) steps. Under `constant` all stays as it is, and the attack takes `steps`.
 
     Raises:
         ValueError: numbers or names that are none of these.
@@ -56,6 +56,8 @@ class Stages:
         for name, value in (("cycle", cycle), ("steps", steps)):
             if value < 1:
                 raise ValueError(f"{name} is 1 or more, not {value}")
+        if schedule != CONSTANT and cycle < 2:
+            raise ValueError(f"cycle is 2 or more for a {schedule} schedule, not {cycle}")
         self.schedule, self.cycle, self.steps = schedule, cycle, steps
         self.sampled, self.dropped = self._pair("sampled", sampled), self._pair("dropped", dropped)
         if max(self.dropped) == 100:
@@ -65,7 +67,7 @@ class Stages:
         """Return the stage of an epoch, counted from 1."""
         if self.schedule == CONSTANT:
             return Stage(self.sampled[0], self.dropped[0], self.steps)
-        phase = (epoch - 1) % self.cycle / self.cycle
+        phase = (epoch - 1) % self.cycle / (self.cycle - 1)
         share = SCHEDULES[self.schedule](phase)
         sampled, dropped = (low + (high - low) * share for low, high in (self.sampled, self.dropped))
         return Stage(sampled, dropped, half_up(1 + (self.steps - 1) * phase))

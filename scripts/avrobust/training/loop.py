@@ -26,7 +26,7 @@ from avrobust.training.clips import TrainingClips
 from avrobust.training.descent import Descent, descent_of
 from avrobust.training.kept_features import KeptFeatures
 from avrobust.training.prepare.plain import Plain
-from avrobust.training.recipe import TrainingRecipe
+from avrobust.training.recipe import LAST, TrainingRecipe
 from avrobust.training.replicas import encode_in_replicas
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def train(
     """Train `model`, and `objective` where it has parameters, and return their states and history.
 
     `prepare` makes of each batch what the net is trained on; `observer` sees the features of each. `task` says by what
-    the best epoch is chosen.
+    the best epoch is chosen, where the recipe does not take the last.
     After every epoch all that the rest depends on is written to `resume`; a later call with the same `key`
     (a digest of everything that shapes the result) goes on from there and ends with the same bits.
 
@@ -90,7 +90,7 @@ def train(
             score = task.metric(*answers(model, clips.validation, device))
             row = {"epoch": epoch, "rate_factor": descent.factor, "loss": loss, judged: score}
             history.append({**row, **prepare.facts()})
-            if best is None or score > history[best_epoch - 1][judged]:
+            if best is None or recipe.best_is == LAST or score > history[best_epoch - 1][judged]:
                 best, best_epoch = _states(model, objective), epoch
             latest = {name: part.state_dict() for name, part in parts.items()}
             write_tensors(

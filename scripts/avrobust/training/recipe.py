@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from avrobust.program import UserError
 
 ANNEALINGS = ("none", "linear", "cosine")
+BY_VALIDATION, LAST = "validation", "last"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class TrainingRecipe:
 
     `only`: the name of a parameter, or of the module that has some; all others stay as they are, and so do the
     statistics of batch normalisation, as in evaluation mode. None for all.
+
+    `best_is`: which epoch is the best one, the first of the highest score on clean validation clips (`validation`) or
+    the last (`last`): what a net withstands that trains on attacked clips, these scores say nothing of.
     """
 
     epochs: int
@@ -38,10 +42,13 @@ class TrainingRecipe:
     prepare: Mapping = field(default_factory=lambda: {"name": "plain"})
     replica_size: int | None = None
     only: str | None = None
+    best_is: str = BY_VALIDATION
 
     def __post_init__(self):
         if self.annealing not in ANNEALINGS:
             raise UserError(f"annealing is one of {', '.join(ANNEALINGS)}, not {self.annealing!r}")
+        if self.best_is not in (BY_VALIDATION, LAST):
+            raise UserError(f"best_is is {BY_VALIDATION} or {LAST}, not {self.best_is!r}")
 
     def rate_factor(self, step: int, epoch_steps: int) -> float:
         """Return the factor of all learning rates in `step`, counted from 0, where an epoch has `epoch_steps`.

@@ -36,7 +36,8 @@ class Layout(OneMeasure):
     bars that are no result. `groups`: what stands below several ticks, in their order. `also`: means over ticks, drawn
     behind the last. `marks` (drawn on the bars) and `beside` (in the data only): what is read otherwise there; an
     attack that is a list is the worst of several, clip by clip. `alike`: a net of the ticks -> another one that is
-    trained in the same way at this scale, so that they are one bar. `printed`: columns of the published file that stand
+    trained in the same way at this scale, so that they are one bar. `shares`: a net of the ticks -> how many steps it
+    attacks, where its share of a clip's steps is no whole number. `printed`: columns of the published file that stand
     in the data as they are, such as differences of bars.
     """
 
@@ -51,6 +52,7 @@ class Layout(OneMeasure):
     beside: Mapping[str, Mapping] = field(default_factory=dict)
     printed: Sequence[str] = ()
     alike: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
     named: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -195,5 +197,5 @@ BARS = Kind(
     parse=layout,
     needs=needs,
     check_published=check_published,
-    facts=(*FACTS, "alike"),
+    facts=(*FACTS, "alike", "shares"),
 )

@@ -95,6 +95,11 @@ class Comparison:
         return [side for side in (self.higher, self.lower) if isinstance(side, Quantity)]
 
     @property
+    def victims(self) -> list[str]:
+        """The nets whose answers are read."""
+        return [net for side in self.read for _, net in pairs(side.surrogate, side.victim)]
+
+    @property
     def dataset(self) -> str:
         """The dataset of both sides."""
         return self.read[0].dataset

@@ -125,7 +125,9 @@ def _panel(axis: Axes, figure: Layout, found: Found, published: Printed, panel: 
         ends = [at[place] for place in beside]
         axis.hlines(level, ends[0] - 0.5, ends[-1] + 0.5, **FLOOR, path_effects=drawing.OUTLINED, zorder=5)
     for marker, mark in zip(drawing.MARKERS, figure.marks, strict=False):
-        axis.plot([*at.values()], [found[place, mark].value for place in at], marker, **drawing.MARK, zorder=6)
+        axis.plot(
+            [*at.values()], [found[place, mark].value for place in at], marker, **drawing.MARK, zorder=6, clip_on=False
+        )
     printed = {place: published.get((*figure.printed_keys(place), figure.measure)) for place in at}
     drawing.crosses(axis, [(at[place], one.value) for place, one in printed.items() if one and one.value is not None])
     for tick, start in of_ticks.items():

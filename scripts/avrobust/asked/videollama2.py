@@ -25,7 +25,7 @@ class VideoLLaMA2:
     def __init__(self, weights: Path, repository: Path):
         """Load the folder `weights` of a checkpoint that hears by the code of the checkout `repository`.
 
-        Weights are read as safetensors or as tensors alone, so that no file of weights runs code.
+        Weights are read as safetensors or by torch as tensors alone (docs/videollama.md says how safe that is).
 
         Raises:
             UserError: the checkout is another commit or was changed, a package, ffmpeg or a GPU is missing.

@@ -12,7 +12,7 @@ from avrobust.program import UserError
 _INTERVAL = re.compile(r"(?<=\d) \[[^\]]*\]")
 _MORE = "…"
 # What is shown of a page beside its table: the title, warnings, how many verdicts there are of which kind.
-_KEPT = re.compile(r"# |> |\d+ claims\b")
+_KEPT = re.compile(r"# |> |\d+ claims?\b")
 
 
 def listed(folder: str | Path) -> list[dict[str, str]]:

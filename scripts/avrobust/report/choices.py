@@ -41,7 +41,7 @@ def markdown(given: Choices) -> str:
     lines = [
         f"# Choices for {given.citation or given.paper}",
         "",
-        f"{len(given.choices)} points that the paper leaves open, or on which it contradicts itself or its released code.",
+        f"{len(given.choices)} points that the paper leaves open, or contradicts itself or its released code on.",
         f"Taken otherwise than by default: {differing}.",
         *_of_scale(given),
         "",

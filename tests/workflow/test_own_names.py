@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from planning import plan, unedited
 
+from lib.own_clips import Own, in_its_place
 from lib.plan import Plan
 from lib.settings import SettingsError
 
@@ -58,6 +60,32 @@ def test_what_is_printed_steps_aside_of_these_rows_alone(table: Path) -> None:
     assert {("my_clips", "FGSM"), ("my_clips", "MIM official"), ("MUSIC", "FGSM official")} <= ours_only
     assert not ours_only & {("MUSIC", "FGSM"), ("MUSIC", "MIM official")}
     assert own(table).notes == plan(unedited()).notes
+
+
+def test_nothing_that_is_printed_stands_in_figures_of_them(table: Path) -> None:
+    """Neither values beside bars and curves nor lines of what the paper's text says."""
+    given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}
+
+    def printed(**changes: object) -> set[str]:
+        made = plan(unedited(), papers=["zhang2025"], **changes)
+        read = made.tables.read("published")
+        return {name for paper, name in made.grid.artefacts if read(SimpleNamespace(artefact=f"{paper}/{name}"))}
+
+    assert printed() == {f"figure{number}" for number in (1, 2, 5, 6, 7, 9, 10, 11, 12)}
+    assert printed(datasets={"kinetics_sounds_721": given}) == {"figure10", "figure11"}
+    assert printed(datasets={"music_videos": given}) == {f"figure{number}" for number in (1, 2, 5, 6, 7, 9, 12)}
+
+
+def test_answers_about_them_stand_beside_nothing_that_is_printed() -> None:
+    spec = {"title": "Figure 13", "read": {"dataset": "ave_clips"}}
+    paper = {
+        "datasets": ["ave_clips"],
+        "labels": {},
+        "claims": [],
+        "artefacts": {"f": {"kind": "answers", "spec": spec}},
+    }
+    made = in_its_place(paper, {"ave_clips": Own("mine")})["artefacts"]["f"]["spec"]
+    assert made["ours_only"] and made["title"] == "Figure 13 (mine in the place of ave_clips)"
 
 
 def test_ledgers_call_them_by_their_name(table: Path) -> None:

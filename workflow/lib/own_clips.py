@@ -11,6 +11,8 @@ from avrobust.lazy import load
 from avrobust.program import UserError
 
 LOCAL = "local"
+# Kinds that stand beside printed values as a whole, and not row by row.
+WHOLE = ("bars", "curves", "answers")
 # Loaded only where there is such a dataset, so that planning stays fast.
 TABLES = {"classes": "avrobust.data.lists:table_classes"}
 
@@ -66,6 +68,8 @@ def labels(told: Mapping[str, Mapping[str, str]], own: Mapping[str, Own]) -> dic
 
 def _shown(kind: str, spec: Mapping, own: Mapping[str, Own], said: Mapping[str, str]) -> dict:
     shown = {**spec, "title": f"{spec['title']}{_of(spec, said)}"}
+    if kind in WHOLE and {*_datasets(spec)} & {*own}:
+        shown["ours_only"] = True
     if kind == "table":
         shown["rows"] = [{**row, "ours_only": True} if row["read"]["dataset"] in own else row for row in shown["rows"]]
     if kind == "heat_maps":

@@ -18,7 +18,7 @@ class Figure:
 
     `calibrated`: dataset, surrogate, victim, attack, modality and budget of what a budget was set by. `sizes`: attack
     or net -> size -> [its number here, the paper's]. `sources`: dataset -> where its clips come from; `names`: dataset
-    -> what it is called where it is the user's own.
+    -> what it is called where it is the user's own. `ours_only`: no printed value stands beside it.
     """
 
     title: str
@@ -29,6 +29,7 @@ class Figure:
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    ours_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

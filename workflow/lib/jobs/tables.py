@@ -136,7 +136,7 @@ class Tables(Jobs):
 
     def _published(self, artefact: Artefact) -> list[str]:
         file = published_file(artefact.paper, artefact.name)
-        return [file] if (self.settings.root / file).exists() else []
+        return [file] if not artefact.spec.get("ours_only") and (self.settings.root / file).exists() else []
 
     def _manifests(self, artefact: Artefact) -> list[str]:
         return [f"{self.place(name)}/data/{name}/manifest.csv" for name in artefact.manifests]

@@ -17,7 +17,7 @@ class Layout:
     """Test clips, asked about by `prompt`, clean and under each of `attacks` on a surrogate.
 
     `read`: dataset, surrogate, modality, budget. `victims`: the nets whose own answers stand beside the model's.
-    `synonyms`: the file of what classes are called.
+    `synonyms`: the file of what classes are called. `ours_only`: no printed value stands beside it.
     """
 
     title: str
@@ -33,6 +33,7 @@ class Layout:
     names: Mapping[str, str] = field(default_factory=dict)
     sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
     calibrated: Sequence[Sequence[str]] = ()
+    ours_only: bool = False
 
     def name(self, attack: str) -> str:
         """What an attack is called."""

@@ -161,3 +161,25 @@ def test_a_mistake_of_a_papers_own_is_named_with_its_file_whatever_a_scale_lays_
     with pytest.raises(SettingsError) as error:
         plan(own, scale="mine")
     assert str(error.value).startswith("workflow/papers/tian2021/variants.yaml: variants.film.start: 'flim' is none of")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        (
+            "variants",
+            "fusion: film}",
+            "fusion: film, objective: {name: cross_entropy, options: {colour: 1}}}",
+            "variants.film.objective: cross_entropy: unknown option colour = 1",
+        ),
+        ("attacks", "strong: 0.02", "strong: -1", "budgets.strong"),
+    ],
+)
+def test_a_mistake_of_a_papers_own_is_not_taken_for_one_of_the_scale_that_brings_its_clips(
+    tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    own = copy_project(tmp_path)
+    replace(own / f"workflow/papers/tian2021/{file}.yaml", old, new)
+    with pytest.raises(SettingsError) as error:
+        plan(own, scale="demo")
+    assert str(error.value).startswith(f"workflow/papers/tian2021/{file}.yaml: {message}")

@@ -19,7 +19,7 @@ from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
 from lib.jobs.videollama import VideoLLaMA
-from lib.mistakes import in_its_file
+from lib.mistakes import Layers, in_its_file
 from lib.settings import (
     Settings,
     check,
@@ -60,7 +60,7 @@ class Plan:
         except SettingsError as error:
             message = str(error)
 
-        def without(laid: int) -> str:
+        def with_layers(laid: Layers) -> str:
             try:
                 cls(load_settings(root, config, laid))
             except SettingsError as error:
@@ -69,7 +69,7 @@ class Plan:
 
         scale = config.get("scale")
         layers = layers_of(root, scale) if scale in names(root / "workflow/scales") else []
-        raise SettingsError(in_its_file(message, layers, without))
+        raise SettingsError(in_its_file(message, layers, with_layers))
 
     @property
     def targets(self) -> dict[str, list[str]]:

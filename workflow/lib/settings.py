@@ -104,10 +104,10 @@ class Settings:
             raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
 
 
-def load_settings(root: Path, config: Mapping, laid: int | None = None) -> Settings:
+def load_settings(root: Path, config: Mapping, laid: Sequence[tuple[str, Mapping]] | None = None) -> Settings:
     """Read and check all files below `root` that `config` asks for.
 
-    `laid`: of how many layers of the scale, from the lowest on, what they say of papers and datasets counts.
+    `laid`: the layers of the scale whose papers and datasets count, if these are not all that its files say.
 
     Raises:
         SettingsError: anything unknown, missing or out of its range.
@@ -119,7 +119,7 @@ def load_settings(root: Path, config: Mapping, laid: int | None = None) -> Setti
     check(config, schemas / "config.json", lambda path: said_by(config, path), sections)
     known_name(config["scale"], known["scales"], said(config, "scale"))
     layers = layers_of(root, config["scale"])
-    scale, layers = _scale(root, layers, known), layers[:laid]
+    scale, layers = _scale(root, layers, known), layers if laid is None else laid
     for name in config["datasets"]:
         known_name(name, known["datasets"], said(config, "datasets"))
     weights = read_yaml(root / "workflow/weights.yaml")
@@ -301,7 +301,7 @@ def _scale(root: Path, layers: list[tuple[str, dict]], known: Mapping[str, list[
     return scale
 
 
-def _of_layers(layers: list[tuple[str, dict]], kind: str, name: str) -> list[tuple[str, dict]]:
+def _of_layers(layers: Sequence[tuple[str, Mapping]], kind: str, name: str) -> list[tuple[str, Mapping]]:
     """Return what the layers of a scale say of a paper or a dataset, each with its place."""
     return [(f"{file}: {kind}.{name}", told[kind][name]) for file, told in layers if name in told.get(kind, {})]
 

@@ -4,7 +4,9 @@ SHELL := /bin/sh
 activate := . .venv/bin/activate
 # The papers' batch and sizes.
 on_gpu := --device cuda --precision bfloat16 --batch-size 48 --audio-samples 65535 --frame-size 224
-demo_on_cpu := snakemake --config scale=demo device=cpu -- all
+# The demo on the CPU, and which files are of it: others may lie beside them, such as those of `snakemake sensitivity`.
+demo_on_cpu := snakemake --config scale=demo device=cpu -- all \
+  && snakemake --config scale=demo device=cpu --summary -- all > results/demo/made.tsv
 
 .PHONY: help setup demo reference check-reference plan test bench lint lock clean
 
@@ -18,10 +20,10 @@ demo: setup ## remake every table and figure at the demo scale, on CPU, without 
 	@$(activate) && snakemake --config scale=demo -- all && python scripts/show.py --tables paper_tables
 
 reference: setup ## make the demo's tables and figures anew as paper_tables/reference/demo; nothing else may be changed
-	@$(activate) && python scripts/reference.py clean && $(demo_on_cpu) && python scripts/reference.py make
+	@$(activate) && python scripts/reference.py clean && $(demo_on_cpu) && python scripts/reference.py make --made results/demo/made.tsv
 
 check-reference: setup ## make the demo and say which entries and weights this machine makes otherwise, and by how much
-	@$(activate) && $(demo_on_cpu) && python scripts/reference.py check
+	@$(activate) && $(demo_on_cpu) && python scripts/reference.py check --made results/demo/made.tsv
 
 plan: setup ## say what the paper scale needs: clips, download, disk, hours of training and attacking; nothing is made
 	@$(activate) && python workflow/data_plan.py && echo && python workflow/compute_plan.py

@@ -13,7 +13,16 @@ from pathlib import Path
 from avrobust.csv_text import write_csv_text
 from avrobust.files import write_text
 from avrobust.program import UserError, run
-from avrobust.report.reference import DIFFERENCE_COLUMNS, compare, digests, made_with, read_record, report, write
+from avrobust.report.reference import (
+    DIFFERENCE_COLUMNS,
+    compare,
+    digests,
+    made_with,
+    read_made,
+    read_record,
+    report,
+    write,
+)
 
 
 def main() -> None:
@@ -21,6 +30,9 @@ def main() -> None:
     parser.add_argument("what", choices=("clean", "make", "check"))
     parser.add_argument("--results", type=Path, default="results/demo", metavar="FOLDER", help="of a finished run")
     parser.add_argument("--reference", type=Path, default="paper_tables/reference/demo", metavar="FOLDER")
+    parser.add_argument(
+        "--made", type=Path, metavar="FILE", help="of `snakemake --summary`: what counts, if not all that lies there"
+    )
     given = parser.parse_args()
 
     tables = given.results / "tables"
@@ -33,8 +45,9 @@ def main() -> None:
     if given.what == "clean":
         print(f"commit {commit}")
         return
-    models = given.results / "models"
-    weights, here = digests(models), made_with(f"{commit} and changes" if changed else commit, models)
+    models, made = given.results / "models", given.made and read_made(given.made)
+    weights = digests(models, made)
+    here = made_with(f"{commit} and changes" if changed else commit, models, made)
     if given.what == "make":
         # Another device makes nothing anew, so that results may be older than the command that asks for a CPU.
         if others := [device for device in here["devices"] if not device.endswith(" CPU")]:
@@ -42,11 +55,11 @@ def main() -> None:
                 f"{models} has nets that were trained on {', '.join(others)}, and a reference is made on a CPU; "
                 f"`rm -r {given.results}` and the same command again make it there"
             )
-        count = write(tables, given.reference, {**here, "weights": weights})
+        count = write(tables, given.reference, {**here, "weights": weights}, made)
         print(f"{given.reference}: {count} files and the digests of {len(weights)} models, of commit {commit}")
         return
     recorded = read_record(given.reference)
-    comparison = compare(tables, given.reference, weights, recorded["weights"])
+    comparison = compare(tables, given.reference, weights, recorded["weights"], made)
     write_text(given.results / "otherwise.csv", write_csv_text(DIFFERENCE_COLUMNS, comparison.fields))
     print("\n".join(report(comparison, recorded, here)))
     if comparison.fields:

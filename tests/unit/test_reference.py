@@ -146,9 +146,9 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def program(folder: Path, what: str) -> tuple[int, list[str]]:
+def program(folder: Path, what: str, *more: str) -> tuple[int, list[str]]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run([sys.executable, PROGRAM, what], cwd=folder, env=own, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, PROGRAM, what, *more], cwd=folder, env=own, capture_output=True, text=True)
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 
@@ -173,6 +173,28 @@ def test_a_reference_is_made_of_a_commit_and_checked(repository) -> None:
     ]
     listed = (repository / "results/demo/otherwise.csv").read_text(encoding="utf-8").splitlines()
     assert listed[1].startswith('table.csv,2,"MUSIC, FGSM, holds",ours,97.73,97.74,')
+
+
+def test_what_else_lies_beside_a_demo_is_none_of_its_reference(repository) -> None:
+    results = repository / "results/demo"
+    listed = ["models/music/concat/s1/model.pt", "tables/table.csv", "tables/paper/table.md", "tables/paper/figure.png"]
+    lines = ["output_file\tdate", *(f"results/demo/{name}\t-" for name in listed)]
+    (results / "made.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (results / "tables/sensitivity.csv").write_text("a\n", encoding="utf-8")
+    make_model(results / "models/music/aside/s1/model.pt", 1.0)
+    (results / "models/music/aside/s1/train.json").write_text('{"device": "NVIDIA H100"}', encoding="utf-8")
+    told = ("--made", "results/demo/made.tsv")
+    status, (said,) = program(repository, "make", *told)
+    assert status == 0 and "3 files and the digests of 1 models" in said
+    assert program(repository, "check", *told)[0] == 0
+    status, lines = program(repository, "check")
+    assert status == 1
+    assert lines[-3:-1] == [
+        "sensitivity.csv: not in the reference",
+        "weights of music/aside/s1: not in the reference",
+    ]
+    status, lines = program(repository, "check", "--made", "nowhere.tsv")
+    assert status == 1 and len(lines) == 1 and "nowhere.tsv" in lines[0]
 
 
 @pytest.mark.parametrize("what", ["clean", "make"])

@@ -11,7 +11,7 @@ import math
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from importlib.metadata import version
 from itertools import zip_longest
 from operator import itemgetter
@@ -57,15 +57,34 @@ class Comparison(NamedTuple):
         return len(self.fields) + len(self.files) + len(self.weights)
 
 
-def made_with(commit: str, models: Path) -> dict:
-    """Return what a run on this machine is made with: commit, processor, versions, and the devices of its trainings."""
-    trainings = (json.loads(path.read_text(encoding="utf-8")) for path in models.glob("**/train.json"))
+def read_made(summary: Path) -> set[Path]:
+    """Return the files that a summary of Snakemake's lists, each at the beginning of a line; the first is a header.
+
+    Raises:
+        UserError: there is no summary.
+    """
+    try:
+        _, *lines = summary.read_text(encoding="utf-8").splitlines() or [""]
+    except OSError as error:
+        raise UserError(
+            f"{summary}: no list of files ({error.strerror}); `make -n check-reference` says how it is written"
+        ) from None
+    return {Path(line.partition("\t")[0]) for line in lines}
+
+
+def made_with(commit: str, models: Path, made: Container[Path] | None = None) -> dict:
+    """Return what a run on this machine is made with: commit, processor, versions, and the devices of its trainings.
+
+    `made`, here and below: the files that count, if not all that lie in a folder.
+    """
+    paths = (path.with_name("train.json") for path in _models(models, made))
+    trainings = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
     devices = sorted({training["device"] for training in trainings})
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     return {"commit": commit, "processor": processor.name(), "devices": devices, "versions": versions}
 
 
-def digests(models: Path) -> dict[str, dict[str, str]]:
+def digests(models: Path, made: Container[Path] | None = None) -> dict[str, dict[str, str]]:
     """Return digests of both states of each model below a folder: {"music/concat/s1234": {"best": "5a0c...", ...}}.
 
     SHA-256 of the tensors' names, types, shapes and values, sorted by name: it does not depend on how they are stored.
@@ -77,7 +96,7 @@ def digests(models: Path) -> dict[str, dict[str, str]]:
 
     from avrobust.models.files import read_tensors, why_no_tensors
 
-    paths = sorted(models.glob("**/model.pt"))
+    paths = _models(models, made)
     if not paths:
         raise UserError(f"{models} holds no model; make the demo first: `make demo`")
     found = {}
@@ -90,13 +109,13 @@ def digests(models: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-def write(tables: Path, reference: Path, record: Mapping) -> int:
+def write(tables: Path, reference: Path, record: Mapping, made: Container[Path] | None = None) -> int:
     """Put a copy of each file that is compared, and the record, in place of a reference; return the number of files.
 
     Raises:
         UserError: there is no table.
     """
-    names = _names(tables)
+    names = _names(tables, made)
     if not names:
         raise UserError(f"{tables} holds no table; make the demo first: `make demo`")
     for name in _names(reference) - names:
@@ -118,11 +137,13 @@ def read_record(reference: Path) -> dict:
         ) from None
 
 
-def compare(tables: Path, reference: Path, weights: Mapping, recorded: Mapping) -> Comparison:
+def compare(
+    tables: Path, reference: Path, weights: Mapping, recorded: Mapping, made: Container[Path] | None = None
+) -> Comparison:
     """Set a run's tables and the digests of its weights beside those of a reference."""
     fields: list[Difference] = []
     files: list[str] = []
-    here, there = _names(tables), _names(reference)
+    here, there = _names(tables, made), _names(reference)
     files += [f"{name}: only in the reference" for name in sorted(there - here)]
     files += [f"{name}: not in the reference" for name in sorted(here - there)]
     for name in sorted(here & there):
@@ -175,8 +196,13 @@ def report(comparison: Comparison, recorded: Mapping, here: Mapping) -> Iterator
         )
 
 
-def _names(folder: Path) -> set[str]:
-    found = (path for path in folder.rglob("*") if path.suffix in KINDS and not path.name.startswith("."))
+def _models(folder: Path, made: Container[Path] | None) -> list[Path]:
+    return sorted(path for path in folder.glob("**/model.pt") if made is None or path in made)
+
+
+def _names(folder: Path, made: Container[Path] | None = None) -> set[str]:
+    kept = (path for path in folder.rglob("*") if path.suffix in KINDS and not path.name.startswith("."))
+    found = (path for path in kept if made is None or path in made)
     return {path.relative_to(folder).as_posix() for path in found}
 
 

@@ -15,7 +15,7 @@ from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report import drawing
 from avrobust.report.bars import draw, measure, tidy
-from avrobust.report.points import COLUMNS
+from avrobust.report.points import COLUMNS, Point, said_of
 from avrobust.spec.artefacts.bars import Layout, Place, check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.published import Published, read_published
@@ -203,13 +203,27 @@ def test_program_draws_equal_bytes_twice_and_says_what_it_shows(tmp_path: Path) 
     published.write_text("surrogate,victim,attack,column,value,note\nAcV,others,FGSM,success,31.7,\n")
     text, data = drawn_twice("bars", SPEC, tmp_path, cells=cells, published=[published])
     for words in (
-        "Figure 5. Success", "scale demo, n = 20 clips, seeds: 1", "(c) surrogate RcR", "FGSM", "Random signs",
+        "Figure 5. Success", "scale demo, n = 20 clips, of the paper's clips at scale `demo`, seeds: 1",
+        "(c) surrogate RcR", "FGSM", "Random signs",
         "clean error", "published", "white-box", "success (%)", "copies 2 (5) of fgsm",
     ):  # fmt: skip
         assert words in text, words
     rows = list(csv.DictReader(data.splitlines()))
     assert len(rows) == 3 * 5 * 2 * 2 + 3 * 5
     assert [row["published"] for row in rows if row["published"]] == ["31.70"]
+
+
+@pytest.mark.parametrize(
+    ("source", "scale", "words"),
+    [
+        ("render", "paper", "scale paper, n = 20 clips, of rendered clips, seeds: 1; "),
+        ("local", "paper", "scale paper, n = 20 clips, of the user's own clips, seeds: 1; "),
+        ("lists", "paper", "scale paper, n = 20 clips, seeds: 1; "),
+    ],
+)
+def test_whose_clips_a_figure_is_of(source: str, scale: str, words: str) -> None:
+    figure = layout({**SPEC, "sources": {"music": source}})
+    assert said_of(figure, [Point(1, 0, 2, 20, 1)], scale).startswith(words)
 
 
 def grey(fill: str) -> float:

@@ -198,7 +198,8 @@ def test_mistakes_in_a_layout_are_named(change: dict, message: str) -> None:
 
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     text, data = drawn_twice("curves", SPEC, tmp_path, cells=write_cells(tmp_path / "cells"))
-    for words in ("Figure 8. Steps", "attack steps", "success (%)", "I-FGSM", "clean error", "copies 2 (5) of TMA"):
+    for words in ("Figure 8. Steps", "attack steps", "success (%)", "I-FGSM", "clean error", "copies 2 (5) of TMA",
+                  "n = 20 clips, of the paper's clips at scale `demo`"):  # fmt: skip
         assert words in text, words
     assert data.splitlines()[1].startswith("I-FGSM,1,success,percent,,35.00,")
 

@@ -41,7 +41,9 @@ def test_cells_by_hand_and_a_row_of_clean_clips(tmp_path: Path) -> None:
 
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     text, data = drawn_twice("matrix", MAPS, tmp_path, cells=write_cells(tmp_path / "cells"))
-    assert all(words in text for words in ("Transfer", "FGSM", "clean error", "crafted on RcR", "60"))
+    assert all(
+        words in text for words in ("Transfer", "FGSM", "clean error", "crafted on RcR", "60", "clips, of the paper's")
+    )
     rows = list(csv.DictReader(data.splitlines()))
     assert len(rows) == 2 * 9 + 6 + 3 * 3
     assert [row["note"] for row in rows if row["note"]] == ["calibrated"]

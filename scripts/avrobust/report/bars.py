@@ -100,7 +100,7 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
     tall = PANEL if len(panels) > 1 else 2 * PANEL
     height = heads + len(panels) * (tall + BETWEEN + below) + feet
     with page(WIDTH, height, svg=svg, png=png) as canvas:
-        said = said_of([found[place, figure.measure] for place in drawn], scale)
+        said = said_of(figure, [found[place, figure.measure] for place in drawn], scale)
         drawing.frame(canvas, figure.title, said, handles, columns, notes)
         for number, panel in enumerate(panels):
             top = height - heads - number * (tall + BETWEEN + below) - BETWEEN

@@ -15,7 +15,7 @@ from avrobust.program import UserError
 from avrobust.report.drawing import NOTE_SIZE, feet, noted, sizes_note
 from avrobust.report.given import Given
 from avrobust.report.style import WIDTH, page, sheet
-from avrobust.report.text import csv_of
+from avrobust.report.text import about, csv_of
 from avrobust.spec.artefacts.crafting import Layout
 from avrobust.spec.units import COUNT, SCORE
 
@@ -370,10 +370,11 @@ def _strokes(axes: Axes, sound: np.ndarray, left: float, right: float, count: in
 
 
 def _said(figure: Layout, clip: OneClip, scale: str) -> str:
-    """The line below the title: which clip, which training, which net."""
+    """The line below the title: which clip and whose, which training, which net."""
     dataset = figure.label("dataset", clip.dataset)
     net = f"training of {clip.variant}, which starts from {clip.start}; seed {clip.seed}"
-    return f"scale {scale}; {dataset}, {clip.clip_id}; {net}"
+    spoken = about([figure.sources.get(clip.dataset, "")], scale)
+    return f"scale {scale}; {dataset}, {clip.clip_id}{f', of {spoken}' if spoken else ''}; {net}"
 
 
 def _answer(clip: OneClip, answer: str) -> str:

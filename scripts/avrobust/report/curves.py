@@ -110,7 +110,7 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
     height = heads + TALL + 0.62 + feet
     wide = (WIDTH - drawing.RIGHT) / len(figure.panels)
     with page(WIDTH, height, svg=svg, png=png) as canvas:
-        said = said_of([*found.values()], scale)
+        said = said_of(figure, [*found.values()], scale)
         drawing.frame(canvas, figure.title, said, handles, columns, notes)
         for number, panel in enumerate(figure.panels):
             where = (number * wide + drawing.LEFT + 0.1, feet + 0.5, wide - drawing.LEFT - 0.15, TALL)

@@ -89,7 +89,7 @@ def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str
     height = heads + sum(heights) + feet
     with page(WIDTH, height, svg=svg, png=png) as canvas:
         points = [found for one in maps for _, found in one.cells.values()]
-        drawing.frame(canvas, figure.title, said_of(points, scale).partition(";")[0], [], 1, notes)
+        drawing.frame(canvas, figure.title, said_of(figure, points, scale).partition(";")[0], [], 1, notes)
         top = height - heads
         for row, tall in zip(rows, heights, strict=True):
             left = (WIDTH - sum(_wide(one, figure.floor) for one in row)) / 2

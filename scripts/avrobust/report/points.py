@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from avrobust.metrics.measured import measured
 from avrobust.metrics.rows import Cells
-from avrobust.report.text import comparable
+from avrobust.report.text import about, comparable
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import FREE, Reading
 from avrobust.spec.factors import each_of
@@ -110,9 +110,11 @@ def sizes_of(figure: Figure, readings: Sequence[Reading]) -> str:
     return ", ".join(found)
 
 
-def said_of(points: Sequence[Point], scale: str) -> str:
-    """Of what scale, how many clips and trainings a figure is."""
+def said_of(figure: Figure, points: Sequence[Point], scale: str) -> str:
+    """Of what scale, how many clips and trainings a figure is, and of whose clips where they are not the paper's."""
     clips, seeds = (
         ", ".join(map(str, sorted({*of} - {0}))) for of in zip(*((one.clips, one.seeds) for one in points), strict=True)
     )
-    return f"scale {scale}, n = {clips} clips, seeds: {seeds}; lines on bars and points: 95 % interval"
+    spoken = about(figure.sources.values(), scale)
+    of = f", of {spoken}" if spoken else ""
+    return f"scale {scale}, n = {clips} clips{of}, seeds: {seeds}; lines on bars and points: 95 % interval"

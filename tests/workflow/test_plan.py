@@ -173,6 +173,42 @@ def test_bundles_are_by_surrogates_by_attacks_or_by_both(tmp_path: Path) -> None
     assert bundles["ave", "pcl.fgsm_ce"] == [("ave", "pcl", "fgsm_ce")]
 
 
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+def test_an_attack_of_ones_own_leaves_every_other_cell_as_it_is(tmp_path: Path, scale: str) -> None:
+    """Whatever its name: this one comes before all others, and takes several steps by the net's own loss."""
+    papers = ["tian2021", "zhang2025"]
+
+    def told(root: Path) -> dict:
+        made = plan(root, scale=scale, papers=papers)
+        code = made.attack.code("attack.py", "variant", "attack")
+        jobs = {place: job(dataset=place[0], bundle=place[1], seed="1234") for place in made.attack.bundles}
+        return {place: (made.attack.told(one), code(one), made.attack.budget_files(one)) for place, one in jobs.items()}
+
+    root = copy_project(tmp_path)
+    registry = root / "scripts/avrobust/attacks/registry.py"
+    replace(registry, "ATTACKS = {\n", 'ATTACKS = {\n    "a_mine": "avrobust.attacks.mim:mim",\n')
+    before = told(root)
+    for paper in papers:
+        facts = paper_told(root, paper)
+        facts["labels"].setdefault("attack", {})["a_mine"] = "Mine"
+        if paper == "tian2021":
+            facts["artefacts"]["table1"]["rows"]["rows"].append({"attack": "a_mine", "ours_only": True})
+        else:
+            facts["lists"]["own"] = ["a_mine"]
+        write_paper(root, facts, paper)
+    after = told(root)
+    assert before.items() <= after.items()
+    new = [json.loads(of["cells"]) for where, (of, *_) in after.items() if where not in before]
+    assert new and {cell["attack"] for cells in new for cell in cells} == {"a_mine"}
+
+
+def test_what_nets_are_attacked_by_without_bounds_is_an_attack(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    replace(root / "workflow/papers/tian2021/paper.yaml", "unbounded: [mim, pgd]", "unbounded: [mime]")
+    with pytest.raises(SettingsError, match=r"^workflow/papers/tian2021/paper\.yaml: unbounded: 'mime' is not known"):
+        plan(root)
+
+
 def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> None:
     """Two papers attack the nets of each other's variants; one of them tests the latest weights."""
     root = copy_project(tmp_path)

@@ -151,6 +151,7 @@ class Plan:
         self._check_parts()
         self._check_bundles()
         self._check_any()
+        self._check_unbounded()
         self.calibration.check()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
@@ -216,6 +217,13 @@ class Plan:
                     raise SettingsError(f"{where}: it leaves its ball or the valid range")
                 if digest.takes_no_gradient(self.attack.scripts, entry):
                     raise SettingsError(f"{where}: it takes no step, and is a control")
+
+    def _check_unbounded(self) -> None:
+        """Raise SettingsError if what nets are to be attacked by without bounds is no attack."""
+        known = sorted({*self.grid.attacks, *digest.registered_names(self.attack.scripts, "attacks", "ATTACKS")})
+        for paper, facts in self.settings.papers.items():
+            for attack in facts.get("unbounded", ()):
+                known_name(attack, known, place_of(paper, "unbounded"))
 
     @property
     def notes(self) -> list[str]:

@@ -33,7 +33,7 @@ NEEDED = {
 
 # The files of a paper, each with its sections; together they are the paper.
 PAPER_FILES = {
-    "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "coded", "files"),
+    "paper": ("citation", "datasets", "window", "evaluation", "search", "float32", "unbounded", "coded", "files"),
     "variants": ("lists", "factors", "variants", "ensembles", "training", "parts", "pretrained"),
     "attacks": ("budgets", "calibrations", "attacks"),
     "artefacts": ("labels", "artefacts"),

@@ -157,7 +157,11 @@ class Attacking(Jobs):
         return dict(sorted(found.items()))
 
     def _tried_without_bounds(self, cells: Mapping[Key, Mapping]) -> dict[Key, Mapping]:
-        """One cell of every net: by an attack of several steps, of the net's own training loss where there is one."""
+        """One cell of every net: by an attack of several steps, the first of those that the papers name for it.
+
+        Where they name none, of the net's own training loss if there is one.
+        """
+        named = [attack for facts in self.settings.papers.values() for attack in facts.get("unbounded", ())]
         chosen: dict[tuple[str, str], tuple] = {}
         for (dataset, net, attack), victims in cells.items():
             facts = self.attack_facts(attack)
@@ -167,9 +171,10 @@ class Attacking(Jobs):
             if digest.constant(self.scripts, view, "bounded") is False:
                 continue
             if net in victims and self.steps(attack, dataset, net) > 1 and "batch_size" not in facts:
-                rank = ("objective" in facts, attack)
+                place = named.index(attack) if attack in named else len(named)
+                rank = (place, "objective" in facts, attack)
                 chosen[dataset, net] = min(chosen.get((dataset, net), (rank, victims)), (rank, victims), key=_first)
-        return {(dataset, net, attack): victims for (dataset, net), ((_, attack), victims) in chosen.items()}
+        return {(dataset, net, attack): victims for (dataset, net), ((*_, attack), victims) in chosen.items()}
 
     @cached_property
     def bundles(self) -> dict[tuple[str, str], list[Key]]:

@@ -134,7 +134,7 @@ def devices(results: Path) -> list[str]:
 def main() -> None:
     """Print the table."""
     try:
-        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
+        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]), conda=True)
     except SettingsError as error:
         sys.exit(f"error: {error}")
     frame = measured(plan)

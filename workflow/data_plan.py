@@ -84,7 +84,7 @@ def table(rows: pd.DataFrame) -> str:
 def main() -> None:
     """Print the table."""
     try:
-        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]))
+        plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]), conda=True)
     except SettingsError as error:
         sys.exit(f"error: {error}")
     rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,12 +25,28 @@ CLAIM = "tma_misleads_videollama"
 FILES = (".svg", ".csv", ".png", "_answers.csv")
 
 
+COMMIT = videollama.check_commit
+
+
+@pytest.fixture(scope="module", autouse=True)
+def at_its_commit() -> Iterator[None]:
+    """No folder here is a checkout of the model's code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(videollama, "check_commit", lambda repository: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What a user says who has all that is needed."""
     folder = tmp_path_factory.mktemp("models")
-    for name in ("weights/config.json", "repository/videollama2/__init__.py", "environment/bin/python"):
-        (folder / name).parent.mkdir(parents=True)
+    for name in (
+        "weights/config.json",
+        "repository/videollama2/__init__.py",
+        "environment/bin/python",
+        "environment/bin/ffmpeg",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     return {"enabled": True, **{name: str(folder / name) for name in ("weights", "repository", "environment")}}
 
@@ -117,6 +135,7 @@ def test_the_figure_and_the_claim_read_its_answers(enabled: Plan) -> None:
         ({"weights": "/nowhere"}, "videollama.weights: /nowhere has no config.json; give the folder of"),
         ({"repository": "/nowhere"}, "videollama.repository: /nowhere has no videollama2/__init__.py"),
         ({"environment": "/nowhere"}, "videollama.environment: /nowhere has no bin/python; make it from"),
+        ({"environment": None}, "videollama.environment of config.yaml is not given; give its folder, or --sdm conda"),
         ({"device": "cpu"}, "VideoLLaMA2 needs a GPU, and config.yaml has device: cpu"),
         ({"device": "auto"}, "VideoLLaMA2 needs a GPU, and none is seen here"),
     ],
@@ -125,18 +144,38 @@ def test_what_is_missing_is_one_line_and_the_rest_is_planned(there: dict, monkey
     monkeypatch.setattr(videollama, "sees_gpu", lambda: False)
     told = {name: value for name, value in {**there, **change}.items() if name != "device" and value}
     config = configuration(unedited()) | {"papers": [PAPER], "device": change.get("device", "cuda"), "videollama": told}
-    assert said in lacking(config) and "\n" not in lacking(config)
-    if "weights" in change:
+    why = lacking(config, conda=False)
+    assert said in why and "\n" not in why
+    if "weights" in change or change == {"environment": None}:
         made = Plan.load(unedited(), config)
-        assert made.notes == [f"{PAPER}/figure13 is skipped: {lacking(config)}"]
-        assert claim(made)["skipped"] == lacking(config) and AVE not in made.settings.datasets
+        assert made.notes == [f"{PAPER}/figure13 is skipped: {why}"]
+        assert claim(made)["skipped"] == why and AVE not in made.settings.datasets
 
 
 def test_it_is_there_with_all_that_is_needed(there: dict, monkeypatch) -> None:
     monkeypatch.setattr(videollama, "sees_gpu", lambda: True)
-    assert lacking({"videollama": there, "device": "auto"}) == lacking({"videollama": there, "device": "cuda"}) == ""
+    for device in ("auto", "cuda"):
+        assert lacking({"videollama": there, "device": device}, conda=False) == ""
     alone = {name: there[name] for name in ("enabled", "weights", "repository")}
-    assert lacking({"videollama": alone, "device": "auto"}) == "", "with --sdm conda"
+    assert lacking({"videollama": alone, "device": "auto"}, conda=True) == ""
+    assert Plan.load(unedited(), configuration(unedited(), papers=[PAPER], videollama=alone), conda=True).notes == []
+
+
+def test_code_of_another_commit_and_an_environment_without_ffmpeg_are_seen_before_any_job(
+    there: dict, tmp_path: Path, monkeypatch
+) -> None:
+    config = {"videollama": there, "device": "cuda"}
+    with monkeypatch.context() as patch:
+        patch.setattr(videollama, "check_commit", COMMIT)
+        subprocess.run(["git", "init", "--quiet", there["repository"]], check=True)
+        assert lacking(config, conda=False).startswith(f"videollama.repository: {there['repository']}")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").touch()
+    own = {**config, "videollama": {**there, "environment": str(tmp_path)}}
+    assert lacking(own, conda=False) == "" or videollama.shutil.which("ffmpeg") is None
+    monkeypatch.setattr(videollama.shutil, "which", lambda name: None)
+    said = f"videollama.environment: {tmp_path} has no bin/ffmpeg; make it from envs/videollama.yaml"
+    assert lacking(own, conda=False) == said
 
 
 def test_what_a_user_says_of_it_in_vain_is_told(there: dict) -> None:

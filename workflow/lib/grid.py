@@ -23,7 +23,6 @@ from lib.settings import Settings, known_name, own_section, place_of, published_
 from lib.sizes import sizes
 from lib.variants import Variant, variant_of
 from lib.videollama import KIND as ASKED
-from lib.videollama import lacking
 
 # Dataset, net whose gradients are taken, attack.
 Key = tuple[str, str, str]
@@ -190,7 +189,7 @@ def expand(settings: Settings) -> Grid:
         for name, calibration in _calibrations(settings, paper).items():
             _agree(grid.calibrations.setdefault(name, (paper, calibration))[1], calibration, f"calibration {name}")
         for name, artefact in facts["artefacts"].items():
-            if artefact["kind"] == ASKED and (why := lacking(settings.config)):
+            if artefact["kind"] == ASKED and (why := settings.unasked):
                 grid.skipped[paper, name] = artefact["kind"], why
             else:
                 _add(grid, settings, paper, name, artefact["kind"], artefact["spec"])
@@ -456,7 +455,7 @@ def _or_skipped(
         parsed = kind.parse({"paper": paper, "claims": [claim]})
         every = list(kind.needs(parsed))
         needs = [need for need in every if need.family != ANSWERS]
-        if needs != every and (why := lacking(settings.config)):
+        if needs != every and (why := settings.unasked):
             made.append({**claim, "skipped": why})
             continue
         missing = [_lacking(need.reading, facts) for need in needs]

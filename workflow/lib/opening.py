@@ -25,13 +25,13 @@ def opened(workflow: Any) -> Plan:
     gc.freeze()
     gc.set_threshold(100_000)
     root, told = Path(workflow.basedir), workflow.config_settings
+    conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
     try:
         check_folder(root)
         check_variables(os.environ)
         check_once(sys.argv[1:])
-        plan = Plan.load(
-            root, read_config(root, told.config_args, told.configfiles, alone=told.replace_workflow_config)
-        )
+        config = read_config(root, told.config_args, told.configfiles, alone=told.replace_workflow_config)
+        plan = Plan.load(root, config, conda=conda)
         plan.check_targets(sys.argv[1:])
     except SettingsError as error:
         sys.exit(f"error: {error}")
@@ -42,7 +42,6 @@ def opened(workflow: Any) -> Plan:
         if killed.missing(root):
             (killed.report if _is_dry_run(sys.argv[1:]) else killed.put_back)(root)
         results = root / plan.data.results
-        conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
         # As `onstart:` in a Snakefile does: not in a dry run.
         workflow.onstart(lambda log: versions.remember(results))

@@ -52,17 +52,20 @@ class Plan:
         self._check_registered()
 
     @classmethod
-    def load(cls, root: str | Path, config: Mapping) -> "Plan":
-        """Read and check everything below `root`; SettingsError names the first mistake, and the file that it is in."""
+    def load(cls, root: str | Path, config: Mapping, *, conda: bool = False) -> "Plan":
+        """Read and check everything below `root`; SettingsError names the first mistake, and the file that it is in.
+
+        `conda`: whether Snakemake makes the environments of its rules.
+        """
         root = Path(root)
         try:
-            return cls(load_settings(root, config))
+            return cls(load_settings(root, config, conda=conda))
         except SettingsError as error:
             message = str(error)
 
         def with_layers(laid: Layers) -> str:
             try:
-                cls(load_settings(root, config, laid))
+                cls(load_settings(root, config, laid, conda=conda))
             except SettingsError as error:
                 return str(error)
             return ""

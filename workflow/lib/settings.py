@@ -71,7 +71,7 @@ class Settings:
     """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`.
 
     `chosen`: paper -> choice -> the alternative that is taken. `weights`: name -> address and digest of the published
-    weights that a paper's encoders may start from.
+    weights that a paper's encoders may start from. `unasked`: why VideoLLaMA2 cannot be asked; nothing where it can.
     """
 
     root: Path
@@ -81,6 +81,7 @@ class Settings:
     papers: Mapping[str, Mapping]
     chosen: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Mapping[str, str]]
+    unasked: str
 
     @property
     def scale_name(self) -> str:
@@ -104,10 +105,13 @@ class Settings:
             raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
 
 
-def load_settings(root: Path, config: Mapping, laid: Sequence[tuple[str, Mapping]] | None = None) -> Settings:
+def load_settings(
+    root: Path, config: Mapping, laid: Sequence[tuple[str, Mapping]] | None = None, *, conda: bool = False
+) -> Settings:
     """Read and check all files below `root` that `config` asks for.
 
-    `laid`: the layers of the scale whose papers and datasets count, if these are not all that its files say.
+    `laid`: the layers of the scale whose papers and datasets count, if these are not all that its files say. `conda`:
+    whether Snakemake makes the environments of its rules.
 
     Raises:
         SettingsError: anything unknown, missing or out of its range.
@@ -129,10 +133,10 @@ def load_settings(root: Path, config: Mapping, laid: Sequence[tuple[str, Mapping
         if not (root / path).is_file():
             raise SettingsError(f"{said(config, 'weights', name)}: {path!r} is no file")
     papers, chosen = {}, {}
-    own = own_datasets(config, scale["source"])
+    own, unasked = own_datasets(config, scale["source"]), lacking(config, conda=conda)
     for name in config["papers"]:
         known_name(name, known["papers"], said(config, "papers"))
-        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own, bool(lacking(config)))
+        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own, bool(unasked))
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), partial(said, config, name))
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
@@ -158,7 +162,7 @@ def load_settings(root: Path, config: Mapping, laid: Sequence[tuple[str, Mapping
         if datasets[name]["source"] == LOCAL:
             datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
     _check_shown(config, datasets, papers)
-    return Settings(root, config, scale, datasets, papers, chosen, weights)
+    return Settings(root, config, scale, datasets, papers, chosen, weights, unasked)
 
 
 def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, alone: bool = False) -> dict:

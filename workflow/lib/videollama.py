@@ -4,6 +4,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from avrobust.asked.videollama2 import check_commit
+from avrobust.program import UserError
+
 # The kind of artefact that asks it.
 KIND = "answers"
 PAGE = "docs/videollama.md"
@@ -14,8 +17,11 @@ NEEDED = {
 }
 
 
-def lacking(config: Mapping) -> str:
-    """Return what VideoLLaMA2 cannot be asked without, in one line; nothing if all is there."""
+def lacking(config: Mapping, *, conda: bool) -> str:
+    """Return what VideoLLaMA2 cannot be asked without, in one line; nothing if all is there.
+
+    `conda`: whether Snakemake makes the environments of its rules.
+    """
     told = config["videollama"]
     if not told["enabled"]:
         return f"videollama is not enabled in config.yaml ({PAGE})"
@@ -24,13 +30,33 @@ def lacking(config: Mapping) -> str:
             return f"videollama.{key} of config.yaml is not given, the folder of {what} ({PAGE})"
         if not (Path(told[key]) / file).is_file():
             return f"videollama.{key}: {told[key]} has no {file}; give the folder of {what} ({PAGE})"
-    if "environment" in told and not (Path(told["environment"]) / "bin/python").exists():
-        return f"videollama.environment: {told['environment']} has no bin/python; make it from envs/videollama.yaml"
+    # Where git is in its environment alone, the job looks.
+    if shutil.which("git") and (why := _other_commit(Path(told["repository"]))):
+        return why
+    if "environment" not in told and not conda:
+        return f"videollama.environment of config.yaml is not given; give its folder, or --sdm conda ({PAGE})"
+    if "environment" in told and (missing := _without(Path(told["environment"]) / "bin")):
+        return f"videollama.environment: {told['environment']} has no {missing}; make it from envs/videollama.yaml"
     if config["device"] == "cpu":
         return "VideoLLaMA2 needs a GPU, and config.yaml has device: cpu"
     if config["device"] != "cuda" and not sees_gpu():
         return "VideoLLaMA2 needs a GPU, and none is seen here; where jobs run elsewhere, say device: cuda"
     return ""
+
+
+def _other_commit(repository: Path) -> str:
+    try:
+        check_commit(repository)
+    except UserError as error:
+        return f"videollama.repository: {str(error).splitlines()[0]}"
+    return ""
+
+
+def _without(folder: Path) -> str:
+    """Return what an environment's folder of programs lacks; ffmpeg may be this machine's."""
+    if not (folder / "python").exists():
+        return "bin/python"
+    return "" if (folder / "ffmpeg").exists() or shutil.which("ffmpeg") else "bin/ffmpeg"
 
 
 def sees_gpu() -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from artefacts import drawn_twice, make
@@ -14,7 +15,7 @@ from avrobust.report.curves import measure, tidy
 from avrobust.report.trainings import mean_spent, spent
 from avrobust.spec.artefacts.curves import check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
-from avrobust.spec.kind import TRAININGS
+from avrobust.spec.kind import CELLS, TRAININGS
 from avrobust.spec.published import Published
 
 ONE, FOUR = ("both", "small", 1), ("both", "small", 4)
@@ -167,6 +168,52 @@ def test_costs_are_counts_without_an_interval(tmp_path: Path) -> None:
     assert check_published(figure, path) == ["Ours 1 days"]
 
 
+TWO = {
+    "title": "Figure 9",
+    "read": {"dataset": "music", "variant": "RsV+sample<k>", "attack": "tma", "modality": "both", "budget": "small"},
+    "x": factor("k", "10", "20"),
+    "label": "k",
+    "panels": [{"y": "accuracy", "measure": "accuracy"}, {"y": "steps", "cost": "encoder_steps_a_clip"}],
+    "series": [
+        {"name": "TMA"},
+        {"name": "PGD-20", "read": {"attack": "pgd20"}},
+        {"name": "no attack", "read": {"modality": "clean"}},
+    ],
+    "beside": {"worst of both": {"attack": ["tma", "pgd20"]}},
+}
+
+
+def test_series_of_one_net_have_one_cost_and_the_worst_of_two_attacks_is_in_the_data_alone(tmp_path: Path) -> None:
+    """TMA leaves the first nine and PGD-20 the last twelve of twenty, of which one is left by both."""
+    paths, trainings = [], []
+    for k, steps in ((10, 24.0), (20, 48.0)):
+        net = f"RsV+sample{k}"
+        for attack, left in (("tma", right(9)), ("pgd20", right(12)[::-1])):
+            answers = {CLEAN: right(18), ("both", "small"): left}
+            paths.append(write_cell(tmp_path, f"music/{net}/0/{attack}", [0] * CLIPS, answers))
+        trainings.append(write_training(tmp_path, "music", net, 0, encoder_steps_a_clip=steps))
+    figure = layout(TWO)
+    found = measure(figure, cells_of(paths), spent(trainings))
+    lines = tidy(figure, found, {}, "demo")
+    assert dict(zip(zip(lines["series"], lines["k"], strict=True), lines["ours"], strict=True)) == {
+        ("TMA", "10"): 45, ("TMA", "20"): 45, ("PGD-20", "10"): 60, ("PGD-20", "20"): 60,
+        ("no attack", "10"): 90, ("no attack", "20"): 90, ("worst of both", "10"): 5, ("worst of both", "20"): 5,
+        ("training", "10"): 24, ("training", "20"): 48,
+    }  # fmt: skip
+    wanted = {need.reading.attack for need in needs(figure) if need.family == CELLS}
+    assert wanted == {"tma", "pgd20"}
+    made = make("curves", TWO, tmp_path / "figure", cells=paths, trainings=trainings)
+    assert made.returncode == 0, made.stderr
+    text = "".join(ElementTree.parse(tmp_path / "figure.svg").getroot().itertext())
+    assert "PGD-20" in text and "no attack" in text and "worst" not in text and "training" not in text
+
+
+def test_series_of_several_nets_have_a_cost_each() -> None:
+    other = {"name": "Other", "read": {"variant": "RsV+m<k>"}}
+    figure = layout({**TWO, "series": [{"name": "Ours"}, other], "beside": {}})
+    assert [one.name for one in figure.series_of(figure.panels[1])] == ["Ours", "Other"]
+
+
 def test_a_cost_without_its_training_is_an_error(tmp_path: Path) -> None:
     known = spent([write_training(tmp_path, "music", "RsV", 0)])
     assert mean_spent(known, "music", "RsV", "gradients_a_clip") == (0.0, 1), "a training that crafts nothing"
@@ -184,6 +231,11 @@ def test_a_cost_without_its_training_is_an_error(tmp_path: Path) -> None:
         ({"panels": [{"y": ""}]}, "panel 1: either measure or cost must be given"),
         ({"series": [{"name": "a"}, {"name": "a"}]}, "series: a occurs twice"),
         ({"at": {"7": {}}}, "at: 7 is none of steps: 1, 4"),
+        ({"series": [{"name": "a"}], "beside": {"a": {"attack": "tma"}}}, "series: a occurs twice"),
+        (
+            {"panels": [{"y": "", "measure": "cosine"}], "beside": {"w": {"attack": ["tma", "i_fgsm"]}}},
+            "series: w: the worst of several attacks has no cosine; give one attack",
+        ),
         ({"mean": "mean(net)"}, "mean: is over victim, not over net"),
         ({"mean": None}, "over and mean go together"),
         ({"over": factor("victim", "AcV")}, "I-FGSM: none of AcV is left for the mean"),

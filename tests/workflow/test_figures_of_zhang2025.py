@@ -137,6 +137,19 @@ def test_defended_nets_are_attacked_by_their_own_gradients_and_by_more_than_the_
     assert set(made.grid.cells[KS, "AcV+at", "tma"]) == {"AcV+at"}
 
 
+def test_nets_of_figure_9_are_tested_as_those_of_figure_12_are() -> None:
+    """By the paper's attack and by PGD-20, which make nothing beyond one cell more for each net."""
+    for scale in ("demo", "paper"):
+        made = planned(scale)
+        nets = [f"RsV+sample{k}" for k in (10, 20, 30, 40, 50)]
+        assert keys(made, "figure9") == {(KS, net, attack) for net in nets for attack in ("tma", "pgd20")}
+        both = Condition("both", "calibrated")
+        assert all(made.grid.cells[KS, net, "pgd20"] == {net: {both}} for net in nets)
+    spec = planned("demo").grid.artefacts[PAPER, "figure9"].spec
+    assert [one["name"] for one in spec["series"]] == ["TMA", "PGD-20", "clean accuracy"]
+    assert spec["beside"] == {"worst of both": {"attack": ["tma", "pgd20"]}}
+
+
 def test_ssdf_joins_the_figures_of_defences_by_its_name_in_their_list(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     listed = "  defences: [at, dcfl, mixup, crmt, ours"

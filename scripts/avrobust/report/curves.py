@@ -18,6 +18,7 @@ from avrobust.report.style import WIDTH, page
 from avrobust.report.text import csv_of
 from avrobust.report.trainings import Spent, mean_spent, spent
 from avrobust.spec.artefacts.curves import Layout, Panel, Series
+from avrobust.spec.factors import each_of
 from avrobust.spec.measures import COSINE
 from avrobust.spec.published import Published, read_published
 from avrobust.spec.units import COUNT, SCORE
@@ -44,7 +45,7 @@ def measure(figure: Layout, cells: Cells, trainings: Spent = MappingProxyType({}
     return {
         (panel.column, series.name, value): _point(figure, panel, series, value, cells, trainings)
         for panel in figure.panels
-        for series in figure.series
+        for series in figure.measured(panel)
         for value in figure.values(series)
     }
 
@@ -53,7 +54,8 @@ def _point(figure: Layout, panel: Panel, series: Series, value: str, cells: Cell
     readings = figure.readings(series, value)
     if panel.cost:
         # Counted, not measured: of no clip, and without an interval.
-        found = [mean_spent(trainings, one.dataset, one.victim, panel.cost) for one in readings]
+        nets = [(one.dataset, one.victim) for one, *_ in map(each_of, readings)]
+        found = [mean_spent(trainings, *net, panel.cost) for net in nets]
         cost = sum(one for one, _ in found) / len(found)
         return Point(cost, cost, cost, 0, min(seeds for _, seeds in found), COUNT)
     if panel.measure == COSINE:
@@ -65,7 +67,7 @@ def _point(figure: Layout, panel: Panel, series: Series, value: str, cells: Cell
 def tidy(figure: Layout, found: Found, published: Printed, scale: str) -> pd.DataFrame:
     """The data of the figure, a line per point; what is printed and nothing is measured for stands below."""
     lines = []
-    by_name = {series.name: series for series in figure.series}
+    by_name = {series.name: series for panel in figure.panels for series in figure.measured(panel)}
     for (column, series, value), one in found.items():
         readings, keys = figure.readings(by_name[series], value), (series, figure.x.values.get(value, ""))
         place = dict(zip(figure.keys, keys, strict=True))
@@ -84,6 +86,8 @@ FLAT = (
     {"color": "#000000", "linestyle": "-"},
     {"color": "#777777", "linestyle": ":"},
 )
+# Of a curve that stands for all series.
+SHARED = {"color": "#555555", "linestyle": "-", "marker": ".", "markerfacecolor": "#555555"}
 # In inches: a panel.
 TALL = 2.3
 # Series stand beside each other by this much of the axis, so that their intervals do not hide each other.
@@ -119,7 +123,9 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
 
 
 def _style(figure: Layout, series: Series) -> dict[str, object]:
-    """How a series is drawn, by its place among those of its kind."""
+    """How a series is drawn, by its place among those of its kind; as none of them what stands for all."""
+    if series not in figure.series:
+        return SHARED
     number = [one for one in figure.series if one.flat == series.flat].index(series)
     if series.flat:
         return {**FLAT[number], "linewidth": 0.9}
@@ -129,8 +135,8 @@ def _style(figure: Layout, series: Series) -> dict[str, object]:
 
 def _panel(axis: Axes, figure: Layout, panel: Panel, found: Found, published: Printed) -> None:
     span = max(figure.along) - min(figure.along) or 1.0
-    curves = [one for one in figure.series if not one.flat]
-    for series in figure.series:
+    curves = [one for one in figure.series_of(panel) if not one.flat]
+    for series in figure.series_of(panel):
         points = [found[panel.column, series.name, value] for value in figure.values(series)]
         if series.flat:
             axis.axhline(points[0].value, **_style(figure, series), zorder=1.5)

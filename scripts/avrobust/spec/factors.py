@@ -98,6 +98,14 @@ def complete(read: Mapping, where: str) -> Reading:
         raise UserError(f"{where}: {error}") from None
 
 
+def complete_or_worst(read: Mapping, where: str) -> Reading | AnyOf:
+    """Return what was filled; where its attack is a list, the worst of these. A `UserError` says what is missing."""
+    attack = read.get("attack")
+    if isinstance(attack, str) or attack is None:
+        return complete(read, where)
+    return AnyOf(tuple(complete({**read, "attack": one}, where) for one in attack))
+
+
 def unattacked(one: Reading) -> Reading:
     """Return the clean clips of the same victim, which stand in the same file."""
     return one._replace(condition=CLEAN)

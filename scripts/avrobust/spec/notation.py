@@ -513,8 +513,12 @@ def _curves(told: Mapping, labels: Mapping) -> dict:
             series.append(one)
         else:
             series += [{"name": text, "read": read} for text, read in _overlays(one, labels).items()]
-    at = {str(value): read for value, read in told.get("at", {}).items()}
-    return {**told, **_factors(told, labels, ("x", "over")), "series": series, **({"at": at} if at else {})}
+    made = {**told, **_factors(told, labels, ("x", "over")), "series": series}
+    if "at" in told:
+        made["at"] = {str(value): read for value, read in told["at"].items()}
+    if "beside" in told:
+        made["beside"] = _overlays(told["beside"], labels)
+    return made
 
 
 def _matrix(told: Mapping, labels: Mapping) -> dict:

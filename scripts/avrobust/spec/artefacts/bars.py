@@ -9,7 +9,7 @@ from pathlib import Path
 from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Reading
-from avrobust.spec.factors import FIXED, Factor, Mean, complete, each_of, factor, filled, mean, unattacked
+from avrobust.spec.factors import FIXED, Factor, Mean, complete_or_worst, each_of, factor, filled, mean, unattacked
 from avrobust.spec.figure import FACTS, OneMeasure
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.published import read_published
@@ -108,9 +108,8 @@ class Layout(OneMeasure):
             where = " ".join(filter(None, chosen.values()))
             own = filled(self.read, chosen, where)
             if place.tick not in self.also or self.also[place.tick].keeps(tick, own):
-                found.append(
-                    _reading(own if overlay is None else filled({**self.read, **overlay}, chosen, where), where)
-                )
+                read = own if overlay is None else filled({**self.read, **overlay}, chosen, where)
+                found.append(complete_or_worst(read, where))
         if not found:
             raise UserError(
                 f"{place.tick}: no {self.ticks.name} belongs to it where {place.panel or place.bar} is read"
@@ -127,13 +126,6 @@ class Layout(OneMeasure):
     def _of_one_net(self, panel: str, tick: str) -> bool:
         read = self.readings(Place(panel, next(iter(self.bars.values)), tick))
         return all(one.surrogate == one.victim for each in read for one in each_of(each))
-
-
-def _reading(read: Mapping, where: str) -> Reading | AnyOf:
-    attack = read.get("attack")
-    if isinstance(attack, str) or attack is None:
-        return complete(read, where)
-    return AnyOf(tuple(complete({**read, "attack": one}, where) for one in attack))
 
 
 def layout(spec: object) -> Layout:

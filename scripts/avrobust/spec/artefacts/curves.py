@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import starmap
 from pathlib import Path
 
 from avrobust.program import UserError
+from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Reading
-from avrobust.spec.factors import Factor, Mean, complete, factor, filled, mean
-from avrobust.spec.figure import FACTS, Figure
+from avrobust.spec.factors import Factor, Mean, complete_or_worst, each_of, factor, filled, mean
+from avrobust.spec.figure import FACTS, FLOORS, Figure
 from avrobust.spec.kind import CELLS, TRAININGS, Kind, Need
 from avrobust.spec.measures import COSINE, COUNTED, MEASURES
 from avrobust.spec.published import read_published
 from avrobust.spec.record import record
 
 MEASURED = (*MEASURES, COSINE)
+# What the data call a curve of what training takes, under whatever attack its nets are then tested.
+TRAINING = "training"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Panel:
 class Series:
     """One curve: `name` stands in the legend, `read` is read beside what all read.
 
-    `flat`: the same along the whole axis, a line without markers.
+    An attack that is a list is the worst of several, clip by clip. `flat`: the same along the whole axis, a line
+    without markers.
     """
 
     name: str
@@ -48,7 +53,8 @@ class Layout(Figure):
 
     `x`: the factor along the axis, whose values are numbers, or else names that stand at equal distances; `label` says
     what they are. `at`: a value of x -> what is read otherwise there. `over`, `mean`: a factor of which each point is a
-    mean, and of what of it. `printed`: columns of the published file that nothing is measured for.
+    mean, and of what of it. `beside`: series of the data alone, by name, and what each reads. `printed`: columns of the
+    published file that nothing is measured for.
     """
 
     read: Mapping[str, object]
@@ -59,6 +65,7 @@ class Layout(Figure):
     at: Mapping[str, Mapping] = field(default_factory=dict)
     over: Factor | None = None
     mean: Mean | None = None
+    beside: Mapping[str, Mapping] = field(default_factory=dict)
     printed: Sequence[str] = ()
 
     @property
@@ -78,7 +85,21 @@ class Layout(Figure):
         """The values of x that a series has points at; one without a name where it is flat."""
         return [""] if series.flat else list(self.x.values)
 
-    def readings(self, series: Series, value: str) -> list[Reading]:
+    def series_of(self, panel: Panel) -> Sequence[Series]:
+        """The curves of a panel. What training takes is one curve where all series are of the same nets."""
+        if panel.cost and len(self.series) > 1 and len({self._nets(one) for one in self.series}) == 1:
+            return [replace(self.series[0], name=TRAINING)]
+        return self.series
+
+    def measured(self, panel: Panel) -> Sequence[Series]:
+        """The series of the data: the curves of a panel and, where no cost is counted, what stands beside them."""
+        return self.series_of(panel) if panel.cost else [*self.series, *starmap(Series, self.beside.items())]
+
+    def _nets(self, series: Series) -> tuple[tuple[str, str], ...]:
+        read = (each_of(one)[0] for value in self.values(series) for one in self.readings(series, value))
+        return tuple((one.dataset, one.victim) for one in read)
+
+    def readings(self, series: Series, value: str) -> list[Reading | AnyOf]:
         """What a point is read of: one reading, or those of which it is the mean."""
         found = []
         for one in self.over.values if self.over else [""]:
@@ -88,7 +109,7 @@ class Layout(Figure):
             read = {**self.read, **series.read, **({} if series.flat else self.at.get(value, {}))}
             own = filled(read, chosen, where)
             if self.mean is None or self.mean.keeps(one, own):
-                found.append(complete(own, where))
+                found.append(complete_or_worst(own, where))
         if not found:
             raise UserError(f"{series.name}: none of {', '.join(self.over.values)} is left for the mean")
         return found
@@ -106,9 +127,13 @@ def layout(spec: object) -> Layout:
         if panel.measure and panel.measure not in MEASURED:
             raise UserError(f"panel {number}: measure: {panel.measure!r} is none of {', '.join(MEASURED)}")
     series = [record(Series, value, f"series {number}") for number, value in enumerate(whole.series, 1)]
-    names = [one.name for one in series]
+    names = [*(one.name for one in series), *whole.beside]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"series: {twice[0]} occurs twice")
+    reads = {one.name: {**whole.read, **one.read} for one in [*series, *starmap(Series, whole.beside.items())]}
+    worst = [name for name, read in reads.items() if not isinstance(read.get("attack", ""), str)]
+    if worst and (other := [one.measure for one in panels if one.measure and one.measure not in FLOORS]):
+        raise UserError(f"series: {worst[0]}: the worst of several attacks has no {other[0]}; give one attack")
     x = factor(whole.x, "x")
     if unknown := [value for value in whole.at if value not in x.values]:
         raise UserError(f"at: {unknown[0]} is none of {x.name}: {', '.join(x.values)}")
@@ -123,12 +148,13 @@ def layout(spec: object) -> Layout:
 
 def needs(figure: Layout) -> Iterator[Need]:
     """The cells of every point."""
-    for series in figure.series:
-        for value in figure.values(series):
-            for one in figure.readings(series, value):
-                yield Need(CELLS, one)
-                if any(panel.cost for panel in figure.panels):
-                    yield Need(TRAININGS, one)
+    for panel in figure.panels:
+        for series in figure.measured(panel):
+            for value in figure.values(series):
+                for one in figure.readings(series, value):
+                    yield from (Need(CELLS, each) for each in each_of(one))
+                    if panel.cost:
+                        yield Need(TRAININGS, each_of(one)[0])
 
 
 def check_published(figure: Layout, path: Path) -> list[str]:

@@ -14,9 +14,9 @@ from PIL import Image
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
 from avrobust.report import drawing
-from avrobust.report.bars import draw, measure, tidy
+from avrobust.report.bars import measure, tidy
 from avrobust.report.points import COLUMNS, Point, said_of
-from avrobust.spec.artefacts.bars import Layout, Place, check_published, layout, needs
+from avrobust.spec.artefacts.bars import MOST_BARS, MOST_MARKS, Layout, Place, check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.published import Published, read_published
 
@@ -240,11 +240,14 @@ def test_neighbouring_bars_stay_apart_without_colour() -> None:
     assert len({*looks}) == len(looks)
 
 
-def test_more_bars_than_can_be_told_apart_are_an_error(cells: Cells, tmp_path: Path) -> None:
-    many = {f"a{number}": f"a{number}" for number in range(len(drawing.FILLS) + 1)}
-    figure = layout({**SPEC, "bars": {"name": "attack", "values": many}, "controls": []})
-    with pytest.raises(UserError, match="12 attack; more than 11 cannot be told apart"):
-        draw(figure, {}, {}, "demo", svg=str(tmp_path / "f.svg"), png=str(tmp_path / "f.png"))
+def test_more_bars_or_marks_than_can_be_told_apart_are_an_error_before_anything_is_made() -> None:
+    assert (len(drawing.FILLS), len(drawing.MARKERS)) == (MOST_BARS, MOST_MARKS)
+    many = {f"a{number}": f"a{number}" for number in range(MOST_BARS + 1)}
+    with pytest.raises(UserError, match=r"bars: 12 are drawn \(a0, .*\), and no more than 11 can be told apart"):
+        layout({**SPEC, "bars": {"name": "attack", "values": many}, "controls": []})
+    marks = {f"m{number}": {"attack": "noise"} for number in range(MOST_MARKS + 1)}
+    with pytest.raises(UserError, match="marks: 7 are drawn"):
+        layout({**SPEC, "marks": marks})
 
 
 def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> None:

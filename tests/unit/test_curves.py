@@ -11,9 +11,10 @@ from figures import CLIPS, factor, right
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
+from avrobust.report import curves
 from avrobust.report.curves import measure, tidy
 from avrobust.report.trainings import mean_spent, spent
-from avrobust.spec.artefacts.curves import check_published, layout, needs
+from avrobust.spec.artefacts.curves import MOST_CURVES, MOST_FLAT, check_published, layout, needs
 from avrobust.spec.conditions import Condition, Reading
 from avrobust.spec.kind import CELLS, TRAININGS
 from avrobust.spec.published import Published
@@ -256,7 +257,10 @@ def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     assert data.splitlines()[1].startswith("I-FGSM,1,success,percent,,35.00,")
 
 
-def test_more_series_than_can_be_told_apart_are_an_error(tmp_path: Path) -> None:
-    many = [{"name": f"{number}", "read": {"attack": "tma"}} for number in range(9)]
-    made = make("curves", {**SPEC, "series": many}, tmp_path / "f", cells=write_cells(tmp_path / "cells"))
-    assert made.returncode == 1 and "9 series; more than 8 cannot be told apart" in made.stderr
+def test_more_series_than_can_be_told_apart_are_an_error_before_anything_is_made() -> None:
+    looks = (curves.COLOURS, curves.MARKERS, curves.LINES)
+    assert {len(of) for of in looks} == {MOST_CURVES} and len(curves.FLAT) == MOST_FLAT
+    for count, flat, words in ((9, False, "series: 9 are drawn"), (4, True, "series that are flat: 4 are drawn")):
+        many = [{"name": f"{number}", "read": {"attack": "tma"}, "flat": flat} for number in range(count)]
+        with pytest.raises(UserError, match=words):
+            layout({**SPEC, "series": many})

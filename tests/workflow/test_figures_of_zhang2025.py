@@ -128,6 +128,17 @@ def test_an_attack_of_ones_own_joins_the_figures_by_a_file_and_two_lines(tmp_pat
     assert others == set(planned("demo").grid.cells), "nothing else is attacked"
 
 
+def test_more_attacks_of_ones_own_than_a_figure_can_show_are_named_when_planned(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    lists = root / f"workflow/papers/{PAPER}/variants.yaml"
+    replace(lists, "  own: []\n", "  own: [ni_fgsm, fgsm_both10]\n")
+    plan(root, scale="demo", papers=[PAPER])
+    replace(lists, "  own: [ni_fgsm, fgsm_both10]\n", "  own: [ni_fgsm, fgsm_both10, fgsm_both20]\n")
+    wanted = r"artefacts\.yaml: artefacts\.figure5: .*bars: 12 are drawn .*fgsm_both20.* no more than 11"
+    with pytest.raises(SettingsError, match=wanted):
+        plan(root, scale="demo", papers=[PAPER])
+
+
 def test_defended_nets_are_attacked_by_their_own_gradients_and_by_more_than_the_papers_attack() -> None:
     made = planned("demo")
     for name, dataset in (("figure7", KS), ("figure11", MUSIC)):

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from avrobust.files import write_text
 from avrobust.metrics.rows import Cells, cells_of
-from avrobust.program import UserError, progress
+from avrobust.program import progress
 from avrobust.report import drawing
 from avrobust.report.given import Given
 from avrobust.report.points import COLUMNS, Point, as_printed, line, point, said_of
@@ -81,14 +81,7 @@ FLOOR = {"color": "#000000", "linewidth": 1.0}
 
 
 def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: str, png: str) -> None:
-    """Draw the bars, found by place, into the files `svg` and `png`.
-
-    Raises `UserError` if there are more bars in a group, or more marks, than can be told apart.
-    """
-    bars = list(figure.bars.values)
-    for names, styles, kind in ((bars, drawing.FILLS, figure.bars.name), (figure.marks, drawing.MARKERS, "marks")):
-        if len(names) > len(styles):
-            raise UserError(f"{figure.title}: {len(names)} {kind}; more than {len(styles)} cannot be told apart")
+    """Draw the bars, found by place, into the files `svg` and `png`."""
     drawn = [place for place in figure.places if (place, figure.measure) in found]
     shown = [place for place in drawn if (*figure.printed_keys(place), figure.measure) in published]
     handles = _handles(figure, bool(shown))

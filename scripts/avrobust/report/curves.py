@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from avrobust.files import write_text
 from avrobust.metrics.interval import mean
 from avrobust.metrics.rows import Cells, cells_of
-from avrobust.program import UserError, progress
+from avrobust.program import progress
 from avrobust.report import drawing
 from avrobust.report.given import Given
 from avrobust.report.points import COLUMNS, Point, as_printed, line, point, said_of
@@ -95,13 +95,7 @@ DODGE = 0.006
 
 
 def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: str, png: str) -> None:
-    """Draw the curves, found by column, series and value, into the files `svg` and `png`.
-
-    Raises `UserError` if there are more series than can be told apart.
-    """
-    for flat, styles in ((False, MARKERS), (True, FLAT)):
-        if (count := sum(one.flat == flat for one in figure.series)) > len(styles):
-            raise UserError(f"{figure.title}: {count} series; more than {len(styles)} cannot be told apart")
+    """Draw the curves, found by column, series and value, into the files `svg` and `png`."""
     shown = any((series, text, panel.column) in published
                 for panel in figure.panels for series in (one.name for one in figure.series)
                 for text in figure.x.values.values())  # fmt: skip

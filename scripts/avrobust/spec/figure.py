@@ -1,6 +1,6 @@
 """What every figure of measured numbers says, whatever it draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from avrobust.program import UserError
@@ -10,6 +10,15 @@ FACTS = ("citation", "sources", "names", "sizes", "calibrated", "labels")
 
 # What is drawn -> the same before anything is attacked.
 FLOORS: Mapping[str, str] = {"success": "clean_error", "accuracy": "clean"}
+
+
+def few_enough(part: str, names: Collection[str], most: int) -> None:
+    """Raise UserError if a figure would draw more of something than can be told apart."""
+    if len(names) > most:
+        raise UserError(
+            f"{part}: {len(names)} are drawn ({', '.join(names)}), and no more than {most} can be told apart; "
+            "leave some out"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

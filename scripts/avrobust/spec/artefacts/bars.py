@@ -10,13 +10,15 @@ from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import FIXED, Factor, Mean, complete_or_worst, each_of, factor, filled, mean, unattacked
-from avrobust.spec.figure import FACTS, OneMeasure
+from avrobust.spec.figure import FACTS, OneMeasure, few_enough
 from avrobust.spec.kind import CELLS, Kind, Need
 from avrobust.spec.published import read_published
 from avrobust.spec.record import record
 
 # What is drawn, and another way to count that stands beside it in the data.
 COUNTED_TOO: Mapping[str, tuple[str, ...]] = {"success": ("success_if_recognised",), "accuracy": ()}
+# As many bars of a group, and marks on a bar, as the drawing has looks for that can be told apart in grey.
+MOST_BARS, MOST_MARKS = 11, 6
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ def layout(spec: object) -> Layout:
     made = replace(made, named={**whole.ticks["values"], **made.bars.values})
     if unknown := [name for name in made.controls if name not in made.bars.values]:
         raise UserError(f"controls: {unknown[0]!r} is none of {', '.join(made.bars.values)}")
+    few_enough("bars", made.bars.values, MOST_BARS)
+    few_enough("marks", made.marks, MOST_MARKS)
     grouped = [one for group in made.groups.values() for one in group]
     if grouped and grouped != list(made.ticks.values):
         raise UserError(

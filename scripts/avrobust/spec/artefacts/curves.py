@@ -9,7 +9,7 @@ from avrobust.program import UserError
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.conditions import Reading
 from avrobust.spec.factors import Factor, Mean, complete_or_worst, each_of, factor, filled, mean
-from avrobust.spec.figure import FACTS, FLOORS, Figure
+from avrobust.spec.figure import FACTS, FLOORS, Figure, few_enough
 from avrobust.spec.kind import CELLS, TRAININGS, Kind, Need
 from avrobust.spec.measures import COSINE, COUNTED, MEASURES
 from avrobust.spec.published import read_published
@@ -18,6 +18,8 @@ from avrobust.spec.record import record
 MEASURED = (*MEASURES, COSINE)
 # What the data call a curve of what training takes, under whatever attack its nets are then tested.
 TRAINING = "training"
+# As many curves, and lines that are the same along the whole axis, as the drawing has looks for.
+MOST_CURVES, MOST_FLAT = 8, 3
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def layout(spec: object) -> Layout:
     names = [*(one.name for one in series), *whole.beside]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"series: {twice[0]} occurs twice")
+    few_enough("series", [one.name for one in series if not one.flat], MOST_CURVES)
+    few_enough("series that are flat", [one.name for one in series if one.flat], MOST_FLAT)
     reads = {one.name: {**whole.read, **one.read} for one in [*series, *starmap(Series, whole.beside.items())]}
     worst = [name for name, read in reads.items() if not isinstance(read.get("attack", ""), str)]
     if worst and (other := [one.measure for one in panels if one.measure and one.measure not in FLOORS]):

@@ -33,7 +33,8 @@ def main() -> None:
         made += [Made(cell, facts[cell.surrogate, cell.attack]) for cell in read_cells(path)]
     found = pd.concat([without_gradient(said), shares_of_terms(said), clean_answers(made), findings(made)])
     found = found.assign(scale=given.scale, dataset=found["dataset"].replace(given.names))[[*COLUMNS]]
-    write_text(given.output, csv_of(found))
+    # A count, though a line of shares has none.
+    write_text(given.output, csv_of(found.astype({"n": "Int64"})))
     log.info("%d cells, %d comparisons, %d with a sign", len(made), len(found), (found["signs"] > 0).sum())
 
 

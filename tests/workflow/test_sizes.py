@@ -41,6 +41,26 @@ def test_sizes_of_attacks_and_of_adversarial_trainings(settings: SimpleNamespace
     assert sizes.sizes(settings, "p", [read("RsV+ours")]) == {"tma": tma, "RsV+ours": {"steps": [4, 10]}}
 
 
+def test_sizes_of_a_training_before_and_of_what_an_objective_measures(
+    settings: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a defence in two phases, which is named by the second."""
+    first = {"start": "RsV", "training": "curriculum"}
+    second = {"start": "RsV+1", "objective": {"name": "certified_margin"}}
+    fewer = {**second, "objective": {"name": "certified_margin", "options": {"clips": 27, "weight": 2.0}}}
+    settings.papers["p"] = {**HERE, "variants": {**VARIANTS, "RsV+1": first, "RsV+2": fewer}}
+    own = {"attacks": ATTACKS, "variants": {**VARIANTS, "RsV+1": first, "RsV+2": second}, "training": TRAINING}
+    monkeypatch.setattr(sizes, "own_section", lambda root, paper, section: own[section])
+    found = sizes.sizes(settings, "p", [read("RsV+1"), read("RsV+2")])
+    assert found["RsV+1"] == {"steps": [4, 10]}
+    assert found["RsV+2"] == {"steps": [4, 10], "measured_clips": [27, "all"]}
+
+
+def test_fewer_transforms_are_a_size(settings: SimpleNamespace) -> None:
+    settings.papers["p"] = {**HERE, "attacks": {"tma": {**ATTACKS["tma"], "transforms": ["identity", "masking"]}}}
+    assert sizes.sizes(settings, "p", [read()]) == {"tma": {"transforms": ["identity and masking", "all"]}}
+
+
 def test_steps_that_a_figure_names_are_no_size(settings: SimpleNamespace) -> None:
     assert sizes.sizes(settings, "p", [read(steps=8)]) == {"tma": {"copies": [2, 5]}}
     assert sizes.sizes(settings, "p", [read(attack="fgsm"), read()._replace(condition=CLEAN)]) == {}

@@ -1,4 +1,4 @@
-"""Sizes of attacks and of adversarial trainings that a scale has another number of than the paper's own files say."""
+"""Sizes of attacks and of adversarial trainings that a scale has otherwise than the paper's own files say."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -6,64 +6,85 @@ from avrobust.spec.conditions import FREE, Reading
 from lib import choices
 from lib.settings import Settings, own_section
 
-# What an adversarial training says of how it attacks stands in this part of a variant.
-PREPARED = "prepare"
+# What a training says of the clips that it makes, and of what it goes down.
+PREPARED, OBJECTIVE = "prepare", "objective"
+# Of how many clips an objective measures something before a training begins.
+MEASURED = "measured_clips"
 # What a condition may name, whatever the attack is defined with.
 STEPS = "steps"
 # What an ensemble may attack fewer of.
 CLIPS, ALL = "clips", "all"
+# What it means where a paper's file does not say it.
+UNSAID = {MEASURED: ALL, "transforms": ALL}
 
 
 def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[str, dict[str, list]]:
-    """Return attack or net -> size -> [its number here, the paper's], of those that are read and that differ.
+    """Return attack or net -> size -> [what it is here, in the paper], of those that are read and that differ.
 
-    Of a net it is what it is trained on that counts: how its clips are attacked.
+    Of a net it is what it and those before it are trained on that counts: how clips are attacked, and of how many its
+    objective measures something. By which transforms an attack makes copies is a size too.
     """
     over = settings.scale.get("papers", {}).get(paper, {})
     sections = [section for section in ("attacks", "ensembles") if section in over]
     sections += ["variants", "training"] if {"variants", "training"} & {*over} else []
     own = {section: own_section(settings.root, paper, section) for section in sections}
+    here = settings.papers[paper]
     found: dict[str, dict[str, list]] = {}
+
+    def taken(facts: Mapping, one: Reading) -> Mapping:
+        return choices.resolve(facts, settings.chosen[paper], one.dataset, one.surrogate)
+
     for one in readings:
         if "attacks" in own and one.condition.modality not in FREE:
-            attacks = (told.get(one.attack, {}) for told in (own["attacks"], settings.papers[paper]["attacks"]))
-            differing = _differ(settings, paper, one, *attacks)
+            attacks = (taken(told["attacks"].get(one.attack, {}), one) for told in (own, here))
+            differing = _differ(*map(_numbers, attacks))
             if one.condition.steps:
                 differing.pop(STEPS, None)
             found.setdefault(one.attack, {}).update(differing)
         if "ensembles" in own and one.surrogate in own["ensembles"]:
-            told = own["ensembles"], settings.papers[paper]["ensembles"]
-            papers, ours = (ensembles[one.surrogate].clips or ALL for ensembles in told)
+            papers, ours = (told["ensembles"][one.surrogate].clips or ALL for told in (own, here))
             found.setdefault(one.surrogate, {}).update({CLIPS: [ours, papers]} if ours != papers else {})
         for net in (one.surrogate, one.victim) if "variants" in own else ():
-            found.setdefault(net, {}).update(
-                _differ(settings, paper, one, _prepared(own, net), _prepared(settings.papers[paper], net))
-            )
+            trainings = (taken(_training(told, net), one) for told in (own, here))
+            found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
     return {name: differing for name, differing in sorted(found.items()) if differing}
 
 
-def _prepared(paper: Mapping, net: str) -> dict:
-    """What a net is trained on, wherever a paper says it, by where; with all that goes by a choice or a dataset."""
-    facts = paper["variants"].get(net, {})
-    return {"all": paper["training"].get(facts.get("training"), {}), "own": {PREPARED: facts.get(PREPARED, {})}}
+def _training(paper: Mapping, net: str | None) -> dict:
+    """What a net is trained by, after those that it goes on from; with all that goes by a choice or a dataset."""
+    if net not in paper["variants"]:
+        return {}
+    facts = paper["variants"][net]
+    own = {part: facts[part] for part in (PREPARED, OBJECTIVE) if part in facts}
+    of_net = {"all": paper["training"].get(facts.get("training"), {}), "own": own}
+    return {**_training(paper, facts.get("start")), net: of_net}
 
 
-def _differ(settings: Settings, paper: str, one: Reading, own: Mapping, here: Mapping) -> dict[str, list]:
-    told = (choices.resolve(facts, settings.chosen[paper], one.dataset, one.surrogate) for facts in (own, here))
-    papers, ours = (dict(_numbers(_of_preparation(facts))) for facts in told)
-    return {name: [number, papers.get(name, "none")] for name, number in ours.items() if number != papers.get(name)}
+def _differ(papers: Iterable[tuple[str, object]], ours: Iterable[tuple[str, object]]) -> dict[str, list]:
+    papers, ours = dict(papers), dict(ours)
+    return {
+        name: [value, papers.get(name, UNSAID.get(name, "none"))]
+        for name, value in ours.items()
+        if value != papers.get(name)
+    }
 
 
-def _of_preparation(facts: Mapping) -> Mapping:
-    """An attack as it is; of what `_prepared` gives, what is said of how a net's clips are made."""
-    if set(facts) != {"all", "own"}:
-        return facts
-    return {place: {PREPARED: told.get(PREPARED, {})} for place, told in facts.items()}
+def _of_training(told: Mapping) -> Iterator[tuple[str, object]]:
+    """How clips are made, and of how many an objective measures something, of what `_training` gives."""
+    for of_net in told.values():
+        for of in of_net.values():
+            yield from _numbers(of.get(PREPARED, {}))
+        clips = of_net["own"].get(OBJECTIVE, {}).get("options", {}).get(CLIPS)
+        if clips is not None:
+            yield MEASURED, clips
 
 
 def _numbers(value: Mapping) -> Iterator[tuple[str, object]]:
+    """Numbers and lists of names, by what they are called, however deep they stand."""
     for name, part in value.items():
         if isinstance(part, Mapping):
             yield from _numbers(part)
         elif isinstance(part, int | float) and not isinstance(part, bool):
             yield name, part
+        elif isinstance(part, list) and all(isinstance(one, str) for one in part):
+            yield name, " and ".join(part)

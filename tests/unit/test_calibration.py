@@ -94,6 +94,13 @@ def test_strengths_are_a_grid_and_numbers():
         ({"visual": {"grid": [1, 2]}, "audio": {"grid": [1]}}, "all grids are as long"),
         ({"visual": {"grid": [2, 1]}}, r"visual: grid \[2, 1\] must rise"),
         ({"visual": {"epsilon": 1}}, "visual: a number or {grid"),
+        ({"visual": {"grid": ["a", 1]}}, r"visual: grid \['a', 1\] must be a list of numbers"),
+        ({"visual": {"grid": [True, 2]}}, r"visual: grid \[True, 2\] must be a list of numbers"),
+        ({"visual": {"grid": 3}}, "visual: grid 3 must be a list of numbers"),
+        ({"visual": {"grid": []}}, r"visual: grid \[\] must rise"),
+        ({"visual": {"grid": [1, 2], "of": 0}}, "visual: of 0 must be a number above 0"),
+        ({"visual": {"grid": [1, 2], "of": "a"}}, "visual: of 'a' must be a number above 0"),
+        ({"visual": {"grid": [1, 2]}, "audio": "a"}, "'a' is no strength"),
     ],
 )
 def test_points_that_are_no_strengths_are_named(points, message):

@@ -6,6 +6,7 @@ are three strengths, the first of them 0.5/255 for the frame and 0.006 for the s
 the calibrated one's name: calibrated/1, ...
 """
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -35,7 +36,16 @@ def _grid(modality: str, value: object) -> list[float] | object:
         return value
     if "grid" not in value or set(value) - {"grid", "of"}:
         raise ValueError(f"points: {modality}: a number or {{grid: [...], of: 255}}, not {dict(value)}")
-    grid = [point / value.get("of", 1) for point in value["grid"]]
+    points, of = value["grid"], value.get("of", 1)
+    if not isinstance(points, list) or not all(map(_is_number, points)):
+        raise ValueError(f"points: {modality}: grid {points!r} must be a list of numbers")
+    if not _is_number(of) or of <= 0:
+        raise ValueError(f"points: {modality}: of {of!r} must be a number above 0")
+    grid = [point / of for point in points]
     if not grid or any(one >= other for one, other in pairwise(grid)):
         raise ValueError(f"points: {modality}: grid {value['grid']} must rise from point to point")
     return grid
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

@@ -121,7 +121,7 @@ def _adversarial(facts: dict, name: str) -> None:
         ),
         (
             lambda facts: facts["calibrations"]["calibrated"].update(attack="magic"),
-            "'magic' is not in ATTACKS of scripts/avrobust/attacks/registry.py",
+            "workflow/papers/tian2021/attacks.yaml: calibrations.calibrated.attack: 'magic' is not in ATTACKS",
         ),
         (
             lambda facts: facts["calibrations"]["calibrated"].update(attack="mim_official"),

@@ -1,12 +1,14 @@
 """Zhang et al. (ICLR 2025): what figures and claims ask for, at both scales, and an attack of one's own in them."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import copy_project, plan, replace, snakemake, unedited
+from planning import copy_project, plan, replace, snakemake, unedited, write_paper
+from planning import paper as paper_told
 
 from avrobust.lazy import load
 from avrobust.spec.conditions import Condition
@@ -267,3 +269,24 @@ def test_clip_and_stage_of_figure_4_are_options_and_mistakes_in_it_are_named(tmp
     ):
         with pytest.raises(SettingsError, match=said):
             edited(new)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda told: told["lists"].update(own=["mine"]), "variants.yaml: lists.own: 'mine' is not in ATTACKS of"),
+        # Trainings craft their clips by it, too.
+        (lambda told: told["attacks"]["tma"].update(step=1), "attacks.yaml: attacks.tma: tma: unknown option step = 1"),
+        (
+            lambda told: told["sensitivity"]["runs"][0]["alternatives"]["none"].update(tma="mine"),
+            "sensitivity.yaml: sensitivity: 'mine' is not in ATTACKS of",
+        ),
+    ],
+)
+def test_an_unknown_attack_is_told_with_the_file_that_names_it(tmp_path: Path, change: Callable, said: str) -> None:
+    root, told = copy_project(tmp_path), paper_told(unedited(), PAPER)
+    change(told)
+    write_paper(root, told, PAPER)
+    with pytest.raises(SettingsError) as error:
+        plan(root, papers=[PAPER])
+    assert str(error.value).startswith(f"workflow/papers/{PAPER}/{said}")

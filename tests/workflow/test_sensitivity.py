@@ -176,7 +176,7 @@ def test_what_no_training_and_no_ensemble_can_use_is_refused_in_one_line() -> No
         train.crafted_by("tma_latest", "RsV", KS, "here")
     ensembles = planned().settings.papers[PAPER]["ensembles"]
     told = replace_part(ensembles["all-AcV_losses"], joined="median")
-    with pytest.raises(SettingsError, match="'median' is not in ENSEMBLES of"):
+    with pytest.raises(SettingsError, match=r"variants\.yaml: ensembles\.all-AcV_losses\.joined: 'median' is"):
         Plan(otherwise(ensembles={**ensembles, "all-AcV_losses": told}))
 
 

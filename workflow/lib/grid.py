@@ -267,10 +267,7 @@ def _can_be_coded(grid: Grid, settings: Settings, dataset: str, where: str) -> b
 
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
-    facts = settings.papers[paper]
-    where = (
-        place_of(paper, OF_SECTION[kind_name]) if kind_name in OF_SECTION else f"{place_of(paper, 'artefacts')}.{name}"
-    )
+    facts, where = settings.papers[paper], place_of_artefact(paper, name, kind_name)
     told, known = _budgets(settings, paper)
     facts = {**facts, "budgets": known}
     spec = _with_budgets(spec, told, known, where)
@@ -364,6 +361,11 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS])
     made = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed, kind.of_all)
     grid.artefacts[paper, name] = made
+
+
+def place_of_artefact(paper: str, name: str, kind: str) -> str:
+    """Return where a paper says what an artefact is, as a message names it."""
+    return place_of(paper, OF_SECTION[kind]) if kind in OF_SECTION else f"{place_of(paper, 'artefacts')}.{name}"
 
 
 def _add_crafted(grid: Grid, settings: Settings, paper: str, need: Need, stage: Mapping, where: str) -> None:

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 from avrobust.lazy import load
+from avrobust.spec import notation
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.registry import KINDS
 from lib import digest
 from lib.errors import SettingsError, UnsaidError
-from lib.grid import Grid, expand
+from lib.grid import Grid, expand, place_of_artefact
 from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
 from lib.jobs.calibration import Calibration
@@ -153,8 +154,12 @@ class Plan:
                 known_name(facts["protocol"], sorted(protocols), f"workflow/datasets/{dataset}.yaml: protocol")
         self._check_parts()
         self._check_bundles()
+        # Before any training, which may craft its clips by one of them.
+        for name in self.grid.attacks:
+            self.attack.attack_entries(name)
         self._check_any()
         self._check_unbounded()
+        self._check_named()
         self.calibration.check()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
@@ -193,15 +198,16 @@ class Plan:
                 self._check_sizes(variant, where)
                 self.train.check_task(variant.objective["name"], dataset, where)
                 self.train.check_source(variant, where)
-                if variant.search and self.train.mixes_clips(
-                    judge := self.settings.taken(paper, dataset, "search")["attack"]
-                ):
-                    where = f"{place_of(paper, 'search')}.attack"
-                    raise SettingsError(f"{where}: {judge!r} is not allowed, because it mixes the clips of a batch")
+                if variant.search:
+                    judge, where = self.settings.taken(paper, dataset, "search")["attack"], place_of(paper, "search")
+                    self.train.check_attack(judge, f"{where}.attack")
+                    if self.train.mixes_clips(judge):
+                        mixes = f"{judge!r} is not allowed, because it mixes the clips of a batch"
+                        raise SettingsError(f"{where}.attack: {mixes}")
         for dataset, net, attack in attacked:
             self.attack.attack_entries(attack)
             objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
-            self.attack.check_task(objective, dataset, f"attack {attack}")
+            self.attack.check_task(objective, dataset, self.attack.place_of_attack(attack))
             if net in self.grid.ensembles:
                 self.attack.check_ensemble(dataset, net, attack)
 
@@ -220,6 +226,16 @@ class Plan:
                     raise SettingsError(f"{where}: it leaves its ball or the valid range")
                 if digest.takes_no_gradient(self.attack.scripts, entry):
                     raise SettingsError(f"{where}: it takes no step, and is a control")
+
+    def _check_named(self) -> None:
+        """Raise SettingsError if an artefact names an attack that there is none of."""
+        for (paper, name), artefact in self.grid.artefacts.items():
+            named = {attack for keys in artefact.needs.values() for *_, attack in keys if attack}
+            lists = self.settings.papers[paper].get("lists", {})
+            for attack in sorted(named - self.grid.attacks.keys()):
+                of = next((one for one in lists if attack in notation.listed(one, lists)), None)
+                where = f"{place_of(paper, 'lists')}.{of}" if of else place_of_artefact(paper, name, artefact.kind)
+                self.attack.check_attack(attack, where)
 
     def _check_unbounded(self) -> None:
         """Raise SettingsError if what nets are to be attacked by without bounds is no attack."""

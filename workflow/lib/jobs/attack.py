@@ -15,7 +15,7 @@ from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.jobs.data import Data
 from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
-from lib.settings import Settings
+from lib.settings import Settings, place_of
 from lib.variants import OBJECTIVE
 
 # What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
@@ -115,7 +115,11 @@ class Attacking(Jobs):
 
     def check_ensemble(self, dataset: str, net: str, attack: str) -> None:
         """Raise SettingsError if the nets of an ensemble cannot be attacked as one, by this attack."""
-        self.registered("models", "ENSEMBLES", self.grid.joined(net))
+        try:
+            self.registered("models", "ENSEMBLES", self.grid.joined(net))
+        except SettingsError as error:
+            paper = next(name for name, facts in self.settings.papers.items() if net in facts["ensembles"])
+            raise SettingsError(f"{place_of(paper, 'ensembles')}.{net}.joined: {error}") from None
         variants = {name: self.variant_on(name, dataset) for name in self.grid.nets_of(net)}
         first, *others = variants
         parts = {name: [part for part in ("audio", "visual") if part in of.facts] for name, of in variants.items()}

@@ -107,7 +107,7 @@ class Calibration(Attacking):
                 strengths(name, facts["points"])
             except ValueError as error:
                 raise SettingsError(f"{where}: {error}") from None
-            self.attack_entries(facts["attack"])
+            self.check_attack(facts["attack"], f"{where}.attack")
             if "batch_size" in self.attack_facts(facts["attack"]):
                 raise SettingsError(f"{where}.attack: {facts['attack']!r} mixes the clips of a batch; take another")
             nets = {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}

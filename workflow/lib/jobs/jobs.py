@@ -127,7 +127,7 @@ class Jobs:
         try:
             return choices.resolve(self.attack_facts(name), chosen, dataset, variant)
         except SettingsError as error:
-            raise SettingsError(f"{place_of(self.grid.attacks[name][0], 'attacks')}.{name}: {error}") from None
+            raise SettingsError(f"{self.place_of_attack(name)}: {error}") from None
 
     def evaluation_on(self, variant: str, dataset: str) -> Mapping[str, str]:
         """Which weights of a net are tested, and what a frame's epsilon counts in."""
@@ -224,12 +224,25 @@ class Jobs:
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
-        facts = self.attack_facts(name)
-        entries = self._described_entries(facts, f"attack {name}")
+        facts, where = self.attack_facts(name), self.place_of_attack(name)
+        entries = self._described_entries(facts, where)
         if self.mixes_clips(name) != ("batch_size" in facts):
             said = "is of no use, because" if "batch_size" in facts else "must be given, unless"
-            raise SettingsError(f"attack {name}: batch_size {said} {facts['update']} takes each clip by itself")
+            raise SettingsError(f"{where}: batch_size {said} {facts['update']} takes each clip by itself")
         return entries
+
+    def place_of_attack(self, name: str) -> str:
+        """Where a paper describes an attack; its name where none does."""
+        described = name in self.grid.attacks
+        return f"{place_of(self.grid.attacks[name][0], 'attacks')}.{name}" if described else f"attack {name}"
+
+    def check_attack(self, name: str, where: str) -> None:
+        """Raise SettingsError if what names an attack names none, or one that is described wrongly."""
+        try:
+            self.registered("attacks", "ATTACKS", self.attack_facts(name)["update"])
+        except SettingsError as error:
+            raise SettingsError(f"{where}: {error}") from None
+        self.attack_entries(name)
 
     def check_task(self, objective: str | None, dataset: str, where: str) -> None:
         """Raise SettingsError if an objective is for clips with another number of labels than those of a dataset."""
@@ -262,7 +275,10 @@ class Jobs:
 
         `filled`: options that something else says.
         """
-        entry = self.registered(part, table, name)
+        try:
+            entry = self.registered(part, table, name)
+        except SettingsError as error:
+            raise SettingsError(f"{where}: {error}") from None
         known = dict(list(digest.options(self.scripts, entry).items())[TOLD.get(table, 0) :])
         known = {option: told for option, told in known.items() if option not in filled}
         where = f"{where}: {name}"

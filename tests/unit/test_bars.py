@@ -281,7 +281,14 @@ def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> N
 
 
 def test_sizes_of_attacks_are_of_each_and_those_of_defended_nets_of_their_training() -> None:
-    sizes = {"AcV+at": {"steps": [4, 10]}, "RsV+ours": {"steps": [4, 10]}, "tma": {"copies": [2, 5], "steps": [3, 10]}}
+    crmt = {"steps": [4, 10], "measured_clips": [27, "all"]}
+    sizes = {
+        "AcV+at": {"steps": [4, 10]},
+        "AcV+crmt": crmt,
+        "RsV+ours": {"steps": [4, 10]},
+        "tma": {"copies": [2, 5], "steps": [3, 10]},
+    }
     assert drawing.sizes_note(sizes, {"attack": {"tma": "TMA"}}) == (
-        "steps 4 (10) of adversarial training; copies 2 (5) of TMA; steps 3 (10) of TMA"
+        "steps 4 (10) of adversarial training; measured clips 27 (all) of the table of a loss; "
+        "copies 2 (5) of TMA; steps 3 (10) of TMA"
     )

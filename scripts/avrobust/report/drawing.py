@@ -87,5 +87,7 @@ def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str,
         for option, (ours, papers) in options.items():
             # A net is defended, and its size that of its training; several as one attack fewer clips.
             name = "adversarial training" if "+" in of else "ensembles" if option == "clips" else names.get(of, of)
+            # A net's loss may measure a table, which not all that train adversarially have.
+            name = "the table of a loss" if option == "measured_clips" else name
             found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(name)
     return "; ".join(f"{said} of {', '.join(dict.fromkeys(of))}" for said, of in found.items())

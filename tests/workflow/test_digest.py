@@ -312,7 +312,7 @@ def test_tia_changes_what_crafts_with_tia_or_tma(root: Path) -> None:
     nets = {net for _, net in made.grid.trained if made.grid.variants[net][1].get("training") == "curriculum"}
     trainings = {("train", *place) for place in made.grid.trained if place[1] in nets}
     assert changed(digests, of_zhang2025(root)[1]) == bundles | trainings
-    assert {"AcV+ours", "RsV+ours", "RsV+sample10", "RsV+linear"} <= nets and not {"AcV", "AcV+at"} & nets
+    assert {"AcV+ours", "RsV+ours", "RsV+sample10", "RsV+dm20"} <= nets and not {"AcV", "AcV+at"} & nets
     of_acv = {name.removeprefix("AcV.") for _, dataset, name in bundles if name.startswith("AcV.")}
     assert of_acv == {"temporal"} and ("attack", "kinetics_sounds_721", "AcV.crafted") in digests
 

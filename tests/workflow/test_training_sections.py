@@ -169,6 +169,15 @@ def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
             {}, {"objective": {"name": "odd_one_out"}},
             r"film: objective odd_one_out learns which modality is attacked, and prepare: plain does not say it; give",
         ),
+        (
+            {}, {"prepare": {"name": "selected_mixup", "options": {"geometry": "concat", "tau": 70}}},
+            r"film on music: prepare: selected_mixup: tau: 70 is not allowed; allowed are 60, 80",
+        ),
+        (
+            {}, {"prepare": {"name": "curriculum", "options": {"attack": "pgd", "budget": 0.1, "segments": 0}}},
+            r"film on music: prepare: curriculum: segments: 0 must be at least 1",
+        ),
+        ({"only": "clasifier.head"}, {}, r"training of \w+ on music: only: 'clasifier.head' does not match"),
         ({}, {"prepare": {"name": "cutout"}}, r"'cutout' is not in PREPARATIONS of .*training/registry.py: .*mixup"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Values that go by a choice, a dataset or a source, and those of config.yaml: named before any job starts."""
 
 import csv
+import json
 import math
 from functools import reduce
 from operator import getitem
@@ -9,8 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from planning import copy_project, paper, plan, replace, unedited, write_paper
+from planning import ROOT, copy_project, paper, plan, replace, unedited, write_paper
 
+from avrobust.attacks import mig, pam, transforms
+from avrobust.objectives import similarity
+from lib import digest
 from lib.errors import SettingsError
 
 
@@ -213,3 +217,44 @@ def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path) -> Non
     assert (form["seconds"], form["width"]) == (10, 96)
     # 40 clips of the first class, 2 of the last, by equal factors.
     assert made.data.split_clips("audioset", "train") == 312
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        (
+            {"update": "tma", "transforms": ["maskin"]},
+            "tma: transforms.0: 'maskin' is not allowed; allowed are identity",
+        ),
+        ({"update": "tma", "transforms": [{"name": "masking", "option": {}}]}, "tma: transforms.0: unknown key option"),
+        ({"update": "tia", "transforms": []}, "tia: transforms: [] should be non-empty"),
+        ({"update": "mma", "copies": 0}, "mma: copies: 0 must be at least 1"),
+        ({"update": "mig", "points": 0}, "mig: points: 0 must be at least 1"),
+        ({"update": "mig", "gradient": "paths"}, "mig: gradient: 'paths' is not allowed; allowed are point, path"),
+        ({"update": "pam", "paths": 9}, "pam: paths: 9 must be at most 8"),
+        ({"update": "fgsm_masked", "share": -1}, "fgsm_masked: share: -1 must be at least 0"),
+        ({"update": "fgsm_masked", "modalities": ["sound"]}, "fgsm_masked: modalities.0: 'sound' is not allowed"),
+        ({"update": "masked", "share": 1.5}, "masked: share: 1.5 must be at most 1"),
+    ],
+)
+def test_an_option_of_an_attack_that_its_program_would_refuse_is_named_before(
+    root: Path, attack: dict, said: str
+) -> None:
+    told = paper(unedited())
+    told["attacks"]["mine"] = attack
+    write_paper(root, told)
+    with pytest.raises(SettingsError) as error:
+        plan(root)
+    assert str(error.value).startswith(f"workflow/papers/tian2021/attacks.yaml: attacks.mine: {said}")
+
+
+def test_what_is_known_of_options_is_of_those_that_are_there() -> None:
+    known = json.loads((ROOT / "workflow/schemas/options.json").read_text(encoding="utf-8"))
+    scripts = ROOT / "scripts"
+    for table, part in (("ATTACKS", "attacks"), ("PREPARATIONS", "training")):
+        for name, options in known[table].items():
+            assert options.keys() <= digest.options(scripts, digest.registered(scripts, part, table, name)).keys(), name
+    assert known["$defs"]["transform"]["enum"] == list(transforms.TRANSFORMS)
+    assert known["$defs"]["gradient"]["enum"] == list(mig.GRADIENTS) == sorted(pam.GRADIENTS, reverse=True)
+    assert known["$defs"]["cosine"]["enum"] == list(similarity.SIMILARITIES)
+    assert known["ATTACKS"]["pam"]["paths"]["maximum"] == len(pam.COLOURS)

@@ -430,6 +430,11 @@ def check(
     schema["properties"] |= sections
     if not required:
         schema["required"] = []
+    check_by(value, schema, file)
+
+
+def check_by(value: object, schema: Mapping, file: str | Callable[[tuple], str]) -> None:
+    """As `check`, by a schema that is read."""
     errors = sorted(VALIDATOR(schema).iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
         where = file if isinstance(file, str) else file(_place_of_error(errors[0]))

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
 from math import prod
 
 from avrobust.spec import budgets
@@ -16,7 +17,7 @@ from avrobust.spec.curriculum import CURRICULUM, stages_of
 from lib import choices, digest
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
-from lib.settings import Settings, known_name, place_of
+from lib.settings import Settings, check_by, known_name, place_of
 from lib.variants import OBJECTIVE, SINGLE, TRAINING, Variant, variant_of
 
 Wildcards = Mapping
@@ -293,9 +294,20 @@ class Jobs:
             wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
             if wrong and not (isinstance(value, Mapping) and "by" in value):  # a choice may be any of its alternatives
                 raise SettingsError(f"{where}: option {option} = {value!r} is no {kind}")
+        self._check_values(table, name, given, where)
         if missing := [option for option, (_, needed) in known.items() if needed and option not in given]:
             raise SettingsError(f"{where}: the option {missing[0]} must be given")
         return entry
+
+    def _check_values(self, table: str, name: str, given: Mapping, where: str) -> None:
+        """Raise SettingsError if an option is none of what is known of it; what goes by a choice is not looked at."""
+        said = {option: value for option, value in given.items() if not (isinstance(value, Mapping) and "by" in value)}
+        if known := self._option_values.get(table, {}).get(name):
+            check_by(said, {"$defs": self._option_values["$defs"], "properties": known}, where)
+
+    @cached_property
+    def _option_values(self) -> Mapping:
+        return json.loads((self.settings.root / "workflow/schemas/options.json").read_text(encoding="utf-8"))
 
     def registered(self, part: str, table: str, name: str) -> str:
         """The entry of this name in `table` of a registry; SettingsError if it is not there."""

@@ -13,6 +13,7 @@ from snakemake.resources import Resource, Resources
 
 from lib.configuration import check_once
 from lib.errors import SettingsError
+from lib.jobs.analysis import Analysis
 from lib.plan import Plan
 from lib.settings import load_settings, paper_scale_config, read_config
 from lib.surroundings import check_folder, check_variables
@@ -248,6 +249,18 @@ def test_a_sites_names_are_names_and_no_python(arguments: Callable[..., SimpleNa
         assert value(asked) == account
         # So it is passed on to the Snakemake of a job.
         assert value(Resources.parse([f"it={asked.raw}"], allow_expressions=True)["it"]) == account
+
+
+def test_every_job_that_asks_for_a_gpu_asks_for_a_sites_type(arguments: Callable[..., SimpleNamespace]) -> None:
+    looked = [one.program for one in Analysis.looked_into.values()]
+    asking = set()
+    for text in RULES:
+        for rule in re.split(r"^(?: *)(?=rule\b)", text, flags=re.MULTILINE):
+            if re.search(r"^ +gpu=", rule, re.MULTILINE):
+                name = re.match(r"rule (\w+):", rule)
+                asking |= {name[1]} if name else {*looked}
+    given = arguments("--profile", "slurm", "all", AVROBUST_SLURM_GPU_TYPE="h200")
+    assert asking == given.set_resources.keys() and len(asking) == 10
 
 
 def value(resource: Resource) -> object:

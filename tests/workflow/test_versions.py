@@ -1,6 +1,7 @@
 """Results that were made with other code or versions are told of, and only they."""
 
 import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,6 +44,33 @@ def test_a_run_says_how_many_results_are_of_another_torch_and_how_to_make_them_a
     run = snakemake(root, "-n", "results/demo/data/ave/manifest.csv")
     assert run.status == 0, run.text
     assert [line for line in run.text.splitlines() if line.startswith("warning: ")] == said
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        ("calibrate", "budgets/calibrated_provenance.json"),
+        ("geometry", "geometry/music/concat/s1.json"),
+        ("geometry", "local/geometry/music/concat/s1.json"),
+        ("craft", "crafting/music/concat/s1.json"),
+    ],
+)
+def test_what_trainings_and_attacks_read_is_looked_at_too(tmp_path: Path, rule: str, name: str) -> None:
+    results = tmp_path / "results/demo"
+    wrote(results, name, {"torch": "1.13.1"})
+    (said,) = mixture(results)
+    assert "torch 1.13.1: 1; " in said and said.endswith(f"--forcerun {rule} -- all")
+
+
+def test_every_rule_that_writes_its_versions_down_is_looked_at() -> None:
+    rules = "".join((ROOT / f"workflow/rules/{name}.smk").read_text() for name in ("train", "attack", "analysis"))
+    written = {
+        re.sub(r"\{+\w+\}+", "*", name).removeprefix("results/*/")
+        for name in re.findall(r'provenance=f?"(\S+\.json)"', rules)
+    }
+    # The rule of what looks into nets is of two families.
+    patterns = {re.sub("^(localisation|embeddings)/", "*/", one) for one in versions.PROVENANCE.values()}
+    assert written == patterns
 
 
 def test_the_same_versions_and_what_is_damaged_are_no_news(tmp_path: Path) -> None:

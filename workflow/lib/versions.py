@@ -25,6 +25,9 @@ CODE = "code.json"
 PROVENANCE = {
     "train": "models/*/*/s*/train.json",
     "search": "models/*/*/search_provenance.json",
+    "geometry": "geometry/*/*/s*.json",
+    "craft": "crafting/*/*/s*.json",
+    "calibrate": "budgets/*_provenance.json",
     "attack": "cells/*/s*/*.json",
     "localise": "localisation/*/*/s*/*.json",
     "embed": "embeddings/*/*/s*/*.json",

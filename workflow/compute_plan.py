@@ -69,7 +69,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}
         variant = plan.train.variant_on(net, dataset)
         if by := variant.recipe.get("prepare", {}).get("options", {}).get("geometry"):
-            of_net["geometry", dataset, f"geometry_{by}_s{{seed}}"] = plan.train.geometry_passes(dataset)
+            of_net["geometry", dataset, f"geometry_{by}_s{{seed}}"] = plan.analysis.geometry_passes(dataset)
         found |= of_net
         if (dataset, net) not in every_seed:
             once |= of_net.keys()

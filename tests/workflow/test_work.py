@@ -77,6 +77,12 @@ def test_fgsm_on_few_clips_asks_for_less_than_pgd_on_many(paper: Plan) -> None:
     assert [paper.attack.job_threads(one) for one in (small, large)] == [1, 8]
 
 
+def test_measuring_the_classes_of_a_net_asks_for_one_look_at_each_training_clip(paper: Plan) -> None:
+    one = cell("kinetics_sounds", "", "concat")
+    assert paper.analysis.geometry_passes("kinetics_sounds") == 9309
+    assert [paper.analysis.geometry_minutes(one, attempt) for attempt in (1, 2)] == [11, 22]
+
+
 def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:
     minutes = paper.attack.job_minutes
     # By its 402 test clips beside Kinetics-Sounds' 3,104: 230 * 402 / 3104 = 29.8, and 10 to start.

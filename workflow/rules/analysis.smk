@@ -62,7 +62,7 @@ rule geometry:
         device=analysis.device,
         batch_size=analysis.batch_size,
         mem_mb=analysis.job_memory_mb,
-        runtime=analysis.minutes("attack"),
+        runtime=analysis.geometry_minutes,
     params:
         told=analysis.measured,
         torch_threads=analysis.job_threads,

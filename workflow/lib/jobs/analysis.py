@@ -65,6 +65,14 @@ class Analysis(Attacking):
         """The work of looking into a net."""
         return self.work_of(*key, {key[1]: self.grid.conditions[family].get(key, ())})
 
+    def geometry_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit in minutes of measuring the classes of a net, by its work."""
+        return self.minutes_for(self.geometry_passes(wildcards.dataset), attempt)
+
+    def geometry_passes(self, dataset: str) -> int:
+        """The work of measuring the classes of a net: every training clip is looked at once."""
+        return self.data.split_clips(dataset, "train")
+
     def checked(self, suffix: str) -> list[str]:
         """Every file of cells that `all` makes, all seeds: the rows or what is said of them."""
         return [

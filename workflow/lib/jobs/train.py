@@ -215,10 +215,6 @@ class Train(Jobs):
         clips = self.data.split_clips(dataset, "train")
         return work.training_passes(clips, recipe["epochs"], crafting) + self._table_passes(variant, dataset)
 
-    def geometry_passes(self, dataset: str) -> int:
-        """The work of measuring the classes of a net: every training clip is looked at once."""
-        return self.data.split_clips(dataset, "train")
-
     def _table_passes(self, variant: str, dataset: str) -> int:
         """The work of an objective that measures training clips once, before it trains."""
         of = self.variant_on(variant, dataset)

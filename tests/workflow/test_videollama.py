@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from planning import ROOT, configuration, plan, unedited
+from planning import ROOT, configuration, copy_project, plan, replace, snakemake, unedited
 
 from lib import index, videollama
 from lib.errors import SettingsError
@@ -100,14 +100,37 @@ def test_the_eight_nets_are_attacked_as_one_and_their_clips_asked_about(enabled:
     told = asking.told(JOB)
     assert told["clips"] == [f"clean={place}.pam/clean.csv", f"pam={place}.pam/clips.csv", f"tma={place}.tma/clips.csv"]
     assert told["prompt"] == "Please point out the main object generating the sound based on the input video."
-    assert (told["weights"], told["environment"]) == (there["weights"], [f"{there['environment']}/bin"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(videollama.NEEDED, "weights", videollama.NEEDED["repository"])
+        moved = plan(unedited(), papers=[PAPER], videollama={**there, "weights": there["repository"]}, device="cuda")
+    assert moved.videollama.told(JOB) == told and moved.videollama.model_place != asking.model_place
+    assert [asking.asking_minutes(JOB, attempt) for attempt in (1, 2, 3, 4)] == [240, 480, 720, 720]
+    assert asking.asking_memory_mb(JOB, 2) == 2 * asking.asking_memory_mb(JOB, 1)
     assert json.loads(told["key"]) == {"dataset": AVE, "surrogate": "all"}
     exported = asking.told_to_export(JOB)
     assert (exported["modality"], exported["budget"]) == ("both", "calibrated")
-    assert asking.clips_at_a_time(JOB) == str(enabled.settings.scale["attack_batch_size"] // 8)
     assert asking.job_minutes(JOB, 1) > 0 and asking.job_memory_mb(JOB, 1) > 0
     own = asking.code("export.py", "variant", "attack")(JOB)
     assert own != asking.code("export.py", "variant", "attack")(SimpleNamespace(**{**vars(JOB), "attack": "pam"}))
+
+
+def test_the_job_that_asks_is_told_where_the_model_is(there: dict, tmp_path: Path) -> None:
+    root, code = copy_project(tmp_path / "project"), tmp_path / "code"
+    (code / "videollama2").mkdir(parents=True)
+    (code / "videollama2/__init__.py").touch()
+    git = ["git", "-C", str(code), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *words], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    replace(root / "scripts/avrobust/asked/videollama2.py", '"8cedfbda23e779246112cb963416b95415448a91"', f'"{head}"')
+    told = {**there, "repository": str(code)}
+    said = "{" + ", ".join(f"{key}: {value}" for key, value in told.items()) + "}"
+    config = [f"papers=[{PAPER}]", f"videollama={said}", "device=cuda"]
+    run = snakemake(root, "-n", "-p", "--config", *config, "--", "results/demo/answers/ave_clips/s1234/all.csv")
+    assert run.status == 0, run.text
+    (asked,) = [job.command for job in run.jobs if job.rule == "videollama"]
+    assert f"for folder in {told['environment']}/bin; do" in asked
+    assert f"--weights {told['weights']} --repository {code} " in asked
 
 
 def test_the_figure_and_the_claim_read_its_answers(enabled: Plan) -> None:

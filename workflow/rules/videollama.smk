@@ -53,14 +53,14 @@ rule videollama:
     threads: 4
     resources:
         gpu=videollama.gpus,
-        mem_mb=32000,
-        runtime=240,
+        mem_mb=videollama.asking_memory_mb,
+        runtime=videollama.asking_minutes,
     params:
         told=videollama.told,
         code=videollama.code("videollama.py"),
     shell:
-        "for folder in {params.told[environment]:q}; do PATH=$folder:$PATH; done;"
+        "for folder in {videollama.model_place[environment]:q}; do PATH=$folder:$PATH; done;"
         " python scripts/videollama.py --clips {params.told[clips]:q} --prompt {params.told[prompt]:q}"
-        " --key {params.told[key]:q} --weights {params.told[weights]:q}"
-        " --repository {params.told[repository]:q} --code {params.code} --answers {output.answers:q}"
+        " --key {params.told[key]:q} --weights {videollama.model_place[weights]:q}"
+        " --repository {videollama.model_place[repository]:q} --code {params.code} --answers {output.answers:q}"
         " --provenance {output.provenance:q} 2> {log:q}"

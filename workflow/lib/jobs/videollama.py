@@ -7,9 +7,12 @@ from types import SimpleNamespace as Names
 from avrobust.spec.conditions import CLEAN
 from lib.grid import Grid, Key
 from lib.jobs.attack import Attack
-from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
+from lib.jobs.jobs import MOST_TIMES, Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.videollama import KIND
+
+# What a job that asks is given at first. Nobody has measured it: three hundred answers, and weights that are read once.
+MINUTES, MEMORY_MB = 240, 32000
 
 
 class VideoLLaMA(Jobs):
@@ -52,26 +55,34 @@ class VideoLLaMA(Jobs):
         return self._table(wildcards, self._spec(wildcards)["attacks"][0], CLEAN.modality)
 
     def told(self, wildcards: Wildcards) -> dict:
-        """What a model is asked about which clips, and where it is."""
-        spec, told = self._spec(wildcards), self.settings.config["videollama"]
+        """What a model is asked about which clips."""
+        spec = self._spec(wildcards)
         tables = [f"{attack}={path}" for attack, path in zip(spec["attacks"], self.clips(wildcards), strict=True)]
         key = {"dataset": wildcards.dataset, "surrogate": wildcards.surrogate}
         return {
             "clips": [f"{CLEAN.modality}={self.clean(wildcards)}", *tables],
             "prompt": spec["prompt"],
             "key": canonical(key),
-            "weights": told["weights"],
-            "repository": told["repository"],
-            "environment": [f"{told['environment']}/bin"] if "environment" in told else [],
         }
+
+    @property
+    def model_place(self) -> Mapping[str, object]:
+        """Where the model is. No parameter: one that was moved is asked nothing anew."""
+        told = self.settings.config["videollama"]
+        environment = [f"{told['environment']}/bin"] if "environment" in told else []
+        return {"weights": told["weights"], "repository": told["repository"], "environment": environment}
+
+    def asking_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Time limit of asking in minutes, more with the next two attempts."""
+        return min(attempt, MOST_TIMES) * MINUTES
+
+    def asking_memory_mb(self, wildcards: Wildcards, attempt: int) -> int:
+        """Memory of asking in MB, more with the next two attempts."""
+        return min(attempt, MOST_TIMES) * MEMORY_MB
 
     def told_to_export(self, wildcards: Wildcards) -> Mapping:
         """Under which condition an attack is exported."""
         return self._spec(wildcards)["read"]
-
-    def clips_at_a_time(self, wildcards: Wildcards) -> str:
-        """Clips that are attacked at a time."""
-        return self.attack.clips_at_a_time(self._bundle(wildcards))
 
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of an export, which attacks anew."""

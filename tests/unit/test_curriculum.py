@@ -21,8 +21,9 @@ from avrobust.models.fusions.sum import Sum
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.task import TASKS
 from avrobust.program import UserError
+from avrobust.spec import measures
 from avrobust.spec.curriculum import Stages, count_sampled, stages_of, standing
-from avrobust.training import loop
+from avrobust.training import loop, spent
 from avrobust.training.clips import TrainingClips
 from avrobust.training.prepare.adversarial import Adversarial
 from avrobust.training.prepare.curriculum import Curriculum
@@ -103,6 +104,10 @@ def test_segments_are_whole_stretches_that_each_have_a_sampled_step(steps, data)
     assert of_step.tolist() == sorted(of_step) and set(of_step) == set(range(count))
     assert len(chosen) == sampled == len(set(chosen)) and chosen.tolist() == sorted(chosen)
     assert set(of_step[chosen]) == set(range(count)), "every segment is seen"
+
+
+def test_claims_call_what_crafting_takes_as_the_history_of_a_training_does():
+    assert measures.COUNTED == spent.COUNTED
 
 
 def test_a_share_is_one_of_the_clip_and_not_of_each_segment():

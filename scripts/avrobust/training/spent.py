@@ -7,7 +7,8 @@ from torch import Tensor
 
 from avrobust.models.late_fusion import LateFusion
 
-# What the history of a training calls both.
+# What the history of a training calls both. `spec.measures` says them again: if this were read from there, every new
+# measure of tables would train nets anew.
 COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake.cli import parse_args
 
-from lib import hangup, killed, versions
+from lib import hangup, killed, versions, waking
 from lib.configuration import check_once
 from lib.errors import SettingsError
 from lib.plan import Plan
@@ -43,8 +43,13 @@ def opened(workflow: Any) -> Plan:
             (killed.report if _is_dry_run(sys.argv[1:]) else killed.put_back)(root)
         results = root / plan.data.results
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
+
+        def start(log: str) -> None:
+            versions.remember(results)
+            waking.by_one_timer(workflow.scheduler)
+
         # As `onstart:` in a Snakefile does: not in a dry run.
-        workflow.onstart(lambda log: versions.remember(results))
+        workflow.onstart(start)
     return plan
 
 

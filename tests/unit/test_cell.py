@@ -105,6 +105,29 @@ def test_clips_without_a_gradient_are_counted(blind):
         assert attacked_rows(threat, batches(4), CONDITIONS, GIVEN)[1] == count
 
 
+@pytest.mark.parametrize(
+    ("name", "steps", "apart"),
+    [
+        ("fgsm", None, True),
+        ("fgsm", 2, False),
+        ("random_sign", None, True),
+        ("pgd_random", 1, False),
+        ("mim", 2, False),
+    ],
+)
+def test_a_condition_is_the_same_beside_others(name, steps, apart):
+    """Also where what is made of both modalities serves the conditions of one."""
+    attack = build_attack(name)
+    assert attack.in_steps(steps).takes_modalities_apart == apart
+    threat = Threat(attack, narrow_net(), CROSS_ENTROPY)
+    asked = [Condition(modality, budget, steps) for modality in ("audio", "both", "visual") for budget in STRENGTHS]
+    together = attacked_rows(threat, batches(6), asked, GIVEN)[0]
+    for one in asked:
+        alone = attacked_rows(threat, batches(6), [one], GIVEN)[0].to_pandas()
+        same = together.to_pandas().query(f"modality in ('clean', '{one.modality}') and budget in ('', '{one.budget}')")
+        assert same.reset_index(drop=True).equals(alone)
+
+
 def test_equal_budgets_are_attacked_once_and_written_by_every_name():
     """Also where only the modality that is attacked is given the same."""
     runs = []

@@ -80,6 +80,11 @@ class Attack:
             return 0.0
         return 1 / self.steps if self.step_size is None else self.step_size
 
+    @property
+    def takes_modalities_apart(self) -> bool:
+        """Whether what becomes of a modality is the same whatever becomes of the other: no gradient beyond the clip."""
+        return self.restarts == 1 and (not self.steps or (self.steps == 1 and self.start is None))
+
     def in_steps(self, steps: int | None) -> "Attack":
         """Return the same attack in another number of steps; None for its own.
 
@@ -139,7 +144,9 @@ def _run(loss: Loss, budgets: Mapping[str, Budget], attack: Attack, context: Con
             iterate, gradient = adversarial[name], gradients[name]
             if attack.combine is not None:
                 gradient = attack.combine(name, iterate, gradient, budget)
-            moved = iterate + lengths[name] * budget.norm.steepest(direction(name, gradient), budget.epsilon)
+            # In the iterate's order in memory, which is not that of a picture's gradient: several times faster.
+            way = budget.norm.steepest(direction(name, gradient), budget.epsilon).contiguous()
+            moved = iterate + lengths[name] * way
             adversarial[name] = attack.project(name, moved, clean[name], budget)
     return adversarial
 

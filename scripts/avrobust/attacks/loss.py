@@ -6,6 +6,7 @@ from functools import cached_property, partial
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from avrobust.attacks.context import PARTS, Context
 from avrobust.lack_of_memory import unless_memory_lacks
@@ -54,6 +55,8 @@ class Loss:
         self.model, self.inputs, self.labels, self.modalities = model, inputs, labels, model.modalities
         self.partner = dict(partner or {})
         self._objective, self._features = objective, dict(features or {})
+        # Modality -> input -> its feature, as long as somebody has the input.
+        self._encoded = {name: WeakTensorKeyDictionary() for name in self.modalities}
         # Points, and the attack that draws them -> modality -> gradient.
         self._first: dict[tuple[Callable | None, str], dict[str, Tensor]] = {}
         # How many points a pass holds: a GPU is filled, a CPU's memory is counted in clips at a time.
@@ -100,8 +103,17 @@ class Loss:
         return {name: self.encode(name, inputs[name]) for name in self.modalities}
 
     def encode(self, modality: str, x: Tensor) -> Tensor:
-        """Return the feature of one modality, that of the clean clips where `x` is their very input."""
-        return self.features(modality) if x is self.inputs[modality] else self.model.encode(modality, x)
+        """Return the feature of one modality, without a graph; computed once of the very same input.
+
+        `x` must not be changed afterwards.
+        """
+        if x is self.inputs[modality]:
+            return self.features(modality)
+        encoded = self._encoded[modality]
+        if x not in encoded:
+            with torch.no_grad():
+                encoded[x] = self.model.encode(modality, x)
+        return encoded[x]
 
     @torch.no_grad()
     def value(self, inputs: Inputs) -> Tensor:

@@ -16,38 +16,51 @@ from avrobust.models.pooling import pooled
 from avrobust.spec.budgets import MODALITIES
 
 
+def norms_of(
+    clean: Inputs, crafted: Crafted, forms: Mapping[str, Inputs], budgets: Budgets, count: int
+) -> dict[str, dict[str, list[float]]]:
+    """Return form -> column -> how far each of `count` clips moved, in the norm of the budget that `crafted` is under.
+
+    `forms`: form -> `crafted.inputs` in it; all that is `clean` itself moved by nothing.
+    """
+    first, known = crafted.conditions[0], {}
+    for name, inputs in ((name, inputs) for of_form in forms.values() for name, inputs in of_form.items()):
+        if (name, id(inputs)) not in known:
+            moved = inputs is not clean[name]
+            norms = budgets.norms(first, name, inputs - clean[name]).tolist() if moved else [0.0] * count
+            known[name, id(inputs)] = norms
+    still = {f"norm_{name}": [0.0] * count for name in MODALITIES}
+    return {
+        form: still | {f"norm_{name}": known[name, id(inputs)] for name, inputs in of_form.items()}
+        for form, of_form in forms.items()
+    }
+
+
 def answered(
     names: Mapping[str, str],
     victim: Loss,
     clip_ids: Sequence[str],
     crafted: Crafted,
     forms: Mapping[str, Inputs],
+    norms: Mapping[str, Mapping[str, list[float]]],
     budgets: Budgets,
 ) -> pa.Table:
     """Return the rows of what the net of `victim` answers to `crafted`, a set for each of its conditions and forms.
 
     `names`: what the rows call surrogate, victim and attack. `victim`: of the clean clips, with the objective that the
-    rows' `loss` is of. `forms`: form -> `crafted.inputs` in it; a tensor that forms share is encoded once.
+    rows' `loss` is of. `forms`: form -> `crafted.inputs` in it, `norms`: see `norms_of`; a tensor that forms share is
+    encoded once.
     """
     count, first = len(clip_ids), crafted.conditions[0]
     common = {**{name: [value] * count for name, value in names.items()}, "clip_id": clip_ids}
     common |= {f"epsilon_{name}": budgets.epsilons(first, name, crafted.budgets, count) for name in MODALITIES}
-    features: dict[tuple[str, int], Tensor] = {}
     known: dict[tuple[int, ...], dict[str, list]] = {}
     tables = []
     for form, inputs in forms.items():
         place = tuple(id(inputs[name]) for name in victim.modalities)
         if place not in known:
-            for name, number in zip(victim.modalities, place, strict=True):
-                if (name, number) not in features:
-                    features[name, number] = victim.encode(name, inputs[name])
-            encoded = {name: features[name, number] for name, number in zip(victim.modalities, place, strict=True)}
-            known[place] = _answers(victim, encoded, count)
-        columns = common | known[place] | {"form": [form] * count}
-        for name in MODALITIES:
-            clean, made = victim.inputs.get(name), inputs.get(name)
-            moved = made is not clean
-            columns[f"norm_{name}"] = budgets.norms(first, name, made - clean).tolist() if moved else [0.0] * count
+            known[place] = _answers(victim, victim.encoded(inputs), count)
+        columns = common | known[place] | norms[form] | {"form": [form] * count}
         for one in crafted.conditions:
             condition = {name: [value] * count for name, value in one._asdict().items()}
             tables.append(parquet.table(SCHEMAS[victim.model.task], columns | condition))

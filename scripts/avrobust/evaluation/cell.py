@@ -13,7 +13,7 @@ import torch
 from avrobust.attacks.loss import Inputs, Loss
 from avrobust.attacks.threat import Threat
 from avrobust.data.batches import PARTNER, Batch, inputs_of
-from avrobust.evaluation.answer import answered
+from avrobust.evaluation.answer import answered, norms_of
 from avrobust.evaluation.as_files import AsFiles
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted, clean_gradients, craft
@@ -140,6 +140,7 @@ def _answers(
         floats = {FLOAT: made.inputs}
         shown_files = cell.as_files and not victims.keys() <= set(cell.floats)
         forms = {**floats, **(cell.as_files(clip_ids, clean, made) if shown_files else {})}
+        norms = norms_of(clean, made, forms, budgets, len(clip_ids))
         for name, victim in victims.items():
             wanted = {CLEAN, *cell.conditions[name]}
             if conditions := tuple(one for one in made.conditions if one in wanted):
@@ -150,6 +151,7 @@ def _answers(
                     clip_ids,
                     replace(made, conditions=conditions),
                     floats if name in cell.floats else forms,
+                    norms,
                     budgets,
                 )
 

@@ -47,13 +47,23 @@ def craft(
         raise RuntimeError(f"attack {threat.name}: the gradients are those of another net than its surrogate")
     attack = threat.attack
     clean_gradients(threat, loss, clip_ids)
-    alike: dict[str, list[Condition]] = {}
+    alike: dict[str, tuple[dict, list[Condition]]] = {}
     for condition in conditions:
-        given = [budgets.given(condition), condition.steps]
-        alike.setdefault(json.dumps(given, sort_keys=True), []).append(condition)
-    for group in alike.values():
+        given = budgets.given(condition)
+        key = json.dumps([given, condition.steps], sort_keys=True)
+        alike.setdefault(key, (given, []))[1].append(condition)
+    # Those of most modalities first: each may then be there for conditions of fewer.
+    groups = sorted(alike.values(), key=lambda group: len(group[0]), reverse=True)
+    while groups:
+        given, group = groups.pop(0)
         first = group[0]
-        allowed = budgets.under(first, loss.inputs)
-        made = perturb(loss, allowed, attack.in_steps(first.steps), threat.context(clip_ids))
+        allowed, in_steps = budgets.under(first, loss.inputs), attack.in_steps(first.steps)
+        made = perturb(loss, allowed, in_steps, threat.context(clip_ids))
         budgets.check_promises(attack, loss.inputs, made, allowed, first)
         yield Crafted(tuple(group), made, allowed)
+        if in_steps.takes_modalities_apart:
+            parts = [one for one in groups if one[0].items() <= given.items() and one[1][0].steps == first.steps]
+            groups = [one for one in groups if one not in parts]
+            for part, of_part in parts:
+                inputs = {name: made[name] if name in part else clean for name, clean in loss.inputs.items()}
+                yield Crafted(tuple(of_part), inputs, {name: allowed[name] for name in part if name in allowed})

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -100,3 +101,30 @@ def give_back_freed_memory() -> None:
     libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
+
+
+class KeptMemory:
+    """What glibc keeps from one piece of work to the next: given back when it is more than any one leaves behind.
+
+    What has gone back is zeroed anew when it is needed again; to give it back after each took a bundle 5 % of its time.
+    """
+
+    def __init__(self) -> None:
+        self._most, self._begun_anew = 0, True
+
+    def after_work(self) -> None:
+        """Give freed memory back to the system if the process holds more than after work that began without any."""
+        held = _resident()
+        if self._begun_anew:
+            self._most = max(self._most, held)
+        self._begun_anew = held > self._most
+        if self._begun_anew:
+            give_back_freed_memory()
+
+
+def _resident() -> int:
+    """Return how many pages of memory the process holds, 0 where nothing tells."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0

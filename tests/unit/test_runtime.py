@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from avrobust import runtime
 from avrobust.processor import flags, has_common_instructions, name
 from avrobust.runtime import INSTRUCTIONS, promised_gpus
 
@@ -220,3 +221,15 @@ def test_what_is_freed_below_what_is_in_use_goes_back_to_the_system():
     made = subprocess.run([sys.executable, "-c", HEAP], cwd=SCRIPTS, capture_output=True, text=True, check=True)
     freed, kept = made.stdout.split()
     assert int(freed) > 300 and float(kept) == 2**18
+
+
+def test_kept_memory_goes_back_when_it_is_more_than_one_piece_of_work_leaves(monkeypatch):
+    """400 after the first, which began with none; 500 goes back, so that the next one tells how much it leaves."""
+    given_back = []
+    monkeypatch.setattr(runtime, "give_back_freed_memory", lambda: given_back.append(True))
+    kept, gone = runtime.KeptMemory(), []
+    for held in (400, 400, 500, 450, 450, 500, 300):
+        monkeypatch.setattr(runtime, "_resident", lambda held=held: held)
+        kept.after_work()
+        gone.append(len(given_back))
+    assert gone == [0, 0, 1, 1, 1, 2, 2]

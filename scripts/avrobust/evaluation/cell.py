@@ -22,7 +22,7 @@ from avrobust.evaluation.terms import TERM_CLIPS, Shares, term_shares
 from avrobust.metrics.schema import FLOAT
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
-from avrobust.runtime import give_back_freed_memory
+from avrobust.runtime import KeptMemory
 from avrobust.spec.conditions import CLEAN, UNBOUNDED, Condition
 
 # An attack without bounds is tried on so many clips.
@@ -93,10 +93,10 @@ def evaluate(
             counts.append(_clips_without_gradient(clean_gradients(cell.threat, own, batch["clip_id"])))
             shares.append(term_shares(cell.threat, own, batch["clip_id"], TERM_CLIPS - before))
             tables += _rows(cell, own, victims, batch["clip_id"], budgets, UNBOUNDED_CLIPS - before)
-            if len(cells) > 1:
-                give_back_freed_memory()
+            kept.after_work()
         return Part(len(labels), pa.concat_tables(tables), tuple(counts), tuple(shares))
 
+    kept = KeptMemory()
     nets = dict.fromkeys(net for cell in cells for net in (cell.threat.model, *cell.victims.values()))
     with ExitStack() as stack:
         for net in nets:

@@ -12,7 +12,7 @@ def computed_once() -> None:
     """Let Snakemake read a file once for its checksum, and again when size or time say that it is another one.
 
     By itself it reads each input anew for each output of each job: shards, of which every training and every attack
-    reads all, some hundred times in a demo.
+    reads all.
     """
     _IOFile.checksum = _remembering(_IOFile.checksum)
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from planning import ROOT, configuration, copy_project, plan, replace, snakemake, unedited
 
+from avrobust.asked import videollama2
 from lib import index, videollama
 from lib.errors import SettingsError
 from lib.plan import Plan
@@ -25,14 +26,14 @@ CLAIM = "tma_misleads_videollama"
 FILES = (".svg", ".csv", ".png", "_answers.csv")
 
 
-COMMIT = videollama.check_commit
+CHECK = videollama2.check_commit
 
 
 @pytest.fixture(scope="module", autouse=True)
 def at_its_commit() -> Iterator[None]:
     """No folder here is a checkout of the model's code."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(videollama, "check_commit", lambda repository: None)
+        patch.setattr(videollama2, "check_commit", lambda repository: None)
         yield
 
 
@@ -100,10 +101,7 @@ def test_the_eight_nets_are_attacked_as_one_and_their_clips_asked_about(enabled:
     told = asking.told(JOB)
     assert told["clips"] == [f"clean={place}.pam/clean.csv", f"pam={place}.pam/clips.csv", f"tma={place}.tma/clips.csv"]
     assert told["prompt"] == "Please point out the main object generating the sound based on the input video."
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(videollama.NEEDED, "weights", videollama.NEEDED["repository"])
-        moved = plan(unedited(), papers=[PAPER], videollama={**there, "weights": there["repository"]}, device="cuda")
-    assert moved.videollama.told(JOB) == told and moved.videollama.model_place != asking.model_place
+    assert (told["weights"], told["environment"]) == (there["weights"], [f"{there['environment']}/bin"])
     assert [asking.asking_minutes(JOB, attempt) for attempt in (1, 2, 3, 4)] == [240, 480, 720, 720]
     assert asking.asking_memory_mb(JOB, 2) == 2 * asking.asking_memory_mb(JOB, 1)
     assert json.loads(told["key"]) == {"dataset": AVE, "surrogate": "all"}
@@ -189,7 +187,7 @@ def test_code_of_another_commit_and_an_environment_without_ffmpeg_are_seen_befor
 ) -> None:
     config = {"videollama": there, "device": "cuda"}
     with monkeypatch.context() as patch:
-        patch.setattr(videollama, "check_commit", COMMIT)
+        patch.setattr(videollama2, "check_commit", CHECK)
         subprocess.run(["git", "init", "--quiet", there["repository"]], check=True)
         assert lacking(config, conda=False).startswith(f"videollama.repository: {there['repository']}")
     (tmp_path / "bin").mkdir()

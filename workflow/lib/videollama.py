@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from avrobust.asked.videollama2 import check_commit
 from avrobust.program import UserError
 
 # The kind of artefact that asks it.
@@ -45,6 +44,9 @@ def lacking(config: Mapping, *, conda: bool) -> str:
 
 
 def _other_commit(repository: Path) -> str:
+    # Where it is not enabled nobody needs it.
+    from avrobust.asked.videollama2 import check_commit
+
     try:
         check_commit(repository)
     except UserError as error:

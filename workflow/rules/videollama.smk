@@ -59,8 +59,8 @@ rule videollama:
         told=videollama.told,
         code=videollama.code("videollama.py"),
     shell:
-        "for folder in {videollama.model_place[environment]:q}; do PATH=$folder:$PATH; done;"
+        "for folder in {params.told[environment]:q}; do PATH=$folder:$PATH; done;"
         " python scripts/videollama.py --clips {params.told[clips]:q} --prompt {params.told[prompt]:q}"
-        " --key {params.told[key]:q} --weights {videollama.model_place[weights]:q}"
-        " --repository {videollama.model_place[repository]:q} --code {params.code} --answers {output.answers:q}"
+        " --key {params.told[key]:q} --weights {params.told[weights]:q}"
+        " --repository {params.told[repository]:q} --code {params.code} --answers {output.answers:q}"
         " --provenance {output.provenance:q} 2> {log:q}"

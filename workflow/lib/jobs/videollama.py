@@ -55,22 +55,18 @@ class VideoLLaMA(Jobs):
         return self._table(wildcards, self._spec(wildcards)["attacks"][0], CLEAN.modality)
 
     def told(self, wildcards: Wildcards) -> dict:
-        """What a model is asked about which clips."""
-        spec = self._spec(wildcards)
+        """What a model is asked about which clips, and where it is."""
+        spec, told = self._spec(wildcards), self.settings.config["videollama"]
         tables = [f"{attack}={path}" for attack, path in zip(spec["attacks"], self.clips(wildcards), strict=True)]
         key = {"dataset": wildcards.dataset, "surrogate": wildcards.surrogate}
         return {
             "clips": [f"{CLEAN.modality}={self.clean(wildcards)}", *tables],
             "prompt": spec["prompt"],
             "key": canonical(key),
+            "weights": told["weights"],
+            "repository": told["repository"],
+            "environment": [f"{told['environment']}/bin"] if "environment" in told else [],
         }
-
-    @property
-    def model_place(self) -> Mapping[str, object]:
-        """Where the model is. No parameter: one that was moved is asked nothing anew."""
-        told = self.settings.config["videollama"]
-        environment = [f"{told['environment']}/bin"] if "environment" in told else []
-        return {"weights": told["weights"], "repository": told["repository"], "environment": environment}
 
     def asking_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of asking in minutes, more with the next two attempts."""

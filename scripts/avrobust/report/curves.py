@@ -111,7 +111,7 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
         said = said_of(figure, [*found.values()], scale)
         drawing.frame(canvas, figure.title, said, handles, columns, notes)
         for number, panel in enumerate(figure.panels):
-            where = (number * wide + drawing.LEFT + 0.1, feet + 0.5, wide - drawing.LEFT - 0.15, TALL)
+            where = (number * wide + drawing.LEFT + 0.14, feet + 0.5, wide - drawing.LEFT - 0.27, TALL)
             axis = canvas.add_axes([part / whole for part, whole in zip(where, (WIDTH, height) * 2, strict=True)])
             _panel(axis, figure, panel, found, published)
 

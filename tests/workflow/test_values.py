@@ -14,6 +14,7 @@ from planning import ROOT, copy_project, paper, plan, replace, unedited, write_p
 
 from avrobust.attacks import mig, pam, transforms
 from avrobust.objectives import similarity
+from avrobust.training.prepare import adversarial
 from lib import digest
 from lib.errors import SettingsError
 
@@ -256,5 +257,53 @@ def test_what_is_known_of_options_is_of_those_that_are_there() -> None:
             assert options.keys() <= digest.options(scripts, digest.registered(scripts, part, table, name)).keys(), name
     assert known["$defs"]["transform"]["enum"] == list(transforms.TRANSFORMS)
     assert known["$defs"]["gradient"]["enum"] == list(mig.GRADIENTS) == sorted(pam.GRADIENTS, reverse=True)
+    assert known["$defs"]["statistics"]["enum"] == list(adversarial.STATISTICS)
     assert known["$defs"]["cosine"]["enum"] == list(similarity.SIMILARITIES)
     assert known["ATTACKS"]["pam"]["paths"]["maximum"] == len(pam.COLOURS)
+
+
+ZHANG = "workflow/papers/zhang2025/variants.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("schedule: cosine}", "schedule: cosin}", "variants.RsV+ours: prepare: schedule is linear, cosine or"),
+        ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: [5, 200]}", "sampled is a percentage or"),
+        ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: five}", "sampled is a percentage or"),
+        ("density: quantile", "density: quantil", "prepare: selected_mixup: density: 'quantil' is not allowed; allowed"),
+        ("batch_norm: batch", "batch_norm: bach", "adversarial: batch_norm: 'bach' is not allowed"),
+    ],
+)  # fmt: skip
+def test_an_option_of_a_training_that_its_program_would_refuse_is_named_before(
+    root: Path, old: str, new: str, said: str
+) -> None:
+    text = (root / ZHANG).read_text(encoding="utf-8")
+    assert old in text
+    (root / ZHANG).write_text(text.replace(old, new), encoding="utf-8")
+    try:
+        with pytest.raises(SettingsError) as error:
+            plan(root, papers=["zhang2025"])
+    finally:
+        (root / ZHANG).write_text(text, encoding="utf-8")
+    assert said in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize("entry", ["avrobust.attacks.mine:mine", "avrobust.attacks.mim:min"])
+def test_a_line_of_a_registry_that_names_nothing_is_named(tmp_path: Path, entry: str) -> None:
+    root = copy_project(tmp_path)
+    registry = root / "scripts/avrobust/attacks/registry.py"
+    text = registry.read_text(encoding="utf-8")
+    registry.write_text(text.replace("ATTACKS = {", f'ATTACKS = {{\n    "mine": "{entry}",', 1), encoding="utf-8")
+    told = paper(unedited())
+    told["attacks"]["own"] = {"update": "mine"}
+    write_paper(root, told)
+    with pytest.raises(SettingsError, match=f"ATTACKS: 'mine' is {entry}, but scripts/.* has no function or class"):
+        plan(root)
+
+
+def test_cells_that_nothing_plans_are_named_where_they_are_asked_for() -> None:
+    made = plan(unedited())
+    with pytest.raises(SettingsError, match=r"no\.parquet: no such cells are planned on music; it has .*undefended"):
+        made.check_targets(["-n", "results/demo/cells/music/s1234/no.parquet"])
+    made.check_targets(["-n", "results/demo/cells/music/s1234/undefended.parquet", "results/demo/cells"])

@@ -62,6 +62,11 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
     return sorted(_tables(scripts / PACKAGE / part / "registry.py")[table])
 
 
+def is_there(scripts: Path, entry: str) -> bool:
+    """Whether the function or class that a registry names is there."""
+    return _definition(scripts, entry) is not None
+
+
 def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
     """Return what the function or class `entry` takes, its `self` left out: name -> its type, whether it is needed."""
     node = _definition(scripts, entry)

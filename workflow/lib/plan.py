@@ -35,6 +35,9 @@ from lib.settings import (
 )
 from lib.variants import NET, SINGLE, Variant, variant_of
 
+# A file of cells, as one asks for it: its dataset and its bundle.
+CELLS_OF = re.compile(r"^results/.+/cells/(\w+)/s\d+/([^/]+)\.(?:parquet|json)$")
+
 
 class Plan:
     """What each file of workflow/rules asks, by the name of that file."""
@@ -87,6 +90,10 @@ class Plan:
         for name, (_, _, why, suffixes) in self.tables.skipped.items():
             if asked := [word for word in words if word in (f"paper_tables/{name}{suffix}" for suffix in suffixes)]:
                 raise SettingsError(f"{asked[0]} cannot be made: {why}")
+        for word in words:
+            if (cells := CELLS_OF.search(word)) and cells.groups() not in self.attack.bundles:
+                there = ", ".join(name for dataset, name in self.attack.bundles if dataset == cells[1])
+                raise SettingsError(f"{word}: no such cells are planned on {cells[1]}; it has {there or 'none'}")
         if "sensitivity" in words and not self.tables.sensitivity:
             folder = self.settings.root / "workflow/papers"
             having = [name for name in paper_names(self.settings.root) if (folder / name / "sensitivity.yaml").exists()]

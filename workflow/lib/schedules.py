@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable, Mapping
 
-from avrobust.spec.curriculum import CURRICULUM, SAID, Stages, count_sampled, half_up, stages_of
-from lib.settings import Settings
+from avrobust.spec.curriculum import CURRICULUM, SAID, count_sampled, half_up, stages_of
+from lib.errors import SettingsError
+from lib.settings import Settings, place_of
 from lib.variants import Variant, variant_of
 
 
@@ -22,7 +23,7 @@ def shares(settings: Settings, paper: str, dataset: str, nets: Iterable[str]) ->
     """Return those of `nets` that attack a share of the steps that is no whole number of them -> what it comes to."""
     found = {}
     for net, variant in _scheduled(settings, paper, dataset, nets).items():
-        steps, said = _steps(settings, dataset), dict.fromkeys(_stages(variant).sampled)
+        steps, said = _steps(settings, dataset), dict.fromkeys(stages_of(_options(variant)).sampled)
         if steps and any(percent * steps % 100 for percent in said):
             counts = [str(count_sampled(percent, steps)) for percent in said]
             found[net] = f"{' to '.join(counts)} of {steps} steps"
@@ -59,11 +60,17 @@ def _scheduled(settings: Settings, paper: str, dataset: str, nets: Iterable[str]
     """Those of some nets that are trained by a schedule."""
     known = [net for net in nets if net in settings.papers[paper]["variants"]]
     variants = {net: variant_of(settings, paper, net, dataset) for net in known}
-    return {net: one for net, one in variants.items() if one.recipe.get("prepare", {}).get("name") == CURRICULUM}
+    found = {net: one for net, one in variants.items() if one.recipe.get("prepare", {}).get("name") == CURRICULUM}
+    for net, variant in found.items():
+        try:
+            stages_of(_options(variant))
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{place_of(paper, 'variants')}.{net}: prepare: {error}") from None
+    return found
 
 
-def _stages(variant: Variant) -> Stages:
-    return stages_of(variant.recipe["prepare"]["options"])
+def _options(variant: Variant) -> Mapping:
+    return variant.recipe["prepare"].get("options", {})
 
 
 def _steps(settings: Settings, dataset: str) -> int:
@@ -75,7 +82,8 @@ def _comes_to(settings: Settings, dataset: str, variant: Variant) -> str:
     steps, features = _steps(settings, dataset), _fused(variant)
     if not steps or not features:
         return ""
-    stages, options = _stages(variant), variant.recipe["prepare"]["options"]
+    options = _options(variant)
+    stages = stages_of(options)
     others = {name: value for name, value in options.items() if name not in SAID}
     epochs = []
     for epoch in range(1, variant.recipe["epochs"] + 1):

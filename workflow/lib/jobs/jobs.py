@@ -315,6 +315,12 @@ class Jobs:
         if entry is None:
             allowed = ", ".join(digest.registered_names(self.scripts, part, table))
             raise SettingsError(f"{name!r} is not in {table} of scripts/avrobust/{part}/registry.py: {allowed}")
+        if not digest.is_there(self.scripts, entry):
+            module, what = entry.split(":")
+            raise SettingsError(
+                f"scripts/avrobust/{part}/registry.py: {table}: {name!r} is {entry}, but "
+                f"scripts/{module.replace('.', '/')}.py has no function or class {what}"
+            )
         return entry
 
 

@@ -271,7 +271,7 @@ ZHANG = "workflow/papers/zhang2025/variants.yaml"
         ("schedule: cosine}", "schedule: cosin}", "variants.RsV+ours: prepare: schedule is linear, cosine or"),
         ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: [5, 200]}", "sampled is a percentage or"),
         ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: five}", "sampled is a percentage or"),
-        ("density: quantile", "density: quantil", "prepare: selected_mixup: density: 'quantil' is not allowed; allowed"),
+        ("density: quantile", "density: quantil", "selected_mixup: density: 'quantil' is not allowed"),
         ("batch_norm: batch", "batch_norm: bach", "adversarial: batch_norm: 'bach' is not allowed"),
     ],
 )  # fmt: skip

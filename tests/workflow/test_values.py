@@ -298,7 +298,7 @@ def test_a_line_of_a_registry_that_names_nothing_is_named(tmp_path: Path, entry:
     told = paper(unedited())
     told["attacks"]["own"] = {"update": "mine"}
     write_paper(root, told)
-    with pytest.raises(SettingsError, match=f"ATTACKS: 'mine' is {entry}, but scripts/.* has no function or class"):
+    with pytest.raises(SettingsError, match=f"ATTACKS: 'mine' is {entry}, but scripts/.* has no mi(ne|n)"):
         plan(root)
 
 

@@ -63,8 +63,12 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
 
 
 def is_there(scripts: Path, entry: str) -> bool:
-    """Whether the function or class that a registry names is there."""
-    return _definition(scripts, entry) is not None
+    """Whether what a registry names is there: a function, a class or a value."""
+    module, name = entry.split(":")
+    path = _file_of(scripts, module)
+    assigned = (node for node in _tree(path).body if isinstance(node, ast.Assign)) if path else ()
+    named = (target.id for node in assigned for target in node.targets if isinstance(target, ast.Name))
+    return name in named or _definition(scripts, entry) is not None
 
 
 def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:

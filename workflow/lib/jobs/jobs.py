@@ -319,7 +319,7 @@ class Jobs:
             module, what = entry.split(":")
             raise SettingsError(
                 f"scripts/avrobust/{part}/registry.py: {table}: {name!r} is {entry}, but "
-                f"scripts/{module.replace('.', '/')}.py has no function or class {what}"
+                f"scripts/{module.replace('.', '/')}.py has no {what}"
             )
         return entry
 

@@ -255,7 +255,7 @@ def test_what_is_known_of_options_is_of_those_that_are_there() -> None:
     for table, part in (("ATTACKS", "attacks"), ("PREPARATIONS", "training")):
         for name, options in known[table].items():
             assert options.keys() <= digest.options(scripts, digest.registered(scripts, part, table, name)).keys(), name
-    assert known["$defs"]["transform"]["enum"] == list(transforms.TRANSFORMS)
+    assert digest.keys(scripts, "avrobust.attacks.transforms:TRANSFORMS") == list(transforms.TRANSFORMS)
     assert known["$defs"]["gradient"]["enum"] == list(mig.GRADIENTS) == sorted(pam.GRADIENTS, reverse=True)
     assert known["$defs"]["statistics"]["enum"] == list(adversarial.STATISTICS)
     assert known["$defs"]["cosine"]["enum"] == list(similarity.SIMILARITIES)
@@ -307,3 +307,17 @@ def test_cells_that_nothing_plans_are_named_where_they_are_asked_for() -> None:
     with pytest.raises(SettingsError, match=r"no\.parquet: no such cells are planned on music; it has .*undefended"):
         made.check_targets(["-n", "results/demo/cells/music/s1234/no.parquet"])
     made.check_targets(["-n", "results/demo/cells/music/s1234/undefended.parquet", "results/demo/cells"])
+
+
+def test_a_transform_of_ones_own_is_one_and_what_goes_by_a_dataset_is_not_looked_at(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    file = root / "scripts/avrobust/attacks/transforms.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace('"identity": identity,', '"identity": identity, "noisy": identity,', 1), encoding="utf-8"
+    )
+    told = paper(unedited())
+    by = {"by": "dataset", **dict.fromkeys(told["datasets"], "masking")}
+    told["attacks"]["mine"] = {"update": "tma", "copies": 2, "transforms": ["identity", "noisy", by]}
+    write_paper(root, told)
+    plan(root)

@@ -1,4 +1,4 @@
-"""Snakemake's scheduler wakes once for all looks that ask for it, and again when asked again."""
+"""Snakemake's scheduler wakes for the first and for the last of all looks that ask for it, and when asked again."""
 
 import threading
 from types import SimpleNamespace
@@ -10,20 +10,28 @@ from lib import waking
 DELAY = 0.05
 
 
-def test_looks_that_come_together_lead_to_one() -> None:
+def test_looks_that_come_together_lead_to_that_of_the_first_and_that_of_the_last() -> None:
     scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0), _schedule_reevalutation=None)
     waking.by_one_timer(scheduler)
     for _ in range(2):
         for _ in range(50):
             scheduler._schedule_reevalutation(DELAY)
-        assert scheduler._open_jobs.acquire(timeout=10)
+        assert all(scheduler._open_jobs.acquire(timeout=10) for _ in range(2))
         assert not scheduler._open_jobs.acquire(timeout=3 * DELAY)
+
+
+def test_a_look_that_is_asked_for_alone_is_one() -> None:
+    scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0), _schedule_reevalutation=None)
+    waking.by_one_timer(scheduler)
+    scheduler._schedule_reevalutation(DELAY)
+    assert scheduler._open_jobs.acquire(timeout=10)
+    assert not scheduler._open_jobs.acquire(timeout=3 * DELAY)
 
 
 def test_another_delay_is_another_timer() -> None:
     scheduler = SimpleNamespace(_open_jobs=threading.Semaphore(0), _schedule_reevalutation=None)
     waking.by_one_timer(scheduler)
-    for delay in (DELAY, 2 * DELAY, DELAY):
+    for delay in (DELAY, 2 * DELAY):
         scheduler._schedule_reevalutation(delay)
     assert all(scheduler._open_jobs.acquire(timeout=10) for _ in range(2))
     assert not scheduler._open_jobs.acquire(timeout=3 * DELAY)

@@ -64,11 +64,26 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
 
 def is_there(scripts: Path, entry: str) -> bool:
     """Whether what a registry names is there: a function, a class or a value."""
+    return _assigned(scripts, entry) is not None or _definition(scripts, entry) is not None
+
+
+def keys(scripts: Path, entry: str) -> list[str]:
+    """Return the keys of the dictionary of that name, in their order."""
+    made = _assigned(scripts, entry)
+    return [key.value for key in made.keys if isinstance(key, ast.Constant)] if isinstance(made, ast.Dict) else []
+
+
+def _assigned(scripts: Path, entry: str) -> ast.expr | None:
+    """What a module gives a name, as an expression."""
     module, name = entry.split(":")
     path = _file_of(scripts, module)
-    assigned = (node for node in _tree(path).body if isinstance(node, ast.Assign)) if path else ()
-    named = (target.id for node in assigned for target in node.targets if isinstance(target, ast.Name))
-    return name in named or _definition(scripts, entry) is not None
+    for node in _tree(path).body if path else ():
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return node.value
+    return None
 
 
 def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:

@@ -1,6 +1,7 @@
 """How often Snakemake looks whether a job can start while none can."""
 
 import threading
+import time
 from typing import Any
 
 
@@ -14,15 +15,25 @@ def by_one_timer(scheduler: Any) -> None:
     """
     if not hasattr(scheduler, "_schedule_reevalutation"):
         return  # another version of Snakemake's, which may do it otherwise
-    waiting: set[float] = set()
+    # Delay -> when it was last asked for, in the monotonic clock's seconds, while a timer of it runs.
+    asked: dict[float, float] = {}
 
-    def wake(delay: float) -> None:
-        waiting.discard(delay)
+    def start(delay: float, seconds: float) -> None:
+        threading.Timer(seconds, wake, [delay, time.monotonic()]).start()
+
+    def wake(delay: float, started: float) -> None:
+        # Who asked after the timer started is to be waken later than it rings.
+        last = asked[delay]
+        if last > started:
+            start(delay, max(0.0, last + delay - time.monotonic()))
+        else:
+            del asked[delay]
         scheduler._open_jobs.release()
 
     def wake_later(delay: float) -> None:
-        if delay not in waiting:
-            waiting.add(delay)
-            threading.Timer(delay, wake, [delay]).start()
+        rings = delay in asked
+        asked[delay] = time.monotonic()
+        if not rings:
+            start(delay, delay)
 
     scheduler._schedule_reevalutation = wake_later

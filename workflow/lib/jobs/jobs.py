@@ -301,13 +301,15 @@ class Jobs:
 
     def _check_values(self, table: str, name: str, given: Mapping, where: str) -> None:
         """Raise SettingsError if an option is none of what is known of it; what goes by a choice is not looked at."""
-        said = {option: value for option, value in given.items() if not (isinstance(value, Mapping) and "by" in value)}
+        said = {option: value for option, value in given.items() if not _goes_by_choice(value)}
         if known := self._option_values.get(table, {}).get(name):
             check_by(said, {"$defs": self._option_values["$defs"], "properties": known}, where)
 
     @cached_property
     def _option_values(self) -> Mapping:
-        return json.loads((self.settings.root / "workflow/schemas/options.json").read_text(encoding="utf-8"))
+        known = json.loads((self.settings.root / "workflow/schemas/options.json").read_text(encoding="utf-8"))
+        known["$defs"]["transform"] = {"enum": digest.keys(self.scripts, "avrobust.attacks.transforms:TRANSFORMS")}
+        return known
 
     def registered(self, part: str, table: str, name: str) -> str:
         """The entry of this name in `table` of a registry; SettingsError if it is not there."""
@@ -322,6 +324,13 @@ class Jobs:
                 f"scripts/{module.replace('.', '/')}.py has no {what}"
             )
         return entry
+
+
+def _goes_by_choice(value: object) -> bool:
+    """Whether an option, or something in it, is what a choice or a dataset says."""
+    if isinstance(value, Mapping):
+        return "by" in value or any(map(_goes_by_choice, value.values()))
+    return isinstance(value, list) and any(map(_goes_by_choice, value))
 
 
 def canonical(value: object) -> str:

@@ -148,7 +148,7 @@ def test_a_calibrated_budget_is_an_input_of_the_training_that_names_it_alone(
         ({}, crafted(3, 0.1), r"film on music: prepare: an attack is {update: ...}, not 3"),
         (
             {}, {"prepare": {"name": "curriculum", "options": {"attack": "pgd", "budget": 0.1, "schedule": "sine"}}},
-            r"film on music: prepare: curriculum: schedule is linear, cosine or constant, not 'sine'",
+            r"variants.film: prepare: curriculum: schedule is linear, cosine or constant, not 'sine'",
         ),
         (
             {}, {"prepare": {"name": "selected_mixup", "options": {"geometry": "concatt"}}},

@@ -65,7 +65,7 @@ def _scheduled(settings: Settings, paper: str, dataset: str, nets: Iterable[str]
         try:
             stages_of(_options(variant))
         except (TypeError, ValueError) as error:
-            raise SettingsError(f"{place_of(paper, 'variants')}.{net}: prepare: {error}") from None
+            raise SettingsError(f"{place_of(paper, 'variants')}.{net}: prepare: {CURRICULUM}: {error}") from None
     return found
 
 

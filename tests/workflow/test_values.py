@@ -268,7 +268,7 @@ ZHANG = "workflow/papers/zhang2025/variants.yaml"
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("schedule: cosine}", "schedule: cosin}", "variants.RsV+ours: prepare: curriculum: schedule is linear, cosine or"),
+        ("schedule: cosine}", "schedule: cosin}", "variants.RsV+ours: prepare: curriculum: schedule is linear"),
         ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: [5, 200]}", "sampled is a percentage or"),
         ("sampled: [5, 20], dropped: [5, 20], schedule: cosine}", "sampled: five}", "sampled is a percentage or"),
         ("density: quantile", "density: quantil", "selected_mixup: density: 'quantil' is not allowed"),

@@ -13,10 +13,11 @@ from math import prod
 
 from avrobust.spec import budgets
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
-from avrobust.spec.curriculum import CURRICULUM, stages_of
+from avrobust.spec.curriculum import CURRICULUM
 from lib import choices, digest
 from lib.errors import SettingsError
 from lib.grid import Grid, Key
+from lib.schedules import read_stages
 from lib.settings import Settings, check_by, known_name, place_of
 from lib.variants import OBJECTIVE, SINGLE, TRAINING, Variant, variant_of
 
@@ -170,10 +171,7 @@ class Jobs:
                         value = described[own]
                         raise SettingsError(f"{where}: attack: {own} = {value!r} is not allowed in a training")
             if part["name"] == CURRICULUM:
-                try:
-                    stages_of(part.get("options", {}))
-                except ValueError as error:
-                    raise SettingsError(f"{where}: {part['name']}: {error}") from None
+                read_stages(part, where)
             if "geometry" in part.get("options", {}):
                 known_name(part["options"]["geometry"], sorted(self.grid.variants), f"{where}: geometry")
             if "budget" in part.get("options", {}):

@@ -82,7 +82,7 @@ def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str
     """Draw the maps, as many beside each other as fit, into the files `svg` and `png`."""
     rows = _rows(maps, figure.floor)
     # A row of clean clips stands apart from the others by half a cell.
-    heights = [max(len(one.of.rows.values) + 1.5 for one in row) * CELL + ABOVE + BELOW for row in rows]
+    heights = [max(len(one.of.rows.values) + 1.5 for one, _ in row) * CELL + ABOVE + BELOW for row in rows]
     sizes = drawing.sizes_note(figure.sizes, figure.labels)
     notes = [figure.caption, f"Sizes at this scale (at the paper's): {sizes}." if sizes else ""]
     heads, feet = drawing.heads(0, 1) + 0.06, drawing.feet(notes)
@@ -92,23 +92,24 @@ def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str
         drawing.frame(canvas, figure.title, said_of(figure, points, scale).partition(";")[0], [], 1, notes)
         top = height - heads
         for row, tall in zip(rows, heights, strict=True):
-            left = (WIDTH - sum(_wide(one, figure.floor) for one in row)) / 2
-            for one in row:
+            left = (WIDTH - sum(wide for _, wide in row)) / 2
+            for one, wide in row:
                 size = len(one.of.columns.values) * CELL, (len(one.of.rows.values) + 1.5) * CELL
-                left += _wide(one, figure.floor)
+                left += wide
                 where = (left - size[0], top - ABOVE - size[1], *size)
                 axis = canvas.add_axes([part / whole for part, whole in zip(where, (WIDTH, height) * 2, strict=True)])
                 _map(axis, one, figure.floor)
             top -= tall
 
 
-def _rows(maps: list[Measured], floor: str) -> list[list[Measured]]:
-    """The maps in their order, as many in a row as the page is wide."""
-    rows: list[list[Measured]] = [[]]
+def _rows(maps: list[Measured], floor: str) -> list[list[tuple[Measured, float]]]:
+    """The maps in their order, each with its inches, as many in a row as the page is wide."""
+    rows: list[list[tuple[Measured, float]]] = [[]]
     for one in maps:
-        if rows[-1] and sum(_wide(other, floor) for other in [*rows[-1], one]) > WIDTH:
+        wide = _wide(one, floor)
+        if rows[-1] and sum(other for _, other in rows[-1]) + wide > WIDTH:
             rows.append([])
-        rows[-1].append(one)
+        rows[-1].append((one, wide))
     return rows
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from avrobust.spec.kind import GEOMETRY
 from lib.errors import SettingsError
 from lib.grid import FLOAT32
 from lib.plan import Plan
@@ -43,6 +44,15 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             nets.add((dataset, net))
             job = looked.program, dataset, f"{looked.program}_{net}_s{{seed}}_{attack}"
             found[job] = plan.analysis.passes(family, (dataset, net, attack))
+    for key in {key for of_one in needs for key in of_one[GEOMETRY]}:
+        dataset, net, _ = key
+        job = "geometry", dataset, f"geometry_{net}_s{{seed}}"
+        found[job] = plan.analysis.geometry_passes(dataset)
+        if plan.grid.has_first_seed_alone(key):
+            once.add(job)
+            once_nets.add((dataset, net))
+        else:
+            nets.add((dataset, net))
     cells = {key for of_one in needs for key in of_one["cells"]}
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
@@ -71,7 +81,9 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         if by := variant.recipe.get("prepare", {}).get("options", {}).get("geometry"):
             of_net["geometry", dataset, f"geometry_{by}_s{{seed}}"] = plan.analysis.geometry_passes(dataset)
         found |= of_net
-        if (dataset, net) not in every_seed:
+        if (dataset, net) in every_seed:
+            once -= of_net.keys()
+        else:
             once |= of_net.keys()
         if variant.search:
             found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)

@@ -3,7 +3,9 @@
 import json
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,13 @@ from tiny_store import CLASSES, VIEW, VIEWS, write_shard
 import geometry
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.store import Store
-from avrobust.evaluation.geometry import SCHEMA, class_rows
-from avrobust.metrics.convexity import between, convexity
+from avrobust.evaluation.geometry import class_rows, members, some_of
+from avrobust.metrics.convexity import POINTS, Segments, between, convexity, random_segments, released_segments
 from avrobust.metrics.density import density, distances, log_volume
+from avrobust.metrics.geometry import CLASS_ROWS, CLIP_ROWS
 from avrobust.models.build import Part
 from avrobust.models.files import save_model
+from avrobust.models.pooling import pooled
 from avrobust.models.task import TASKS
 from avrobust.program import UserError
 from avrobust.training import loop
@@ -34,6 +38,7 @@ from avrobust.training.prepare.selected_mixup import SelectedMixup
 from avrobust.training.recipe import TrainingRecipe
 
 CPU = torch.device("cpu")
+KEY = {"dataset": "music", "variant": "concat", "seed": 1}
 
 # --- Density
 
@@ -79,16 +84,20 @@ def test_a_class_without_a_shell_has_no_density():
 # --- Convexity
 
 
+def segments(clips: int, count: int = POINTS) -> Segments:
+    return random_segments(clips, np.random.default_rng(0), count)
+
+
 def test_points_lie_between_two_different_clips():
     """Of three corners: every pair occurs in both orders, and no point is a corner mixed with itself."""
     corners = np.eye(3)
-    made = between(corners, np.random.default_rng(0), 3000)
+    made = between(corners, segments(3, 3000))
     assert ((made > 0).sum(axis=1) == 2).all() and np.allclose(made.sum(axis=1), 1)
     pairs = {tuple(np.flatnonzero(point)) for point in made}
     assert pairs == {(0, 1), (0, 2), (1, 2)}
     share = made[(made[:, 0] > 0), 0]
     assert share.mean() == pytest.approx(0.5, abs=0.03) and share.min() < 0.01 and share.max() > 0.99
-    lengths = between(np.random.default_rng(1).normal(size=(5, 7, 2)), np.random.default_rng(0), 10)
+    lengths = between(np.random.default_rng(1).normal(size=(5, 7, 2)), segments(5, 10))
     assert lengths.shape == (10, 7, 2), "clips of several steps are mixed step by step"
 
 
@@ -96,7 +105,30 @@ def test_no_clip_is_in_every_pair():
     """As in the released code, whose first 2,000 ordered pairs of a large class are all of its first clip."""
     marked = np.zeros((3000, 1))
     marked[0] = 1
-    assert convexity(marked, lambda given: given[:, 0] > 0, np.random.default_rng(0), 2000) < 0.01
+    of_it = partial(convexity, marked, is_of_class=lambda given: given[:, 0] > 0)
+    assert of_it(segments(3000)) < 0.01
+    assert of_it(released_segments(3000, np.random.default_rng(0))) == 1
+
+
+def test_the_released_pairs_are_the_first_in_order():
+    few, many = (released_segments(clips, np.random.default_rng(0), 7) for clips in (3, 5))
+    assert list(zip(few.first, few.second, strict=True)) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    assert list(zip(many.first, many.second, strict=True)) == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 2), (1, 3)]
+    assert len(few.share) == 6 and len({*few.share}) == 6, "every point has a share of its own"
+
+
+def test_a_class_of_many_bytes_is_looked_at_in_parts(monkeypatch):
+    """What is told of a part at a time is what is told of all at once; the last part is smaller."""
+    points, sizes = np.random.default_rng(3).normal(size=(9, 4)), []
+
+    def positive(given: np.ndarray) -> np.ndarray:
+        sizes.append(len(given))
+        return given[:, :2] > 0
+
+    whole = convexity(points, segments(9, 100), positive)
+    monkeypatch.setattr("avrobust.metrics.convexity.CHUNK_BYTES", 30 * points[0].nbytes)
+    assert convexity(points, segments(9, 100), positive).tolist() == whole.tolist()
+    assert sizes == [100, 30, 30, 30, 10] and len(whole) == 2
 
 
 def test_a_convex_class_has_1_and_a_ring_less():
@@ -111,19 +143,29 @@ def test_a_convex_class_has_1_and_a_ring_less():
     def outside(given: np.ndarray) -> np.ndarray:
         return np.linalg.norm(given, axis=1) >= 0.5
 
-    assert convexity(ring, inside, np.random.default_rng(0)) == 1
+    assert convexity(ring, segments(400), inside) == 1
     # The probability that |theta x1 + (1 - theta) x2| >= 1/2, summed over theta and the angle between both.
     share, angle = np.meshgrid(np.linspace(0, 1, 400), np.linspace(0, math.pi, 400))
     grid = np.hypot(share + (1 - share) * np.cos(angle), (1 - share) * np.sin(angle)) >= 0.5
-    assert convexity(ring, outside, np.random.default_rng(0), 20_000) == pytest.approx(np.mean(grid), abs=0.02)
-    assert math.isnan(convexity(ring[:1], inside, draw))
+    assert convexity(ring, segments(400, 20_000), outside) == pytest.approx(np.mean(grid), abs=0.02)
 
 
 # --- The rows of a net
 
 
-def rows_of(net, features: torch.Tensor, labels: np.ndarray) -> list[dict]:
-    return class_rows(net, features.numpy(), labels, list("abcde"), CPU, 500).to_pylist()
+class Kept:
+    """What a classifier gets of clips that are all held."""
+
+    def __init__(self, features: torch.Tensor):
+        self.features = features.numpy().__getitem__
+        self.points = pooled(features).numpy()
+
+
+def rows_of(net, features: torch.Tensor, labels: Sequence) -> list[dict]:
+    """The rows of clips with these labels, one each or several."""
+    several = [(int(of),) if np.ndim(of) == 0 else of for of in labels]
+    ids = [f"clip{number}" for number in range(len(several))]
+    return class_rows(net, Kept(features), ids, members(several), list("abcde"), CPU, 500).to_pylist()
 
 
 def test_kappa_is_1_where_a_linear_net_knows_all_clips_and_below_where_classes_are_split():
@@ -147,7 +189,7 @@ def test_kappa_is_1_where_a_linear_net_knows_all_clips_and_below_where_classes_a
 
 def test_a_row_says_all_that_its_class_is():
     features = torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    (row, other) = rows_of(linear_net(3, 3), features, np.array([0] * 30 + [4] * 20))
+    (row, other) = rows_of(linear_net(3, 5), features, np.array([0] * 30 + [4] * 20))
     far = distances(features[:30].numpy())
     assert (row["label"], row["class_name"], row["n"], row["dimensions"]) == (0, "a", 30, 6)
     assert (other["label"], other["class_name"], other["n"]) == (4, "e", 20)
@@ -158,11 +200,59 @@ def test_a_row_says_all_that_its_class_is():
         assert row[f"rho{tau}_99"] == pytest.approx(density(far, 6, tau / 100, outermost=0.99))
         assert row[f"rho{tau}_printed"] == pytest.approx(3 * row[f"rho{tau}"])
     steps = features.unflatten(1, (2, 3))
-    net = linear_net(3, 3)
+    net = linear_net(3, 5)
     net.classifier = torch.nn.Sequential(torch.nn.Flatten(), net.classifier)
     (of_steps, _) = rows_of(net, steps, np.array([0] * 30 + [4] * 20))
     assert of_steps["dimensions"] == 3, "distances are those of the means over the steps"
     assert of_steps["radius_max"] == pytest.approx(distances(steps[:30].mean(1).numpy()).max())
+
+
+class Steps(torch.nn.Module):
+    """One feature: the mean over the steps is the logit of class a, its negative that of b."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logit = x.mean(dim=1)
+        return torch.cat([logit, -logit], dim=1)
+
+
+def test_a_clip_of_several_classes_counts_for_each_and_probabilities_decide():
+    """By hand: clips at logits -4 and 4 of class a; the points between are uniform in between.
+
+    P(a) >= 0.1 where the logit is at least -log 9, in (4 + log 9) / 8 of the way; >= 0.5, and larger than b's, in half.
+    """
+    net = linear_net(3, 2)
+    net.classifier, net.task = Steps(), "multiple"
+    features = torch.tensor([-4.0, 4.0], dtype=torch.float64).repeat(300).reshape(600, 1, 1).expand(-1, 3, -1)
+    many = members([(0, 1)] * 600)
+    # Of two clips that differ, not of two alike: the first and the second.
+    held = Kept(features[:2])
+    rows = class_rows(net, held, ["x", "y"], members([(0, 1), (0,)]), list("ab"), CPU, 20_000).to_pylist()
+    assert [(row["class_name"], row["n"]) for row in rows] == [("a", 2), ("b", 1)]
+    assert rows[0]["kappa_01"] == pytest.approx((4 + math.log(9)) / 8, abs=0.01)
+    assert rows[0]["kappa_05"] == pytest.approx(0.5, abs=0.01) and rows[0]["kappa_argmax"] == rows[0]["kappa_05"]
+    assert {rows[1][name] for name in rows[1] if name.startswith(("kappa", "rho"))} == {None}, "b has one clip"
+    assert many.keys() == {0, 1} and len(many[1]) == 600, "all clips are of both"
+
+
+def test_the_released_pairing_is_a_column_of_its_own():
+    """A large class whose first clip alone is on the other side: half of the way from it is of another class."""
+    net = linear_net(3, 2)
+    net.classifier, net.task = Steps(), "multiple"
+    features = torch.full((2001, 1, 1), 4.0, dtype=torch.float64)
+    features[0] = -4
+    ids = [f"clip{number}" for number in range(2001)]
+    (row,) = class_rows(net, Kept(features), ids, members([(0,)] * 2001), list("ab"), CPU).to_pylist()
+    assert row["kappa_01_released"] == pytest.approx((4 + math.log(9)) / 8, abs=0.03) and row["kappa_01"] > 0.99
+
+
+def test_of_a_larger_class_some_clips_are_interpolated_whatever_their_order(monkeypatch):
+    ids = [f"clip{number}" for number in range(50)]
+    assert some_of(np.arange(50), ids).tolist() == [*range(50)], "all, of no more than that"
+    monkeypatch.setattr("avrobust.evaluation.geometry.MOST_CLIPS", 20)
+    taken = some_of(np.arange(50), ids)
+    assert len({*taken.tolist()}) == 20 and taken.tolist() == sorted(taken) != [*range(20)]
+    backwards = some_of(np.arange(50), ids[::-1])
+    assert {ids[place] for place in taken} == {ids[::-1][place] for place in backwards}
 
 
 @pytest.fixture
@@ -174,7 +264,8 @@ def measured(tmp_path, monkeypatch):
         state = {"model": net.state_dict(), "objective": {}}
         save_model(tmp_path / "model.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
         told = {"model": tmp_path / "model.pt", "shards": shard, "view": json.dumps(VIEW), "device": "cpu"}
-        told |= {"rows": tmp_path / "rows.parquet", "provenance": tmp_path / "rows.json", "pairs": 100}
+        told |= {"rows": tmp_path / "rows.parquet", "points": tmp_path / "points.parquet"}
+        told |= {"key": json.dumps(KEY), "provenance": tmp_path / "rows.json", "pairs": 100}
         monkeypatch.setattr(sys, "argv", ["geometry.py", *(f"--{name}={value}" for name, value in told.items())])
         geometry.main()
         return pq.read_table(tmp_path / "rows.parquet").to_pylist()
@@ -185,7 +276,10 @@ def measured(tmp_path, monkeypatch):
 def test_the_program_measures_training_clips_alone(tmp_path, measured):
     shard = write_shard(tmp_path / "0.arrow")
     rows = measured(shard)
-    assert pq.read_schema(tmp_path / "rows.parquet").equals(SCHEMA)
+    for name, schema in (("rows", CLASS_ROWS), ("points", CLIP_ROWS)):
+        written = pq.read_schema(tmp_path / f"{name}.parquet")
+        assert written.equals(schema)
+        assert written.metadata == {name.encode(): str(value).encode() for name, value in KEY.items()}
     opened, net = Store([shard]), narrow_net(classes=len(CLASSES))
     views = EvaluationViews(opened, opened.indices("train"), VIEWS, ("audio", "visual"))
     batch = collate([views[place] for place in range(len(views))])

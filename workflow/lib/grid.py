@@ -11,7 +11,18 @@ from avrobust.spec import budgets, notation
 from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.curriculum import CURRICULUM
-from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, SCORES, TRAININGS, Kind, Need
+from avrobust.spec.kind import (
+    ANSWERS,
+    CELLS,
+    CRAFTING,
+    EMBEDDINGS,
+    GEOMETRY,
+    LOCALISATION,
+    SCORES,
+    TRAININGS,
+    Kind,
+    Need,
+)
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest, schedules
@@ -68,13 +79,15 @@ class Grid:
 
     `cells`: victim -> conditions beside the clean clips, of each key. `conditions`: those of the other families.
     `examples`: the classes of which a localisation file keeps a clip for the figures, by its key. `crafted`: (dataset,
-    variant) -> the clip and the stage of a training whose crafting on it is shown. `budgets`: in the
-    long form of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
+    variant) -> the clip and the stage of a training whose crafting on it is shown. `measured`: (dataset, variant) ->
+    those classes of a net that an artefact measures of which the points of clips are shown. `budgets`: in the long form
+    of `avrobust.spec.budgets`. `calibrations`: those that a job makes, by name, with paper and facts.
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: surrogates of several nets, by name.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
     also asked about clips as files hold them.
     `aside`: cells that only those artefacts read which `all` leaves out.
-    `of_first_seed`, `of_every_seed`: keys of cells by the seeds that artefacts read.
+    `of_first_seed`, `of_every_seed`: keys of cells and of nets whose classes are measured, by the seeds that artefacts
+    read.
     `skipped`: artefacts of a paper that cannot be made here, each with its kind and why.
     `notes`: a line for whatever a paper says and nothing uses.
     """
@@ -84,6 +97,7 @@ class Grid:
     conditions: dict[str, dict[Key, set[Condition]]] = field(default_factory=lambda: {LOCALISATION: {}, EMBEDDINGS: {}})
     examples: dict[Key, set[str]] = field(default_factory=dict)
     crafted: dict[tuple[str, str], tuple[str, Mapping]] = field(default_factory=dict)
+    measured: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     variants: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
     ensembles: dict[str, Ensemble] = field(default_factory=dict)
     attacks: dict[str, tuple[str, Mapping]] = field(default_factory=dict)
@@ -111,6 +125,7 @@ class Grid:
             for net in (*self.nets_of(maker), *victims)
         }
         used |= {(dataset, net) for keys in self.conditions.values() for dataset, net, _ in keys}
+        used |= self.measured.keys()
         for _, facts in self.calibrations.values():
             used |= {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
         used |= {(dataset, self.variants[net][1]["start"]) for dataset, net in self.crafted}
@@ -296,7 +311,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
-    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING, ANSWERS)}
+    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING, GEOMETRY, ANSWERS)}
     by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
@@ -328,6 +343,10 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             _add_crafted(grid, settings, paper, need, layout.stage, where)
             keys[CRAFTING].add((need.reading.dataset, need.reading.victim, ""))
             continue
+        if need.family == GEOMETRY:
+            _add_measured(grid, settings, need, where_of)
+            keys[GEOMETRY].add((need.reading.dataset, need.reading.victim, ""))
+            continue
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
@@ -338,9 +357,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             if need.reading.condition.modality in UNDER_ATTACK:
                 grid.attacked.setdefault(paper, {})[need.reading] = None
         if need.example:
-            dataset = settings.datasets[key[0]]
-            if dataset["class_names_from"] == "dataset" and need.example not in dataset["classes"]:
-                raise SettingsError(f"{where}: {need.example!r} is no class of {key[0]}")
+            _check_class(settings, key[0], need.example, where)
             grid.examples.setdefault(key, set()).add(need.example)
     if "strengths" in kind.facts:
         printed = {
@@ -358,7 +375,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     if not kind.of_all:
         grid.of_first_seed.update(keys[CELLS] & grid.aside)
     elif kind_name not in AS_MADE:
-        (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS])
+        (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS] | keys[GEOMETRY])
     made = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed, kind.of_all)
     grid.artefacts[paper, name] = made
 
@@ -380,6 +397,20 @@ def _add_crafted(grid: Grid, settings: Settings, paper: str, need: Need, stage: 
     wanted = need.example, stage
     if grid.crafted.setdefault((dataset, net), wanted) != wanted:
         raise SettingsError(f"{where}: another figure shows {net} on {dataset} with another clip or stage; take one")
+
+
+def _add_measured(grid: Grid, settings: Settings, need: Need, where: str) -> None:
+    """Take in a net whose classes are measured; SettingsError if the class that is shown of it is none."""
+    shown = grid.measured.setdefault((need.reading.dataset, need.reading.victim), set())
+    if need.example:
+        _check_class(settings, need.reading.dataset, need.example, where)
+        shown.add(need.example)
+
+
+def _check_class(settings: Settings, name: str, wanted: str, where: str) -> None:
+    dataset = settings.datasets[name]
+    if dataset["class_names_from"] == "dataset" and wanted not in dataset["classes"]:
+        raise SettingsError(f"{where}: {wanted!r} is no class of {name}")
 
 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:

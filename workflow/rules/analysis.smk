@@ -49,6 +49,7 @@ rule geometry:
         shards=data.shards,
     output:
         rows="results/{scale}/geometry/{dataset}/{variant}/s{seed}.parquet",
+        points="results/{scale}/geometry/{dataset}/{variant}/s{seed}_points.parquet",
         provenance="results/{scale}/geometry/{dataset}/{variant}/s{seed}.json",
     log:
         "results/{scale}/logs/{dataset}/geometry_{variant}_s{seed}.log",
@@ -71,7 +72,8 @@ rule geometry:
         "python scripts/geometry.py --model {input.model:q} --shards {input.shards:q} --view {params.told[view]:q}"
         " --model-state {params.told[model_state]:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
-        " --rows {output.rows:q} --provenance {output.provenance:q} 2> {log:q}"
+        " --key {params.told[key]:q} {params.told[shown_classes]:q} --rows {output.rows:q} --points {output.points:q}"
+        " --provenance {output.provenance:q} 2> {log:q}"
 
 
 rule checks:

@@ -17,6 +17,8 @@ for kind, facts in tables.kinds.items():
             tables=tables.read("tables"),
             calibrations=tables.read("calibrations"),
             trainings=tables.read("trainings"),
+            geometry=tables.read("geometry"),
+            points=tables.read("points"),
             answers=tables.read("answers"),
             synonyms=tables.read("synonyms"),
         output:
@@ -49,8 +51,9 @@ for kind, facts in tables.kinds.items():
             " --cells {input.cells:q} --scores {input.scores:q} --embeddings {input.embeddings:q}"
             " --examples {input.examples:q} --published {input.published:q} --manifests {input.manifests:q}"
             " --classes {input.classes:q} --availability {input.availability:q} --tables {input.tables:q}"
-            " --calibrations {input.calibrations:q} --trainings {input.trainings:q} --answers {input.answers:q}"
-            " --synonyms {input.synonyms:q} --files {output:q} 2> {log:q}"
+            " --calibrations {input.calibrations:q} --trainings {input.trainings:q} --geometry {input.geometry:q}"
+            " --points {input.points:q} --answers {input.answers:q} --synonyms {input.synonyms:q}"
+            " --files {output:q} 2> {log:q}"
 
 
 # All files of an artefact take their places together, when all are copied; where that fails, the old ones stay: `update`.

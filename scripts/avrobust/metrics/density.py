@@ -10,6 +10,9 @@ from math import lgamma, log
 
 import numpy as np
 
+# Points of which differences to a mean are held at a time, in float64.
+AT_ONCE = 4096
+
 
 def log_volume(radius: float, dimensions: int, norm: float = 2.0, exponent: int | None = None) -> float:
     """Return the logarithm of the volume of a ball of a p-norm: V = (2 Gamma(1/p + 1) R)^d / Gamma(d/p + 1).
@@ -22,8 +25,9 @@ def log_volume(radius: float, dimensions: int, norm: float = 2.0, exponent: int 
 
 def distances(points: np.ndarray) -> np.ndarray:
     """Return the Euclidean distance of each of (n, d) points to their mean: float64 (n,)."""
-    points = points.astype(np.float64)
-    return np.linalg.norm(points - points.mean(axis=0), axis=1)
+    mean = points.mean(axis=0, dtype=np.float64)
+    parts = (points[start : start + AT_ONCE] - mean for start in range(0, len(points), AT_ONCE))
+    return np.concatenate([np.linalg.norm(part, axis=1) for part in parts])
 
 
 def density(

@@ -10,8 +10,9 @@ class Given:
 
     cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
     availability: of datasets, in the layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets.
-    trainings: train.json of nets. answers: CSVs of what a model said of clips. synonyms: a CSV of what classes are
-    called.
+    trainings: train.json of nets. geometry: parquet, a row for each class of a net (`avrobust.metrics.geometry`).
+    points: parquet, training clips of classes that are drawn. answers: CSVs of what a model said of clips. synonyms:
+    a CSV of what classes are called.
     """
 
     scale: str
@@ -26,6 +27,8 @@ class Given:
     tables: Sequence[str] = ()
     calibrations: Sequence[str] = ()
     trainings: Sequence[str] = ()
+    geometry: Sequence[str] = ()
+    points: Sequence[str] = ()
     answers: Sequence[str] = ()
     synonyms: Sequence[str] = ()
 

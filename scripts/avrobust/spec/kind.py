@@ -14,6 +14,8 @@ CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings",
 TRAININGS = "trainings"
 # What a net's training crafts of one clip.
 CRAFTING = "crafting"
+# How densely the training clips of each class lie in what a net's classifier gets, and how convex the class is there.
+GEOMETRY = "geometry"
 # What a model says in words that no job of ours has trained.
 ANSWERS = "answers"
 
@@ -21,8 +23,8 @@ ANSWERS = "answers"
 class Need(NamedTuple):
     """One thing that an artefact reads: `family` is one of those above.
 
-    `example`: the class of which a clip is kept to be drawn, or the clip whose crafting is. `unseen`: it matters which
-    clips' videos are trained on.
+    `example`: the class of which a clip is kept to be drawn, the clip whose crafting is, or the class of which the
+    points of the clips are. `unseen`: it matters which clips' videos are trained on.
     `part`: what of the layout needs it, for messages.
     """
 

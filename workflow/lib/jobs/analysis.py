@@ -48,9 +48,18 @@ class Analysis(Attacking):
         return told_of
 
     def measured(self, wildcards: Wildcards) -> dict:
-        """How a net whose classes are measured sees a clip, and which of its weights are taken."""
+        """What a job that measures the classes of a net is told: how it sees a clip, which of its weights are taken.
+
+        `shown_classes`: those of which the figures show the clips.
+        """
         state = self.evaluation_on(wildcards.variant, wildcards.dataset)["model_state"]
-        return {"view": self.view_on(wildcards.variant, wildcards.dataset), "model_state": state}
+        shown = sorted(self.grid.measured.get((wildcards.dataset, wildcards.variant), ()))
+        return {
+            "view": self.view_on(wildcards.variant, wildcards.dataset),
+            "model_state": state,
+            "key": canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed")}),
+            "shown_classes": ["--shown-classes", *shown] if shown else [],
+        }
 
     def budget_files(self, family: str) -> Callable[[Wildcards], list[str]]:
         """The budgets of these conditions that a job makes."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, LOCALISATION, TRAININGS, Kind
+from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, GEOMETRY, LOCALISATION, TRAININGS, Kind
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
@@ -161,6 +161,12 @@ class Tables(Jobs):
             for seed in self.settings.scale["seeds"][: 1 if artefact.first_seed else None]
         ]
 
+    def _geometry(self, artefact: Artefact) -> list[str]:
+        return self._measured(artefact, ".parquet")
+
+    def _points(self, artefact: Artefact) -> list[str]:
+        return self._measured(artefact, "_points.parquet")
+
     def _answers(self, artefact: Artefact) -> list[str]:
         (seed, *_) = self.settings.scale["seeds"]
         asked = dict.fromkeys((dataset, surrogate) for dataset, surrogate, _ in artefact.needs[ANSWERS])
@@ -171,6 +177,13 @@ class Tables(Jobs):
             return []
         specs = (one.spec for one in self.grid.artefacts.values() if one.kind == ASKED and one.paper == artefact.paper)
         return list(dict.fromkeys(spec["synonyms"] for spec in specs))
+
+    def _measured(self, artefact: Artefact, suffix: str) -> list[str]:
+        return [
+            f"{self.place(dataset)}/{GEOMETRY}/{dataset}/{net}/s{seed}{suffix}"
+            for dataset, net, attack in artefact.needs[GEOMETRY]
+            for seed in self._seeds(artefact, (dataset, net, attack))
+        ]
 
     def _needed(self, family: str, artefact: Artefact, suffix: str, seeds: Iterable[int] | None = None) -> list[str]:
         return [

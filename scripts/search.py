@@ -124,7 +124,7 @@ def _accuracies(job: Job, options: dict, number: int) -> dict[str, float]:
     trained = Trained(model.eval(), objective.eval(), job.classes, {})
     conditions = [Condition(name, "judged") for name in ATTACKED]
     forms = job.view.inputs(job.store)
-    scales = {name: unit.to(job.device) for name, unit in units(given.epsilon_space, forms).items()}
+    scales = {name: unit.to(job.device) for name, unit in units(given.epsilon_space, forms, model.scales).items()}
     cell = Cell(
         "net",
         "judge",

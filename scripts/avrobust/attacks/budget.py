@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -117,16 +118,20 @@ class Units:
         return replace(self, scale=self.scale.to(device), origin=self.origin.to(device))
 
 
-def units(epsilon_space: str, inputs: Mapping[str, Input]) -> dict[str, Units]:
+def units(
+    epsilon_space: str, inputs: Mapping[str, Input], scales: Mapping[str, Tensor] = MappingProxyType({})
+) -> dict[str, Units]:
     """Return what an epsilon of 1 is in each of `inputs`, the forms that a view gives them: per channel in a picture.
 
     `epsilon_space` says what a picture's epsilon counts in: `normalised` (values after ImageNet's normalisation, so
-    that 1 is a standard deviation) or `pixel` (values in [0, 1]).
+    that 1 is a standard deviation) or `pixel` (values in [0, 1]). `scales`: modality -> what it counts in where the net
+    standardises the input itself (`avrobust.models.late_fusion.LateFusion.scales`).
     """
     channels = torch.tensor(imagenet.STD) if epsilon_space == "normalised" else torch.ones(3)
     of_pictures = channels.view(3, 1, 1), torch.tensor(imagenet.MEAN).view(3, 1, 1)
     made = {}
     for name, form in inputs.items():
         scale, origin = of_pictures if form.is_picture else (torch.ones(()), torch.zeros(()))
+        scale = scales.get(name, scale)
         made[name] = Units(scale, form.low, form.high, origin, form.step_axes)
     return made

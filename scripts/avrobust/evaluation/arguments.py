@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from avrobust.attacks.budget import units
@@ -183,8 +184,26 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     nets = {name: net._replace(model=folded(net.model, first)) for name, net in nets.items()}
     for name, net in nets.items():
         check_alone(paths[name], net.model, views, device)
-    scales = {name: unit.to(device) for name, unit in units(given.epsilon_space, view.inputs(store)).items()}
-    return Opened(nets, store, views, Budgets(named, scales), device, meter, given.threads, given.split)
+    forms, scales = view.inputs(store), common_scales(paths, nets)
+    in_units = {name: unit.to(device) for name, unit in units(given.epsilon_space, forms, scales).items()}
+    return Opened(nets, store, views, Budgets(named, in_units), device, meter, given.threads, given.split)
+
+
+def common_scales(paths: Mapping[str, Path], nets: Mapping[str, Trained]) -> dict[str, Tensor]:
+    """Return `LateFusion.scales` of these nets together: an epsilon counts in the same for all of them.
+
+    Raises:
+        UserError: two of them standardise a modality by other moments.
+    """
+    scales: dict[str, Tensor] = {}
+    of: dict[str, str] = {}
+    for net, trained in nets.items():
+        for name, scale in trained.model.scales.items():
+            if not torch.equal(scales.setdefault(name, scale), scale):
+                both = f"{paths[of[name]]} and {paths[net]}"
+                raise UserError(f"{both} standardise {name} otherwise; train both with the same moments")
+            of.setdefault(name, net)
+    return scales
 
 
 def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition]:

@@ -52,6 +52,11 @@ class LateFusion(nn.Module):
         return {name: encoder.out_features for name, encoder in self.encoders.items()}
 
     @property
+    def scales(self) -> dict[str, Tensor]:
+        """What 1 of a standardised input is in natural units, of the modalities whose encoder standardises it."""
+        return {name: encoder.scale for name, encoder in self.encoders.items() if hasattr(encoder, "scale")}
+
+    @property
     def clips_together(self) -> int:
         """Of how many consecutive clips the result of each depends on in evaluation mode; 1 if only on itself."""
         return math.lcm(*(getattr(defence, "clips_together", 1) for defence in self.defences.values()))

@@ -4,6 +4,7 @@
 # `out_features`.
 AUDIO_ENCODERS = {
     "conv1d": "avrobust.models.encoders.conv1d:Conv1d",
+    "csn": "avrobust.models.encoders.csn:CSN",
     "log_mel": "avrobust.models.encoders.log_mel:LogMelEncoder",
 }
 
@@ -12,6 +13,8 @@ VISUAL_ENCODERS = {
     "resnet18": "avrobust.models.encoders.resnet18:ResNet18",
     "torchvision": "avrobust.models.encoders.torchvision:Torchvision",
     "vgg11_bn": "avrobust.models.encoders.vgg11_bn:VGG11BN",
+    "video_transformer": "avrobust.models.encoders.video_transformer:VideoTransformer",
+    "standardised_video_transformer": "avrobust.models.encoders.video_transformer:StandardisedVideoTransformer",
 }
 
 # How the features of the modalities become one. A fusion takes `features`, modality -> (N, D) or (N, T, D), and returns
@@ -25,6 +28,8 @@ FUSIONS = {
     "film": "avrobust.models.fusions.film:FiLM",
     "gated_sum": "avrobust.models.fusions.gated_sum:GatedSum",
     "gated_concat": "avrobust.models.fusions.gated_concat:GatedConcat",
+    "mid_fusion": "avrobust.models.fusions.mid_fusion:MidFusion",
+    "pre_transformer_fusion": "avrobust.models.fusions.pre_transformer_fusion:PreTransformerFusion",
     "attended_concat": "avrobust.models.fusions.attended_concat:AttendedConcat",
     "scaled_attended_concat": "avrobust.models.fusions.scaled_attended_concat:ScaledAttendedConcat",
 }

@@ -147,6 +147,8 @@ def train_epoch(
             clips.append(batch["clip_id"])
             if observer:
                 observer.see(epoch, features)
+        if recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         descent.step()
     # Looked at once per epoch: reading a loss makes a GPU wait.
     values = torch.stack(losses).cpu()

@@ -17,7 +17,11 @@ class TrainingRecipe:
     `learning_rates` has a value for `audio`, `visual` (the encoders) and `head` (fusion and classifier). All are
     multiplied by `decay` after each epoch named in `milestones`, grow linearly over the first `warm_up` steps, and fall
     to nothing at the end by `annealing`, from the end of the warm-up on. A step is one of the optimiser, along the mean
-    gradient of `accumulation` batches. An epoch has `epoch_batches` batches, all that there are if that is None.
+    gradient of `accumulation` batches, which is shortened to `clip_norm` if that is given. An epoch has `epoch_batches`
+    batches, all that there are if that is None.
+
+    `batch_warm_up`: over so many batches the rates grow linearly whatever else is said, as in the released code of Li
+    et al. (ICASSP 2022), which warms up by batches what it warms up by steps already.
 
     `optimiser`, `prepare`: {name, options}; names of `avrobust.training.registry`. Batch normalisation takes the
     statistics of `replica_size` clips at a time, of the whole batch if that is None.
@@ -43,6 +47,8 @@ class TrainingRecipe:
     replica_size: int | None = None
     only: str | None = None
     best_is: str = BY_VALIDATION
+    clip_norm: float | None = None
+    batch_warm_up: int = 0
 
     def __post_init__(self):
         if self.annealing not in ANNEALINGS:
@@ -60,6 +66,8 @@ class TrainingRecipe:
         Raises:
             UserError: the warm-up takes the whole training.
         """
+        if (batch := step * self.accumulation) < self.batch_warm_up:
+            return (batch + 1) / self.batch_warm_up
         whole = self.epochs * epoch_steps
         if self.warm_up >= whole:
             raise UserError(f"a warm_up of {self.warm_up} steps in a training of {whole}; lower it, or train longer")

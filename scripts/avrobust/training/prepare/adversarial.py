@@ -60,7 +60,8 @@ class Adversarial(Plain):
         # Once for all batches: an objective may draw weights, from a generator of its own in a resumed training too.
         self._threat = cache(self._bound)
         self.spent = Spent()
-        self.units = {name: unit.to(setting.device) for name, unit in units(epsilon_space, setting.inputs).items()}
+        of = units(epsilon_space, setting.inputs, setting.scales)
+        self.units = {name: unit.to(setting.device) for name, unit in of.items()}
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) after the attack and the targets as they are."""

@@ -1,7 +1,7 @@
 """Training on the clips as they are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -18,7 +18,8 @@ class Setting:
 
     What is minimised, where, the key of all draws, how many classes, and modality -> the form of its input.
     `budget_files`: budgets that a job has made (`avrobust.attacks.budget_files`). `geometry`: the classes of another
-    net as scripts/geometry.py measured them. `class_names`: of the labels, in their order.
+    net as scripts/geometry.py measured them. `class_names`: of the labels, in their order. `scales`: what an epsilon
+    counts in where the net standardises an input (`avrobust.models.late_fusion.LateFusion.scales`).
     """
 
     objective: nn.Module
@@ -29,6 +30,7 @@ class Setting:
     budget_files: Sequence[Path] = ()
     geometry: Path | None = None
     class_names: Sequence[str] = ()
+    scales: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Plain:

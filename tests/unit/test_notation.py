@@ -489,3 +489,13 @@ def test_series_of_curves_are_a_factor_or_told_one_by_one() -> None:
 def test_a_mistake_in_a_factor_is_named(bars: dict, message: str) -> None:
     with pytest.raises(NotationError, match=re.escape(message)):
         artefacts({"figure5": {"kind": "bars", "bars": bars}}, LABELS, DRAWN)
+
+
+def test_a_list_of_one_stands_for_a_dataset():
+    lists = {"sounds": ["audioset"], "some": ["music", "ave"]}
+    told = {"figure1": {"kind": "diagram", "title": "One", "read": {"dataset": "$sounds", "variant": "concat"}}}
+    assert artefacts(told, {}, lists)["figure1"]["spec"]["read"]["dataset"] == "audioset"
+    claim = {"name": "one", "tests": "concat.clean > sum.clean", "datasets": "$some"}
+    assert claims([claim], {}, lists)[0]["datasets"] == ["music", "ave"]
+    with pytest.raises(NotationError, match=r"claims.one: \$none is none of lists: sounds, some"):
+        claims([{**claim, "datasets": "$none"}], {}, lists)

@@ -26,6 +26,7 @@ from avrobust.spec.kind import (
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest, schedules
+from lib.class_names import class_names
 from lib.errors import SettingsError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
@@ -154,7 +155,8 @@ class Grid:
                 found.add(one)
                 facts = self.variants[net][1]
                 by = facts.get("prepare", {}).get("options", {}).get("geometry")
-                waiting += [(dataset, other) for other in (facts.get("start"), by) if other in self.variants]
+                others = (facts.get("start"), by, *facts.get("branches", {}).values())
+                waiting += [(dataset, other) for other in others if other in self.variants]
         return found
 
     def need(self, family: str, wanted: Reading) -> Key:
@@ -409,7 +411,7 @@ def _add_measured(grid: Grid, settings: Settings, need: Need, where: str) -> Non
 
 def _check_class(settings: Settings, name: str, wanted: str, where: str) -> None:
     dataset = settings.datasets[name]
-    if dataset["class_names_from"] == "dataset" and wanted not in dataset["classes"]:
+    if dataset["class_names_from"] == "dataset" and wanted not in class_names(settings.root, dataset):
         raise SettingsError(f"{where}: {wanted!r} is no class of {name}")
 
 
@@ -554,18 +556,23 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
         variant_of(settings, paper, spec["read"]["variant"], spec["read"]["dataset"]).net
     ),
     "view": lambda settings, paper, spec: settings.datasets[spec["read"]["dataset"]]["view"],
+    "extractor": lambda settings, paper, spec: extractor_of(settings.datasets[spec["read"]["dataset"]]),
     "rates": lambda settings, paper, spec: {
         rate: settings.datasets[spec["read"]["dataset"]][rate] for rate in ("audio_rate", "frame_rate")
     },
     "classes": lambda settings, paper, spec: len(
-        settings.datasets[spec["read"]["dataset"]].get("own_classes")
-        or settings.datasets[spec["read"]["dataset"]]["classes"]
+        class_names(settings.root, settings.datasets[spec["read"]["dataset"]])
     ),
     "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
     "taken": taken,
     "unchanged": unchanged,
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
+
+
+def extractor_of(dataset: Mapping) -> Mapping:
+    """What makes the features that the nets of a dataset see; nothing where they see clips."""
+    return dataset.get("extractors", {}).get(dataset["view"]["options"].get("extractor"), {})
 
 
 def _crafted_by(variant: Variant) -> str:
@@ -585,6 +592,7 @@ def _check_variants(facts: Mapping, where: str) -> None:
         for part, names in known.items():
             if part in variant and variant[part] not in names:
                 raise SettingsError(f"{where}.{name}.{part}: {variant[part]!r} is none of {', '.join(names)}")
+        _check_branches(facts["variants"], name, where)
         for part in ("memory", "search"):
             if part in variant and "start" not in variant:
                 raise SettingsError(f"{where}.{name}: {part} needs `start`, the variant that goes before")
@@ -597,6 +605,20 @@ def _check_variants(facts: Mapping, where: str) -> None:
             raise SettingsError(f"{where}.{name}.search: every candidate must give the same options")
     for name in facts["variants"]:
         _check_starts(name, facts["variants"], where)
+
+
+def _check_branches(variants: Mapping, name: str, where: str) -> None:
+    """Raise SettingsError if a net does not have the encoders of those that it takes them from."""
+    variant = variants[name]
+    for modality, other in variant.get("branches", {}).items():
+        place = f"{where}.{name}.branches.{modality}"
+        if "start" in variant:
+            raise SettingsError(f"{place}: {name} goes on from {variant['start']} as a whole; leave one of both out")
+        known_name(other, list(variants), place)
+        if modality not in variant or variants[other].get(modality) != variant[modality]:
+            raise SettingsError(f"{place}: {other} has another {modality} encoder than {name}; give both the same")
+        if "branches" in variants[other]:
+            raise SettingsError(f"{place}: {other} has branches itself; give a net that has none")
 
 
 def _check_starts(name: str, variants: Mapping, where: str) -> None:

@@ -9,7 +9,16 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from avrobust.files import write_text
 from avrobust.report.given import Given
-from avrobust.report.net_parts import Part, Shape, full_width, parts, plain, shapes_of_inputs, words
+from avrobust.report.net_parts import (
+    Part,
+    Shape,
+    extractor_parts,
+    full_width,
+    parts,
+    plain,
+    shapes_of_inputs,
+    words,
+)
 from avrobust.report.style import WIDTH, page, sheet
 from avrobust.report.text import csv_of
 from avrobust.spec.artefacts.diagram import Layout
@@ -18,11 +27,21 @@ from avrobust.spec.units import PARAMETERS
 
 def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the net, and write its parts; return a line for the log."""
-    inputs = shapes_of_inputs(figure.view, figure.rates)
-    ours, full = (parts(net, figure.classes, inputs) for net in (figure.net, full_width(figure.net)))
+    ours, full = (
+        _parts(figure, net, extractor)
+        for net, extractor in ((figure.net, figure.extractor), map(full_width, (figure.net, figure.extractor)))
+    )
     draw(figure, ours, full, given.scale, svg=to[".svg"], png=to[".png"])
     write_text(to[".csv"], csv_of(tidy(ours, full, given.scale)))
     return f"{figure.title}: {len(ours)} parts"
+
+
+def _parts(figure: Layout, net: Mapping, extractor: Mapping) -> list[Part]:
+    """The parts of an extractor, if there is one, and those of the net behind it."""
+    if not extractor:
+        return parts(net, figure.classes, shapes_of_inputs(figure.view, figure.rates))
+    made = extractor_parts(extractor, figure.rates, [name for name in COLOURS if name in net])
+    return [*made, *parts(net, figure.classes, {one.role.split()[0]: one.output for one in made})]
 
 
 def tidy(ours: Sequence[Part], full: Sequence[Part], scale: str) -> pd.DataFrame:
@@ -49,8 +68,8 @@ GREY = "#444444"
 COLOURS = {"audio": "#0072B2", "visual": "#D55E00"}
 # Of a lane and of the words below all lanes, in inches.
 LANE, TITLE, FOOT = 1.35, 0.3, 0.42
-# Widths of an input, an encoder, a defence, what both share, and what lies between them.
-LEFT, INPUT, ENCODER, DEFENCE, BOX, GAP = 0.1, 0.95, 2.2, 0.62, 0.8, 0.4
+# Widths of an input, an extractor, an encoder, a defence, what both share, and what lies between them.
+LEFT, INPUT, EXTRACTOR, ENCODER, DEFENCE, BOX, GAP = 0.1, 0.95, 0.9, 2.2, 0.62, 0.8, 0.4
 
 
 def draw(layout: Layout, ours: Sequence[Part], full: Sequence[Part], scale: str, *, svg: str, png: str) -> None:
@@ -70,18 +89,25 @@ def draw(layout: Layout, ours: Sequence[Part], full: Sequence[Part], scale: str,
 
 
 def _lane(axes: Axes, lane: str, y: float, pairs: Sequence[tuple[Part, Part]]) -> float:
-    """Draw one modality's input, encoder and defence; return where its feature comes out."""
+    """Draw one modality's input, extractor, encoder and defence; return where its feature comes out."""
     colour, x = COLOURS[lane], LEFT + INPUT + GAP / 2
-    (encoder, wide), *defences = [pair for pair in pairs if pair[0].role.split()[0] == lane]
-    right = (_sound if lane == "audio" else _frame)(axes, y, colour, encoder.inputs[0])
-    name = "waveform" if lane == "audio" else "frames" if len(encoder.inputs[0]) > 3 else "frame"
-    axes.text(LEFT + INPUT / 2, y - 0.5, f"{name}  {words(encoder.inputs[0])}", fontsize=6, ha="center")
+    own = [pair for pair in pairs if pair[0].role.split()[0] == lane]
+    shape = own[0][0].inputs[0]
+    right = (_sound if lane == "audio" else _frame)(axes, y, colour, shape)
+    name = "waveform" if lane == "audio" else "frames" if len(shape) > 3 else "frame"
+    axes.text(LEFT + INPUT / 2, y - 0.5, f"{name}  {words(shape)}", fontsize=6, ha="center")
     _arrow(axes, (right, y), (x, y), colour)
-    _box(axes, x, y, ENCODER, 1.12, colour)
-    _maps(axes, x, y, encoder.maps, colour)
+    room = ENCODER
+    if own[0][0].role.endswith("extractor"):
+        _extractor(axes, x, y, *own.pop(0), colour)
+        _arrow(axes, (x + EXTRACTOR - 0.2, y), (x + EXTRACTOR, y), colour)
+        x, room = x + EXTRACTOR, ENCODER - EXTRACTOR
+    (encoder, wide), *defences = own
+    _box(axes, x, y, room, 1.12, colour)
+    _maps(axes, x, y, room, encoder.maps, colour)
     axes.text(x + 0.07, y + 0.5, f"{lane} net: {encoder.name}", fontsize=7.5, va="top", weight="bold", color=colour)
     axes.text(x + 0.07, y - 0.48, _count(encoder, wide), fontsize=6.5, color=GREY)
-    x += ENCODER
+    x += room
     for defence, _ in defences:
         _arrow(axes, (x, y), (x + 0.15, y), colour)
         _box(axes, x + 0.15, y, DEFENCE - 0.15, 1.12, colour)
@@ -123,11 +149,25 @@ def _count(part: Part, wide: Part) -> str:
     return text if part.parameters == wide.parameters else f"{text} ({wide.parameters:,} at full width)"
 
 
-def _maps(axes: Axes, x: float, y: float, maps: Sequence[Shape], colour: str) -> None:
-    """Draw the maps of an encoder as plates: high as the logarithm of their positions, thick as that of channels."""
+def _extractor(axes: Axes, x: float, y: float, part: Part, wide: Part, colour: str) -> None:
+    """Draw what made the features, beforehand and as it is: its name, the features, its parameters."""
+    _box(axes, x, y, EXTRACTOR - 0.2, 1.12, colour, "--")
+    middle = x + (EXTRACTOR - 0.2) / 2
+    axes.text(middle, y + 0.48, "features", fontsize=6.5, ha="center", va="top", color=GREY)
+    axes.text(middle, y + 0.05, _broken(part.name), fontsize=6.5, ha="center", va="center", weight="bold", color=colour)
+    axes.text(middle, y - 0.33, words(part.output), fontsize=6, ha="center", color=GREY)
+    count = f"{part.parameters:,} fixed" if part.parameters else "no parameters"
+    axes.text(middle, y - 0.48, count, fontsize=5, ha="center", color=GREY)
+
+
+def _maps(axes: Axes, x: float, y: float, room: float, maps: Sequence[Shape], colour: str) -> None:
+    """Draw the maps of an encoder as plates in a box of a width: high as the logarithm of their positions.
+
+    They are as thick as that of their channels.
+    """
     logs = [(log2(max(2, shape[0])), log2(max(2, prod(shape[1:])))) for shape in maps]
     thickest, highest = (max(values) for values in zip(*logs, strict=True))
-    step = (ENCODER - 0.3) / len(maps)
+    step = (room - 0.3) / len(maps)
     for number, (shape, (channels, positions)) in enumerate(zip(maps, logs, strict=True)):
         width, height = 0.62 * step * channels / thickest, 0.06 + 0.34 * positions / highest
         left = x + 0.15 + step * (number + 0.5) - width / 2
@@ -144,10 +184,10 @@ def _size(shape: Shape) -> str:
     return "×".join(str(size) for size in shape[1:] if size > 1) or "1"
 
 
-def _box(axes: Axes, x: float, y: float, width: float, height: float, colour: str) -> None:
+def _box(axes: Axes, x: float, y: float, width: float, height: float, colour: str, line: str = "-") -> None:
     shape = FancyBboxPatch(
         (x, y - height / 2), width, height, boxstyle="round,pad=0,rounding_size=0.06", facecolor="white",
-        edgecolor=colour, linewidth=0.9,
+        edgecolor=colour, linewidth=0.9, linestyle=line,
     )  # fmt: skip
     axes.add_patch(shape)
 

@@ -1,6 +1,6 @@
 """What flows through a net: the shape that each of its parts gives for one clip, and how many parameters it has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, nn
 
+from avrobust.lazy import built
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.late_fusion import LateFusion
+from avrobust.models.registry import AUDIO_ENCODERS, VISUAL_ENCODERS
 from avrobust.views.view import build_view
 
 Shape = tuple[int, ...]
@@ -33,7 +35,8 @@ class Layer:
 class Part:
     """A part of a net: its role (`audio encoder`, `fusion`, `head`), its registered name, what goes in and comes out.
 
-    `maps`: the shapes that its convolutions give, each once. `activation`: what makes probabilities of its output.
+    `maps`: the shapes that its convolutions give, each once, and those of its steps, (D, T), where it normalises these.
+    `activation`: what makes probabilities of its output.
     """
 
     role: str
@@ -55,7 +58,11 @@ def parts(net: Mapping, classes: int, inputs: Mapping[str, Shape]) -> list[Part]
     for modality in model.modalities:
         given, encoder = torch.zeros(1, *inputs[modality]), model.encoders[modality]
         passed = layers(encoder, given)
-        maps = dict.fromkeys(layer.output for layer in passed if isinstance(layer.module, CONVOLUTIONS))
+        maps = dict.fromkeys(
+            layer.output if isinstance(layer.module, CONVOLUTIONS) else layer.output[::-1]
+            for layer in passed
+            if isinstance(layer.module, (*CONVOLUTIONS, nn.LayerNorm))
+        )
         features[modality] = _run(encoder, given)
         shape = _shape(features[modality])
         name = getattr(spec, modality).name
@@ -68,6 +75,18 @@ def parts(net: Mapping, classes: int, inputs: Mapping[str, Shape]) -> list[Part]
     found.append(Part("fusion", spec.fusion.name, shapes, _shape(fused), parameters(model.fusion)))
     head = spec.head.name, [_shape(fused)], _shape(logits), parameters(model.classifier)
     found.append(Part("head", *head, activation={"single": "softmax", "multiple": "sigmoid"}[spec.task]))
+    return found
+
+
+def extractor_parts(extractor: Mapping, rates: Mapping[str, int], modalities: Collection[str]) -> list[Part]:
+    """Return what makes features of clips, the encoders of an extractor: of each of `modalities`."""
+    inputs, found = shapes_of_inputs(extractor["view"], rates), []
+    for modality, table in (("audio", AUDIO_ENCODERS), ("visual", VISUAL_ENCODERS)):
+        if modality in modalities:
+            told = {part: extractor[modality].get(part, {}) for part in ("name", "options")}
+            encoder = built(table, told).eval()
+            shape = _shape(_run(encoder, torch.zeros(1, *inputs[modality])))
+            found.append(Part(f"{modality} extractor", told["name"], [inputs[modality]], shape, parameters(encoder)))
     return found
 
 

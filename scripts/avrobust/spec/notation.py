@@ -132,6 +132,8 @@ def claims(
     for told_claim in told:
         claim = {name: value for name, value in told_claim.items() if name != "also"}
         try:
+            if isinstance(claim.get("datasets"), str):
+                claim["datasets"] = listed(claim["datasets"].removeprefix("$"), lists)
             claim["tests"] = comparisons(_for_all(claim["tests"], claim.pop("each", {}), lists), lists)
             made.append(claim)
             for also in told_claim.get("also", []):
@@ -466,9 +468,12 @@ def _series(row: Mapping, labels: Mapping) -> dict:
 
 
 def _with_lists(value: object, lists: Mapping[str, Sequence[str]]) -> object:
-    """Put lists in the places of their names; inside another list, their values."""
+    """Put lists in the places of their names; inside another list, their values; for a dataset, the one of a list."""
     if isinstance(value, Mapping):
-        return {name: _with_lists(part, lists) for name, part in value.items()}
+        made = {name: _with_lists(part, lists) for name, part in value.items()}
+        if isinstance(one := made.get("dataset"), list) and len(one) == 1:
+            (made["dataset"],) = one
+        return made
     if isinstance(value, list):
         parts = [(one, _with_lists(one, lists)) for one in value]
         return [one for told, part in parts for one in (part if isinstance(told, str) and told[:1] == "$" else [part])]

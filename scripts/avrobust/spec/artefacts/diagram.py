@@ -14,7 +14,8 @@ FACTS = ("citation", "net", "view", "rates", "classes")
 class Layout:
     """A diagram before the net is built: of `net`, JSON of a ModelSpec, for so many `classes`.
 
-    `read`: its dataset and variant. `view`: how it sees a clip, from a store with these `rates`.
+    `read`: its dataset and variant. `view`: how it sees a clip, from a store with these `rates`; `extractor`: what made
+    the features that it sees, with a view of its own, nothing where it sees clips.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Layout:
     view: Mapping = field(default_factory=dict)
     rates: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
+    extractor: Mapping = field(default_factory=dict)
 
 
 DIAGRAM = Kind(
@@ -32,5 +34,5 @@ DIAGRAM = Kind(
     others=(".csv", ".png"),
     reads=(),
     parse=partial(record, Layout, where="figure"),
-    facts=FACTS,
+    facts=(*FACTS, "extractor"),
 )

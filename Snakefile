@@ -16,8 +16,9 @@ from lib import index
 from lib.opening import opened
 
 plan = opened(workflow)
-data, train, attack, calibration = plan.data, plan.train, plan.attack, plan.calibration
-analysis, tables, videollama = plan.analysis, plan.tables, plan.videollama
+data, features, train = plan.data, plan.features, plan.train
+attack, calibration, analysis = plan.attack, plan.calibration, plan.analysis
+tables, videollama = plan.tables, plan.videollama
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.
@@ -32,6 +33,7 @@ wildcard_constraints:
 
 
 include: "workflow/rules/data.smk"
+include: "workflow/rules/features.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/attack.smk"
 include: "workflow/rules/analysis.smk"

@@ -30,7 +30,7 @@ def made(number: int) -> dict[str, np.ndarray]:
 
 
 def write(path: Path, numbers: range, extractor: str = "log_mel", shapes: dict = SHAPES) -> Path:
-    with writing(path, extractor=extractor, shapes=shapes, classes=CLASSES) as shard:
+    with writing(path, extractor=extractor, weights={}, shapes=shapes, classes=CLASSES) as shard:
         for number in numbers:
             features = {name: made(number)[name] for name in shapes}
             shard.add(ClipFeatures(f"clip{number}", ("train", "test")[number % 2], (number % 3,), features))
@@ -61,7 +61,7 @@ def test_what_is_written_is_read_in_any_order_as_float16(shards: list[Path]) -> 
 def test_any_shape(tmp_path_factory: pytest.TempPathFactory, shape: list[int], count: int) -> None:
     values = [np.full(shape, number / 4) for number in range(count)]
     path = tmp_path_factory.mktemp("features") / "0.arrow"
-    with writing(path, extractor="x", shapes={"visual": shape}, classes=CLASSES) as shard:
+    with writing(path, extractor="x", weights={}, shapes={"visual": shape}, classes=CLASSES) as shard:
         for number, value in enumerate(values):
             shard.add(ClipFeatures(str(number), "train", (0,), {"visual": value}))
     store = FeatureStore([path])
@@ -156,7 +156,7 @@ def test_shards_that_do_not_fit_are_named(shards: list[Path], tmp_path: Path) ->
 def test_features_that_cannot_be_stored_are_refused_and_leave_nothing(tmp_path: Path, features: dict) -> None:
     with (
         pytest.raises(ValueError, match="clip1: "),
-        writing(tmp_path / "0.arrow", extractor="x", shapes=SHAPES, classes=CLASSES) as shard,
+        writing(tmp_path / "0.arrow", extractor="x", weights={}, shapes=SHAPES, classes=CLASSES) as shard,
     ):
         shard.add(ClipFeatures("clip0", "train", (0,), made(0)))
         shard.add(ClipFeatures("clip1", "train", (0,), features))
@@ -171,7 +171,7 @@ import numpy as np
 from avrobust.data.feature_store import ClipFeatures, FeatureStore, writing
 count, path = int(sys.argv[1]), sys.argv[2]
 values = np.zeros((400, 51))
-with writing(path, extractor="x", shapes={"audio": values.shape}, classes=["a"]) as shard:
+with writing(path, extractor="x", weights={}, shapes={"audio": values.shape}, classes=["a"]) as shard:
     for number in range(count):
         shard.add(ClipFeatures(str(number), "train", (0,), {"audio": values}))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

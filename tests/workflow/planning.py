@@ -107,6 +107,18 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def seen_through(root: Path, dataset: str, extractor: str) -> None:
+    """Let a view of a dataset be of what an extractor makes of its clips."""
+    encoder = {"name": "r2plus1d18", "options": {"frames_per_window": 4, "width": 0.125}}
+    clip = {"name": "clip", "options": {"seconds": 3, "frames": 8, "frame_size": 40}}
+    told = {
+        "view": {"name": "features", "options": {"extractor": extractor}},
+        "extractors": {extractor: {"view": clip, "visual": encoder}},
+    }
+    file = root / f"workflow/datasets/{dataset}.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + yaml.safe_dump(told), encoding="utf-8")
+
+
 def paper(root: Path, name: str = "tian2021") -> dict:
     """Return what the files of a paper say together."""
     folder, told = root / f"workflow/papers/{name}", {}

@@ -117,8 +117,9 @@ def test_clips_are_split_as_their_protocols_split_them() -> None:
 # Li et al.: a second of 16 frames for an R(2+1)D. Zhang et al.: ten seconds of two frames, of which six are there.
 SIXTEEN = {"audio_rate": 16_000, "frame_rate": 16, "short_side": 128, "minimum_frames": 16}
 TWO = {"audio_rate": 16_000, "frame_rate": 2, "short_side": 128, "minimum_frames": 6 * 2 + 1}
+EXTRACTED = (*AUDIOSET, "kinetics_sounds_31")
 SIZES = {
-    **dict.fromkeys((*AUDIOSET, "kinetics_sounds_31"), SIXTEEN),
+    **dict.fromkeys(EXTRACTED, SIXTEEN),
     **dict.fromkeys(("ave_clips", "kinetics_sounds_721", "music_videos"), TWO),
     **{name: {} for name in ("ave", "kinetics_sounds", "music")},  # the scale's
 }
@@ -132,7 +133,8 @@ def test_clips_are_stored_and_seen_as_their_paper_sees_them(name: str) -> None:
     views = dict.fromkeys(("ave_clips", "kinetics_sounds_721"), ten_seconds)
     views |= {"music_videos": ten_seconds | {"random_stretch": True}}
     seen = {"name": "clip", "options": views[name]} if name in views else None
-    assert facts.get("view") == seen
+    features = {"name": "features", "options": {"extractor": {"by": "features"}}}
+    assert facts.get("view") == (features if name in EXTRACTED else seen)
 
 
 def test_weights_are_those_whose_file_says_how_their_digest_begins() -> None:
@@ -141,6 +143,7 @@ def test_weights_are_those_whose_file_says_how_their_digest_begins() -> None:
     files = {
         "alexnet_imagenet": "alexnet-owt",
         "resnet18_imagenet": "resnet18",
+        "resnet152_imagenet": "resnet152",
         "r2plus1d_18_kinetics400": "r2plus1d_18",
         "vgg11_bn_imagenet": "vgg11_bn",
     }

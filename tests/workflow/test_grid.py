@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from planning import configuration, copy_project, paper, plan, unedited, write_paper
+from planning import configuration, copy_project, paper, plan, seen_through, unedited, write_paper
 
 from avrobust.spec.conditions import Condition
 from avrobust.spec.measures import MEASURES
@@ -800,9 +800,7 @@ def test_clips_that_cannot_be_encoded_are_named_before_any_job(tmp_path: Path, l
 
 def test_clips_of_a_view_that_is_put_back_into_no_file_are_not_encoded_which_is_said(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    file = root / "workflow/datasets/ave.yaml"
-    told = "view: {name: features, options: {extractor: densenet}}\n"
-    file.write_text(file.read_text(encoding="utf-8") + told, encoding="utf-8")
+    seen_through(root, "ave", "windows")
     made = plan(root)
     assert {dataset for dataset, *_ in made.grid.coded} == {"music", "kinetics_sounds"}
     assert made.notes == [

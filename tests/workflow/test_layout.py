@@ -52,8 +52,8 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "weights", "train", "search", "craft", "calibrate", "attack", LOOKED_INTO, "geometry", "checks",
-        "kind", PUBLISH, "export", "videollama",
+        "availability", "features", "moments", "weights", "train", "search", "craft", "calibrate", "attack",
+        LOOKED_INTO, "geometry", "checks", "kind", PUBLISH, "export", "videollama",
     }  # fmt: skip
     # One, and a loop for those that a plan names.
     assert set(TARGETS) == {"all", "name"}
@@ -128,10 +128,11 @@ ASKED = {
     "runtime": {"minutes", "job_minutes", "search_minutes", "crafting_minutes", "geometry_minutes", "asking_minutes"},
     "cells": {"checked", "read"}, "provenances": {"checked"}, "form": {"rendered_form"},
     "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},
-    "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"}, "shards": {"shard_count"},
+    "place": {"archive_place"}, "folder": {"fetched_folder"}, "state": {"archive_state"},
+    "shards": {"shard_count", "packed"},
     "locations": {"shard_locations"}, "reports": {"shard_reports"}, "start": {"search_start"},
     "told": {"told_to_search", "told_to_craft", "told_to_export", "measured"}, "seed": {"search_seed"},
-    "batch_size": {"clips_at_a_time"},
+    "batch_size": {"clips_at_a_time"}, "extractor": {"extractors"},
 }  # fmt: skip
 
 
@@ -170,13 +171,14 @@ def test_what_a_job_loads_by_name_counts_as_its_code() -> None:
     assert 'train.code("search.py", "variant", "training", "search")' in RULES["search"]
     assert 'train.code("craft.py", "variant", "training")' in RULES["craft"]
     assert 'data.code("manifest.py", "protocol")' in RULES["manifest_of_lists"]
+    assert 'features.code("extract.py", "extractor")' in RULES["features"]
     assert 'tables.code("artefact.py", "artefact")' in RULES["kind"]
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("render",) * 2, ("pack",) * 2, ("train",) * 2, ("search", "train"), ("craft", "train"), ("attack",) * 2,
-     (LOOKED_INTO, "a word of one family")],
+     ("features", "attack"), (LOOKED_INTO, "a word of one family")],
 )  # fmt: skip
 def test_a_rule_asks_for_its_own_kind_of_job(name: str, kind: str) -> None:
     """Another kind's threads, minutes or conditions would be plans of their own, and wrong."""

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planning import configuration, copy_project, plan, replace, unedited, write_paper
+from planning import configuration, copy_project, plan, replace, seen_through, unedited, write_paper
 from planning import paper as paper_told
 
 from lib.jobs.data import count_rows
@@ -255,8 +255,7 @@ def test_one_attack_of_each_net_is_tried_without_bounds(paper: Plan) -> None:
 
 def test_what_has_no_bounds_is_not_attacked_as_far_as_they_are_wide(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    file = root / "workflow/datasets/ave.yaml"
-    file.write_text(f"{file.read_text()}view: {{name: features, options: {{extractor: densenet}}}}\n", encoding="utf-8")
+    seen_through(root, "ave", "windows")
     replace(
         root / "workflow/papers/tian2021/paper.yaml",
         "ave: {by: ave_test_window, whole: 65535, half: 33075}",
@@ -402,11 +401,12 @@ def test_options_of_a_view_that_a_dataset_leaves_out_are_the_scales(tmp_path: Pa
 
 def test_a_view_of_features_reads_their_shards(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    file = root / "workflow/datasets/ave.yaml"
-    file.write_text(file.read_text() + "view: {name: features, options: {extractor: log_mel}}\n", encoding="utf-8")
-    shards = plan(root).data.shards
-    assert shards(job(dataset="ave")) == ["results/demo/features/ave/log_mel/0000.arrow"]
-    assert shards(job(dataset="music")) == ["results/demo/data/music/shards/0000.arrow"]
+    seen_through(root, "ave", "windows")
+    data = plan(root).data
+    assert data.shards(job(dataset="ave")) == ["results/demo/features/ave/windows/0000.arrow"]
+    assert data.shards(job(dataset="music")) == ["results/demo/data/music/shards/0000.arrow"]
+    assert data.moments(job(dataset="ave")) == ["results/demo/features/ave/windows/moments.json"]
+    assert data.moments(job(dataset="music")) == []
 
 
 @pytest.mark.parametrize(

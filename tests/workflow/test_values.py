@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -115,13 +116,18 @@ def test_a_table_without_clips_is_named(tmp_path: Path, text: str) -> None:
 
 
 def test_a_dataset_that_cannot_be_rendered_is_named(root: Path) -> None:
-    balanced = {"audioset_balanced": {}}
-    with pytest.raises(SettingsError, match=r"`rendered` under datasets\.audioset_balanced, must be given"):
-        plan(root, datasets=balanced)
-    scale = {"extends": "demo", "datasets": {"audioset_balanced": {"rendered": {"train": 1, "val": 1, "test": 1}}}}
+    file = root / "workflow/datasets/segments.yaml"
+    shutil.copy(file.with_name("audioset_balanced.yaml"), file)
+    scale = {"extends": "demo", "datasets": {"segments": {"rendered": {"train": 1, "val": 1, "test": 1}}}}
     (root / "workflow/scales/mine.yaml").write_text(yaml.safe_dump(scale), encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"audioset_balanced\.yaml: classes must be given to render it"):
-        plan(root, scale="mine", datasets=balanced)
+    try:
+        with pytest.raises(SettingsError, match=r"`rendered` under datasets\.segments, must be given"):
+            plan(root, datasets={"segments": {}})
+        with pytest.raises(SettingsError, match=r"segments\.yaml: classes must be given to render it"):
+            plan(root, scale="mine", datasets={"segments": {}})
+    finally:
+        file.unlink()
+        (root / "workflow/scales/mine.yaml").unlink()
 
 
 @pytest.mark.parametrize(
@@ -205,19 +211,20 @@ def test_parents_are_not_joined_with_those_of_the_scale_that_is_extended(root: P
     assert rendered.get("parents", {}) == over.get("parents", {}) and rendered["labels"] == 4
 
 
-def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path) -> None:
-    made = plan(root, datasets={"audioset": {}})
-    told = made.data.rendered(SimpleNamespace(dataset="audioset"))
-    form = made.data.rendered_form(SimpleNamespace(dataset="audioset"))
-    classes = made.settings.datasets["audioset"]["classes"]
+@pytest.mark.parametrize("name", ["audioset", "audioset_balanced"])
+def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path, name: str) -> None:
+    made = plan(root, datasets={name: {}})
+    told = made.data.rendered(SimpleNamespace(dataset=name))
+    form = made.data.rendered_form(SimpleNamespace(dataset=name))
+    classes = made.settings.datasets[name]["classes"]
     with (root / "resources/audioset/class_labels_indices.csv").open(encoding="utf-8", newline="") as file:
         assert {*classes} < {row["display_name"] for row in csv.DictReader(file)}
     assert len(classes) >= 24
     assert {"Siren", "Civil defense siren", "Pig"} < {*classes}
-    assert (told["size_ratio"], told["labels"], told["parents"]) == (20, 4, '{"Civil defense siren":"Siren"}')
-    assert (form["seconds"], form["width"]) == (10, 96)
-    # 40 clips of the first class, 2 of the last, by equal factors.
-    assert made.data.split_clips("audioset", "train") == 312
+    assert (told["size_ratio"], told["labels"], told["parents"]) == (10, 4, '{"Civil defense siren":"Siren"}')
+    assert (form["seconds"], form["width"]) == (5, 96)
+    # 15 clips of the first class, 2 of the last, by equal factors.
+    assert made.data.split_clips(name, "train") == 144
 
 
 @pytest.mark.parametrize(

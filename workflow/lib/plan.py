@@ -16,6 +16,7 @@ from lib.jobs.analysis import Analysis
 from lib.jobs.attack import Attack
 from lib.jobs.calibration import Calibration
 from lib.jobs.data import Data
+from lib.jobs.features import Features
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
@@ -46,6 +47,7 @@ class Plan:
         self.settings = settings
         self.grid: Grid = expand(settings)
         self.data = Data(settings, self.grid)
+        self.features = Features(settings, self.grid, self.data)
         self.train = Train(settings, self.grid, self.data)
         self.attack = Attack(settings, self.grid, self.data)
         self.calibration = Calibration(settings, self.grid, self.data, self.train)
@@ -159,6 +161,7 @@ class Plan:
             if facts["source"] == "lists":
                 protocols = digest.registered_names(self.data.scripts, "data/protocols", "PROTOCOLS")
                 known_name(facts["protocol"], sorted(protocols), f"workflow/datasets/{dataset}.yaml: protocol")
+        self.features.check()
         self._check_parts()
         self._check_bundles()
         # Before any training, which may craft its clips by one of them.

@@ -16,6 +16,7 @@ from avrobust.spec import notation
 from lib import choices
 from lib.configuration import configuration, said, said_by
 from lib.errors import SettingsError, UnsaidError
+from lib.extractors import view_taken, weights_of
 from lib.overlay import overlaid
 from lib.own_clips import LOCAL, Own, in_its_place, labels, own_datasets
 from lib.videollama import KIND, lacking
@@ -159,6 +160,10 @@ def load_settings(
         where = said(config, "datasets", name)
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
         datasets[name]["rendered_in"] = rendered_in
+        for extractor, described in facts.get("extractors", {}).items():
+            for modality, of in weights_of(described).items():
+                where = f"workflow/datasets/{name}.yaml: extractors.{extractor}.{modality}.weights"
+                known_name(of, sorted(weights), where)
         if datasets[name]["source"] == LOCAL:
             datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
     _check_shown(config, datasets, papers)
@@ -255,7 +260,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "sources": [],
         **{key: scale[key] for key in SIZES},
         **facts,
-        "view": _view(scale["view"], facts.get("view", {})),
+        "view": view_taken(facts, _view(scale["view"], facts.get("view", {})), chosen, name, file),
         "source": source,
         "class_names_from": given.get("classes", "dataset"),
         **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},

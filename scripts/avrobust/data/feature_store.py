@@ -28,14 +28,21 @@ class ClipFeatures(NamedTuple):
 
 
 def writing(
-    path: str | Path, *, extractor: str, shapes: Mapping[str, Sequence[int]], classes: Sequence[str]
+    path: str | Path,
+    *,
+    extractor: str,
+    weights: Mapping[str, str],
+    shapes: Mapping[str, Sequence[int]],
+    classes: Sequence[str],
 ) -> AbstractContextManager[ShardWriter]:
     """Return a ShardWriter of ClipFeatures for a `with` block; the shard appears at `path` only if that succeeds.
 
-    `extractor` names what made the features, `shapes` has modality -> shape of one clip's. They are rounded to float16.
+    `extractor` names what made the features, `weights` says where those of each of its encoders come from (modality ->
+    a line), `shapes` has modality -> shape of one clip's. They are rounded to float16.
     A ValueError names a clip of which one is missing, of another shape or not finite as float16.
     """
-    facts = {"extractor": extractor, "shapes": json.dumps(shapes)} | classes_fact(classes)
+    facts = {"extractor": extractor, "weights": json.dumps(weights, sort_keys=True), "shapes": json.dumps(shapes)}
+    facts |= classes_fact(classes)
     return shards.writing(path, FeatureStore.form(facts), partial(_row, shapes))
 
 
@@ -53,13 +60,17 @@ def _row(shapes: Mapping[str, Sequence[int]], clip: ClipFeatures) -> tuple[dict,
 
 
 class FeatureStore(Shards):
-    """Random access to features: `shapes` has modality -> shape, `extractor` names what made them."""
+    """Random access to features: `shapes` has modality -> shape, `extractor` names what made them.
+
+    `weights`: modality -> where those of the extractor's encoder come from, for each that has any.
+    """
 
     holding, made_by = "features", "extract it again"
 
     def __init__(self, paths: Sequence[str | Path]) -> None:
         super().__init__(paths)
         self.extractor: str = self.facts["extractors"]
+        self.weights: dict[str, str] = json.loads(self.facts["weights"])
         self.shapes: dict[str, tuple[int, ...]] = dict(self.facts["shapes"])
 
     @classmethod
@@ -72,7 +83,8 @@ class FeatureStore(Shards):
         checksums = [pa.field(f"{name}_crc32", pa.uint32(), nullable=False) for name, _ in shapes]
         schema = pa.schema([*IDENTITY, *arrays, *checksums, ROW_CHECKSUM], dict(metadata))
         row = tuple(field.name for field in [*IDENTITY, *checksums])
-        facts = {"extractors": metadata["extractor"], "shapes": shapes, "classes": classes_of(metadata)}
+        facts = {"extractors": metadata["extractor"], "weights": metadata["weights"], "shapes": shapes}
+        facts["classes"] = classes_of(metadata)
         return Form(schema, row, (), facts)
 
     def features(self, i: int, modality: str) -> np.ndarray:

@@ -6,10 +6,12 @@ AUDIO_ENCODERS = {
     "conv1d": "avrobust.models.encoders.conv1d:Conv1d",
     "csn": "avrobust.models.encoders.csn:CSN",
     "log_mel": "avrobust.models.encoders.log_mel:LogMelEncoder",
+    "log_mel_steps": "avrobust.models.encoders.log_mel_steps:LogMelSteps",
 }
 
 VISUAL_ENCODERS = {
     "alexnet": "avrobust.models.encoders.alexnet:AlexNet",
+    "r2plus1d18": "avrobust.models.encoders.r2plus1d18:R2Plus1D18",
     "resnet18": "avrobust.models.encoders.resnet18:ResNet18",
     "torchvision": "avrobust.models.encoders.torchvision:Torchvision",
     "vgg11_bn": "avrobust.models.encoders.vgg11_bn:VGG11BN",

@@ -14,6 +14,9 @@ from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.variants import SINGLE
 
+# Packed shards of which one of features is made, by one job.
+TOGETHER = 16
+
 # A clip comes to fewer than so many frames more than its length times the rate: its last frame is repeated.
 MORE_FRAMES = 3
 
@@ -83,20 +86,43 @@ class Data(Jobs):
 
     @property
     def targets(self) -> list[str]:
-        """All that `snakemake data` makes: every dataset of the papers and of config.yaml, packed."""
-        return [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
+        """All that `snakemake data` makes: every dataset of the papers and of config.yaml, packed and extracted."""
+        packed = [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
+        return [*packed, *(path for name in self.settings.datasets for path in self.moments_of(name))]
 
     def shards(self, wildcards: Wildcards) -> list[str]:
         """All shards that a net sees a dataset through: of packed clips, or of what an extractor made of them."""
-        dataset = wildcards.dataset
-        extractor = self.settings.datasets[dataset]["view"]["options"].get("extractor")
+        extractor = self.extractor_of(wildcards.dataset)
         if extractor:
-            return self._numbered(f"features/{dataset}/{extractor}", dataset, "arrow")
-        return self._numbered(f"data/{dataset}/shards", dataset, "arrow")
+            return self.feature_files(wildcards.dataset, extractor, "arrow")
+        return self.packed_shards(wildcards.dataset)
+
+    def moments(self, wildcards: Wildcards) -> list[str]:
+        """Mean and deviation of the features that a net sees a dataset through; nothing where it sees clips."""
+        return self.moments_of(wildcards.dataset)
+
+    def moments_of(self, dataset: str) -> list[str]:
+        """As `moments`, of a dataset by its name."""
+        extractor = self.extractor_of(dataset)
+        return [f"{self.place(dataset)}/features/{dataset}/{extractor}/moments.json"] if extractor else []
+
+    def extractor_of(self, dataset: str) -> str | None:
+        """The extractor of whose features a dataset's view is; None where it is of clips."""
+        return self.settings.datasets[dataset]["view"]["options"].get("extractor")
+
+    def packed_shards(self, dataset: str) -> list[str]:
+        """All shards of a dataset's packed clips."""
+        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), "arrow")
+
+    def feature_files(self, dataset: str, extractor: str, suffix: str) -> list[str]:
+        """What is made of all of them by an extractor: `arrow`, the features, or what stands beside them."""
+        count = ceil(self._shards(dataset) / TOGETHER)
+        return self._numbered(f"features/{dataset}/{extractor}", dataset, count, suffix)
 
     def shard_reports(self, wildcards: Wildcards) -> list[str]:
         """What became of the clips of each shard of a dataset."""
-        return self._numbered(f"data/{wildcards.dataset}/shards", wildcards.dataset, "csv")
+        dataset = wildcards.dataset
+        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), "csv")
 
     def datasets_from(self, source: str) -> str:
         """A regular expression for the datasets that come from `source`."""
@@ -232,8 +258,8 @@ class Data(Jobs):
             )
         return made
 
-    def _numbered(self, folder: str, dataset: str, suffix: str) -> list[str]:
-        return [f"{self.place(dataset)}/{folder}/{number:04d}.{suffix}" for number in range(self._shards(dataset))]
+    def _numbered(self, folder: str, dataset: str, count: int, suffix: str) -> list[str]:
+        return [f"{self.place(dataset)}/{folder}/{number:04d}.{suffix}" for number in range(count)]
 
     def _list_rows(self, path: str) -> int:
         if path not in self._rows:

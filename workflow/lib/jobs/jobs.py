@@ -139,6 +139,10 @@ class Jobs:
         """The file of a trained net."""
         return f"{self.place(dataset)}/models/{dataset}/{variant}/s{seed}/model.pt"
 
+    def weights_file(self, name: str) -> str:
+        """The file of published weights: the user's own, or what is downloaded."""
+        return self.settings.config["weights"].get(name) or f"results/weights/{name}.pth"
+
     def entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         if part == "variant":
             view = self.registered("views", "VIEWS", self.settings.datasets[wildcards.dataset]["view"]["name"])

@@ -37,9 +37,7 @@ class Train(Jobs):
 
     def weights(self, wildcards: Wildcards) -> list[str]:
         """The published weights that the encoders start from, in the order of `Variant.weights`."""
-        own = self.settings.config["weights"]
-        names = self.variant(wildcards).weights.values()
-        return [own.get(name) or f"results/weights/{name}.pth" for name in names]
+        return [self.weights_file(name) for name in self.variant(wildcards).weights.values()]
 
     @property
     def weights_names(self) -> str:

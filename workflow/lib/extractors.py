@@ -1,0 +1,45 @@
+"""Fixed nets of which a dataset keeps the features: which one its view reads, and what each of them is made of."""
+
+from collections.abc import Mapping
+
+from lib import choices
+from lib.errors import SettingsError
+
+VIEW = "features"
+MODALITIES = ("audio", "visual")
+
+
+def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], dataset: str, file: str) -> dict:
+    """Return the view of a dataset with its extractor chosen; where no paper chooses, it is the first that there is.
+
+    `facts`: the dataset's, which describe its `extractors`. `chosen`: choice -> what is taken.
+
+    Raises:
+        SettingsError: it goes by a choice that there is not, or is none of the extractors.
+    """
+    if view["name"] != VIEW or "extractor" not in view["options"]:
+        return dict(view)
+    known, given, where = (
+        [*facts.get("extractors", {})],
+        view["options"]["extractor"],
+        f"{file}: view.options.extractor",
+    )
+    if isinstance(given, Mapping):
+        if chosen and given.get("by") not in (*chosen, choices.DATASET):
+            raise SettingsError(f"{where}: by: {given.get('by')!r} is none of {', '.join(chosen)}")
+        given = choices.resolve(given, chosen, dataset) if chosen else next(iter(known), None)
+    if given not in known:
+        raise SettingsError(f"{where}: {given!r} is not known; `extractors` has {', '.join(known) or 'none'}")
+    return {**view, "options": {**view["options"], "extractor": given}}
+
+
+def parts_of(extractor: Mapping) -> dict[str, dict]:
+    """Return modality -> {name, options} of the encoders of an extractor."""
+    given = {modality: extractor[modality] for modality in MODALITIES if modality in extractor}
+    return {modality: {"name": part["name"], "options": part.get("options", {})} for modality, part in given.items()}
+
+
+def weights_of(extractor: Mapping) -> dict[str, str]:
+    """Return modality -> name of the published weights of its encoder; none where it starts from nothing."""
+    named = {modality: extractor[modality] for modality in MODALITIES if "weights" in extractor.get(modality, {})}
+    return {modality: part["weights"] for modality, part in named.items()} if extractor.get("pretrained", True) else {}

@@ -13,22 +13,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torch.nn.functional as F
 from killed import TwoBatches, assert_goes_on
 from nets import CROSS_ENTROPY, FORMS, batch, linear_net, narrow_net, narrow_spec
 from scipy import integrate
 from tiny_store import CLASSES, VIEW, VIEWS, write_shard
 
 import geometry
+from avrobust.data import feature_store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
+from avrobust.data.feature_store import ClipFeatures
 from avrobust.data.store import Store
-from avrobust.evaluation.geometry import class_rows, members, some_of
+from avrobust.evaluation.geometry import FusedClips, class_rows, clip_rows, members, some_of
 from avrobust.metrics.convexity import POINTS, Segments, between, convexity, random_segments, released_segments
 from avrobust.metrics.density import density, distances, log_volume
 from avrobust.metrics.geometry import CLASS_ROWS, CLIP_ROWS
 from avrobust.models.build import Part
 from avrobust.models.files import save_model
+from avrobust.models.fusions.audio_only import AudioOnly
+from avrobust.models.heads.attention import Attention
+from avrobust.models.late_fusion import LateFusion
 from avrobust.models.pooling import pooled
 from avrobust.models.task import TASKS
+from avrobust.objectives.binary_cross_entropy import BinaryCrossEntropy
 from avrobust.program import UserError
 from avrobust.training import loop
 from avrobust.training.clips import TrainingClips
@@ -36,6 +43,7 @@ from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.prepare.selected_mixup import SelectedMixup
 from avrobust.training.recipe import TrainingRecipe
+from avrobust.views.features import Features
 
 CPU = torch.device("cpu")
 KEY = {"dataset": "music", "variant": "concat", "seed": 1}
@@ -222,16 +230,12 @@ def test_a_clip_of_several_classes_counts_for_each_and_probabilities_decide():
     """
     net = linear_net(3, 2)
     net.classifier, net.task = Steps(), "multiple"
-    features = torch.tensor([-4.0, 4.0], dtype=torch.float64).repeat(300).reshape(600, 1, 1).expand(-1, 3, -1)
-    many = members([(0, 1)] * 600)
-    # Of two clips that differ, not of two alike: the first and the second.
-    held = Kept(features[:2])
-    rows = class_rows(net, held, ["x", "y"], members([(0, 1), (0,)]), list("ab"), CPU, 20_000).to_pylist()
+    features = torch.tensor([-4.0, 4.0], dtype=torch.float64).reshape(2, 1, 1).expand(-1, 3, -1)
+    rows = class_rows(net, Kept(features), ["x", "y"], members([(0, 1), (0,)]), list("ab"), CPU, 20_000).to_pylist()
     assert [(row["class_name"], row["n"]) for row in rows] == [("a", 2), ("b", 1)]
     assert rows[0]["kappa_01"] == pytest.approx((4 + math.log(9)) / 8, abs=0.01)
     assert rows[0]["kappa_05"] == pytest.approx(0.5, abs=0.01) and rows[0]["kappa_argmax"] == rows[0]["kappa_05"]
     assert {rows[1][name] for name in rows[1] if name.startswith(("kappa", "rho"))} == {None}, "b has one clip"
-    assert many.keys() == {0, 1} and len(many[1]) == 600, "all clips are of both"
 
 
 def test_the_released_pairing_is_a_column_of_its_own():
@@ -296,17 +300,88 @@ def test_the_program_measures_training_clips_alone(tmp_path, measured):
         assert measured(write_shard(tmp_path / split / "0.arrow", wrong=split)) == rows
 
 
+def in_steps(folder: Path, labels: Sequence[tuple[int, ...]]) -> EvaluationViews:
+    """Clips of a sound of six steps of four values each, as an extractor left them."""
+    random = np.random.default_rng(5)
+    with feature_store.writing(folder / "0.arrow", extractor="x", shapes={"audio": (6, 4)}, classes="abc") as shard:
+        for number, of_clip in enumerate(labels):
+            values = {"audio": random.normal(size=(6, 4))}
+            shard.add(ClipFeatures(f"clip{number}", ("train", "test")[number % 5 == 4], of_clip, values))
+    view = Features("x")
+    opened = view.opened([folder / "0.arrow"])
+    return EvaluationViews(opened, opened.indices("train"), view, ("audio",), task="multiple")
+
+
+class AsItIs(torch.nn.Identity):
+    """Features as they come."""
+
+    out_features = 4
+
+
+def net_of_steps() -> LateFusion:
+    """A net of one modality whose classifier gets steps."""
+    return LateFusion({"audio": AsItIs()}, AudioOnly(4), Attention(4, 3, "multiple")).eval()
+
+
+def test_means_are_held_and_steps_are_computed_for_whoever_asks(tmp_path):
+    clips = in_steps(tmp_path, [(number % 3, 2) if number % 3 < 2 else () for number in range(25)])
+    fused = FusedClips(net_of_steps(), clips, 8, 1, CPU)
+    whole = np.stack([clips[place]["audio"] for place in range(20)]).astype(np.float32)
+    assert fused.points.shape == (20, 4) and fused.points.dtype == np.float32
+    np.testing.assert_allclose(fused.points, whole.mean(axis=1), atol=1e-6)
+    assert np.array_equal(fused.features(np.array([3, 19, 0])), whole[[3, 19, 0]]), "in the order that is asked for"
+
+
+def test_kappa_of_steps_is_of_whole_sequences(tmp_path):
+    """Of two clips: the probability at every point of the way between both sequences, step by step."""
+    clips, net = in_steps(tmp_path, [(0,), (1, 2), (0, 1)]), net_of_steps()
+    net.task, several = "multiple", [(0,), (1, 2), (0, 1)]
+    torch.nn.init.normal_(net.classifier.probability.weight, generator=torch.Generator().manual_seed(3))
+    fused = FusedClips(net, clips, 8, 1, CPU)
+    rows = class_rows(net, fused, list("xyz"), members(several), list("abc"), CPU, 4000).to_pylist()
+    assert [row["n"] for row in rows] == [2, 2, 1], "a clip counts for every class that it has"
+    for row, (one, other) in zip(rows, ((0, 2), (1, 2)), strict=False):
+        first, second = (torch.from_numpy(fused.features(np.array([place]))) for place in (one, other))
+        share = torch.linspace(0, 1, 2001).reshape(-1, 1, 1)
+        with torch.no_grad():
+            logits = net.classifier(share * first + (1 - share) * second)
+        of_class = logits.sigmoid()[:, row["label"]]
+        assert row["kappa_01"] == pytest.approx((of_class >= 0.1).float().mean().item(), abs=0.03)
+        assert row["kappa_05"] == pytest.approx((of_class >= 0.5).float().mean().item(), abs=0.03)
+        largest = (logits.argmax(dim=1) == row["label"]).float().mean().item()
+        assert row["kappa_argmax"] == pytest.approx(largest, abs=0.03)
+
+
+def test_shown_clips_have_their_points_and_distances_to_the_mean_of_all(tmp_path, monkeypatch):
+    labels = [(0,), (1, 2), (0, 1), (2,), (0, 2)]
+    points = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    ids, of_classes = list("vwxyz"), members(labels)
+    rows = clip_rows(points, ids, labels, of_classes, ["a", "b", "c"], ["c", "a"]).to_pylist()
+    assert [row["class_name"] + row["clip_id"] for row in rows] == ["av", "ax", "az", "cw", "cy", "cz"]
+    assert [row["labels"] for row in rows] == [[0], [0, 1], [0, 2], [1, 2], [2], [0, 2]]
+    for row in rows:
+        place = ids.index(row["clip_id"])
+        mean = points[of_classes[row["label"]]].mean(axis=0)
+        assert row["point"] == points[place].tolist()
+        assert row["distance"] == pytest.approx(np.linalg.norm(points[place] - mean), rel=1e-6)
+    monkeypatch.setattr("avrobust.evaluation.geometry.MOST_CLIPS", 2)
+    some = clip_rows(points, ids, labels, of_classes, ["a", "b", "c"], ["a"]).to_pylist()
+    assert len(some) == 2 and all(row in rows for row in some), "distances are to the mean of all, not of some"
+
+
 # --- The mix-up that reads it
 
+# The loss of clips of several classes.
+SEVERAL = BinaryCrossEntropy({}, 5)
 SETTING = Setting(CROSS_ENTROPY, CPU, seed=7, classes=5, inputs=FORMS, class_names=list("abcde"))
 ROWS = [("a", 9.0, 0.1), ("b", 8.0, 0.4), ("c", 7.0, 0.9), ("d", 1.0, 0.2), ("e", 0.5, 0.3)]
 
 
-def setting(folder: Path, rows: list = ROWS) -> Setting:
+def setting(folder: Path, rows: list = ROWS, kappa: str = "kappa_argmax", **changed: object) -> Setting:
     path = folder / "s1.parquet"
-    columns = dict(zip(("class_name", "rho60", "kappa_argmax"), zip(*rows, strict=True), strict=True))
+    columns = dict(zip(("class_name", "rho60", kappa), zip(*rows, strict=True), strict=True))
     pq.write_table(pa.table({**columns, "rho80": columns["rho60"][::-1]}), path)
-    return replace(SETTING, geometry=path)
+    return replace(SETTING, geometry=path, **changed)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +412,8 @@ def test_pairs_are_of_two_eligible_classes_and_all_other_clips_stay(tmp_path):
     plain, labels = Plain(SETTING)(net, whole, 1)
     inputs, targets = prepare(net, whole, 1)
     mixed = [place for place in range(8) if not torch.equal(inputs["audio"][place], plain["audio"][place])]
-    assert mixed == [0, 1, 5, 6] and prepare.facts() == {"eligible_classes": 2, "mixed_share": 0.5}
+    assert mixed == [0, 1, 5, 6]
+    assert prepare.facts() == {"eligible_classes": 2, "density": 7.5, "mixed_share": 0.5}
     for place in range(8):
         assert targets[place].sum().item() == pytest.approx(1)
         kept = targets[place].nonzero()[:, 0].tolist()
@@ -350,6 +426,80 @@ def test_pairs_are_of_two_eligible_classes_and_all_other_clips_stay(tmp_path):
             (other,) = (one for one in others if torch.allclose(way, plain["audio"][one], atol=1e-4))
             pixels = share * plain["visual"][place] + (1 - share) * plain["visual"][other]
             torch.testing.assert_close(inputs["visual"][place], pixels, rtol=1e-4, atol=1e-5)
+
+
+def several(*labels: tuple[int, ...]) -> dict:
+    """A batch of clips of these classes of five."""
+    targets = torch.zeros(len(labels), 5)
+    for place, of_clip in enumerate(labels):
+        targets[place, list(of_clip)] = 1
+    return {**batch(torch.arange(len(labels))), "label": targets}
+
+
+def test_a_clip_of_several_classes_is_mixed_with_one_of_an_eligible_class_that_it_lacks(tmp_path):
+    """Eligible are a, b and c: which clips of the batch can be mixed, and with which, by hand."""
+    given = setting(tmp_path, [("a", 9.0, 0.1), ("b", 8.0, 0.4), ("c", 7.0, 0.2), ("d", 1.0, 0.2)], "kappa_01")
+    whole = several((0, 3), (0,), (0, 1), (3, 4), (), (1,))
+    partners = {0: {2, 5}, 1: {2, 5}, 2: set(), 3: set(), 4: set(), 5: {0, 1, 2}}
+    prepare = SelectedMixup(replace(given, objective=SEVERAL), "csn", density=2.0, probability=1.0)
+    assert prepare.eligible == {0, 1, 2}
+    seen = {place: set() for place in partners}
+    for epoch in range(40):
+        inputs, targets = prepare(narrow_net(), whole, epoch)
+        for place, allowed in partners.items():
+            own, changed = whole["label"][place], targets[place] - whole["label"][place]
+            if not allowed:
+                assert torch.equal(targets[place], own) and torch.equal(inputs["audio"][place], whole["audio"][place])
+                continue
+            share = 1 - changed.abs().max()
+            with_it = [
+                other
+                for other in allowed
+                if torch.allclose(targets[place], share * own + (1 - share) * whole["label"][other], atol=1e-6)
+            ]
+            sound = {other: share * whole["audio"][place] + (1 - share) * whole["audio"][other] for other in with_it}
+            (other,) = (one for one in with_it if torch.allclose(inputs["audio"][place], sound[one], atol=1e-5))
+            seen[place].add(other)
+    assert seen == partners
+    assert prepare.facts()["mixed_share"] == pytest.approx(0.5)
+    assert torch.isfinite(SEVERAL({}, torch.zeros(6, 5), targets)).all()
+
+
+def test_the_kappa_that_selects_goes_by_the_task_or_by_its_name(tmp_path):
+    for kappa, changed, options in (
+        ("kappa_argmax", {}, {}),
+        ("kappa_01", {"objective": SEVERAL}, {}),
+        ("kappa_05", {"objective": SEVERAL}, {"kappa": "kappa_05"}),
+        ("kappa_01_released", {}, {"kappa": "kappa_01_released"}),
+    ):
+        assert SelectedMixup(setting(tmp_path, ROWS, kappa, **changed), "csn", density=7.5, **options).eligible == {
+            0,
+            1,
+        }
+
+
+def test_a_density_that_too_few_classes_exceed_gives_way_to_their_median(tmp_path, caplog):
+    caplog.set_level("INFO")
+    prepare = SelectedMixup(setting(tmp_path), "csn", density=8.0)
+    said = "of csn fewer than two classes are eligible above a density of 8; the median, 7, is taken"
+    assert said in caplog.text and prepare.density == 7 and prepare.eligible == {0, 1}
+
+
+def test_half_of_all_clips_are_mixed_where_plain_mixup_is_told_so():
+    """With the same partner and share as where all are mixed; the others stay as they are to the bit."""
+    whole, (half, every) = batch(torch.arange(8)), (Mixup(SETTING, probability=one) for one in (0.5, 1.0))
+    plain, mixed = Plain(SETTING)(narrow_net(), whole, 1)[0], []
+    for epoch in range(100):
+        (of_half, shares), (of_every, all_shares) = (one(narrow_net(), whole, epoch) for one in (half, every))
+        for place in range(8):
+            stays = torch.equal(of_half["audio"][place], plain["audio"][place])
+            mixed.append(not stays)
+            other = plain if stays else of_every
+            assert torch.equal(of_half["visual"][place], other["visual"][place])
+            assert torch.equal(
+                shares[place], F.one_hot(whole["label"], 5)[place].float() if stays else all_shares[place]
+            )
+    assert np.mean(mixed) == pytest.approx(0.5, abs=0.06)
 
 
 def test_half_of_the_eligible_clips_are_mixed_and_shares_are_uniform(tmp_path):
@@ -375,7 +525,7 @@ def test_where_no_two_classes_are_eligible_it_is_plain_mixup(tmp_path, caplog):
     assert "fewer than two classes of AcV are eligible" in caplog.text
     made, plain = (one(narrow_net(), batch(torch.arange(8)), 1) for one in (prepare, Mixup(SETTING)))
     assert torch.equal(made[0]["audio"], plain[0]["audio"]) and torch.equal(made[1], plain[1])
-    assert prepare.facts() == {"eligible_classes": 0, "mixed_share": 1}
+    assert prepare.facts() == {"eligible_classes": 0, "density": 7, "mixed_share": 1}
 
 
 def test_what_it_cannot_select_by_is_named(tmp_path):
@@ -384,6 +534,7 @@ def test_what_it_cannot_select_by_is_named(tmp_path):
         ("no classes of AcV are given; add --geometry", SETTING, {}),
         ("tau is 60 or 80, not 70", given, {"tau": 70}),
         ("density is a number or quantile, not 'median'", given, {"density": "median"}),
+        ("kappa is one of kappa_argmax, kappa_01, kappa_05, kappa_01_released, not 'n'", given, {"kappa": "n"}),
         (r"'a' is no class of these clips", replace(given, class_names=list("vwxyz")), {}),
     ):
         with pytest.raises(UserError, match=said):

@@ -16,5 +16,5 @@ class BinaryCrossEntropy(nn.Module):
         super().__init__()
 
     def forward(self, features: Mapping[str, Tensor], logits: Tensor, labels: Tensor) -> Tensor:
-        """Return (N,) from logits (N, C) and labels (N, C) of 0 and 1."""
+        """Return (N,) from logits (N, C) and labels (N, C) of 0 and 1, or shares between them of mixed clips."""
         return TASKS["multiple"].loss(logits, labels)

@@ -14,22 +14,25 @@ from avrobust.training.prepare.plain import Plain, Setting
 class Mixup(Plain):
     """share * clip + (1 - share) * partner, inputs and targets alike, share ~ Beta(alpha, alpha) for each clip.
 
-    The batch in a drawn order is a circle, in which the next clip is the partner. All draws depend on seed, epoch and
-    clip, so that a batch in another order gives the same mixtures.
+    A clip is mixed with `probability`, and else stays as it is. The batch in a drawn order is a circle, in which the
+    next clip is the partner. All draws depend on seed, epoch and clip, so that a batch in another order gives the same
+    mixtures.
     """
 
-    def __init__(self, setting: Setting, alpha: float = 1.0):
+    def __init__(self, setting: Setting, alpha: float = 1.0, probability: float = 1.0):
         super().__init__(setting)
         if getattr(setting.objective, "needs_one_label", False):
             raise UserError(f"mixup: {type(setting.objective).__name__} needs one label a clip")
-        self.alpha = alpha
+        self.alpha, self.probability = alpha, probability
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Return modality -> (N, ...) and the targets (N, classes), shares that sum to 1."""
+        """Return modality -> (N, ...) and the targets (N, classes), shares of each class that a clip is of."""
         inputs, labels = super().__call__(model, batch, epoch)
         draws = [generator("mixup", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
         shares = torch.tensor([draw.beta(self.alpha, self.alpha) for draw in draws], device=labels.device)
         order = torch.tensor([draw.random() for draw in draws], device=labels.device).argsort()
+        stays = torch.tensor([draw.random() >= self.probability for draw in draws], device=labels.device)
+        shares[stays] = 1
         return self.mixtures(inputs, labels, shares, torch.empty_like(order).scatter_(0, order, order.roll(-1)))
 
     def mixtures(

@@ -9,12 +9,16 @@ from torch import Tensor
 from avrobust import parquet
 from avrobust.data.batches import Batch
 from avrobust.keyed import generator
+from avrobust.metrics.geometry import CLASS_ROWS
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
 from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 
 log = logging.getLogger(__name__)
+
+# By which convexity classes are chosen, by the task of the net.
+KAPPA = {"single": "kappa_argmax", "multiple": "kappa_01"}
 
 
 class SelectedMixup(Mixup):
@@ -23,9 +27,10 @@ class SelectedMixup(Mixup):
     Eligible is a class of which rho is above a density and kappa below `convexity`, in the space of the net `geometry`
     (a variant's name; its file comes with the setting). `density`: the number itself, or `quantile`: that above which
     the share `densest` of the classes lie. Are they fewer than two, it is the median of the classes; are they still,
-    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. A clip of an eligible class is mixed with
-    `probability`, where the batch has another such class, by a share of [0, 1). All draws depend on seed, epoch and
-    clip.
+    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. `kappa`: a column of
+    `avrobust.metrics.geometry.CLASS_ROWS`; by the task if not given: of the largest logit where a clip is of one class,
+    else of a probability of 0.1. A clip of an eligible class is mixed with `probability`, where the batch has one of an
+    eligible class that it is not of, by a share of [0, 1). All draws depend on seed, epoch and clip.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class SelectedMixup(Mixup):
         density: float | str = "quantile",
         densest: float = 0.2,
         probability: float = 0.5,
+        kappa: str | None = None,
     ):
         super().__init__(setting)
         if setting.geometry is None:
@@ -45,12 +51,23 @@ class SelectedMixup(Mixup):
             raise UserError(f"selected_mixup: tau is 60 or 80, not {tau!r}")
         if isinstance(density, str) and density != "quantile":
             raise UserError(f"selected_mixup: density is a number or quantile, not {density!r}")
-        self.probability = probability
-        names, rho, kappa = _read(setting, f"rho{tau}")
+        kappa = kappa or KAPPA[getattr(setting.objective, "task", "single")]
+        if kappa not in CLASS_ROWS.names or not kappa.startswith("kappa"):
+            known = ", ".join(name for name in CLASS_ROWS.names if name.startswith("kappa"))
+            raise UserError(f"selected_mixup: kappa is one of {known}, not {kappa!r}")
+        self.of_eligible = probability
+        names, rho, found = _read(setting, f"rho{tau}", kappa)
         threshold = (np.quantile(rho, 1 - densest) if len(rho) else 0) if density == "quantile" else density
-        eligible = (rho > threshold) & (kappa < convexity)
+        eligible = (rho > threshold) & (found < convexity)
         if eligible.sum() < 2 and len(rho):
-            eligible = (rho > np.median(rho)) & (kappa < convexity)
+            log.info(
+                "selected_mixup: of %s fewer than two classes are eligible above a density of %.4g; the median, %.4g, "
+                "is taken",
+                *(geometry, threshold, np.median(rho)),
+            )
+            threshold = np.median(rho)
+            eligible = (rho > threshold) & (found < convexity)
+        self.density = float(threshold)
         self.eligible = {label for label, name in enumerate(setting.class_names) if name in names[eligible]}
         if len(self.eligible) < 2:
             self.eligible = set()
@@ -60,36 +77,43 @@ class SelectedMixup(Mixup):
         self._seen, self._mixed = 0, 0
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Return modality -> (N, ...) and the targets (N, classes), shares that sum to 1."""
+        """Return modality -> (N, ...) and the targets (N, classes), shares of each class that a clip is of."""
         self._seen += len(batch["clip_id"])
         if not self.eligible:
             self._mixed += len(batch["clip_id"])
             return super().__call__(model, batch, epoch)
         inputs, labels = Plain.__call__(self, model, batch, epoch)
-        classes = labels.tolist()
-        ours = sorted((clip, place) for place, clip in enumerate(batch["clip_id"]) if classes[place] in self.eligible)
+        classes = [of & self.eligible for of in classes_of(labels)]
+        ours = sorted((clip, place) for place, clip in enumerate(batch["clip_id"]) if classes[place])
         shares, partners = [1.0] * len(classes), list(range(len(classes)))
         for clip, place in ours:
             draw = generator("mixup", self.setting.seed, epoch, clip)
-            others = [other for _, other in ours if classes[other] != classes[place]]
-            if others and draw.random() < self.probability:
+            others = [other for _, other in ours if classes[other] - classes[place]]
+            if others and draw.random() < self.of_eligible:
                 partners[place], shares[place] = others[draw.integers(len(others))], draw.random()
                 self._mixed += 1
         device = labels.device
         return self.mixtures(inputs, labels, torch.tensor(shares, device=device), torch.tensor(partners, device=device))
 
     def facts(self) -> dict[str, float]:
-        """Return how many classes are eligible, none for plain mixup, and which share of the clips was mixed."""
+        """Return how many classes are eligible, none for plain mixup; above which rho; the share of clips mixed."""
         seen, mixed = self._seen, self._mixed
         self._seen, self._mixed = 0, 0
-        return {"eligible_classes": len(self.eligible), "mixed_share": mixed / seen}
+        return {"eligible_classes": len(self.eligible), "density": self.density, "mixed_share": mixed / seen}
 
 
-def _read(setting: Setting, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def classes_of(labels: Tensor) -> list[set[int]]:
+    """Return the classes of each clip, from labels (N,), or (N, classes) of 0 and 1."""
+    if labels.dim() == 1:
+        return [{label} for label in labels.tolist()]
+    return [set(of.nonzero()[:, 0].tolist()) for of in labels]
+
+
+def _read(setting: Setting, density: str, convexity: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return names, rho and kappa of the classes that have both; UserError if they are not those of the clips."""
-    rows = parquet.read(setting.geometry, ("class_name", column, "kappa_argmax")).to_pylist()
+    columns = ("class_name", density, convexity)
+    rows = parquet.read(setting.geometry, columns).to_pylist()
     if unknown := [row["class_name"] for row in rows if row["class_name"] not in setting.class_names]:
         raise UserError(f"{setting.geometry}: {unknown[0]!r} is no class of these clips; measure a net of theirs")
     known = [row for row in rows if None not in row.values()]
-    columns = (np.array([row[name] for row in known]) for name in ("class_name", column, "kappa_argmax"))
-    return tuple(columns)
+    return tuple(np.array([row[name] for row in known]) for name in columns)

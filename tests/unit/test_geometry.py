@@ -303,7 +303,8 @@ def test_the_program_measures_training_clips_alone(tmp_path, measured):
 def in_steps(folder: Path, labels: Sequence[tuple[int, ...]]) -> EvaluationViews:
     """Clips of a sound of six steps of four values each, as an extractor left them."""
     random = np.random.default_rng(5)
-    with feature_store.writing(folder / "0.arrow", extractor="x", shapes={"audio": (6, 4)}, classes="abc") as shard:
+    form = {"extractor": "x", "weights": {}, "shapes": {"audio": (6, 4)}}
+    with feature_store.writing(folder / "0.arrow", **form, classes="abc") as shard:
         for number, of_clip in enumerate(labels):
             values = {"audio": random.normal(size=(6, 4))}
             shard.add(ClipFeatures(f"clip{number}", ("train", "test")[number % 5 == 4], of_clip, values))

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from avrobust.spec.kind import GEOMETRY
 from lib.errors import SettingsError
-from lib.grid import FLOAT32
+from lib.grid import FLOAT32, OF_CELLS
 from lib.plan import Plan
 from lib.settings import paper_scale_config
 
@@ -53,7 +53,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             once_nets.add((dataset, net))
         else:
             nets.add((dataset, net))
-    cells = {key for of_one in needs for key in of_one["cells"]}
+    cells = {key for of_one in needs for family in OF_CELLS for key in of_one[family]}
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:

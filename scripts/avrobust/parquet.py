@@ -40,6 +40,12 @@ def read(path: str | Path, columns: Sequence[str], anew: str = "") -> pa.Table:
         return file.read(columns=list(columns)).select(columns)
 
 
+def batches(path: str | Path, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    """Yield these columns of a file, at most `size` rows at a time; raises `UserError` if it is damaged."""
+    with _readable(path, ""), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield from file.iter_batches(size, columns=list(columns))
+
+
 @contextmanager
 def _readable(path: str | Path, anew: str) -> Iterator[None]:
     try:

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from avrobust.metrics.schema import FLOAT, SCHEMA
+from avrobust import parquet
+from avrobust.metrics.ranked_rows import write_ranked_rows
+from avrobust.metrics.schema import FLOAT, SCHEMA, in_order, schema_of
 
 CLEAN = ("clean", "")
 # What the names of budgets stand for in these tests.
@@ -59,6 +62,56 @@ def write_cell(
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, write_page_checksum=True)
     return path
+
+
+def write_ranked_cell(
+    folder: Path,
+    identity: str,
+    labels: Sequence[int] | Sequence[Sequence[int]],
+    logits: Mapping[tuple, np.ndarray],
+    *,
+    norms: Mapping[tuple, Mapping[str, float]] = MappingProxyType({}),
+    surrogate: str = "",
+) -> Path:
+    """Write the cell `identity` (dataset/victim/seed/attack) as scripts/attack.py does: logits (N, C) by condition.
+
+    Clips of one label each where `labels` are numbers, else of several. `norms` by condition: one for all clips.
+    """
+    dataset, victim, seed, attack = identity.split("/")
+    schema = schema_of("single" if isinstance(labels[0], int) else "multiple", ranked=True)
+    tables = []
+    for (modality, budget), answers in logits.items():
+        count = len(labels)
+        of_condition = {
+            "modality": modality,
+            "budget": budget,
+            "steps": None,
+            "form": FLOAT,
+            "loss": 0.5,
+            "cosine": 0.0,
+        }
+        of_condition |= {"surrogate": surrogate or victim, "victim": victim, "attack": attack}
+        for name, place in (("audio", "visual"), ("visual", "audio")):
+            of_condition[f"epsilon_{name}"] = EPSILONS[budget] * (modality != place)
+            moved = norms.get((modality, budget), {f"norm_{name}": EPSILONS[budget] * (modality != place)})
+            of_condition |= {f"norm_{name}": moved.get(f"norm_{name}", 0.0)}
+            of_condition |= {f"clip_norm_{name}": moved.get(f"clip_norm_{name}", 0.0)}
+        columns = {name: [value] * count for name, value in of_condition.items()}
+        columns |= {"clip_id": [f"clip{number}" for number in range(count)], "label": labels}
+        columns |= {"logits": answers.tolist(), "prediction": answers.argmax(axis=1).tolist()}
+        tables.append(parquet.table(schema, columns))
+    path = folder / dataset / f"s{seed}" / f"{surrogate}{victim}.{attack}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = in_order(tables).replace_schema_metadata({"dataset": dataset, "seed": seed})
+    pq.write_table(rows, path, write_page_checksum=True)
+    return path
+
+
+def rank(cells: Path, replicates: int = 20) -> Path:
+    """Rank a file of cells as scripts/rank.py does, and return the file beside it that has what came of it."""
+    rows = cells.with_suffix(".metrics.parquet")
+    write_ranked_rows(cells, rows, replicates)
+    return rows
 
 
 def write_training(folder: Path, dataset: str, variant: str, seed: int, **crafting: float) -> Path:

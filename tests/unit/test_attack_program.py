@@ -28,7 +28,7 @@ from avrobust.data.store import Store
 from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.metrics.rows import read_cells
-from avrobust.metrics.schema import SCHEMAS, in_order
+from avrobust.metrics.schema import RANKED_SCHEMA, SCHEMAS, in_order
 from avrobust.models.build import Part, build
 from avrobust.models.files import Trained, save_model
 from avrobust.program import UserError
@@ -210,6 +210,7 @@ def test_what_was_run_is_written_down(attacked):
         "nets": [],
         "floats": [],
         "joined": "mean_logits",
+        "ranked": False,
         "clips": CLIPS["test"],
         "objective": "CrossEntropy",
         "steps": 10,
@@ -340,6 +341,26 @@ def attacked_left(folder: Path, monkeypatch, cells: list[dict], *extra: str) -> 
     attack.main()
     rows = as_floats(pq.read_table(folder / "bundle.parquet"))
     return rows.to_pydict(), json.loads((folder / "bundle.json").read_text())
+
+
+def test_cells_that_something_ranks_hold_logits_beside_their_answers_and_others_stay_as_they_are(tmp_path, attacked):
+    """And how far the whole clip moved. What a bundle holds beside such a cell has none."""
+    before, _ = attacked([OWN])
+    ranked = cell("one", {"one": CONDITIONS}, steps=1) | {"attack": "one_step", "ranked": True}
+    attacked([OWN, ranked])
+    table = as_floats(pq.read_table(tmp_path / "bundle.parquet"))
+    plain, made = (table.filter(pc.field("attack") == name) for name in ("mim", "one_step"))
+    assert plain.select(SCHEMAS["single"].names).to_pydict() == before
+    assert made.schema.remove_metadata().equals(RANKED_SCHEMA)
+    for name in ("logits", "clip_norm_audio", "clip_norm_visual"):
+        assert plain[name].null_count == len(plain) and not made[name].null_count
+    rows = made.to_pandas()
+    assert np.stack(rows.logits).argmax(axis=1).tolist() == rows.prediction.tolist()
+    assert set(rows.clip_norm_visual[rows.modality == "audio"]) == {0.0}
+    moved = rows[rows.modality == "audio"]
+    # A step of all of epsilon in l-infinity, of 4,096 samples of which those at the end of the range stay inside it.
+    assert (moved.clip_norm_audio <= moved.norm_audio * 64 * 1.0001).all()
+    assert (moved.clip_norm_audio > moved.norm_audio * 32).all()
 
 
 def test_nets_of_several_labels_are_attacked_and_answer_with_logits(tmp_path, attacked):

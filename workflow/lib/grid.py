@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 
 from avrobust.lazy import load
 from avrobust.program import UserError
@@ -18,6 +20,7 @@ from avrobust.spec.kind import (
     EMBEDDINGS,
     GEOMETRY,
     LOCALISATION,
+    METRICS,
     SCORES,
     TRAININGS,
     Kind,
@@ -33,7 +36,7 @@ from lib.same_attacks import same_attacks
 from lib.sensitivity import taken, unchanged
 from lib.settings import Settings, known_name, own_section, place_of, published_file
 from lib.sizes import sizes
-from lib.variants import Variant, variant_of
+from lib.variants import SINGLE, Variant, variant_of
 from lib.videollama import KIND as ASKED
 
 # Dataset, net whose gradients are taken, attack.
@@ -41,6 +44,8 @@ Key = tuple[str, str, str]
 
 # What an artefact can be computed from: rows of a cell; or one file for each key, where the net is looked into.
 FAMILIES = (CELLS, LOCALISATION, EMBEDDINGS)
+# What is read of cells: rows of clips, or what was measured of them.
+OF_CELLS = (CELLS, METRICS)
 FLOAT32 = "float32"
 # What a paper says of clips as files hold them: they are asked about by the net's own attacks alone.
 OF_WHITE_BOX = "white_box"
@@ -86,6 +91,7 @@ class Grid:
     `attacked`: paper -> what its artefacts read of attacked clips. `ensembles`: surrogates of several nets, by name.
     `coded`: the conditions of a cell under which clips go through an encoder too; `filed`: cells with victims that are
     also asked about clips as files hold them.
+    `ranked`: cells of which something ranks the clips of each class, so that they hold logits.
     `aside`: cells that only those artefacts read which `all` leaves out.
     `of_first_seed`, `of_every_seed`: keys of cells and of nets whose classes are measured, by the seeds that artefacts
     read.
@@ -108,6 +114,7 @@ class Grid:
     coded: dict[Key, set[Condition]] = field(default_factory=dict)
     filed: set[tuple[Key, str]] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    ranked: set[Key] = field(default_factory=set)
     aside: set[Key] = field(default_factory=set)
     skipped: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     of_first_seed: set[Key] = field(default_factory=set)
@@ -162,7 +169,9 @@ class Grid:
     def need(self, family: str, wanted: Reading) -> Key:
         """Take in what is read of a family, and return the key of its file."""
         key = (wanted.dataset, wanted.surrogate, wanted.attack)
-        if family == CELLS:
+        if family == METRICS:
+            self.ranked.add(key)
+        if family in OF_CELLS:
             conditions = self.cells.setdefault(key, {}).setdefault(wanted.victim, set())
         else:
             conditions = self.conditions[family].setdefault(key, set())
@@ -170,18 +179,18 @@ class Grid:
             conditions.add(wanted.condition)
         return key
 
-    def need_aside(self, wanted: Reading) -> Key | None:
+    def need_aside(self, wanted: Reading, family: str = CELLS) -> Key | None:
         """Take in what is read of a cell beside what `all` makes, and return its key; None if that would change.
 
-        A cell that `all` makes is read as it is.
+        A cell that `all` makes is read as it is. `family`: of `OF_CELLS`.
         """
         key = (wanted.dataset, wanted.surrogate, wanted.attack)
         if key in self.cells and key not in self.aside:
             asked = self.cells[key].get(wanted.victim)
             there = asked is not None and (wanted.condition.modality in FREE or wanted.condition in asked)
-            return key if there else None
+            return key if there and (family == CELLS or key in self.ranked) else None
         self.aside.add(key)
-        return self.need(CELLS, wanted)
+        return self.need(family, wanted)
 
 
 def expand(settings: Settings) -> Grid:
@@ -241,6 +250,8 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
     grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
     grid.cells[dataset, net, twin] = {net: victims[net]}
     grid.filed.add(((dataset, net, twin), net))
+    if (dataset, net, attack) in grid.ranked:
+        grid.ranked.add((dataset, net, twin))
 
 
 def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
@@ -313,7 +324,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
         raise SettingsError(f"{where}: {error}") from None
-    keys: dict[str, set[Key]] = {family: set() for family in (*FAMILIES, TRAININGS, CRAFTING, GEOMETRY, ANSWERS)}
+    families = (*FAMILIES, METRICS, TRAININGS, CRAFTING, GEOMETRY, ANSWERS)
+    keys: dict[str, set[Key]] = {family: set() for family in families}
     by_construction = calibrated(settings, paper) if kind_name == "claims" else ()
     for need in needs:
         where_of = f"{where}: {need.part}" if need.part else where
@@ -333,28 +345,29 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         if need.family == TRAININGS:
             keys[TRAININGS].add((need.reading.dataset, need.reading.victim, ""))
             continue
+        if need.family == GEOMETRY:
+            _add_measured(grid, settings, need, where_of)
+            keys[GEOMETRY].add((need.reading.dataset, need.reading.victim, ""))
+            continue
+        _check_counted(settings, need, where_of)
         if not kind.of_all:
-            if (key := grid.need_aside(need.reading)) is None:
+            if (key := grid.need_aside(need.reading, need.family)) is None:
                 raise SettingsError(
                     f"{where_of}: {need.reading} is read by no artefact, and its cell is made for others; let a figure "
                     "read it, or name the attack or the net otherwise"
                 )
-            keys[CELLS].add(key)
+            keys[need.family].add(key)
             continue
         if need.family == CRAFTING:
             _add_crafted(grid, settings, paper, need, layout.stage, where)
             keys[CRAFTING].add((need.reading.dataset, need.reading.victim, ""))
-            continue
-        if need.family == GEOMETRY:
-            _add_measured(grid, settings, need, where_of)
-            keys[GEOMETRY].add((need.reading.dataset, need.reading.victim, ""))
             continue
         family = _scored(grid, need.reading) if need.family == SCORES else need.family
         if not family:
             raise SettingsError(f"{where_of}: no artefact scores {need.reading}")
         key = grid.need(family, need.reading)
         keys[family].add(key)
-        if family == CELLS and not (facts.get("files") == OF_WHITE_BOX and is_transfer(need.reading)):
+        if _in_files(settings, facts, family, need.reading):
             grid.filed.add((key, need.reading.victim))
             if need.reading.condition.modality in UNDER_ATTACK:
                 grid.attacked.setdefault(paper, {})[need.reading] = None
@@ -374,10 +387,11 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
     manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
+    cells = keys[CELLS] | keys[METRICS]
     if not kind.of_all:
-        grid.of_first_seed.update(keys[CELLS] & grid.aside)
+        grid.of_first_seed.update(cells & grid.aside)
     elif kind_name not in AS_MADE:
-        (grid.of_first_seed if first_seed else grid.of_every_seed).update(keys[CELLS] | keys[GEOMETRY])
+        (grid.of_first_seed if first_seed else grid.of_every_seed).update(cells | keys[GEOMETRY])
     made = Artefact(paper, name, kind_name, spec, by_family, manifests, first_seed, kind.of_all)
     grid.artefacts[paper, name] = made
 
@@ -413,6 +427,33 @@ def _check_class(settings: Settings, name: str, wanted: str, where: str) -> None
     dataset = settings.datasets[name]
     if dataset["class_names_from"] == "dataset" and wanted not in class_names(settings.root, dataset):
         raise SettingsError(f"{where}: {wanted!r} is no class of {name}")
+
+
+def _check_counted(settings: Settings, need: Need, where: str) -> None:
+    """Raise SettingsError if right answers are counted on a dataset whose clips have several labels."""
+    dataset = need.reading.dataset
+    counted = need.family in (*FAMILIES, SCORES)
+    if counted and settings.datasets[dataset].get("task", SINGLE) != SINGLE:
+        raise SettingsError(
+            f"{where}: {dataset} has several labels a clip, of which none is the right answer; take a kind that ranks "
+            "clips, such as ranking, or a measure that does, such as map"
+        )
+
+
+def _in_files(settings: Settings, facts: Mapping, family: str, wanted: Reading) -> bool:
+    """Whether victims are also asked about clips as files hold them, of which right answers are counted."""
+    dataset = settings.datasets[wanted.dataset]
+    held = _is_bounded(settings.root / "scripts", dataset["view"]["name"])
+    single = dataset.get("task", SINGLE) == SINGLE
+    white_box = not (facts.get("files") == OF_WHITE_BOX and is_transfer(wanted))
+    return family in OF_CELLS and held and single and white_box
+
+
+@cache
+def _is_bounded(scripts: Path, view: str) -> bool:
+    """Whether the values of a view have bounds, as what a file holds has; one that is unknown is told of elsewhere."""
+    entry = digest.registered(scripts, "views", "VIEWS", view)
+    return entry is None or digest.constant(scripts, entry, "bounded") is not False
 
 
 def _attacked(grid: Grid, settings: Settings, paper: str) -> list[dict]:

@@ -34,7 +34,7 @@ from lib.settings import (
     place_of,
     published_file,
 )
-from lib.variants import NET, SINGLE, Variant, variant_of
+from lib.variants import NET, Variant, variant_of
 
 # A file of cells, as one asks for it: its dataset and its bundle.
 CELLS_OF = re.compile(r"^results/.+/cells/(\w+)/s\d+/([^/]+)\.(?:parquet|json)$")
@@ -183,9 +183,6 @@ class Plan:
                     f"attack {attack}: model_state {state!r} is of cells; no map or embedding is made so"
                 )
         attacked = [key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys]
-        for dataset, *_ in attacked:
-            if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE:
-                raise SettingsError(f"{dataset} has several labels a clip, which no artefact counts yet")
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
             for dataset in self.settings.papers[paper]["datasets"]:

@@ -29,6 +29,7 @@ PROVENANCE = {
     "craft": "crafting/*/*/s*.json",
     "calibrate": "budgets/*_provenance.json",
     "attack": "cells/*/s*/*.json",
+    "rank": "metrics/*/s*/*.json",
     "localise": "localisation/*/*/s*/*.json",
     "embed": "embeddings/*/*/s*/*.json",
 }

@@ -76,6 +76,30 @@ rule geometry:
         " --provenance {output.provenance:q} 2> {log:q}"
 
 
+rule rank:
+    """Measure how well nets rank the clips of each class, with replicates, once for all that reads it."""
+    input:
+        cells="results/{scale}/cells/{dataset}/s{seed}/{bundle}.parquet",
+    output:
+        rows="results/{scale}/metrics/{dataset}/s{seed}/{bundle}.parquet",
+        provenance="results/{scale}/metrics/{dataset}/s{seed}/{bundle}.json",
+    log:
+        "results/{scale}/logs/{dataset}/rank_{bundle}_s{seed}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/rank_{bundle}_s{seed}.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=analysis.memory_mb("pack"),
+        runtime=analysis.minutes("pack"),
+    params:
+        code=analysis.code("rank.py"),
+    shell:
+        "python scripts/rank.py --cells {input.cells:q} --code {params.code} --rows {output.rows:q}"
+        " --provenance {output.provenance:q} 2> {log:q}"
+
+
 rule checks:
     """Compare finished cells with each other, and list every sign that an attack was too weak."""
     input:

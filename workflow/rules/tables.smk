@@ -7,6 +7,7 @@ for kind, facts in tables.kinds.items():
             kind
         input:
             cells=tables.read("cells"),
+            metrics=tables.read("metrics"),
             scores=tables.read("scores"),
             embeddings=tables.read("embeddings"),
             examples=tables.read("examples"),
@@ -48,7 +49,7 @@ for kind, facts in tables.kinds.items():
             code=tables.code("artefact.py", "artefact"),
         shell:
             "python scripts/artefact.py --kind {params.kind:q} --spec {params.spec:q} --scale {wildcards.scale}"
-            " --cells {input.cells:q} --scores {input.scores:q} --embeddings {input.embeddings:q}"
+            " --cells {input.cells:q} --metrics {input.metrics:q} --scores {input.scores:q} --embeddings {input.embeddings:q}"
             " --examples {input.examples:q} --published {input.published:q} --manifests {input.manifests:q}"
             " --classes {input.classes:q} --availability {input.availability:q} --tables {input.tables:q}"
             " --calibrations {input.calibrations:q} --trainings {input.trainings:q} --geometry {input.geometry:q}"

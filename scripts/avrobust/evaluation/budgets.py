@@ -42,6 +42,10 @@ class Budgets:
         """
         return self.units[name].norm(perturbation, self.given(condition).get(name, {"norm": "linf"})["norm"])
 
+    def clip_norms(self, name: str, perturbation: Tensor) -> Tensor:
+        """Return the l2 norm of each clip's whole perturbation in the paper's unit: (N, ...) -> (N,)."""
+        return self.units[name].norm(perturbation, "l2_clip")
+
     def epsilons(self, condition: Condition, name: str, budgets: Mapping[str, Budget], count: int) -> list[float]:
         """Return each of `count` clips' epsilon in the paper's unit; 0 where the modality is not attacked."""
         if name not in budgets:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.craft import Crafted, clean_gradients, craft
 from avrobust.evaluation.memory import within_memory
 from avrobust.evaluation.terms import TERM_CLIPS, Shares, term_shares
-from avrobust.metrics.schema import FLOAT
+from avrobust.metrics.schema import FLOAT, joined, schema_of
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.modes import evaluating
 from avrobust.runtime import KeptMemory
@@ -35,7 +35,7 @@ class Cell:
 
     `conditions`: victim -> those that it is asked beside clean clips; one whose budget is `UNBOUNDED` on the first
     `UNBOUNDED_CLIPS` clips alone. `as_files`: as what else than floats they are shown the others, if at all, but for
-    the victims `floats`.
+    the victims `floats`. `ranked`: whether rows hold every logit, though clips have one label.
     """
 
     surrogate: str
@@ -45,6 +45,7 @@ class Cell:
     conditions: Mapping[str, Sequence[Condition]]
     as_files: AsFiles | None = None
     floats: Collection[str] = ()
+    ranked: bool = False
 
     @property
     def clips_together(self) -> int:
@@ -94,7 +95,7 @@ def evaluate(
             shares.append(term_shares(cell.threat, own, batch["clip_id"], TERM_CLIPS - before))
             tables += _rows(cell, own, victims, batch["clip_id"], budgets, UNBOUNDED_CLIPS - before)
             kept.after_work()
-        return Part(len(labels), pa.concat_tables(tables), tuple(counts), tuple(shares))
+        return Part(len(labels), joined(tables), tuple(counts), tuple(shares))
 
     kept = KeptMemory()
     nets = dict.fromkeys(net for cell in cells for net in (cell.threat.model, *cell.victims.values()))
@@ -140,7 +141,10 @@ def _answers(
         floats = {FLOAT: made.inputs}
         shown_files = cell.as_files and not victims.keys() <= set(cell.floats)
         forms = {**floats, **(cell.as_files(clip_ids, clean, made) if shown_files else {})}
-        norms = norms_of(clean, made, forms, budgets, len(clip_ids))
+        schemas = {name: schema_of(victim.model.task, cell.ranked) for name, victim in victims.items()}
+        norms = _norms(
+            clean, made, forms, budgets, len(clip_ids), {name for of in schemas.values() for name in of.names}
+        )
         for name, victim in victims.items():
             wanted = {CLEAN, *cell.conditions[name]}
             if conditions := tuple(one for one in made.conditions if one in wanted):
@@ -153,7 +157,19 @@ def _answers(
                     floats if name in cell.floats else forms,
                     norms,
                     budgets,
+                    schemas[name],
                 )
+
+
+def _norms(
+    clean: Inputs, made: Crafted, forms: Mapping[str, Inputs], budgets: Budgets, count: int, columns: Collection[str]
+) -> dict[str, dict[str, list[float]]]:
+    """Form -> column -> how far clips moved, by the budget's norm and, where `columns` have it, by that of the clip."""
+    found = norms_of(clean, forms, partial(budgets.norms, made.conditions[0]), count, "norm")
+    if "clip_norm_audio" not in columns:
+        return found
+    of_clips = norms_of(clean, forms, budgets.clip_norms, count, "clip_norm")
+    return {form: found[form] | of_clips[form] for form in forms}
 
 
 def _clips_without_gradient(gradients: Inputs) -> int:

@@ -25,7 +25,8 @@ class CellSpec:
     `coded`: under which conditions clips also go through H.264 and AAC. `nets`: what `surrogate` is an ensemble of;
     none where it is a net itself. `floats`: victims that are shown clips as they are made, and not as files hold them.
     `clips`: how many of the split it attacks at most (`avrobust.data.stratified`); None for all.
-    `joined`: how its nets are made one, of `avrobust.models.registry.ENSEMBLES`.
+    `joined`: how its nets are made one, of `avrobust.models.registry.ENSEMBLES`. `ranked`: whether its rows hold every
+    logit, too, where clips have one label; where they have several, they always do.
     """
 
     surrogate: str
@@ -37,6 +38,7 @@ class CellSpec:
     floats: Sequence[str] = ()
     clips: int | None = None
     joined: str = "mean_logits"
+    ranked: bool = False
 
     @property
     def surrogates(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def _cell(spec: CellSpec, job: Opened, surrogate_of: Callable[..., Trained], pre
     if spec.coded:
         coded = [CLEAN, *conditions_of(spec.coded, job.budgets.named)]
         as_files = AsFiles(as_files.forms, attribute(CODER)(job.views, job.threads), coded)
-    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files, tuple(spec.floats))
+    return Cell(spec.surrogate, spec.attack, threat, victims, conditions, as_files, tuple(spec.floats), spec.ranked)
 
 
 def _surrogate(job: Opened, name: str, nets: tuple[str, ...], joined: str, precision: str) -> Trained:

@@ -30,9 +30,13 @@ SCHEMA = pa.schema(
         "cosine": pa.float32(),
     }
 )
-_SEVERAL = {"label": pa.field("label", pa.list_(pa.int16())), "prediction": pa.field("logits", pa.list_(pa.float32()))}
+# Of nets that something ranks: every logit, and the l2 norm of the perturbation of the whole clip, in the paper's unit.
+_LOGITS = pa.field("logits", pa.list_(pa.float32()))
+_CLIP_NORMS = [pa.field(f"clip_norm_{name}", pa.float32()) for name in ("audio", "visual")]
+RANKED_SCHEMA = pa.schema([*SCHEMA, _LOGITS, *_CLIP_NORMS])
+_SEVERAL = {"label": pa.field("label", pa.list_(pa.int16())), "prediction": _LOGITS}
 # By the task of the nets: `multiple` has all labels of a clip, and every logit in the place of a prediction.
-SCHEMAS = {"single": SCHEMA, "multiple": pa.schema([_SEVERAL.get(field.name, field) for field in SCHEMA])}
+SCHEMAS = {"single": SCHEMA, "multiple": pa.schema([*(_SEVERAL.get(of.name, of) for of in SCHEMA), *_CLIP_NORMS])}
 # What the metadata of such a file say.
 IDENTITY = ("dataset", "seed")
 # What is one number is measured under, beside dataset and seed.
@@ -40,5 +44,15 @@ KEY = ("surrogate", "victim", "attack", "modality", "budget", "steps")
 
 
 def in_order(tables: list[pa.Table]) -> pa.Table:
-    """Return all rows in the order in which a file holds them."""
-    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in (*KEY, "form", "clip_id")])
+    """Return all rows in the order in which a file holds them; a column that some have not is null there."""
+    return joined(tables).sort_by([(name, "ascending") for name in (*KEY, "form", "clip_id")])
+
+
+def joined(tables: list[pa.Table]) -> pa.Table:
+    """Return all rows one after the other; a column that some have not is null there."""
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def schema_of(task: str, ranked: bool) -> pa.Schema:
+    """Return the schema of what a net of a task answers; `ranked`: with every logit, where clips have one label too."""
+    return RANKED_SCHEMA if ranked and task == "single" else SCHEMAS[task]

@@ -8,15 +8,16 @@ from dataclasses import dataclass, fields
 class Given:
     """Paths; an artefact gets those that its kind reads.
 
-    cells, scores, embeddings: parquet. examples: npz, clips to draw. published: printed values. manifests, classes,
-    availability: of datasets, in the layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets.
-    trainings: train.json of nets. geometry: parquet, a row for each class of a net (`avrobust.metrics.geometry`).
-    points: parquet, training clips of classes that are drawn. answers: CSVs of what a model said of clips. synonyms:
-    a CSV of what classes are called.
+    cells, scores, embeddings: parquet. metrics: parquet, how well nets rank clips (`avrobust.metrics.ranked_rows`).
+    examples: npz, clips to draw. published: printed values. manifests, classes, availability: of datasets, in the
+    layout's order. tables: CSVs to stack, likewise. calibrations: CSVs of budgets. trainings: train.json of nets.
+    geometry: parquet, a row for each class of a net (`avrobust.metrics.geometry`). points: parquet, training clips of
+    classes that are drawn. answers: CSVs of what a model said of clips. synonyms: a CSV of what classes are called.
     """
 
     scale: str
     cells: Sequence[str] = ()
+    metrics: Sequence[str] = ()
     scores: Sequence[str] = ()
     embeddings: Sequence[str] = ()
     examples: Sequence[str] = ()

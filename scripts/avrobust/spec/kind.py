@@ -10,6 +10,8 @@ from avrobust.spec.conditions import Reading
 # What a need is of: rows of attacked clips, scores and clips to draw of a localisation net, embeddings, or whichever of
 # the latter two has the score.
 CELLS, LOCALISATION, EMBEDDINGS, SCORES = "cells", "localisation", "embeddings", "scores"
+# How well a net ranks attacked clips, class by class, measured once for each file of cells.
+METRICS = "metrics"
 # What a net's training says of itself, whatever is read of the net.
 TRAININGS = "trainings"
 # What a net's training crafts of one clip.

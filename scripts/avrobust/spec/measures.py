@@ -62,5 +62,17 @@ OF_ONE_CONDITION = tuple(name for name, measure in MEASURES.items() if READ in m
 COSINE = "cosine"
 # What crafting takes of a clip in a training, as its provenance says it: counts of a net, of no condition and no clip.
 COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")
+# What is said of a ranking of all clips, class by class, and of the clips that are ranked, under the condition that is
+# read: shares, but for d', norms and what is in per cent.
+RANKINGS = ("map", "auc", "d_prime", "map_drop")
+PERCENTAGES = ("top1", "flipped")
+NORMS = ("norm_audio", "norm_visual", "clip_norm_audio", "clip_norm_visual")
+# Of the drop of a class's average precision, with what its training clips are like in the net's own feature space:
+# Pearson's and Spearman's, and these given the logarithm of the number of training clips and the clean precision.
+GEOMETRIES = ("kappa", "rho60", "rho80")
+CORRELATIONS = tuple(
+    f"{partial}{how}_{what}" for partial in ("", "partial_") for how in ("pearson", "spearman") for what in GEOMETRIES
+)
+RANKED = (*RANKINGS, *PERCENTAGES, *NORMS, *CORRELATIONS)
 # Per cent of the clips that a model which answers in words recognises clean, and misses under an attack.
 MISSED = "missed"

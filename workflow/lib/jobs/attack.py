@@ -9,6 +9,7 @@ from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
 from avrobust.spec.budgets import FROM, MODALITIES, RANGE
 from avrobust.spec.coded import CODER
 from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
+from avrobust.spec.kind import METRICS
 from avrobust.spec.nets import MEAN_LOGITS
 from lib import digest, work
 from lib.errors import SettingsError
@@ -16,7 +17,7 @@ from lib.grid import Grid, Key
 from lib.jobs.data import Data
 from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
 from lib.settings import Settings, place_of
-from lib.variants import OBJECTIVE
+from lib.variants import OBJECTIVE, SINGLE
 
 # What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
 PLAIN_OBJECTIVE = "cross_entropy"
@@ -203,6 +204,11 @@ class Attacking(Jobs):
         dataset, net, attack = key
         return f"{self.place(dataset)}/cells/{dataset}/s{seed}/{self._bundle(dataset, net, attack)}.parquet"
 
+    def metrics_file(self, key: Key, seed: int) -> str:
+        """The file that says how well the nets of such a cell rank the clips of each class."""
+        dataset, net, attack = key
+        return f"{self.place(dataset)}/{METRICS}/{dataset}/s{seed}/{self._bundle(dataset, net, attack)}.parquet"
+
     def _bundle(self, dataset: str, net: str, attack: str) -> str:
         cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
         aside = (dataset, net, attack) in self.grid.aside
@@ -282,6 +288,8 @@ class Attack(Attacking):
             spec["joined"] = how
         if floats := [name for name in victims if (key, name) not in self.grid.filed]:
             spec["floats"] = floats
+        if key in self.grid.ranked and self.settings.datasets[dataset].get("task", SINGLE) == SINGLE:
+            spec["ranked"] = True
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
 

@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from avrobust.lazy import load
-from avrobust.spec.kind import ANSWERS, CELLS, CRAFTING, EMBEDDINGS, GEOMETRY, LOCALISATION, TRAININGS, Kind
+from avrobust.spec.kind import (
+    ANSWERS,
+    CELLS,
+    CRAFTING,
+    EMBEDDINGS,
+    GEOMETRY,
+    LOCALISATION,
+    METRICS,
+    TRAININGS,
+    Kind,
+)
 from avrobust.spec.registry import KINDS
 from lib.grid import Artefact, Grid, Key
 from lib.jobs.attack import Attack
@@ -110,9 +120,13 @@ class Tables(Jobs):
         return files
 
     def _cells(self, artefact: Artefact) -> list[str]:
-        files = [
-            self.attack.cell_file(key, seed) for key in artefact.needs[CELLS] for seed in self._seeds(artefact, key)
-        ]
+        return self._of_cells(artefact, CELLS, self.attack.cell_file)
+
+    def _metrics(self, artefact: Artefact) -> list[str]:
+        return self._of_cells(artefact, METRICS, self.attack.metrics_file)
+
+    def _of_cells(self, artefact: Artefact, family: str, file: Callable[[Key, int], str]) -> list[str]:
+        files = [file(key, seed) for key in artefact.needs[family] for seed in self._seeds(artefact, key)]
         return list(dict.fromkeys(files))
 
     def _seeds(self, artefact: Artefact, key: Key) -> list[int]:

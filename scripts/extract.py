@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
         help="published weights of an encoder; one without is initialised by a seed",
     )  # fmt: skip
     parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--batch-size", type=positive, default=8, help="clips at a time (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive, required=True, help="clips at a time")
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--code", default="", help="digest of the code")
     parser.add_argument("--features", type=Path, required=True, help="output, Arrow")

@@ -92,7 +92,13 @@ def test_columns_of_log_mel_are_the_steps() -> None:
 
 def extracted(folder: Path, shards: list[Path], monkeypatch, **more: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    given = {"encoders": json.dumps(PARTS), "view": json.dumps(VIEW), "extractor": "windows", "device": "cpu"}
+    given = {
+        "encoders": json.dumps(PARTS),
+        "view": json.dumps(VIEW),
+        "extractor": "windows",
+        "device": "cpu",
+        "batch_size": 8,
+    }
     given |= {"features": folder / "0.arrow", "moments": folder / "0.moments.json", "provenance": folder / "0.json"}
     arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {**given, **more}.items()]
     monkeypatch.setattr(sys, "argv", ["extract.py", "--shards", *map(str, shards), *arguments])

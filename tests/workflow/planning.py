@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -107,13 +107,16 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def seen_through(root: Path, dataset: str, extractor: str) -> None:
-    """Let a view of a dataset be of what an extractor makes of its clips."""
-    encoder = {"name": "r2plus1d18", "options": {"frames_per_window": 4, "width": 0.125}}
+def seen_through(root: Path, dataset: str, modalities: Sequence[str] = ("audio", "visual")) -> None:
+    """Let a view of a dataset be of what an extractor, `windows`, makes of these modalities of its clips."""
+    encoders = {
+        "audio": {"name": "log_mel_steps", "options": {"steps": 100, "front": {"sample_rate": 11025}}},
+        "visual": {"name": "r2plus1d18", "options": {"frames_per_window": 4, "width": 0.125}},
+    }
     clip = {"name": "clip", "options": {"seconds": 3, "frames": 8, "frame_size": 40}}
     told = {
-        "view": {"name": "features", "options": {"extractor": extractor}},
-        "extractors": {extractor: {"view": clip, "visual": encoder}},
+        "view": {"name": "features", "options": {"extractor": "windows"}},
+        "extractors": {"windows": {"view": clip, **{modality: encoders[modality] for modality in modalities}}},
     }
     file = root / f"workflow/datasets/{dataset}.yaml"
     file.write_text(file.read_text(encoding="utf-8") + yaml.safe_dump(told), encoding="utf-8")

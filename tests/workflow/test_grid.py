@@ -800,7 +800,7 @@ def test_clips_that_cannot_be_encoded_are_named_before_any_job(tmp_path: Path, l
 
 def test_clips_of_a_view_that_is_put_back_into_no_file_are_not_encoded_which_is_said(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    seen_through(root, "ave", "windows")
+    seen_through(root, "ave")
     made = plan(root)
     assert {dataset for dataset, *_ in made.grid.coded} == {"music", "kinetics_sounds"}
     assert made.notes == [

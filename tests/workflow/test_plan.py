@@ -255,7 +255,7 @@ def test_one_attack_of_each_net_is_tried_without_bounds(paper: Plan) -> None:
 
 def test_what_has_no_bounds_is_not_attacked_as_far_as_they_are_wide(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    seen_through(root, "ave", "windows")
+    seen_through(root, "ave")
     replace(
         root / "workflow/papers/tian2021/paper.yaml",
         "ave: {by: ave_test_window, whole: 65535, half: 33075}",
@@ -401,7 +401,7 @@ def test_options_of_a_view_that_a_dataset_leaves_out_are_the_scales(tmp_path: Pa
 
 def test_a_view_of_features_reads_their_shards(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
-    seen_through(root, "ave", "windows")
+    seen_through(root, "ave")
     data = plan(root).data
     assert data.shards(job(dataset="ave")) == ["results/demo/features/ave/windows/0000.arrow"]
     assert data.shards(job(dataset="music")) == ["results/demo/data/music/shards/0000.arrow"]

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 from lib import choices
-from lib.errors import SettingsError
+from lib.errors import SettingsError, UnsaidError
 
 VIEW = "features"
 MODALITIES = ("audio", "visual")
 
 
-def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], dataset: str, file: str) -> dict:
+def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], file: str) -> dict:
     """Return the view of a dataset with its extractor chosen; where no paper chooses, it is the first that there is.
 
     `facts`: the dataset's, which describe its `extractors`. `chosen`: choice -> what is taken.
@@ -25,9 +25,12 @@ def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], dataset
         f"{file}: view.options.extractor",
     )
     if isinstance(given, Mapping):
-        if chosen and given.get("by") not in (*chosen, choices.DATASET):
-            raise SettingsError(f"{where}: by: {given.get('by')!r} is none of {', '.join(chosen)}")
-        given = choices.resolve(given, chosen, dataset) if chosen else next(iter(known), None)
+        if chosen and given["by"] not in chosen:
+            raise SettingsError(f"{where}: by: {given['by']!r} is none of {', '.join(chosen)}")
+        try:
+            given = choices.resolve(given, chosen) if chosen else next(iter(known), None)
+        except UnsaidError as error:
+            raise SettingsError(f"{where}: {error}") from None
     if given not in known:
         raise SettingsError(f"{where}: {given!r} is not known; `extractors` has {', '.join(known) or 'none'}")
     return {**view, "options": {**view["options"], "extractor": given}}

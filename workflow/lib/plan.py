@@ -203,6 +203,7 @@ class Plan:
                     filled = {"columns"} if part == "defence" and variant.memory else set()
                     self.train.entry_with(*place, given, f"{where}.{part}", filled)
                 self._check_sizes(variant, where)
+                self.features.check_net(variant.net_parts, dataset, where)
                 self.train.check_task(variant.objective["name"], dataset, where)
                 self.train.check_source(variant, where)
                 if variant.search:

@@ -260,7 +260,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "sources": [],
         **{key: scale[key] for key in SIZES},
         **facts,
-        "view": view_taken(facts, _view(scale["view"], facts.get("view", {})), chosen, name, file),
+        "view": view_taken(facts, _view(scale["view"], facts.get("view", {})), chosen, file),
         "source": source,
         "class_names_from": given.get("classes", "dataset"),
         **{key: given[key] for key in ("folder", "table", "sources", "archive") if key in given},

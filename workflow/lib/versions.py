@@ -23,6 +23,7 @@ CODE = "code.json"
 
 # Below the folder of a scale's results: where the rules write down what they were made with.
 PROVENANCE = {
+    "features": "features/*/*/*_provenance.json",
     "train": "models/*/*/s*/train.json",
     "search": "models/*/*/search_provenance.json",
     "geometry": "geometry/*/*/s*.json",

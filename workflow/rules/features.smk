@@ -6,8 +6,8 @@ rule features:
         weights=features.weights,
     output:
         features="results/{scale}/features/{dataset}/{extractor}/{shard}.arrow",
-        moments="results/{scale}/features/{dataset}/{extractor}/{shard}.moments.json",
-        provenance="results/{scale}/features/{dataset}/{extractor}/{shard}.json",
+        moments="results/{scale}/features/{dataset}/{extractor}/{shard}_moments.json",
+        provenance="results/{scale}/features/{dataset}/{extractor}/{shard}_provenance.json",
     log:
         "results/{scale}/logs/{dataset}/features_{extractor}_{shard}.log",
     benchmark:
@@ -21,6 +21,7 @@ rule features:
     resources:
         gpu=features.gpus,
         device=features.device,
+        batch_size=features.batch_size,
         mem_mb=features.memory_mb("attack"),
         runtime=features.minutes("attack"),
     params:
@@ -30,7 +31,8 @@ rule features:
     shell:
         "python scripts/extract.py --shards {input.shards:q} --extractor {wildcards.extractor:q}"
         " --encoders {params.told[encoders]:q} --view {params.told[view]:q} --weights {params.told[weights]:q}"
-        " --device {resources.device:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --device {resources.device:q} --batch-size {resources.batch_size:q} --threads {params.torch_threads:q}"
+        " --code {params.code}"
         " --features {output.features:q} --moments {output.moments:q} --provenance {output.provenance:q} 2> {log:q}"
 
 

@@ -94,7 +94,7 @@ class Data(Jobs):
         """All shards that a net sees a dataset through: of packed clips, or of what an extractor made of them."""
         extractor = self.extractor_of(wildcards.dataset)
         if extractor:
-            return self.feature_files(wildcards.dataset, extractor, "arrow")
+            return self.feature_files(wildcards.dataset, extractor, ".arrow")
         return self.packed_shards(wildcards.dataset)
 
     def moments(self, wildcards: Wildcards) -> list[str]:
@@ -112,17 +112,17 @@ class Data(Jobs):
 
     def packed_shards(self, dataset: str) -> list[str]:
         """All shards of a dataset's packed clips."""
-        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), "arrow")
+        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), ".arrow")
 
     def feature_files(self, dataset: str, extractor: str, suffix: str) -> list[str]:
-        """What is made of all of them by an extractor: `arrow`, the features, or what stands beside them."""
+        """What is made of all of them by an extractor: `.arrow`, the features, or what stands beside them."""
         count = ceil(self._shards(dataset) / TOGETHER)
         return self._numbered(f"features/{dataset}/{extractor}", dataset, count, suffix)
 
     def shard_reports(self, wildcards: Wildcards) -> list[str]:
         """What became of the clips of each shard of a dataset."""
         dataset = wildcards.dataset
-        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), "csv")
+        return self._numbered(f"data/{dataset}/shards", dataset, self._shards(dataset), ".csv")
 
     def datasets_from(self, source: str) -> str:
         """A regular expression for the datasets that come from `source`."""
@@ -259,7 +259,7 @@ class Data(Jobs):
         return made
 
     def _numbered(self, folder: str, dataset: str, count: int, suffix: str) -> list[str]:
-        return [f"{self.place(dataset)}/{folder}/{number:04d}.{suffix}" for number in range(count)]
+        return [f"{self.place(dataset)}/{folder}/{number:04d}{suffix}" for number in range(count)]
 
     def _list_rows(self, path: str) -> int:
         if path not in self._rows:

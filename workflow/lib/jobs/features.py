@@ -1,6 +1,6 @@
 """What workflow/rules/features.smk asks: extractors, their weights, and which packed shards a job takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from lib import extractors
 from lib.errors import SettingsError
@@ -9,6 +9,9 @@ from lib.jobs.data import TOGETHER, Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.variants import NET
+
+# A window of 16 frames takes an R(2+1)D-18 about 0.1 GB; a clip has ten.
+CLIPS = "8"
 
 
 class Features(Jobs):
@@ -23,6 +26,11 @@ class Features(Jobs):
         """A regular expression for the extractors of all datasets."""
         return one_of(name for facts in self.settings.datasets.values() for name in facts.get("extractors", ()))
 
+    @property
+    def batch_size(self) -> str:
+        """Clips of which features are made at a time; a text and a resource, as it shapes nothing beyond rounding."""
+        return CLIPS
+
     def packed(self, wildcards: Wildcards) -> list[str]:
         """The packed shards of which one of features is made."""
         first = int(wildcards.shard) * TOGETHER
@@ -30,7 +38,7 @@ class Features(Jobs):
 
     def parts(self, wildcards: Wildcards) -> list[str]:
         """The moments of every shard of features."""
-        return self.data.feature_files(wildcards.dataset, wildcards.extractor, "moments.json")
+        return self.data.feature_files(wildcards.dataset, wildcards.extractor, "_moments.json")
 
     def weights(self, wildcards: Wildcards) -> list[str]:
         """The published weights of the encoders, in the order of what `told` names."""
@@ -55,7 +63,14 @@ class Features(Jobs):
         for dataset, facts in self.settings.datasets.items():
             for name, extractor in facts.get("extractors", {}).items():
                 self._entries(dataset, name)
-                self._check_view(f"{place_of(dataset, name)}.view", facts, extractor)
+                _check_clips(place_of(dataset, name), facts, extractor)
+
+    def check_net(self, parts: Collection[str], dataset: str, where: str) -> None:
+        """Raise SettingsError if a net of these parts learns from a modality of which nothing is extracted."""
+        if name := self.data.extractor_of(dataset):
+            made = extractors.parts_of(self.settings.datasets[dataset]["extractors"][name])
+            if missing := [part for part in extractors.MODALITIES if part in parts and part not in made]:
+                raise SettingsError(f"{where}: {place_of(dataset, name)} has no {missing[0]} for a net that takes it")
 
     def _extractor(self, wildcards: Wildcards) -> Mapping:
         return self.settings.datasets[wildcards.dataset]["extractors"][wildcards.extractor]
@@ -72,20 +87,33 @@ class Features(Jobs):
                 found.append(self.entry_with(*NET["visual"], inside["name"], {}, f"{where}.{modality}.net"))
         return found
 
-    def _check_view(self, where: str, facts: Mapping, extractor: Mapping) -> None:
-        """Raise SettingsError if clips as they are stored have too few frames or columns for an extractor."""
-        seen, parts = extractor["view"].get("options", {}), extractors.parts_of(extractor)
-        frames, seconds = seen.get("frames"), seen.get("seconds")
-        of_window = parts.get("visual", {}).get("options", {}).get("frames_per_window")
-        if frames and of_window and frames % of_window:
-            raise SettingsError(f"{where}: {frames} frames make no whole windows of {of_window} (frames_per_window)")
-        if frames and seconds and frames > seconds * facts["frame_rate"]:
-            raise SettingsError(
-                f"{where}: {frames} frames in {seconds:g} seconds are more than are stored, {facts['frame_rate']} a "
-                "second (frame_rate); give fewer frames, or store more"
-            )
-
 
 def place_of(dataset: str, extractor: str) -> str:
     """Return an extractor as a message names it, with its file."""
     return f"workflow/datasets/{dataset}.yaml: extractors.{extractor}"
+
+
+def _check_clips(where: str, facts: Mapping, extractor: Mapping) -> None:
+    """Raise SettingsError if clips as they are stored have too few frames or columns for an extractor."""
+    seen, parts = extractor["view"].get("options", {}), extractors.parts_of(extractor)
+    of_sound, of_pictures = (parts.get(modality, {}).get("options", {}) for modality in extractors.MODALITIES)
+    front, frames, seconds = of_sound.get("front", {}), seen.get("frames"), seen.get("seconds")
+    window, rates = of_pictures.get("frames_per_window"), (facts["frame_rate"], facts["audio_rate"])
+    if frames and window and frames % window:
+        raise SettingsError(f"{where}: {frames} frames (view) make no whole windows of {window} (frames_per_window)")
+    if frames and seconds and frames > seconds * rates[0]:
+        raise SettingsError(
+            f"{where}: {frames} frames in {seconds:g} seconds (view) are more than the {rates[0]} a second that are "
+            "stored (frame_rate); give fewer, or store more"
+        )
+    if front.get("sample_rate", rates[1]) != rates[1]:
+        raise SettingsError(
+            f"{where}: sample_rate {front['sample_rate']} of the sound is not the rate at which it is stored, "
+            f"{rates[1]} (audio_rate); give both the same"
+        )
+    steps, hop = of_sound.get("steps"), front.get("hop")
+    if steps and hop and seconds and (columns := 1 + round(seconds * rates[1]) // hop) < steps:
+        raise SettingsError(
+            f"{where}: {steps} steps of sound are more than the {columns} that {seconds:g} seconds (view) make every "
+            f"{hop} samples (hop); give fewer steps, or a shorter hop"
+        )

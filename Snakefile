@@ -17,8 +17,8 @@ from lib.opening import opened
 
 plan = opened(workflow)
 data, features, train = plan.data, plan.features, plan.train
-attack, calibration, analysis = plan.attack, plan.calibration, plan.analysis
-tables, videollama = plan.tables, plan.videollama
+fit, attack, calibration = plan.fit, plan.attack, plan.calibration
+analysis, tables, videollama = plan.analysis, plan.tables, plan.videollama
 
 
 # Read above, where nothing in it is dropped silently; Snakemake's report shows this.

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from avrobust.evaluation.arguments import Opened, attacking_parser, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
-from avrobust.evaluation.finished import Finished, resume_key
+from avrobust.evaluation.finished import Finished
+from avrobust.evaluation.resume_key import resume_key
 from avrobust.evaluation.terms import Shares, joined, mean_shares
 from avrobust.evaluation.told import CellSpec, bound_cells
 from avrobust.files import replacing, write_json
 from avrobust.metrics.schema import FLOAT, IDENTITY, in_order
 from avrobust.models.late_fusion import PRECISIONS
-from avrobust.program import Terminated, json_argument, progress, run
+from avrobust.program import Terminated, json_argument, named_path, progress, run
 
 log = logging.getLogger("attack")
 
@@ -41,6 +42,14 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--nets", nargs="+", required=True, metavar="NAME=FILE", help="every surrogate and victim")
     parser.add_argument(
+        "--perturbations",
+        nargs="*",
+        default=[],
+        type=named_path,
+        metavar="SURROGATE/ATTACK=FILE",
+        help="what scripts/fit.py found for the attacks that add it",
+    )
+    parser.add_argument(
         "--precision",
         choices=PRECISIONS,
         default="float32",
@@ -55,11 +64,12 @@ def main() -> None:
     given = arguments()
     paths = {name: Path(path) for name, _, path in (word.partition("=") for word in given.nets)}
     specs = [CellSpec(**cell) for cell in given.cells]
-    job = opened(given, paths)
-    cells = bound_cells(specs, job, given.precision, int(given.key["seed"]))
+    job, fitted = opened(given, paths), dict(given.perturbations)
+    cells = bound_cells(specs, job, given.precision, given.key, fitted)
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
-    finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, [*given.shards, *paths.values()]))
+    read = [*given.shards, *paths.values(), *fitted.values()]
+    finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, read))
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
     shares: dict[int, list[Shares]] = {number: [] for number in counts}
     try:
@@ -99,6 +109,7 @@ def main() -> None:
         {
             **job.written_down(given),
             "nets": {name: str(path) for name, path in paths.items()},
+            **({"perturbations": {name: str(path) for name, path in fitted.items()}} if fitted else {}),
             "shards": [str(path) for path in given.shards],
             "batch_size": given.batch_size,
             "cells": facts,
@@ -139,7 +150,7 @@ def _written_down(spec: CellSpec, cell: Cell) -> dict:
         "precision": cell.threat.model.precision,
         "modalities": cell.threat.model.modalities,
         "objective": type(cell.threat.objective).__name__,
-        "steps": attack.steps,
+        "steps": attack.fit.passes if attack.fit else attack.steps,
         "step_size": attack.step_size,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
     }

@@ -65,7 +65,7 @@ def main() -> None:
     job = opened(given, paths)
     spec = CellSpec(**given.cell)
     # Nothing is stored as a file here.
-    (cell,) = bound_cells([spec], job, given.precision, int(given.key["seed"]))
+    (cell,) = bound_cells([spec], job, given.precision, given.key)
     cell = replace(cell, as_files=None)
     log.info("%d clips, %d strengths, on %s", len(job.views), len(job.budgets.named), job.device)
     size, mixed = cell.threat.batch_size, cell.threat.attack.needs_partner

@@ -87,7 +87,8 @@ def main() -> None:
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     with part_folder(given.output) as folder:
         files = _Files(job, condition, given.form, folder)
-        (cell,) = bound_cells([spec], job, chosen["precision"], int(said["seed"]))
+        fitted = {name: Path(path) for name, path in said.get("perturbations", {}).items()}
+        (cell,) = bound_cells([spec], job, chosen["precision"], said, fitted)
         cell = replace(cell, as_files=files)
         size, mixed = cell.threat.batch_size, cell.threat.attack.needs_partner
         together = clips_together([cell])

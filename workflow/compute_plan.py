@@ -25,9 +25,9 @@ from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("train", "geometry", "search", "calibrate", "attack", "localise", "embed")
-# A calibration is an attack on other clips.
-LIKE = {"calibrate": "attack"}
+KINDS = ("train", "geometry", "search", "calibrate", "fit", "attack", "localise", "embed")
+# A calibration and a fit are attacks on other clips.
+LIKE = {"calibrate": "attack", "fit": "attack"}
 JOB = ["kind", "dataset", "name"]
 
 
@@ -38,7 +38,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     """
     needs = [of_one.needs for (of, _), of_one in plan.grid.artefacts.items() if of == paper and of_one.of_all]
     # What is made with every seed, and what with the first one alone.
-    found, nets, once, once_nets = {}, set(), set(), set()
+    found, nets, once, once_nets, fits_of_every_seed = {}, set(), set(), set(), set()
     for family, looked in plan.analysis.looked_into.items():
         for dataset, net, attack in {key for of_one in needs for key in of_one[family]}:
             nets.add((dataset, net))
@@ -62,10 +62,13 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             }
             job = "attack", dataset, f"attack_{bundle}_s{{seed}}"
             found[job] = plan.attack.bundle_work(keys)
+            fits = {("fit", key[0], f"fit_{key[1]}_s{{seed}}_{key[2]}"): key for key in plan.attack.fits_of(keys)}
+            found |= {of_fit: plan.fit.passes(key) for of_fit, key in fits.items()}
             if len(plan.attack.seeds_of(keys)) < len(plan.settings.scale["seeds"]):
-                once.add(job)
+                once |= {job, *fits}
                 once_nets |= of_bundle
             else:
+                fits_of_every_seed |= fits.keys()
                 nets |= of_bundle
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:
@@ -87,6 +90,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             once |= of_net.keys()
         if variant.search:
             found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)
+    once -= fits_of_every_seed
     seeds = plan.settings.scale["seeds"]
     of_jobs = {job: seeds[:1] if job in once else seeds for job in found}
     named = {(*job, seed): passes for job, passes in found.items() for seed in of_jobs[job]}

@@ -37,12 +37,13 @@ TEXTBOOK = ("fgsm", "pgd", "mim", "i_fgsm", "mi_fgsm", "ni_fgsm")
 EVERY = tuple(ATTACKS)
 # All but noise, and of these those whose gradients are taken at the iterate itself: on a linear net they are the same
 # everywhere.
-CLIMBING = tuple(name for name in EVERY if build_attack(name).steps)
-STRAIGHT = tuple(name for name in CLIMBING if build_attack(name).points is None)
+# Of fewer points than there are by default, and with options that must be given.
+SMALL = {"mig": {"points": 3}, "pam": {"paths": 2, "scales": 1}, "universal_random": {"as_long_as": "universal"}}
+MADE = {name: build_attack(name, SMALL.get(name)) for name in EVERY}
+CLIMBING = tuple(name for name in EVERY if MADE[name].steps)
+STRAIGHT = tuple(name for name in CLIMBING if MADE[name].points is None)
 LABELS = torch.tensor([0, 1, 2, 3])
 IDS = ["a", "b", "c", "d"]
-# Of fewer points than there are by default.
-SMALL = {"mig": {"points": 3}, "pam": {"paths": 2, "scales": 1}}
 # Their objectives look at how features change in time.
 IN_TIME = ("tia", "mma", "tma")
 
@@ -62,14 +63,18 @@ def attacked(
     net, inputs, labels, epsilons: dict[str, float], name: str, clip_ids=IDS, seed: int = 0, norm: str = "linf"
 ) -> dict[str, Tensor]:
     """Attack with a paper's epsilons, everything computed from scratch."""
-    budgets, attack = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}, small(name)
+    budgets, attack = {key: UNITS[key].budget(epsilon, norm) for key, epsilon in epsilons.items()}, MADE[name]
     loss = Loss(net, objective_of(attack, net), inputs, labels, partner=partners_of(inputs))
-    return perturb(loss, budgets, attack, Context(clip_ids, seed, name))
+    return perturb(loss, budgets, attack, context(name, inputs, budgets, clip_ids, seed))
 
 
-def small(name: str) -> Attack:
-    """The attack of a name, of few points."""
-    return build_attack(name, SMALL.get(name))
+def context(name: str, inputs: dict[str, Tensor], budgets: dict[str, Budget], clip_ids=IDS, seed: int = 0) -> Context:
+    """What an attack is told, with what may have been fitted for it: on the ball's surface, or as far again beyond."""
+    generator, far, fitted = torch.Generator().manual_seed(5), 1 if MADE[name].keeps_ball else 2, {}
+    for key, budget in budgets.items():
+        noise = torch.randn(inputs[key].shape[1:], generator=generator).to(inputs[key])
+        fitted[key] = far * budget.epsilon * budget.norm.steepest(noise[None], torch.ones_like(budget.epsilon))[0]
+    return Context(clip_ids, seed, name, condition="both at strong", fitted=fitted)
 
 
 def fitting(name: str, fusion: str = "concat") -> tuple[LateFusion, dict[str, Tensor]]:
@@ -99,7 +104,7 @@ def test_the_linear_optimum_is_reached(name, seed, epsilon):
     generator = torch.Generator().manual_seed(seed)
     inputs = {key: torch.rand(4, 6, generator=generator, dtype=torch.float64) for key in ("audio", "visual")}
     labels = torch.tensor([0, 1, 0, 1])
-    attack = build_attack(name)
+    attack = MADE[name]
     budgets = dict.fromkeys(inputs, plain_budget(epsilon))
     result = on(net, inputs, labels, budgets, attack)
 
@@ -225,7 +230,7 @@ def test_official_mim_leaves_the_ball_as_the_released_code_does():
 @pytest.mark.parametrize("fusion", ["concat", "film", "gated_sum"])
 def test_ball_range_and_untouched_modality(name, fusion):
     net, inputs = fitting(name, fusion)
-    attack, kept = build_attack(name), {"ball": True, "range": True}
+    attack, kept = MADE[name], {"ball": True, "range": True}
     for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.3, "visual": 0.3}):
         result = attacked(net, inputs, LABELS, epsilons, name)
         for key in inputs:
@@ -299,7 +304,7 @@ def test_nothing_is_left_behind_in_the_net(name):
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if not build_attack(name).mixes_clips])
+@pytest.mark.parametrize("name", [name for name in EVERY if not MADE[name].mixes_clips])
 def test_no_clip_depends_on_its_batch(name):
     """In float64, where the order of a sum cannot turn the sign of a gradient."""
     net, inputs = fitting(name)
@@ -320,7 +325,7 @@ def test_no_clip_depends_on_its_batch(name):
         torch.testing.assert_close(shuffled[key], whole[key][order], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if not build_attack(name).mixes_clips])
+@pytest.mark.parametrize("name", [name for name in EVERY if not MADE[name].mixes_clips])
 def test_sixteen_clips_are_four_times_four_to_the_bit(name):
     """Of a linear net of small whole numbers, whose sums are exact in any order."""
     net = linear_net(6, 3)
@@ -335,7 +340,7 @@ def test_sixteen_clips_are_four_times_four_to_the_bit(name):
     def made(part: slice) -> dict[str, Tensor]:
         some = {k: v[part] for k, v in inputs.items()}
         loss = Loss(net, CROSS_ENTROPY, some, labels[part], partner=partners_of(some))
-        return perturb(loss, budgets, small(name), Context(ids[part]))
+        return perturb(loss, budgets, MADE[name], context(name, some, budgets, ids[part]))
 
     whole, parts = made(slice(0, 16)), [made(slice(start, start + 4)) for start in range(0, 16, 4)]
     for key in inputs:
@@ -351,10 +356,10 @@ def test_a_seed_gives_the_same_bits_and_another_one_others_if_the_attack_is_rand
     )
     for key in inputs:
         assert torch.equal(one[key], again[key])
-        assert torch.equal(one[key], other[key]) != build_attack(name).random
+        assert torch.equal(one[key], other[key]) != MADE[name].random
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if build_attack(name).keeps_ball])
+@pytest.mark.parametrize("name", [name for name in EVERY if MADE[name].keeps_ball])
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_attack_keeps_to_the_ball_of_any_norm(name, norm):
     net, inputs = fitting(name)
@@ -363,11 +368,11 @@ def test_every_attack_keeps_to_the_ball_of_any_norm(name, norm):
     for key, epsilon in epsilons.items():
         used = UNITS[key].budget(epsilon, norm).used(result[key].double() - inputs[key].double())
         assert (used > 0.3).all() and used.max() <= 1 + 1e-5
-        if build_attack(name).keeps_range:
+        if MADE[name].keeps_range:
             assert result[key].min() >= UNITS[key].low and result[key].max() <= UNITS[key].high
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if build_attack(name).mixes_clips])
+@pytest.mark.parametrize("name", [name for name in EVERY if MADE[name].mixes_clips])
 def test_who_says_that_clips_mix_means_it(name):
     """In float64, where a sum in another order turns no sign: beside others a clip goes another way."""
     net, inputs = narrow_net().double(), {key: value.double() for key, value in clips(4).items()}
@@ -376,7 +381,7 @@ def test_who_says_that_clips_mix_means_it(name):
     assert any((beside[key][:1] - alone[key]).abs().max() > 1e-4 for key in inputs)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if build_attack(name).steps > 1])
+@pytest.mark.parametrize("name", [name for name in EVERY if MADE[name].steps > 1])
 def test_the_steps_of_an_attack_are_an_option(name):
     """A size of a scale, or `{update: pgd, steps: 40}` of a paper."""
     assert build_attack(name, {"steps": 3}).steps == 3
@@ -396,14 +401,14 @@ def test_shared_first_gradients_and_features_change_nothing(name):
     net, inputs = fitting(name)
     with torch.no_grad():
         features = {key: net.encode(key, inputs[key]) for key in net.modalities}
-    attack, context = small(name), Context(IDS, 0, name)
+    attack, told = MADE[name], context(name, inputs, {key: UNITS[key].budget(0.01) for key in inputs})
     objective, partner = objective_of(attack, net), partners_of(inputs)
     shared = Loss(net, objective, inputs, LABELS, features, partner)
-    shared.first_gradients(net.modalities, attack.points, context)
+    shared.first_gradients(net.modalities, attack.points, told)
     for epsilons in ({"audio": 0.01}, {"visual": 0.01}, {"audio": 0.01, "visual": 0.01}):
         budgets = {key: UNITS[key].budget(value) for key, value in epsilons.items()}
-        together = perturb(shared, budgets, attack, context)
-        own = perturb(Loss(net, objective, inputs, LABELS, partner=partner), budgets, attack, context)
+        together = perturb(shared, budgets, attack, told)
+        own = perturb(Loss(net, objective, inputs, LABELS, partner=partner), budgets, attack, told)
         assert all(torch.equal(together[key], own[key]) for key in inputs)
 
 

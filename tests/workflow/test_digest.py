@@ -39,14 +39,28 @@ FUSION = {"models/fusions/fusion", "models/pooling"}
 SOUND = {"models/encoders/conv1d"}
 FRAME = {"models/encoders/resnet18", "models/initialisation", "models/pictures"}
 ATTACKING = {
-    "attacks/budget", "attacks/context", "attacks/loop", "attacks/loss", "attacks/norms",
-    "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory", "imagenet",
-    "lack_of_memory", "objectives/told", "spec/attacks", "spec/budgets", "spec/conditions",
+    "attacks/budget", "attacks/context", "attacks/fit", "attacks/loop", "attacks/loss", "attacks/norms",
+    "attacks/perturbations", "attacks/threat", "evaluation/budgets", "evaluation/craft", "evaluation/memory",
+    "imagenet", "lack_of_memory", "objectives/told", "spec/attacks", "spec/budgets", "spec/conditions",
 }  # fmt: skip
 SEARCHING = ATTACKING | {"evaluation/answer", "evaluation/as_files", "evaluation/cell", "evaluation/terms"}
 SEARCHING |= {"metrics/schema", "models/pooling", "parquet"}
 RUNNING = SEARCHING | {"evaluation/alone", "evaluation/arguments", "evaluation/finished", "evaluation/told"}
-RUNNING |= {"attacks/budget_files", "data/partners", "data/stratified", "models/folding", "spec/coded"}
+RUNNING |= {
+    "evaluation/resume_key",
+    "attacks/budget_files",
+    "data/partners",
+    "data/stratified",
+    "models/folding",
+    "spec/coded",
+}
+FITTING = ATTACKING - {"evaluation/craft"} | {
+    "evaluation/alone",
+    "evaluation/arguments",
+    "evaluation/fitting",
+    "evaluation/resume_key",
+}
+FITTING |= {"attacks/budget_files", "data/partners", "data/stratified", "models/folding"}
 LOOKING = ATTACKING | {"attacks/budget_files", "data/partners", "data/stratified"}
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
@@ -100,6 +114,10 @@ CLOSURES = {
     "train audio": (
         "train.py", [AUDIO_ONLY, CONV1D, CROSS_ENTROPY],
         MODEL | NET | TRAINING | {"models/fusions/audio_only", *FUSION, *SOUND, "training/spent"},
+    ),
+    "fit": (
+        "fit.py", ["avrobust.attacks.universal_projected:universal_projected"],
+        MODEL | FITTING | {"attacks/universal", "attacks/universal_projected"},
     ),
     "search": ("search.py", [], MODEL | TRAINING | SEARCHING),
     "localise": (

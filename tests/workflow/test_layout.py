@@ -52,7 +52,7 @@ TARGETS = rules(ROOT / "Snakefile")
 def test_all_rules_are_found() -> None:
     assert set(RULES) == {
         "render", "published_list", "manifest_of_lists", "manifest_of_table", "archive", "fetch", "pack",
-        "availability", "features", "moments", "weights", "train", "search", "craft", "calibrate", "attack",
+        "availability", "features", "moments", "weights", "train", "search", "craft", "calibrate", "fit", "attack",
         LOOKED_INTO, "geometry", "rank", "checks", "kind", PUBLISH, "export", "videollama",
     }  # fmt: skip
     # One, and a loop for those that a plan names.

@@ -13,6 +13,9 @@ from lib import work
 from lib.digest import constant, has_objective, mixes_clips, number, options
 from lib.plan import Plan
 
+# Options that must be given.
+GIVEN = {"universal_random": {"as_long_as": "universal"}}
+
 
 @pytest.fixture(scope="module")
 def paper() -> Plan:
@@ -118,13 +121,13 @@ def test_a_search_asks_for_the_time_of_its_candidates(paper: Plan) -> None:
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_the_steps_that_an_attack_says_in_its_file_are_those_that_it_takes(name: str) -> None:
-    assert number(ROOT / "scripts", ATTACKS[name], "steps") == load(ATTACKS, name)().steps
+    assert number(ROOT / "scripts", ATTACKS[name], "steps") == load(ATTACKS, name)(**GIVEN.get(name, {})).steps
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_gradients_of_a_step_are_counted_as_its_file_says(paper: Plan, name: str) -> None:
     """But for the clip itself, which may be one more beside the points of its paths."""
-    attack = load(ATTACKS, name)()
+    attack = load(ATTACKS, name)(**GIVEN.get(name, {}))
     taken = len(attack.points(0)) if attack.points else 1
     assert 0 <= taken - paper.attack.gradients(name, "music", "concat") / attack.restarts <= 1
 

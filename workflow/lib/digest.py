@@ -179,8 +179,25 @@ def leaves(scripts: Path, entry: str) -> bool:
 
 
 def takes_no_gradient(scripts: Path, entry: str) -> bool:
-    """Whether the attack `entry` says that it takes no step: it is noise, or another control."""
-    return number(scripts, entry, "steps") == 0
+    """Whether the attack `entry` says that it takes no step and is not fitted: it is noise, or another control."""
+    return number(scripts, entry, "steps") == 0 and not is_fitted(scripts, entry)
+
+
+def is_fitted(scripts: Path, entry: str) -> bool:
+    """Whether the attack `entry` says that one perturbation for all clips is found before, by `fit=...`."""
+    return bool(said(scripts, entry, "fit"))
+
+
+def option_told(scripts: Path, entry: str, name: str) -> str:
+    """Return the option of the function `entry` that a call in it is told by `name`; empty if there is none."""
+    node = _definition(scripts, entry)
+    calls = (part for part in ast.walk(node) if isinstance(part, ast.Call)) if node else ()
+    told = (word.value.id for call in calls for word in call.keywords if word.arg == name and _is_name(word.value))
+    return next((option for option in told if option in options(scripts, entry)), "")
+
+
+def _is_name(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name)
 
 
 def _defaults(given: ast.arguments) -> dict[str, ast.expr | None]:

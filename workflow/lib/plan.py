@@ -17,6 +17,7 @@ from lib.jobs.attack import Attack
 from lib.jobs.calibration import Calibration
 from lib.jobs.data import Data
 from lib.jobs.features import Features
+from lib.jobs.fit import Fit
 from lib.jobs.jobs import one_of
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
@@ -50,6 +51,7 @@ class Plan:
         self.features = Features(settings, self.grid, self.data)
         self.train = Train(settings, self.grid, self.data)
         self.attack = Attack(settings, self.grid, self.data)
+        self.fit = Fit(settings, self.grid, self.data)
         self.calibration = Calibration(settings, self.grid, self.data, self.train)
         self.analysis = Analysis(settings, self.grid, self.data)
         self.videollama = VideoLLaMA(settings, self.grid, self.attack)
@@ -171,6 +173,7 @@ class Plan:
         self._check_unbounded()
         self._check_named()
         self.calibration.check()
+        self.fit.check()
         schema, taken = (self.settings.root / f"workflow/schemas/{name}.json" for name in ("training", "taken"))
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
@@ -182,6 +185,8 @@ class Plan:
                 raise SettingsError(
                     f"attack {attack}: model_state {state!r} is of cells; no map or embedding is made so"
                 )
+            if attack := next((attack for _, _, attack in keys if self.attack.fitted_as(attack)), None):
+                raise SettingsError(f"attack {attack}: it is fitted for cells; no map or embedding is made so")
         attacked = [key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys]
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
@@ -212,6 +217,10 @@ class Plan:
                     if self.train.mixes_clips(judge):
                         mixes = f"{judge!r} is not allowed, because it mixes the clips of a batch"
                         raise SettingsError(f"{where}.attack: {mixes}")
+                    if self.train.fitted_as(judge):
+                        raise SettingsError(
+                            f"{where}.attack: {judge!r} is not allowed, because it is fitted beforehand"
+                        )
         for dataset, net, attack in attacked:
             self.attack.attack_entries(attack)
             objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]

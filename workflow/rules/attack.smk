@@ -38,12 +38,54 @@ rule calibrate:
         " --provenance {output.provenance:q} 2> {log:q}"
 
 
+rule fit:
+    """Fit one perturbation for all clips of a split, for each condition that cells need; killed, it goes on."""
+    input:
+        model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
+        shards=data.shards,
+        budgets=fit.budget_files,
+    output:
+        perturbations="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{attack}.pt",
+        provenance="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{attack}.json",
+    log:
+        "results/{scale}/logs/{dataset}/fit_{variant}_s{seed}_{attack}.log",
+    benchmark:
+        "results/{scale}/benchmarks/{dataset}/fit_{variant}_s{seed}_{attack}.tsv"
+    wildcard_constraints:
+        attack=fit.attacks,
+    priority: 1
+    conda:
+        "../../envs/environment.yaml"
+    threads: fit.job_threads
+    resources:
+        gpu=fit.gpus,
+        device=fit.device,
+        batch_size=fit.batch_size,
+        mem_mb=fit.job_memory_mb,
+        runtime=fit.job_minutes,
+    params:
+        told=fit.told,
+        precision=fit.precision("attack"),
+        torch_threads=fit.job_threads,
+        code=fit.code("fit.py", "variant", "attack"),
+    shell:
+        "python scripts/fit.py --model {input.model:q} --shards {input.shards:q} --split {params.told[split]:q}"
+        " --attack-spec {params.told[attack]:q} --conditions {params.told[conditions]:q}"
+        " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
+        " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
+        " --epsilon-space {params.told[epsilon_space]:q}"
+        " --precision {params.precision:q} --device {resources.device:q}"
+        " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
+        " --perturbations {output.perturbations:q} --provenance {output.provenance:q} 2> {log:q}"
+
+
 rule attack:
     """Attack nets under every modality and budget that an artefact needs, ask all victims, and store a row per clip."""
     input:
         models=attack.models,
         shards=data.shards,
         budgets=attack.budget_files,
+        perturbations=attack.perturbations,
     output:
         rows="results/{scale}/cells/{dataset}/s{seed}/{bundle}.parquet",
         provenance="results/{scale}/cells/{dataset}/s{seed}/{bundle}.json",
@@ -67,6 +109,7 @@ rule attack:
         code=attack.code("attack.py", "variant", "attack"),
     shell:
         "python scripts/attack.py --cells {params.told[cells]:q} --nets {params.told[nets]:q} --shards {input.shards:q}"
+        " --perturbations {params.told[perturbations]:q}"
         " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
         " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
         " --epsilon-space {params.told[epsilon_space]:q}"

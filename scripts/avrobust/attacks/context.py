@@ -22,6 +22,8 @@ class Context:
 
     `partner`: modality -> (N, ...), for each clip one of another class, as it is; empty where nobody asked for it.
     `parts`: of how many equal parts in time a clip is, as many as its frames.
+
+    `fitted`: modality -> (...), what was found beforehand for all clips under `condition`, in natural units.
     """
 
     clip_ids: Sequence[str] = ()
@@ -31,6 +33,8 @@ class Context:
     step: int = 0
     partner: Mapping[str, Tensor] = field(default_factory=dict)
     parts: int = PARTS
+    condition: str = ""
+    fitted: Mapping[str, Tensor] = field(default_factory=dict)
 
     def uniform(self, name: str, *shape: int) -> Tensor:
         """Return (N, *shape) of [0, 1), on the CPU."""
@@ -39,6 +43,10 @@ class Context:
     def normal(self, name: str, *shape: int) -> Tensor:
         """Return (N, *shape) of the standard normal distribution, on the CPU."""
         return self._drawn(torch.randn, name, shape)
+
+    def normal_for_all(self, name: str, *shape: int) -> Tensor:
+        """Return `shape` of the standard normal distribution, on the CPU: one draw for all clips under a condition."""
+        return torch.randn(shape, generator=self._generator(f"under {self.condition}", name))
 
     def _drawn(self, draw: object, name: str, shape: tuple[int, ...]) -> Tensor:
         if not self.clip_ids:

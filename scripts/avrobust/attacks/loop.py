@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from avrobust.attacks.budget import Budget
 from avrobust.attacks.context import Context
+from avrobust.attacks.fit import Fit
 from avrobust.attacks.loss import Inputs, Loss, Point
 from avrobust.program import UserError
 
@@ -46,6 +47,8 @@ class Attack:
     Of `restarts` runs each clip keeps the one with the highest loss. `objective`: what is maximised where a paper's
     file does not say, (dimensions, classes) -> module as in `avrobust.objectives`; None for the training loss.
     `needs_partner`: whether a point mixes clips with those of other classes, which the loss must then be told.
+    `fit`: how one perturbation for all clips is found before any of them is attacked, which `start` then gets in the
+    context; `fitted_by`: the name of the attack whose perturbation it gets in the place of one of its own.
 
     What an attack promises, and every cell checks: `keeps_ball`, `keeps_range`; only the authors' own variants break
     one of them. `random`: whether other seeds give other results. `mixes_clips`: the clips of a batch influence each
@@ -63,6 +66,8 @@ class Attack:
     restarts: int = 1
     objective: Callable[..., nn.Module] | None = None
     needs_partner: bool = False
+    fit: Fit | None = None
+    fitted_by: str = ""
     keeps_ball: bool = True
     keeps_range: bool = True
     random: bool = False
@@ -83,7 +88,13 @@ class Attack:
     @property
     def takes_modalities_apart(self) -> bool:
         """Whether what becomes of a modality is the same whatever becomes of the other: no gradient beyond the clip."""
+        if self.fit or self.fitted_by:
+            return False
         return self.restarts == 1 and (not self.steps or (self.steps == 1 and self.start is None))
+
+    def fitted_as(self, name: str) -> str:
+        """Return whose fitted perturbation an attack called `name` adds; nothing where it needs none."""
+        return name if self.fit else self.fitted_by
 
     def in_steps(self, steps: int | None) -> "Attack":
         """Return the same attack in another number of steps; None for its own.

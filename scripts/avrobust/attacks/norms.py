@@ -22,6 +22,10 @@ class LInf:
         """Return the norm of each clip's perturbation: (N, ...) -> (N,)."""
         return perturbation.abs().flatten(1).amax(dim=1)
 
+    def lengths(self, perturbation: Tensor) -> Tensor:
+        """Return the norm of each clip's perturbation: (N, ...) -> (N, 1, ...)."""
+        return perturbation.abs().amax(dim=tuple(range(1, perturbation.dim())), keepdim=True)
+
     def steepest(self, gradient: Tensor, epsilon: Tensor) -> Tensor:
         """Return the perturbation / epsilon of length 1 that a function of this gradient rises by most: its signs."""
         return gradient.sign()
@@ -41,7 +45,8 @@ class L2:
 
     axes: int | None
 
-    def _norms(self, vectors: Tensor) -> Tensor:
+    def lengths(self, vectors: Tensor) -> Tensor:
+        """Return the norm of each vector: (N, ...) -> the same, of size 1 in the axes of a vector."""
         return vectors.pow(2).sum(dim=self._dims(vectors.dim()), keepdim=True).sqrt()
 
     def _dims(self, count: int) -> tuple[int, ...]:
@@ -49,7 +54,7 @@ class L2:
 
     def length(self, perturbation: Tensor) -> Tensor:
         """Return the norm of each clip's longest vector: (N, ...) -> (N,)."""
-        return self._norms(perturbation).flatten(1).amax(dim=1)
+        return self.lengths(perturbation).flatten(1).amax(dim=1)
 
     def steepest(self, gradient: Tensor, epsilon: Tensor) -> Tensor:
         """Return the perturbation / epsilon of length 1 that a function of this gradient rises by most, 0 of 0."""
@@ -57,12 +62,12 @@ class L2:
         # Divided by the largest value first: the square of a small gradient is 0 in float32.
         largest = gradient.abs().amax(dim=self._dims(gradient.dim()), keepdim=True)
         scaled = gradient / largest.clamp_min(torch.finfo(gradient.dtype).tiny)
-        return scaled / self._norms(scaled).clamp_min(1)
+        return scaled / self.lengths(scaled).clamp_min(1)
 
     def project(self, iterate: Tensor, clean: Tensor, epsilon: Tensor) -> Tensor:
         """Return the point of the ball around `clean` next to `iterate`."""
         perturbation = iterate - clean
-        length = self._norms(perturbation / epsilon.clamp_min(torch.finfo(iterate.dtype).tiny))
+        length = self.lengths(perturbation / epsilon.clamp_min(torch.finfo(iterate.dtype).tiny))
         return torch.where(length > 1, clean + perturbation / length, iterate)
 
     def inside(self, name: str, shape: tuple[int, ...], uniform: Draw, normal: Draw) -> Tensor:
@@ -71,7 +76,7 @@ class L2:
         dims = self._dims(direction.dim())
         balls = tuple(1 if axis + 1 in dims else size for axis, size in enumerate(shape))
         dimensions = prod(direction.shape[axis] for axis in dims)
-        return direction / self._norms(direction) * uniform(f"{name}, radius", *balls) ** (1 / dimensions)
+        return direction / self.lengths(direction) * uniform(f"{name}, radius", *balls) ** (1 / dimensions)
 
 
 Norm = LInf | L2

@@ -19,4 +19,7 @@ ATTACKS = {
     "fgsm_masked": "avrobust.attacks.fgsm_masked:fgsm_masked",
     "masked": "avrobust.attacks.masked:masked",
     "random_sign": "avrobust.attacks.random_sign:random_sign",
+    "universal": "avrobust.attacks.universal:universal",
+    "universal_projected": "avrobust.attacks.universal_projected:universal_projected",
+    "universal_random": "avrobust.attacks.universal_random:universal_random",
 }

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import Attack
+from avrobust.attacks.perturbations import Perturbations, under
 from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import built
 from avrobust.models.files import Trained
@@ -16,6 +17,7 @@ from avrobust.objectives.registry import OBJECTIVES
 from avrobust.objectives.told import told
 from avrobust.program import UserError
 from avrobust.spec.attacks import TRAINING_OBJECTIVE, AttackSpec
+from avrobust.spec.conditions import Condition
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Threat:
     """An attack ready to run: `model` gives the gradients of `objective`; `batch_size` is that of the spec.
 
     What is drawn at random for a clip depends on `seed` and `name`, see `avrobust.attacks.context.Context`.
+    `perturbations`: what was fitted before, for an attack that adds it.
     """
 
     attack: Attack
@@ -31,10 +34,23 @@ class Threat:
     batch_size: int | None = None
     name: str = ""
     seed: int = 0
+    perturbations: Perturbations = field(default_factory=dict)
 
     def context(self, clip_ids: Sequence[str]) -> Context:
         """Return the context of an attack on these clips."""
         return Context(clip_ids, self.seed, self.name)
+
+    def context_under(self, condition: Condition, clip_ids: Sequence[str]) -> Context:
+        """Return the context of an attack on these clips under a condition.
+
+        Raises:
+            UserError: the attack adds what is fitted before, and nothing was for this condition.
+        """
+        context = self.context(clip_ids)
+        if not condition.budget or not self.attack.fitted_as(self.name):
+            return context
+        fitted = under(self.perturbations, condition, self.name)
+        return replace(context, condition=str(condition), fitted=fitted)
 
     def clips_together(self, victim: LateFusion) -> int:
         """Return of how many consecutive clips the result of each depends on; 1 if only on itself.

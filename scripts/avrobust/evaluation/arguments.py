@@ -113,11 +113,12 @@ class Opened:
         batch_size: int | None = None,
         start: int = 0,
         with_partners: bool = False,
+        passes: int = 1,
     ) -> DataLoader | list[Batch]:
         """Return the clips from number `start` on, `size` at a time, or fewer in whole groups of `group`.
 
         `batch_size`: how many an attack needs at a time, if it does not leave that open. `with_partners`: each with a
-        clip of another class of the split.
+        clip of another class of the split. `passes`: how often they are gone through.
 
         Raises:
             UserError: there is none.
@@ -128,7 +129,7 @@ class Opened:
         views = self.views
         told = {"task": views.task, "partners": self._partners() if with_partners else None}
         rest = EvaluationViews(views.store, views.indices[start:], views.view, views.modalities, **told)
-        return evaluation_batches(rest, taken, 1, threads)
+        return evaluation_batches(rest, taken, passes, threads)
 
     def _partners(self) -> dict[int, int]:
         # A clip's partner is one of the whole split, however many clips are attacked.

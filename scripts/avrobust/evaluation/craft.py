@@ -40,6 +40,7 @@ def craft(
     """Yield what the attack makes of the clips of `loss`, that of the threat's net and objective; equal budgets once.
 
     Raises:
+        UserError: see `Threat.context_under`.
         RuntimeError: an input left its ball or its valid range although the attack promises to keep it, or a modality
             that is not attacked changed, or `loss` is that of another net. No row of such a batch must ever be stored.
     """
@@ -58,7 +59,7 @@ def craft(
         given, group = groups.pop(0)
         first = group[0]
         allowed, in_steps = budgets.under(first, loss.inputs), attack.in_steps(first.steps)
-        made = perturb(loss, allowed, in_steps, threat.context(clip_ids))
+        made = perturb(loss, allowed, in_steps, threat.context_under(first, clip_ids))
         budgets.check_promises(attack, loss.inputs, made, allowed, first)
         yield Crafted(tuple(group), made, allowed)
         if in_steps.takes_modalities_apart:

@@ -1,9 +1,7 @@
 """Batches of a bundle that are finished: a file each beside the bundle, so that a killed job goes on after them."""
 
-import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,12 +9,6 @@ import pyarrow.parquet as pq
 
 from avrobust.evaluation.cell import Part
 from avrobust.files import replacing
-
-
-def resume_key(shaping: Sequence[object], files: Iterable[Path]) -> str:
-    """Return a digest of all that shapes the rows: plain values, and the files that are read, by size and time."""
-    read = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return hashlib.sha256(json.dumps([*shaping, read], sort_keys=True).encode()).hexdigest()
 
 
 class Finished:

@@ -209,6 +209,26 @@ class Attacking(Jobs):
         dataset, net, attack = key
         return f"{self.place(dataset)}/{METRICS}/{dataset}/s{seed}/{self._bundle(dataset, net, attack)}.parquet"
 
+    @cached_property
+    def fits(self) -> dict[Key, list[Condition]]:
+        """What is fitted before any cell that adds it, under which conditions: (dataset, net, attack) -> conditions."""
+        found: dict[Key, set[Condition]] = {}
+        fitted = {attack: self.fitted_as(attack) for attack in dict.fromkeys(attack for *_, attack in self.cells)}
+        for (dataset, net, attack), victims in self.cells.items():
+            if of := fitted[attack]:
+                found.setdefault((dataset, net, of), set()).update(*victims.values())
+        return {key: _sorted(conditions) for key, conditions in found.items()}
+
+    def fits_of(self, keys: Iterable[Key]) -> list[Key]:
+        """What is fitted for these cells."""
+        of = [(dataset, net, self.fitted_as(attack)) for dataset, net, attack in keys]
+        return [key for key in dict.fromkeys(of) if key[2]]
+
+    def fitted_file(self, key: Key, seed: int | str) -> str:
+        """The file of what is fitted with a seed."""
+        dataset, net, attack = key
+        return f"{self.place(dataset)}/perturbations/{dataset}/{net}/s{seed}/{attack}.pt"
+
     def _bundle(self, dataset: str, net: str, attack: str) -> str:
         cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
         aside = (dataset, net, attack) in self.grid.aside
@@ -226,10 +246,19 @@ class Attack(Attacking):
         """The nets of a bundle, surrogates and victims."""
         return [self.model(wildcards.dataset, net, wildcards.seed) for net in self._nets(wildcards)]
 
+    def perturbations(self, wildcards: Wildcards) -> list[str]:
+        """What was fitted for the attacks of a bundle that add it."""
+        return [self.fitted_file(key, wildcards.seed) for key in self._fits(wildcards)]
+
     def told(self, wildcards: Wildcards) -> dict:
-        """What a bundle is told: cells and budgets as JSON, its nets by name, how they see a clip and are tested."""
+        """What a bundle is told: cells and budgets as JSON, its nets by name, how they see a clip and are tested.
+
+        `perturbations`: what was fitted, by surrogate and attack.
+        """
         named = zip(self._nets(wildcards), self.models(wildcards), strict=True)
+        fitted = zip(self._fits(wildcards), self.perturbations(wildcards), strict=True)
         return {
+            "perturbations": [f"{net}/{attack}={path}" for (_, net, attack), path in fitted],
             "cells": canonical([self._spec(key) for key in self._keys(wildcards)]),
             "nets": [f"{name}={path}" for name, path in named],
             "budgets": self.budgets_of(self._conditions(wildcards)),
@@ -264,6 +293,9 @@ class Attack(Attacking):
             more += [self.registered("models", "ENSEMBLES", how) for how in joined]
             more.append(self.registered(*OBJECTIVE, PLAIN_OBJECTIVE))
         return [*more, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
+
+    def _fits(self, wildcards: Wildcards) -> list[Key]:
+        return self.fits_of(self._keys(wildcards))
 
     def _keys(self, wildcards: Wildcards) -> list[Key]:
         return self.bundles[wildcards.dataset, wildcards.bundle]

@@ -32,6 +32,8 @@ MODEL_STATE = "model_state"
 
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
+# What an attack says in its file by the name of an option: whose fitted perturbation it adds.
+FITTED_BY = "fitted_by"
 # Options of attacks that say at how many places a step takes gradients, or from the beginning how often.
 PLACES = ("copies", "masks", "points", "paths", "scales", "restarts")
 
@@ -191,6 +193,8 @@ class Jobs:
         )
         if state := self.state_of(told):
             raise SettingsError(f"{where}: {told} is of the {state} weights of trained nets; give an attack of any")
+        if self.fitted_as(told):
+            raise SettingsError(f"{where}: {told} is fitted to trained nets; give an attack of each clip by itself")
         return self.attack_on(told, dataset, variant)
 
     def trained_against(self, told: object, where: str) -> object:
@@ -232,7 +236,19 @@ class Jobs:
         if self.mixes_clips(name) != ("batch_size" in facts):
             said = "is of no use, because" if "batch_size" in facts else "must be given, unless"
             raise SettingsError(f"{where}: batch_size {said} {facts['update']} takes each clip by itself")
+        known = {*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}
+        if (of := self.fitted_as(name)) and (of not in known or self.fitted_as(of) != of):
+            raise SettingsError(f"{where}: {of!r} is no attack that is fitted beforehand; name one that is")
         return entries
+
+    def fitted_as(self, name: str) -> str:
+        """The attack that is fitted before any cell of this one, itself or another; nothing if there is none."""
+        facts = self.attack_facts(name)
+        entry = self.registered("attacks", "ATTACKS", facts["update"])
+        if digest.is_fitted(self.scripts, entry):
+            return name
+        option = digest.option_told(self.scripts, entry, FITTED_BY)
+        return facts.get(option, "") if option else ""
 
     def place_of_attack(self, name: str) -> str:
         """Where a paper describes an attack; its name where none does."""

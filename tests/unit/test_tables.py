@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.program import UserError
+from avrobust.report.entries import COLUMNS, compared
 from avrobust.report.stack import merged_order, stack
-from avrobust.report.table import COLUMNS, columns, compared, markdown, measure, rounded
+from avrobust.report.table import columns, markdown, measure, rounded
 from avrobust.report.terminal import compact, inventory, listed
 from avrobust.report.text import csv_of
 from avrobust.spec.any_of import AnyOf

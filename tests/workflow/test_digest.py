@@ -74,6 +74,10 @@ ARTEFACT = {
 MEASURED = ARTEFACT | {"foreign", "metrics/interval", "metrics/rows", "metrics/schema", "parquet", "spec/any_of"}
 MEASURED |= {"spec/budgets"}
 DRAWING = {"report/style"}
+RANKED = {
+    "foreign", "metrics/estimate", "metrics/interval", "metrics/logits", "metrics/ranked_rows", "metrics/ranking",
+    "metrics/schema", "parquet",
+}  # fmt: skip
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
     "spec/factors", "spec/figure", "spec/measures", "spec/published", "spec/units",
@@ -155,9 +159,16 @@ CLOSURES = {
     ),
     "table": (
         "artefact.py", kind("table", "TABLE"),
-        MEASURED | {"csv_text", "data/manifest", "metrics/estimate", "metrics/measured", "report/text", "report/table",
-                    "spec/artefacts/table", "spec/measures", "spec/published", "spec/units"},
+        MEASURED | {"csv_text", "data/manifest", "metrics/estimate", "metrics/measured", "report/entries",
+                    "report/text", "report/table", "spec/artefacts/table", "spec/measures", "spec/published",
+                    "spec/units"},
     ),
+    "ranking": (
+        "artefact.py", kind("ranking", "RANKING"),
+        ARTEFACT | RANKED | {"csv_text", "metrics/ranked", "report/drawing", "report/entries", "report/ranking",
+                             "report/text", "spec/artefacts/ranking", "spec/measures", "spec/published", "spec/units"},
+    ),
+    "rank": ("rank.py", [], {"files", "program", "spec/conditions"} | RANKED),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
         MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep", "spec/units"},
@@ -234,7 +245,8 @@ def test_a_program_reaches_these_modules(program: str, entries: list[str], modul
 
 
 @pytest.mark.parametrize(
-    "program", ["artefact.py", "checks.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"]
+    "program",
+    ["artefact.py", "checks.py", "rank.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"],
 )
 def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
     scripts = ROOT / "scripts"

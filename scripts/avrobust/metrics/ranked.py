@@ -86,7 +86,7 @@ class Ranked:
     def by_class(self, measure: str, reading: Reading) -> list[Estimate]:
         """Return a measure of `OF_CLASSES` of each class, NaN where it has none; raises as `measured` does."""
         of_seeds = np.stack([of.of_classes[measure] for of in self._under(reading)])
-        return [_estimate(of_class, self._clips(reading)) for of_class in of_seeds.transpose(1, 0, 2)]
+        return [_estimate(of_class, self.clips(reading)) for of_class in of_seeds.transpose(1, 0, 2)]
 
     def largest(self, norm: str, reading: Reading) -> float:
         """Return the largest norm of all clips and seeds; `norm`: of `avrobust.spec.measures.NORMS`."""
@@ -96,8 +96,12 @@ class Ranked:
         """Return how many clips each class has, (C,)."""
         return self._under(reading)[0].positives
 
+    def clips(self, reading: Reading) -> int:
+        """Return how many clips were ranked."""
+        return self._under(reading)[0].clips
+
     def _measured(self, measure: str, reading: Reading) -> Estimate:
-        clips, clean = self._clips(reading), reading._replace(condition=CLEAN)
+        clips, clean = self.clips(reading), reading._replace(condition=CLEAN)
         if measure in ("map", "auc"):
             name = PRECISION if measure == "map" else AREA
             of_seeds = [mean_of_classes(of.of_classes[name].T) for of in self._under(reading)]
@@ -111,9 +115,6 @@ class Ranked:
             raise UserError(f"{measure} of {reading}: its clips have several labels; leave it out")
         of_all = _estimate(np.stack([of.of_all[measure] for of in found]), clips)
         return of_all * 100.0 if measure in PERCENTAGES else of_all
-
-    def _clips(self, reading: Reading) -> int:
-        return self._under(reading)[0].clips
 
     def _cell(self, reading: Reading) -> dict[int, dict[Condition, Condensed]]:
         if reading[:4] not in self._cells:

@@ -2,6 +2,7 @@
 
 WRITERS = {
     "table": "avrobust.report.table:write",
+    "ranking": "avrobust.report.ranking:write",
     "sweep": "avrobust.report.sweep:write",
     "bars": "avrobust.report.bars:write",
     "curves": "avrobust.report.curves:write",

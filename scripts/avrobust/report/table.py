@@ -13,8 +13,9 @@ from avrobust.metrics.estimate import Estimate
 from avrobust.metrics.measured import estimated
 from avrobust.metrics.rows import Cells, Outcomes, cells_of
 from avrobust.program import UserError, progress
+from avrobust.report.entries import COLUMNS, compared
 from avrobust.report.given import Given
-from avrobust.report.text import INTERVALS, about, comparable, csv_of, grid, warning, wide
+from avrobust.report.text import INTERVALS, comparable, csv_of, grid, warning, wide
 from avrobust.spec.any_of import AnyOf
 from avrobust.spec.artefacts.table import (
     ACCURACY,
@@ -33,10 +34,6 @@ from avrobust.spec.units import PERCENT, POINTS
 
 # From here on one clip is less than a tenth of a point, and the caption need not say so.
 MANY_CLIPS = 1000
-COLUMNS = (
-    "column", "unit", "published", "ours", "low", "high", "difference", "inside", "n", "seeds", "scale", "source",
-    "note",
-)  # fmt: skip
 # How far an attack is from the worst of all, paired by clip, and what that is over: in a table that has rows of it.
 ABOVE = ("above_any", "above_any_low", "above_any_high")
 READING = f"In %: mean over seeds [95 % interval] (published value). {INTERVALS}"
@@ -62,15 +59,6 @@ def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
     write_text(to[".csv"], csv_of(entries[[*table.keys, *columns(table)]]))
     write_text(to[".md"], markdown(table, entries))
     return f"{table.title}: {len(entries)} entries{compared(entries)}"
-
-
-def compared(entries: pd.DataFrame) -> str:
-    """How many published values lie inside our intervals, and which are not looked at; nothing if none is printed."""
-    printed, judged = entries["difference"].notna(), entries["inside"] != ""
-    said = f", {(entries['inside'] == 'yes').sum()} of {judged.sum()} published values inside our interval"
-    apart = entries[printed & ~judged]
-    other = f", {len(apart)} published values not judged: of {about(apart['source'], entries['scale'].iloc[0])}"
-    return said * bool(judged.any()) + other * bool(len(apart))
 
 
 def measure(

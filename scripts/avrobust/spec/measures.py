@@ -66,6 +66,8 @@ COUNTED = ("gradients_a_clip", "encoder_steps_a_clip")
 # read: shares, but for d', norms and what is in per cent.
 RANKINGS = ("map", "auc", "d_prime", "map_drop")
 PERCENTAGES = ("top1", "flipped")
+# Of these, what counts right answers, which clips of several labels have not.
+RIGHT = ("top1",)
 NORMS = ("norm_audio", "norm_visual", "clip_norm_audio", "clip_norm_visual")
 # Of the drop of a class's average precision, with what its training clips are like in the net's own feature space:
 # Pearson's and Spearman's, and these given the logarithm of the number of training clips and the clean precision.

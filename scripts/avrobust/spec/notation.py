@@ -44,6 +44,11 @@ FACTOR = re.compile(r"<(\w+)>")
 PLACE = ("dataset", "surrogate", "victim", "attack")
 READ = ("dataset", "variant", "surrogate", "victim", "attack", "clips", "steps")
 BESIDE = ("against", "printed_as", "ours_only")
+# What a row of a ranking must read, and may.
+RANKED_PLACE = (*PLACE, "modality")
+RANKED_READ = ("dataset", "variant", "surrogate", "victim", "attack", "modality", "budget", "steps")
+# The attack of a row of clean clips.
+NO_ATTACK = "none"
 # What a headline number is the mean of, and less the mean of what; what all alternatives of a choice have in common.
 SIDES, OF_RUNS = ("of", "less"), ("choice", "headlines", "note")
 # The net that answers to another one's gradients, where it does not matter which.
@@ -384,6 +389,39 @@ def _table(told: Mapping, labels: Mapping) -> dict:
     }
 
 
+def _ranking(told: Mapping, labels: Mapping) -> dict:
+    """A row for each condition. `printed`: a factor that the paper has no key for, and of which values it prints."""
+    labels = {**labels, **{key: {**labels.get(key, {}), **names} for key, names in told.get("labels", {}).items()}}
+    printed = {key: values if isinstance(values, list) else [values] for key, values in told.get("printed", {}).items()}
+    if unknown := [key for key in printed if key not in told["keys"]]:
+        raise NotationError(f"printed: {unknown[0]!r} is none of keys: {', '.join(told['keys'])}")
+    made, clean = [], set()
+    for number, row in enumerate(rows(told["rows"]), start=1):
+        if missing := [part for part in RANKED_PLACE if part not in place(row)]:
+            raise NotationError(f"row {number}: {', '.join(missing)} must be given")
+        unattacked = row["modality"] in UNATTACKED
+        net = row["dataset"], place(row)["victim"]
+        # The clean clips of a net are the same in all of its cells.
+        if not (unattacked and net in clean):
+            keys = {key: label(labels, key, row) for key in told["keys"] if not (unattacked and key == "attack")}
+            keys |= {"attack": NO_ATTACK} if unattacked and "attack" in told["keys"] else {}
+            ours = row.get("ours_only") or any(row.get(key) not in values for key, values in printed.items())
+            read = {part: row[part] for part in RANKED_READ if part in row}
+            keys = {key: keys[key] for key in told["keys"]}
+            made.append({"keys": keys, "read": read, **({"ours_only": True} if ours else {})})
+        if unattacked:
+            clean.add(net)
+    headers = labels.get("column", {})
+    columns = [
+        {"name": name, "measure": text.removesuffix("*")}
+        | ({"header": headers[name]} if name in headers else {})
+        | ({"ours_only": True} if text.endswith("*") else {})
+        for name, text in told["columns"].items()
+    ]
+    same = {part: told[part] for part in ("title", "caption", "keys")}
+    return {**same, "rows": made, "columns": columns, "unprinted": [*printed]}
+
+
 def _member(text: str, labels: Mapping) -> dict:
     """An attack of `any`: its name, behind a net and a slash where it takes that net's gradients."""
     *net, attack = text.split("/")
@@ -535,4 +573,4 @@ def _flat(told: Mapping, labels: Mapping) -> dict:
     return {**told, "rows": list(rows(told["rows"]))} if "rows" in told else dict(told)
 
 
-KINDS = {"table": _table, "sweep": _sweep, "bars": _bars, "curves": _curves, "matrix": _matrix}
+KINDS = {"table": _table, "ranking": _ranking, "sweep": _sweep, "bars": _bars, "curves": _curves, "matrix": _matrix}

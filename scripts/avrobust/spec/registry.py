@@ -2,6 +2,7 @@
 
 KINDS = {
     "table": "avrobust.spec.artefacts.table:TABLE",
+    "ranking": "avrobust.spec.artefacts.ranking:RANKING",
     "sweep": "avrobust.spec.artefacts.sweep:SWEEP",
     "bars": "avrobust.spec.artefacts.bars:BARS",
     "curves": "avrobust.spec.artefacts.curves:CURVES",

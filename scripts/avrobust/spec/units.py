@@ -18,9 +18,8 @@ UNITS: Mapping[str, str] = {
     NONE: "no unit: places in a t-SNE, whose axes mean nothing",
 }
 FIXED: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("difference", "difference_low", "difference_high", "above_any", "above_any_low", "above_any_high"), POINTS
-    ),
+    **dict.fromkeys(("difference", "difference_low", "difference_high"), f"{POINTS}; of a {SCORE} in its own unit"),
+    **dict.fromkeys(("above_any", "above_any_low", "above_any_high"), POINTS),
     "n": CLIPS,
     "seeds": "a count of trainings",
     **dict.fromkeys(("cost", "change"), POINTS),

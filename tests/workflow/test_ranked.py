@@ -1,0 +1,78 @@
+"""What ranks clips asks for: logits in cells, a file of measures for each, and clips of several labels."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from planning import copy_project, paper, plan, snakemake, unedited, write_paper
+
+from lib.plan import Plan
+from lib.settings import SettingsError
+
+ROWS = {"dataset": "music", "variant": "concat", "attack": "pgd", "budget": "small", "modality": ["clean", "audio"]}
+
+
+def ranking(**changes: object) -> dict:
+    told = {"kind": "ranking", "title": "Ranked", "caption": "", "keys": ["defence", "attack", "modality"]}
+    told |= {"rows": ROWS | {"ours_only": True}, "columns": {"mAP": "map*", "Acc": "top1*"}}
+    return told | changes
+
+
+def root_with(folder: Path, artefacts: dict, **changes: object) -> Path:
+    """A project whose paper has these artefacts alone, beside what `changes` says, and no claims."""
+    root = copy_project(folder)
+    told = paper(unedited()) | {"artefacts": artefacts, "claims": []}
+    told["labels"]["modality"] = {"clean": "No", "audio": "Yes"}
+    write_paper(root, told | changes)
+    return root
+
+
+def cells_of(made: Plan, dataset: str, bundle: str) -> dict[str, dict]:
+    told = made.attack.told(SimpleNamespace(dataset=dataset, bundle=bundle, seed="1234"))
+    return {cell["attack"]: cell for cell in json.loads(told["cells"])}
+
+
+def test_what_ranks_clips_of_one_label_makes_their_cells_hold_logits_and_no_other(tmp_path: Path) -> None:
+    root = root_with(tmp_path, {"table1": paper(unedited())["artefacts"]["table1"], "table9": ranking()})
+    made = plan(root)
+    assert made.grid.ranked == {("music", "concat", "pgd")}
+    (bundle,) = (name for (dataset, name), keys in made.attack.bundles.items() if ("music", "concat", "pgd") in keys)
+    cells = cells_of(made, "music", bundle)
+    assert cells["pgd"]["ranked"] is True and not any("ranked" in cells[name] for name in cells.keys() - {"pgd"})
+    read = made.tables.read("metrics")(SimpleNamespace(artefact="tian2021/table9"))
+    assert read == [f"results/demo/metrics/music/s1234/{bundle}.parquet"]
+    assert made.tables.read("cells")(SimpleNamespace(artefact="tian2021/table9")) == []
+    planned = snakemake(root, "-n", "--", "paper_tables/tian2021/table9.csv")
+    assert planned.counts["rank"] == 1 and planned.counts["ranking"] == 1
+
+
+def test_a_cell_that_nothing_ranks_is_told_the_very_same_as_before(tmp_path: Path) -> None:
+    """So that no cell is made anew because others can be ranked."""
+    made = plan(unedited())
+    assert not made.grid.ranked
+    told = [
+        made.attack.told(SimpleNamespace(dataset=dataset, bundle=name, seed="1"))
+        for dataset, name in made.attack.bundles
+    ]
+    assert not any("ranked" in cell for one in told for cell in json.loads(one["cells"]))
+
+
+def test_clips_of_several_labels_are_ranked_and_no_right_answers_of_them_counted(tmp_path: Path) -> None:
+    told = ranking(rows=ROWS | {"dataset": "ave", "ours_only": True})
+    variants = paper(unedited())["variants"]
+    root = root_with(tmp_path, {"table9": told})
+    for name in ("ave", "music", "kinetics_sounds"):
+        file = root / f"workflow/datasets/{name}.yaml"
+        file.write_text(f"{file.read_text()}task: multiple\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"artefacts.table9: ave has several labels a clip, of which none is the"):
+        plan(root)
+    told["columns"] = {"mAP": "map*"}
+    entropy = {"objective": {"name": "binary_cross_entropy"}}
+    variants = {name: {k: v for k, v in of.items() if k != "search"} | entropy for name, of in variants.items()}
+    write_paper(root, paper(root) | {"artefacts": {"table9": told}, "variants": variants})
+    made = plan(root)
+    (bundle,) = (name for dataset, name in made.attack.bundles)
+    # They hold logits anyway, and no file is asked about whether an answer is right.
+    assert "ranked" not in cells_of(made, "ave", bundle)["pgd"] and not made.grid.filed
+    assert "tian2021/realisable" not in made.tables.artefacts

@@ -40,6 +40,11 @@ def arguments() -> argparse.Namespace:
         "--weights", nargs="*", default=[], type=named_path, metavar="MODALITY=FILE",
         help="published weights that an encoder starts from",
     )  # fmt: skip
+    parser.add_argument(
+        "--branches", nargs="*", default=[], type=named_path, metavar="MODALITY=FILE",
+        help="trained nets whose encoders of these modalities it starts from",
+    )  # fmt: skip
+    parser.add_argument("--moments", nargs="?", type=Path, help="of the training clips, for nets that standardise")
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--history", type=Path, required=True)
     given = parser.parse_args()
@@ -59,7 +64,8 @@ def main() -> None:
         banks = memory_banks(memory, job.start, *parts) if memory else {}
         spec, model = continued_model(spec, job.start, job.seed, banks, memory.steps if memory else {})
     else:
-        model = fresh_model(spec, len(job.classes), job.seed, dict(given.weights))
+        parts = dict(given.weights), dict(given.branches), given.moments
+        model = fresh_model(spec, len(job.classes), job.seed, *parts)
     resume = given.model.with_name("resume.pt")
     fitted = job.fit(model, objective_spec, resume)
     model, result = fitted.model, fitted.result
@@ -77,6 +83,7 @@ def main() -> None:
             "recipe": given.recipe,
             "objective": vars(objective_spec),
             "start": str(given.start or ""),
+            "branches": {name: str(path) for name, path in given.branches},
             "memory": given.memory,
             "memory_steps": {name: float(one.step) for name, one in model.defences.items()} if given.memory else {},
             "view": given.view,

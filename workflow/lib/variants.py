@@ -20,6 +20,9 @@ TRAINING = {"optimiser": ("training", "OPTIMISERS"), "prepare": ("training", "PR
 # A clip of which is of one class, as in `avrobust.models.task`.
 SINGLE = "single"
 
+# What is minimised where nothing is said, by the task.
+OF_TASK = {SINGLE: "cross_entropy", "multiple": "binary_cross_entropy"}
+
 # How a net is trained of which the paper's file says no more, as in `avrobust.training.recipe.TrainingRecipe`.
 TRAINED_BY = {"optimiser": "sgd", "prepare": "plain"}
 
@@ -40,6 +43,11 @@ class Variant:
     def start(self) -> str | None:
         """The variant whose latest weights the training starts from."""
         return self.facts.get("start")
+
+    @property
+    def branches(self) -> Mapping[str, str]:
+        """Modality -> the variant whose encoder of that modality the training starts from."""
+        return self.facts.get("branches", {})
 
     @property
     def search(self) -> list[Mapping]:
@@ -69,13 +77,17 @@ class Variant:
     def weights(self) -> dict[str, str]:
         """Modality -> name of the published weights that its encoder starts from, unless another variant gives them."""
         encoders = {part: self.facts[part] for part in ("audio", "visual") if isinstance(self.facts.get(part), Mapping)}
-        named = {part: given["weights"] for part, given in encoders.items() if "weights" in given}
+        named = {
+            part: given["weights"]
+            for part, given in encoders.items()
+            if "weights" in given and part not in self.branches
+        }
         return named if self.pretrained and not self.start else {}
 
     @property
     def objective(self) -> dict:
         """Name and options of a class of `avrobust.objectives.registry`."""
-        return {"name": "cross_entropy", **self.facts.get("objective", {})}
+        return {"name": OF_TASK[self.task], **self.facts.get("objective", {})}
 
     @property
     def recipe(self) -> dict:
@@ -102,7 +114,8 @@ class Variant:
     @property
     def told(self) -> tuple:
         """All that shapes the trained net."""
-        return self.net, self.weights, self.objective, self.recipe, self.memory, self.start, self.search
+        from_others = self.start, self.branches
+        return self.net, self.weights, self.objective, self.recipe, self.memory, *from_others, self.search
 
     def registered(self) -> set[tuple[str, str, str]]:
         """(part, table, name) of every registry entry that the net and its objective use."""

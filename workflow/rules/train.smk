@@ -27,6 +27,8 @@ rule train:
         availability=ancient("results/{scale}/data/{dataset}/availability.csv"),
         weights=train.weights,
         start=train.start,
+        branches=train.branches,
+        moments=train.moments,
         budgets=train.budget_files,
         geometry=train.geometry,
         found_options=train.found_options,
@@ -57,6 +59,7 @@ rule train:
         " --model-spec {params.told[model_spec]:q} --recipe {params.told[recipe]:q}"
         " --objective {params.told[objective]:q} --view {params.told[view]:q} --precision {params.precision:q}"
         " --weights {params.told[weights]:q} --start {input.start:q} --found-options {input.found_options:q}"
+        " --branches {params.told[branches]:q} --moments {input.moments:q}"
         " --budget-files {input.budgets:q} --geometry {input.geometry:q}"
         " --kept-features {params.told[kept_features]:q} --memory {params.told[memory]:q}"
         " --variant {wildcards.variant:q} --seed {wildcards.seed} --device {resources.device:q}"

@@ -110,7 +110,7 @@ class Job:
         objective = built(OBJECTIVES, vars(objective_spec), model.dimensions, len(self.classes)).to(self.device)
         inputs = self.view.inputs(self.store)
         files = given.budget_files, given.geometry, self.classes
-        setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, *files)
+        setting = Setting(objective, self.device, self.seed, len(self.classes), inputs, *files, model.scales)
         return model, objective, built(PREPARATIONS, self.recipe.prepare, setting)
 
     def fit(self, model: LateFusion, objective_spec: Part, resume: Path) -> Fitted:
@@ -139,11 +139,11 @@ class Job:
         Files count by name, size and time. The number of threads decides the last bits of sums.
         """
         told = {name: value for name, value in vars(self.given).items() if name not in UNSHAPING}
-        weights = (path for _, path in told.get("weights", []))
+        weights = (path for part in ("weights", "branches") for _, path in told.get(part, []))
         files = [
             *told.pop("shards"),
             *told.pop("budget_files"),
-            *filter(None, [told["start"], told.pop("geometry")]),
+            *filter(None, [told["start"], told.pop("geometry"), told.pop("moments", None)]),
             *weights,
         ]
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]

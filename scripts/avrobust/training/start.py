@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avrobust.data.batches import EvaluationViews, evaluation_batches, inputs_of, whole_groups
+from avrobust.data.moments import read_moments
 from avrobust.data.shards import Shards
 from avrobust.models.build import ModelSpec, build
-from avrobust.models.files import Trained
+from avrobust.models.files import Trained, load_model, misfits
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.weights import load_weights
 from avrobust.program import UserError
@@ -32,12 +34,49 @@ class MemoryRecipe:
     steps: Mapping[str, float]
 
 
-def fresh_model(spec: ModelSpec, classes: int, seed: int, weights: Mapping[str, Path]) -> LateFusion:
-    """Return an untrained net of this seed. `weights`: modality -> published weights that its encoder starts from."""
+def fresh_model(
+    spec: ModelSpec,
+    classes: int,
+    seed: int,
+    weights: Mapping[str, Path],
+    branches: Mapping[str, Path] = MappingProxyType({}),
+    moments: Path | None = None,
+) -> LateFusion:
+    """Return an untrained net of this seed.
+
+    `weights`: modality -> published weights that its encoder starts from. `branches`: modality -> trained net whose
+    encoder of that modality, at its best epoch, it starts from. `moments`: of the training clips, by which all other
+    encoders standardise that do (`avrobust.models.standardise`).
+
+    Raises:
+        UserError: weights or moments do not fit an encoder, or one needs moments and there are none.
+    """
     model = build(spec, classes, seed)
     for modality, path in weights.items():
         load_weights(model.encoders[modality], path)
+    for modality, path in branches.items():
+        _take_branch(model.encoders[modality], modality, path)
+    known = read_moments(moments) if moments else {}
+    for modality in model.scales.keys() - branches.keys():
+        if modality not in known:
+            raise UserError(f"the {modality} encoder standardises its input; give --moments with those of {modality}")
+        try:
+            model.encoders[modality].standardise.take(*map(torch.from_numpy, known[modality]))
+        except ValueError as error:
+            raise UserError(
+                f"{moments}: {modality}: {error}; give those of the clips that the net is trained on"
+            ) from None
     return model
+
+
+def _take_branch(encoder: nn.Module, modality: str, path: Path) -> None:
+    trained = load_model(path, "best", torch.device("cpu")).model
+    if modality not in trained.modalities:
+        raise UserError(f"{path} has no {modality} encoder to start from; give a net of that modality")
+    given = trained.encoders[modality].state_dict()
+    if differing := misfits(encoder.state_dict(), given):
+        raise UserError(f"{path} has another {modality} encoder: {differing}; give both nets the same one")
+    encoder.load_state_dict(given)
 
 
 def continued_model(

@@ -6,6 +6,7 @@ from math import ceil
 
 from avrobust.spec.curriculum import CURRICULUM, stages_of, standing
 from lib import digest, work
+from lib.class_names import class_names
 from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.data import Data
@@ -25,6 +26,15 @@ class Train(Jobs):
         """The model that a training goes on from; none where it starts from nothing or from ImageNet."""
         start = self.variant(wildcards).start
         return [self.model(wildcards.dataset, start, wildcards.seed)] if start else []
+
+    def branches(self, wildcards: Wildcards) -> list[str]:
+        """The models whose encoders a training starts from, in the order of `Variant.branches`."""
+        others = self.variant(wildcards).branches.values()
+        return [self.model(wildcards.dataset, other, wildcards.seed) for other in others]
+
+    def moments(self, wildcards: Wildcards) -> list[str]:
+        """The moments of extracted features, by which a net that starts from nothing standardises them."""
+        return [] if self.variant(wildcards).start else self.data.moments(wildcards)
 
     def search_start(self, wildcards: Wildcards) -> str:
         """The model that every candidate of a search goes on from."""
@@ -72,10 +82,12 @@ class Train(Jobs):
         """
         variant = self.variant(wildcards)
         named = zip(variant.weights, self.weights(wildcards), strict=True)
+        branches = zip(variant.branches, self.branches(wildcards), strict=True)
         return {
             **self._net(wildcards),
             "recipe": self._told(variant.recipe, wildcards),
             "weights": [f"{modality}={path}" for modality, path in named],
+            "branches": [f"{modality}={path}" for modality, path in branches],
             "kept_features": variant.kept_features,
             "memory": canonical(variant.memory),
         }
@@ -219,8 +231,7 @@ class Train(Jobs):
         if not digest.has_method(self.scripts, self.registered(*OBJECTIVE, of.objective["name"]), "measure"):
             return 0
         clips = self.data.split_clips(dataset, "train")
-        facts = self.settings.datasets[dataset]
-        classes = facts.get("own_classes") or facts["classes"]
+        classes = class_names(self.settings.root, self.settings.datasets[dataset])
         measured = min(clips, of.objective.get("options", {}).get("clips") or clips)
         return work.table_passes(measured, len(classes), sum(part in of.facts for part in ("audio", "visual")))
 

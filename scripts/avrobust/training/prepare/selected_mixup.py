@@ -30,7 +30,8 @@ class SelectedMixup(Mixup):
     all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. `kappa`: a column of
     `avrobust.metrics.geometry.CLASS_ROWS`; by the task if not given: of the largest logit where a clip is of one class,
     else of a probability of 0.1. A clip of an eligible class is mixed with `probability`, where the batch has one of an
-    eligible class that it is not of, by a share of [0, 1). All draws depend on seed, epoch and clip.
+    eligible class that it is not of, by a share of [0, 1), or of Beta(`alpha`, `alpha`) if that is given. All draws
+    depend on seed, epoch and clip.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SelectedMixup(Mixup):
         densest: float = 0.2,
         probability: float = 0.5,
         kappa: str | None = None,
+        alpha: float | None = None,
     ):
         super().__init__(setting)
         if setting.geometry is None:
@@ -55,7 +57,7 @@ class SelectedMixup(Mixup):
         if kappa not in CLASS_ROWS.names or not kappa.startswith("kappa"):
             known = ", ".join(name for name in CLASS_ROWS.names if name.startswith("kappa"))
             raise UserError(f"selected_mixup: kappa is one of {known}, not {kappa!r}")
-        self.of_eligible = probability
+        self.of_eligible, self.beta = probability, alpha
         names, rho, found = _read(setting, f"rho{tau}", kappa)
         threshold = (np.quantile(rho, 1 - densest) if len(rho) else 0) if density == "quantile" else density
         eligible = (rho > threshold) & (found < convexity)
@@ -90,7 +92,8 @@ class SelectedMixup(Mixup):
             draw = generator("mixup", self.setting.seed, epoch, clip)
             others = [other for _, other in ours if classes[other] - classes[place]]
             if others and draw.random() < self.of_eligible:
-                partners[place], shares[place] = others[draw.integers(len(others))], draw.random()
+                partners[place] = others[draw.integers(len(others))]
+                shares[place] = draw.random() if self.beta is None else draw.beta(self.beta, self.beta)
                 self._mixed += 1
         device = labels.device
         return self.mixtures(inputs, labels, torch.tensor(shares, device=device), torch.tensor(partners, device=device))

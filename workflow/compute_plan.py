@@ -1,4 +1,4 @@
-"""What training and attacking will take: hours per paper and kind of job, from those that have run here. Makes nothing.
+"""What features, training and attacking will take: hours per paper and kind of job, from those that have run here.
 
 A job that has run took what Snakemake's benchmark file says. One still to come is taken to last as long by its work
 (workflow/lib/work.py: gradients of copies and of an ensemble's nets, answers, epochs) as those of its kind on its
@@ -25,7 +25,7 @@ from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("train", "geometry", "search", "calibrate", "fit", "attack", "localise", "embed")
+KINDS = ("features", "train", "geometry", "search", "calibrate", "fit", "attack", "localise", "embed")
 # A calibration and a fit are attacks on other clips.
 LIKE = {"calibrate": "attack", "fit": "attack"}
 JOB = ["kind", "dataset", "name"]
@@ -77,6 +77,9 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     # What crafting is shown on, with the first seed.
     crafted = {(dataset, net) for of_one in needs for dataset, net, _ in of_one["crafting"]}
     once_nets |= {(dataset, plan.grid.variants[net][1]["start"]) for dataset, net in crafted}
+    for dataset in {dataset for dataset, _ in nets | once_nets}:
+        of_clips = plan.features.clips_of_jobs(dataset)
+        found |= {("features", dataset, name): clips for name, clips in of_clips.items()}
     every_seed = plan.grid.with_starts(nets)
     for dataset, net in plan.grid.with_starts(nets | once_nets):
         of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}

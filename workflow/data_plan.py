@@ -10,11 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from avrobust.program import UserError
 from lib.errors import SettingsError
 from lib.plan import Plan
 from lib.settings import paper_scale_config
@@ -46,6 +48,7 @@ def row(plan: Plan, dataset: str) -> dict:
         "archive": f"{facts.get('archive_gigabytes', math.nan):g} GB" if archived and left else "",
         "media, GB": left * facts["megabytes_per_video"] / 1000,
         "packed, GB": clips * seconds * packed_bytes(facts) / 1e9,
+        "features, GB": clips * feature_bytes(plan, dataset) / 1e9,
         "sources": ", ".join(facts["sources"]),
         "folder": facts["media"],
     }
@@ -55,6 +58,34 @@ def packed_bytes(facts: Mapping) -> float:
     """Return what a second of a dataset takes in its shards."""
     jpeg = JPEG_BYTES * ((facts["short_side"] or JPEG_SIDE) / JPEG_SIDE) ** JPEG_POWER
     return 2 * facts["audio_rate"] + jpeg * facts["frame_rate"]
+
+
+def feature_bytes(plan: Plan, dataset: str) -> float:
+    """Return what the features of a clip take that a net sees a dataset through, nan where it sees clips.
+
+    Raises:
+        UserError: its extractor cannot be made.
+    """
+    if not (name := plan.data.extractor_of(dataset)):
+        return math.nan
+    # Not at the top: a plan without features needs no torch.
+    import torch
+
+    from avrobust.data.feature_store import FEATURES
+    from avrobust.evaluation.extraction import feature_shapes
+    from avrobust.models.extractor import build_extractor
+    from avrobust.views.view import build_view
+
+    facts, told = plan.settings.datasets[dataset], plan.features.told(SimpleNamespace(dataset=dataset, extractor=name))
+    rates = SimpleNamespace(audio_rate=facts["audio_rate"], frame_rate=facts["frame_rate"])
+    encoders, _ = build_extractor(name, json.loads(told["encoders"]), {})
+    forms, values = build_view(json.loads(told["view"])).inputs(rates), 0
+    for modality, encoder in encoders.items():
+        # On "meta" nothing is computed, which would take long for pictures; it has no autocast, which sounds need.
+        device = torch.device("meta" if forms[modality].is_picture else "cpu")
+        of_one = torch.nn.ModuleDict({modality: encoder.to(device)})
+        values += sum(map(math.prod, feature_shapes(of_one, forms, device).values()))
+    return FEATURES.itemsize * values
 
 
 def _statuses(folder: Path) -> Counter[str]:
@@ -74,10 +105,12 @@ def _statuses(folder: Path) -> Counter[str]:
 def table(rows: pd.DataFrame) -> str:
     """Return the rows, and their sums; hours and media are those of the largest dataset of the same videos."""
     once = rows.groupby("folder")[["hours of web", "media, GB"]].max().sum()
-    sums = {"dataset": "all", **rows[["clips", "here", "lost", "packed, GB"]].sum(), **once}
+    sums = {"dataset": "all", **rows[["clips", "here", "lost", "packed, GB", "features, GB"]].sum(), **once}
     whole = pd.concat([rows, pd.DataFrame([sums])]).drop(columns="folder")
+    if rows["features, GB"].isna().all():
+        whole = whole.drop(columns="features, GB")
     shown = dict.fromkeys(["clips", "here", "lost"], "{:,.0f}".format)
-    shown |= dict.fromkeys(["hours of web", "media, GB", "packed, GB"], "{:,.1f}".format)
+    shown |= dict.fromkeys(["hours of web", "media, GB", "packed, GB", "features, GB"], "{:,.1f}".format)
     return whole.set_index("dataset").rename_axis(None).to_string(formatters=shown, na_rep="")
 
 
@@ -87,7 +120,10 @@ def main() -> None:
         plan = Plan.load(ROOT, paper_scale_config(ROOT, sys.argv[1:]), conda=True)
     except SettingsError as error:
         sys.exit(f"error: {error}")
-    rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]
+    try:
+        rows = [row(plan, name) for name, facts in plan.settings.datasets.items() if facts["source"] == "lists"]
+    except UserError as error:
+        sys.exit(f"error: {error}")
     if not rows:
         sys.exit(f"scale {plan.settings.scale_name} has no dataset that comes from published lists")
     print(table(pd.DataFrame(rows)))

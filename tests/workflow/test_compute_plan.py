@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from planning import copy_project, plan, program, unedited
+from planning import copy_project, plan, program, seen_through, unedited
 
 from compute_plan import jobs, measured
 
@@ -91,6 +91,25 @@ def test_rates_are_those_of_the_paper_whose_clips_are_alike(tmp_path):
     found = measured(made)
     (calibration,) = found[found["kind"] == "calibrate"].itertuples()
     assert calibration.left == pytest.approx(0.02 * calibration.passes), "it is an attack"
+
+
+def test_features_are_extracted_once_for_all_seeds(tmp_path):
+    root = copy_project(tmp_path)
+    seen_through(root, "music")
+    for scale in ("demo", "paper"):
+        made = plan(root, scale=scale)
+        of_features = {key: clips for key, clips in jobs(made, "tian2021").items() if key[0] == "features"}
+        assert of_features == {("features", "music", "features_windows_0000"): made.data.clips("music")}
+
+
+def test_jobs_of_features_are_as_large_as_the_shards_that_they_take():
+    """16 packed shards each, of 500 clips, which differ by at most one."""
+    made = plan(unedited(), scale="paper", datasets={"audioset": {}})
+    found = made.features.clips_of_jobs("audioset")
+    assert list(found) == [f"features_log_mel_r2plus1d_{number:04d}" for number in range(261)]
+    assert sum(found.values()) == 2_084_320 and set(found.values()) - {found["features_log_mel_r2plus1d_0260"]} <= {
+        7999, 8000,
+    }  # fmt: skip
 
 
 def test_the_classes_of_a_net_are_measured_before_its_mix_up():

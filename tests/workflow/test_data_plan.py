@@ -33,6 +33,19 @@ def test_what_is_needed_adds_up(project):
     assert float(found["all"][4]) == pytest.approx(hours, abs=0.11)
 
 
+def test_features_take_the_room_of_what_the_encoders_give(project):
+    """400 columns of 64 bands and ten windows of 512, two bytes each: 61 kB a clip, 128 GB of two million."""
+    run = program(project, "data_plan", "datasets={audioset: {}, kinetics_sounds_31: {}}")
+    found = rows(run.stdout)
+    assert "features, GB" in run.stdout.splitlines()[0]
+    of_clip = 2 * (400 * 64 + 10 * 512)
+    for name, clips in (("audioset", 2_084_320), ("kinetics_sounds_31", 23_600)):
+        planned = row(plan(project, scale="paper", datasets={name: {}}), name)["features, GB"]
+        assert planned == pytest.approx(clips * of_clip / 1e9)
+        assert f"{planned:.1f}" in found[name]
+    assert "features, GB" not in program(project, "data_plan").stdout
+
+
 def test_what_is_there_and_what_is_lost_is_not_asked_for(project):
     locations = project / "results/paper/data/music/locations"
     locations.mkdir(parents=True)

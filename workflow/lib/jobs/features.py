@@ -1,6 +1,7 @@
 """What workflow/rules/features.smk asks: extractors, their weights, and which packed shards a job takes."""
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import pairwise
 
 from lib import extractors
 from lib.errors import SettingsError
@@ -53,6 +54,14 @@ class Features(Jobs):
             "encoders": canonical(extractors.parts_of(extractor)),
             "weights": [f"{modality}={path}" for modality, path in named],
         }
+
+    def clips_of_jobs(self, dataset: str) -> dict[str, int]:
+        """How many clips each job takes that extracts what a net sees a dataset through, by what its log is called."""
+        if not (name := self.data.extractor_of(dataset)):
+            return {}
+        clips, shards = self.data.clips(dataset), len(self.data.packed_shards(dataset))
+        firsts = [first * clips // shards for first in (*range(0, shards, TOGETHER), shards)]
+        return {f"features_{name}_{number:04d}": last - first for number, (first, last) in enumerate(pairwise(firsts))}
 
     def entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:
         """The registry entries that an extractor uses; SettingsError if an option of it is wrong."""

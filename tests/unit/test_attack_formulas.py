@@ -5,6 +5,7 @@ Where torchattacks 3.5.1 has the attack, the formula is that of its code, line b
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -13,11 +14,12 @@ import torch.nn.functional as F
 from nets import CROSS_ENTROPY, UNITS, build_attack, build_objective, clips, linear_net, narrow_net
 from torch import Tensor
 
-from avrobust.attacks.budget import Budget
+from avrobust.attacks.budget import Budget, units
 from avrobust.attacks.context import Context
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.norms import L2, LINF, Norm
+from avrobust.views.view import Input
 
 NET = narrow_net().double()
 INPUTS = {key: value.double() for key, value in clips(3).items()}
@@ -221,6 +223,30 @@ def test_on_a_linear_net_pgd_in_l2_ends_at_the_optimum():
     towards = net.classifier.weight.detach()[1 - labels] - net.classifier.weight.detach()[labels]
     for key, part in (("visual", towards[:, :6]), ("audio", towards[:, 6:])):
         torch.testing.assert_close(made[key] - inputs[key], 0.3 * F.normalize(part, dim=1))
+
+
+@pytest.mark.parametrize(("name", "steps"), [("l2_step", 2), ("l2_clip", 1)])
+def test_of_standardised_features_pgd_in_l2_ends_at_the_optimum_of_each_step_or_clip(name, steps):
+    """Features of 2 steps x 3 values, whose deviations are d: epsilon * d * unit(d * w), w = w_other - w_true.
+
+    A step of no weight stays where the others' ball is not its own.
+    """
+    net, deviations = linear_net(6, 2), torch.tensor([0.5, 1.0, 12.0]).double()
+    with torch.no_grad():
+        net.classifier.weight[:, 6:9] = 0  # the first step of the sound
+    forms = {key: Input((2, 3), "float16", -math.inf, math.inf, 1) for key in INPUTS}
+    of = units("pixel", forms, dict.fromkeys(INPUTS, deviations))
+    inputs = {key: 9 * torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0)).double() for key in INPUTS}
+    labels = torch.tensor([0, 1])
+    balls = {key: of[key].budget(0.1, name) for key in INPUTS}
+    made = perturb(Loss(net, CROSS_ENTROPY, inputs, labels), balls, build_attack("pgd", {"steps": 20}))
+    towards = net.classifier.weight.detach()[1 - labels] - net.classifier.weight.detach()[labels]
+    for key, part in (("visual", towards[:, :6]), ("audio", towards[:, 6:])):
+        scaled = (part.view(2, 2, 3) * deviations).view(2, steps, -1)
+        wanted = 0.1 * deviations * F.normalize(scaled, dim=2).view(2, 2, 3)
+        torch.testing.assert_close(made[key] - inputs[key], wanted, rtol=1e-6, atol=1e-12)
+        used = of[key].norm(made[key] - inputs[key], name)
+        torch.testing.assert_close(used, torch.full((2,), 0.1).double(), rtol=1e-6, atol=0)
 
 
 def test_a_sound_is_attacked_down_to_a_signal_to_noise_ratio():

@@ -1,15 +1,20 @@
 """Cells: rows, what is shared, and what must never be stored."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from nets import CROSS_ENTROPY, attacked_rows, batches, budgets, build_attack, narrow_net
 
+from avrobust.attacks.budget import units
 from avrobust.attacks.threat import Threat
+from avrobust.evaluation.budgets import Budgets
 from avrobust.evaluation.cell import UNBOUNDED_CLIPS, Cell, evaluate
 from avrobust.metrics.schema import SCHEMA, in_order
+from avrobust.spec.budgets import named
 from avrobust.spec.conditions import UNBOUNDED, Condition
+from avrobust.views.view import Input
 
 CPU = torch.device("cpu")
 STRENGTHS = {"weak": 0.01, "strong": 0.05}
@@ -84,6 +89,27 @@ def test_an_attack_that_leaves_its_ball_or_range_stores_nothing():
     loud = dataclasses.replace(build_attack("fgsm_official"), keeps_range=True)
     with pytest.raises(RuntimeError, match="out of its valid range"):
         rows(attack=loud)
+
+
+def test_what_float32_rounds_of_large_features_is_no_escape():
+    """Of 512 values around 60, a deviation of 0.5 each, a step of 0.1 comes out up to some 1e-5 longer; a tenth is."""
+    forms = {"audio": Input((10, 512), "float16", -math.inf, math.inf, 1)}
+    given = Budgets(
+        named({"step": {"norm": "l2_step", "epsilon": 0.1}}), units("pixel", forms, {"audio": torch.full((512,), 0.5)})
+    )
+    attack, condition = build_attack("pgd"), Condition("audio", "step")
+    clean = {"audio": 60 + torch.rand(400, 10, 512, generator=torch.Generator().manual_seed(0))}
+    (ball,) = given.under(condition, clean).values()
+    ways = ball.norm.steepest(torch.randn(400, 10, 512, generator=torch.Generator().manual_seed(1)), ball.epsilon)
+    for length in (1.0, 1.1):
+        moved = {"audio": clean["audio"] + length * ball.epsilon * ways}
+        longest = given.norms(condition, "audio", moved["audio"].double() - clean["audio"].double()).max().item()
+        assert longest > 0.1 + 1e-6
+        if length == 1:
+            given.check_promises(attack, clean, moved, {"audio": ball}, condition)
+        else:
+            with pytest.raises(RuntimeError, match=r"audio moved by 0\.11.*, out of its ball"):
+                given.check_promises(attack, clean, moved, {"audio": ball}, condition)
 
 
 def test_the_officials_are_stored_with_their_real_norms():

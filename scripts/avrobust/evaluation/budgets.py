@@ -11,6 +11,10 @@ from avrobust.attacks.loss import Inputs
 from avrobust.spec.budgets import SLACK
 from avrobust.spec.conditions import ATTACKED, Condition
 
+# How far float32 may round each value of clip + perturbation, as a share of it. Features may be a hundred deviations
+# large, so that of many in one vector it is more than the slack of pixels and samples.
+ROUNDING = 2.0**-23
+
 
 @dataclass(frozen=True)
 class Budgets:
@@ -74,9 +78,11 @@ class Budgets:
                     raise RuntimeError(f"{condition}: {name} is not attacked, yet it changed")
                 continue
             norms = self.norms(condition, name, inputs.double() - clean[name].double()).tolist()
+            rounding = self.norms(condition, name, inputs.double() * ROUNDING).tolist()
             epsilons = self.epsilons(condition, name, budgets, len(norms))
-            for norm, epsilon in zip(norms, epsilons, strict=True):
-                if attack.keeps_ball and not norm <= epsilon + SLACK * max(1, epsilon):  # nan is no norm either
+            for norm, rounded, epsilon in zip(norms, rounding, epsilons, strict=True):
+                slack = max(SLACK * max(1, epsilon), rounded)
+                if attack.keeps_ball and not norm <= epsilon + slack:  # nan is no norm either
                     raise RuntimeError(f"{condition}: {name} moved by {norm:.9f}, out of its ball")
             low, high = inputs.min().item(), inputs.max().item()
             if attack.keeps_range and not budgets[name].low <= low <= high <= budgets[name].high:

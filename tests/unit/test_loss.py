@@ -130,6 +130,20 @@ def test_an_objective_may_compare_with_the_clean_clip():
     assert (loss.value(made) > 0.01).all()
 
 
+def test_an_objective_may_compare_with_what_the_net_says_of_the_clean_clip():
+    """The first clips alone are compared with their own; whether a class is first no more is what the sign says."""
+    loss = loss_of(objective=build_objective("top1_margin", {}, 5))
+    with torch.no_grad():
+        first = loss.model(loss.inputs).argmax(dim=1)
+    assert (loss.value(loss.inputs) < 0).all()
+    made = perturb(loss, {"visual": UNITS["visual"].budget(0.1)}, build_attack("pgd"), CONTEXT)
+    with torch.no_grad():
+        flipped = loss.model(made).argmax(dim=1) != first
+    assert flipped.any() and torch.equal(loss.value(made) > 0, flipped)
+    few = {name: x[:2] for name, x in loss.inputs.items()}
+    assert torch.equal(loss.first(few).value({name: x[:2] for name, x in made.items()}) > 0, flipped[:2])
+
+
 def test_the_value_is_the_objective_at_the_inputs():
     loss = loss_of()
     other = {key: 0.9 * value for key, value in loss.inputs.items()}

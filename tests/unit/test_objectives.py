@@ -28,6 +28,7 @@ OPTIONS = {
 # They do not look at the features.
 OF_LOGITS = (
     *("cross_entropy", "binary_cross_entropy", "margin", "minus_probability", "targeted", "certified_margin"),
+    "top1_margin",
     "odd_one_out",  # of clips of which nobody says what is attacked
 )
 NET = SimpleNamespace(fusion=Concat(2), classifier=Orthogonal(4, 3, "single").double())
@@ -91,6 +92,18 @@ def test_the_margin_by_hand():
     labels = torch.tensor([1, 1, 1])
     assert objective("margin")({}, logits, labels).tolist() == [3, 0, -3]
     assert objective("margin", most=1.0)({}, logits, labels).tolist() == [1, 0, -3]
+
+
+def test_the_margin_of_the_first_class_by_hand():
+    """Clean, the first class leads with 5, and then has 1, 4 and 2: the best other one less that. No label counts."""
+    clean, logits = (
+        torch.tensor([[5.0, 2.0, 1.0]] * 3),
+        torch.tensor([[1.0, 3.0, 0.0], [4.0, 4.0, 1.0], [2.0, 1.0, -1.0]]),
+    )
+    made = objective("top1_margin")
+    for labels in (torch.tensor([0, 1, 2]), torch.tensor([[0.0, 1, 1], [0, 0, 0], [1, 1, 1]])):
+        assert made.relative_to_logits(clean)({}, logits, labels).tolist() == [2, 0, -1]
+        assert made({}, clean, labels).tolist() == [-3, -3, -3]
 
 
 def test_the_probability_by_hand():

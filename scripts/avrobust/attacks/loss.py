@@ -40,7 +40,8 @@ class Loss:
     `model`: in evaluation mode; `inputs`: modality -> (N, ...), the clean clips in natural units; `labels`: (N,);
     `features`: modality -> those of the clean clips that the caller has already; `partner`: modality -> (N, ...), a
     clip of another class for each. An objective with a method `relative_to` (clean features) -> objective is told those
-    first; one with `names` has a method `term` (name, features, logits, labels) -> (N,) for each, whose sum it is.
+    first, one with `relative_to_logits` (clean logits) -> objective what the net says of them; one with `names` has a
+    method `term` (name, features, logits, labels) -> (N,) for each, whose sum it is.
     """
 
     def __init__(
@@ -95,8 +96,12 @@ class Loss:
     @cached_property
     def objective(self) -> Objective:
         """The objective, which knows the clean clips if it wants to."""
-        told = getattr(self._objective, "relative_to", None)
-        return told({name: self.features(name) for name in self.modalities}) if told else self._objective
+        if told := getattr(self._objective, "relative_to", None):
+            return told({name: self.features(name) for name in self.modalities})
+        if told := getattr(self._objective, "relative_to_logits", None):
+            with torch.no_grad():
+                return told(self.model.head({name: self.features(name) for name in self.modalities}))
+        return self._objective
 
     def encoded(self, inputs: Inputs) -> dict[str, Tensor]:
         """Return the features of every modality of `inputs`."""

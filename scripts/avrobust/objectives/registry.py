@@ -12,4 +12,5 @@ OBJECTIVES = {
     "margin": "avrobust.objectives.margin:Margin",
     "odd_one_out": "avrobust.objectives.odd_one_out:OddOneOut",
     "targeted": "avrobust.objectives.targeted:Targeted",
+    "top1_margin": "avrobust.objectives.top1_margin:Top1Margin",
 }

@@ -37,6 +37,9 @@ FITTED_BY = "fitted_by"
 # Options of attacks that say at how many places a step takes gradients, or from the beginning how often.
 PLACES = ("copies", "masks", "points", "paths", "scales", "restarts")
 
+# The task of an objective that does not look at labels.
+ANY = "any"
+
 # How many values what stands in a table is told before its options: sizes of what it gets, the task, the setting.
 TOLD = {"FUSIONS": 1, "HEADS": 3, "DEFENCES": 1, "OBJECTIVES": 2, "PREPARATIONS": 1}
 
@@ -268,7 +271,7 @@ class Jobs:
         if objective not in (None, TRAINING_OBJECTIVE):
             own = digest.constant(self.scripts, self.registered(*OBJECTIVE, objective), "task") or SINGLE
             task = self.settings.datasets[dataset].get("task", SINGLE)
-            if own != task:
+            if own not in (task, ANY):
                 raise SettingsError(f"{where}: objective {objective} is for the task {own}, but {dataset} is {task}")
 
     def mixes_clips(self, name: str) -> bool:

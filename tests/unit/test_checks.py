@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cell_files import CLEAN, write_cell
+from cell_files import CLEAN, rank, write_cell, write_ranked_cell
 
 import checks
 from avrobust.evaluation.checks import Made, clean_answers, findings, shares_of_terms, without_gradient
-from avrobust.metrics.rows import Answers, read_cells
-from avrobust.spec.conditions import UNBOUNDED, Condition
+from avrobust.metrics.ranked import Ranked
+from avrobust.metrics.rows import Answers, read_cells, read_several
+from avrobust.spec.conditions import UNBOUNDED, Condition, Reading
 
 CLIPS = 20
 AUDIO, BOTH = ("audio", "small"), ("both", "small")
@@ -394,3 +395,78 @@ def test_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("unused_budget", "fgsm", "0"),
         ("unused_budget", "pgd", "0"),
     ]
+
+
+def several(folder: Path, attack: str, known: float, norm: float = 0.006, **facts: object) -> tuple[Made, Path]:
+    """A cell of clips of several labels, clean and under AUDIO, where logits know `known` times the labels."""
+    targets = np.random.default_rng(0).random((CLIPS, 4)) < 0.4
+    noise = np.random.default_rng(1).normal(size=targets.shape)
+    logits = {CLEAN: 3 * targets + noise, AUDIO: known * targets + noise}
+    labels = [np.flatnonzero(of).tolist() for of in targets]
+    norms = {AUDIO: {"norm_audio": norm}}
+    path = write_ranked_cell(folder, f"sounds/csn/0/{attack}", labels, logits, norms=norms)
+    (cell,) = read_several(path)
+    own = {"spec": {"update": "pgd"}, "steps": 10, "step_size": 0.125, "keeps": KEPT, "precision": "float32"}
+    own |= {"objective": "BinaryCrossEntropy", "clips": CLIPS, "modalities": ["audio"]}
+    return Made(cell, own | facts, Ranked([rank(path)])), path
+
+
+def test_of_clips_of_several_labels_the_mean_average_precision_is_compared(tmp_path: Path) -> None:
+    (step, _), (pgd, _) = several(tmp_path, "fgsm", 1.0, **FGSM), several(tmp_path, "pgd", 1.5)
+    (row,) = found([step, pgd])
+    wanted = [100 * one.ranked.measured("map", [Reading(*one.place, Condition(*AUDIO))]).value for one in (step, pgd)]
+    assert (row["check"], row["attack"], row["signs"], row["worst"]) == (
+        "single_step_stronger", "pgd", 1, "audio at small",
+    )  # fmt: skip
+    assert [row["accuracy"], row["reference"]] == pytest.approx(wanted) and wanted[0] < wanted[1]
+    low = unused(several(tmp_path, "weak", 1.5, norm=0.001)[0])
+    assert (low["signs"], low["worst"]) == (1, "audio at small")
+
+
+def test_noise_that_leaves_its_ball_is_compared_with_what_went_as_far(tmp_path: Path) -> None:
+    """As random directions of the norm that a universal perturbation has come to."""
+    leaving = {"keeps": KEPT | {"ball": False}}
+    noise, _ = several(tmp_path, "noise", 0.5, norm=2.0, **NOISE | leaving)
+    fitted, _ = several(tmp_path, "fitted", 1.0, norm=2.0, **leaving)
+    (row,) = found([noise, fitted])
+    assert (row["check"], row["attack"], row["signs"]) == ("noise_stronger", "fitted", 1)
+    projected, _ = several(tmp_path, "projected", 1.0, norm=0.1)
+    assert found([noise, projected]) == []
+
+
+def test_other_answers_to_clean_clips_of_several_labels_are_seen_by_their_precision(tmp_path: Path) -> None:
+    (one, _), (two, _) = several(tmp_path, "fgsm", 1.0), several(tmp_path, "pgd", 1.0)
+    (row,) = clean_answers([one, two]).to_dict("records")
+    assert (row["comparisons"], row["signs"]) == (2, 0)
+    answers = two.cell.answers[Condition(*CLEAN)]
+    other = replace(two, cell=replace(two.cell, answers={Condition("clean"): replace(answers, labels=-answers.labels)}))
+    (row,) = clean_answers([one, other]).to_dict("records")
+    assert (row["signs"], row["beside"]) == (1, "csn/pgd")
+    logits = {CLEAN: np.random.default_rng(2).normal(size=(CLIPS, 4)), AUDIO: np.zeros((CLIPS, 4))}
+    path = write_ranked_cell(tmp_path / "other", "sounds/csn/0/pgd", [[0, 1]] * 9 + [[2]] * 11, logits)
+    (row,) = clean_answers([one, replace(two, ranked=Ranked([rank(path)]))]).to_dict("records")
+    assert row["signs"] == 1 and row["accuracy"] != row["reference"]
+
+
+def test_the_program_reads_cells_of_one_label_and_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, path = several(tmp_path, "pgd", 1.0)
+    plain = write_cell(tmp_path, "music/concat/0/fgsm", [0, 1], {CLEAN: [0, 1], AUDIO: [1, 1]})
+    files = []
+    for number, (dataset, net, attack) in enumerate((("sounds", "csn", "pgd"), ("music", "concat", "fgsm"))):
+        facts = {
+            "surrogate": net,
+            "attack": attack,
+            "steps": 1,
+            "step_size": 1.0,
+            "keeps": KEPT,
+            "spec": {"update": "x"},
+        }
+        facts |= {"precision": "float32", "objective": "x", "clips": 2 if number else CLIPS, "modalities": ["audio"]}
+        files.append(tmp_path / f"{number}.json")
+        told = {"dataset": dataset, "seed": 0, "cells": [facts | {"clips_without_gradient": 0}]}
+        files[-1].write_text(json.dumps(told))
+    words = ["--cells", str(path), str(plain), "--provenances", *map(str, files), "--rankings", str(rank(path))]
+    monkeypatch.setattr(sys, "argv", ["checks.py", *words, "--scale", "demo", "--output", str(tmp_path / "checks.csv")])
+    checks.main()
+    lines = list(csv.DictReader((tmp_path / "checks.csv").open()))
+    assert {line["dataset"] for line in lines} == {"sounds", "music"}

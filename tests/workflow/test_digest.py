@@ -76,7 +76,7 @@ MEASURED |= {"spec/budgets"}
 DRAWING = {"report/style"}
 RANKED = {
     "foreign", "metrics/estimate", "metrics/interval", "metrics/logits", "metrics/ranked_rows", "metrics/ranking",
-    "metrics/schema", "parquet",
+    "metrics/schema", "metrics/tasks", "parquet",
 }  # fmt: skip
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
@@ -208,8 +208,8 @@ CLOSURES = {
     ),
     "checks": (
         "checks.py", [],
-        {"files", "foreign", "program", "metrics/interval", "metrics/rows", "evaluation/checks", "metrics/schema",
-         "parquet", "report/text", "spec/any_of", "spec/budgets", "spec/conditions", "spec/units"},
+        RANKED | {"files", "program", "metrics/ranked", "metrics/rows", "evaluation/checks", "report/text",
+                  "spec/any_of", "spec/budgets", "spec/conditions", "spec/measures", "spec/units"},
     ),
     "calibration": (
         "artefact.py", kind("calibration", "CALIBRATION"),

@@ -73,6 +73,7 @@ def test_clips_of_several_labels_are_ranked_and_no_right_answers_of_them_counted
     write_paper(root, paper(root) | {"artefacts": {"table9": told}, "variants": variants})
     made = plan(root)
     (bundle,) = (name for dataset, name in made.attack.bundles)
+    assert made.analysis.rankings == [f"results/demo/metrics/ave/s1234/{bundle}.parquet"]
     # They hold logits anyway, and no file is asked about whether an answer is right.
     assert "ranked" not in cells_of(made, "ave", bundle)["pgd"] and not made.grid.filed
     assert "tian2021/realisable" not in made.tables.artefacts

@@ -104,6 +104,7 @@ rule checks:
     """Compare finished cells with each other, and list every sign that an attack was too weak."""
     input:
         cells=analysis.checked("parquet"),
+        rankings=analysis.rankings,
         provenances=analysis.checked("json"),
     output:
         table="results/{scale}/tables/checks.csv",
@@ -118,5 +119,6 @@ rule checks:
         names=analysis.names,
         code=analysis.code("checks.py"),
     shell:
-        "python scripts/checks.py --cells {input.cells:q} --provenances {input.provenances:q} --names {params.names:q}"
-        " --scale {wildcards.scale} --output {output.table:q} 2> {log:q}"
+        "python scripts/checks.py --cells {input.cells:q} --provenances {input.provenances:q}"
+        " --rankings {input.rankings:q} --names {params.names:q} --scale {wildcards.scale} --output {output.table:q}"
+        " 2> {log:q}"

@@ -16,7 +16,9 @@
     clean_differs         labels that are not those of the dataset's other cells, or a net's answers to clean clips that
                           are not those of its other cells: another net, another mode, other clips
 
-One that leaves its ball or range may be found weaker than another, never stronger.
+One that leaves its ball or range may be found weaker than another, never stronger; but noise that went no further than
+what it is noise for. Where clips have several labels, no answer is right: what is then compared is the mean average
+precision, and clean answers by that of each class.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,9 +29,13 @@ from itertools import groupby, pairwise
 import numpy as np
 import pandas as pd
 
-from avrobust.metrics.interval import mean
+from avrobust.metrics.estimate import Estimate
+from avrobust.metrics.interval import Mean, mean
+from avrobust.metrics.ranked import Ranked
+from avrobust.metrics.ranked_rows import PRECISION
 from avrobust.metrics.rows import Answers, Cell
-from avrobust.spec.conditions import ATTACKED, CLEAN, UNBOUNDED, Condition
+from avrobust.spec.budgets import SLACK
+from avrobust.spec.conditions import ATTACKED, CLEAN, UNBOUNDED, Condition, Reading
 from avrobust.spec.units import CLIPS, PERCENT
 
 # An attack that finds its way uses more of its budget than this share.
@@ -45,10 +51,14 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Made:
-    """A cell of one victim and what its provenance says: `facts` has all that scripts/attack.py writes of a cell."""
+    """A cell of one victim and what its provenance says: `facts` has all that scripts/attack.py writes of a cell.
+
+    `ranked`: how well the victim ranks the clips, where these have several labels.
+    """
 
     cell: Cell
     facts: Mapping
+    ranked: Ranked | None = None
 
     @property
     def place(self) -> tuple[str, str, str, str]:
@@ -73,8 +83,38 @@ class Made:
 
     @cached_property
     def accuracies(self) -> dict[Condition, float]:
-        """Accuracy in per cent under each condition that attacks."""
-        return {one: 100 * float(_hits(self.cell, one).mean()) for one in self.cell.answers if one.budget}
+        """Accuracy in per cent, or mean average precision, under each condition that attacks."""
+        return {one: self.accuracy(one) for one in self.cell.answers if one.budget}
+
+    def accuracy(self, condition: Condition) -> float:
+        """Accuracy in per cent, or mean average precision, under one condition."""
+        if self.ranked:
+            return self._precision(condition).value
+        return 100 * float(_hits(self.cell, condition).mean())
+
+    def interval(self, condition: Condition) -> Mean | Estimate:
+        """The same with its interval."""
+        return self._precision(condition) if self.ranked else mean(100.0 * _hits(self.cell, condition)[None], 0, 100)
+
+    @property
+    def clean_answers(self) -> list[float]:
+        """What tells whether another net answered to clean clips: every answer, or each class's average precision."""
+        if not self.ranked:
+            return self.cell.answers[CLEAN].predictions.tolist()
+        # None in the place of a value that is not there, which is unequal to itself.
+        found = (one.value for one in self.ranked.by_class(PRECISION, self._reading(CLEAN)))
+        return [None if value != value else value for value in found]
+
+    def _precision(self, condition: Condition) -> Estimate:
+        return self.ranked.measured("map", [self._reading(condition)]) * 100.0
+
+    def _reading(self, condition: Condition) -> Reading:
+        return Reading(*self.place, condition)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether its attack leaves neither its ball nor the valid range."""
+        return all(self.facts["keeps"].values())
 
     @property
     def maximised(self) -> tuple:
@@ -97,10 +137,10 @@ class Made:
         fewer = len(other.cell.clips) < len(self.cell.clips)
         return replace(self, cell=self.cell.of(other.cell.clips)) if fewer else self
 
-    def is_beside(self, other: "Made") -> bool:
-        """Whether both are of one dataset, seed and victim, and `other` leaves neither its ball nor the range."""
-        one, two = ((made.cell.dataset, made.cell.seed, made.cell.victim) for made in (self, other))
-        return one == two and all(other.facts["keeps"].values())
+    def went_as_far(self, other: "Made", condition: Condition) -> bool:
+        """Whether no clip of `other` went further than the farthest of this one, in any modality."""
+        own, others = (made.cell.answers[condition].norms for made in (self, other))
+        return all(others[name].max() <= own[name].max() + SLACK * max(1, own[name].max()) for name in own)
 
 
 def findings(made: Sequence[Made]) -> pd.DataFrame:
@@ -182,23 +222,23 @@ def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
     far as a cell is of some of the clips.
     """
     clips: dict[tuple, Answers] = {}
-    answers: dict[tuple, Answers] = {}
+    firsts: dict[tuple, Made] = {}
     lines: dict[tuple, dict] = {}
     for one in sorted(made, key=lambda one: (-len(one.cell.clips), *one.place, one.cell.seed)):
         cell, clean = one.cell, one.cell.answers[CLEAN]
         known = clips.setdefault((cell.dataset, cell.seed), clean)
-        first = answers.setdefault((cell.dataset, cell.victim, cell.seed), clean)
+        first = firsts.setdefault((cell.dataset, cell.victim, cell.seed), one)
         if one.clips(CLEAN) == one.facts["clips"]:
-            known, first = known.of(clean.clips), first.of(clean.clips)
+            known, first = known.of(clean.clips), first.on_clips_of(one)
         differs = [clean.clips.tolist(), clean.labels.tolist()] != [known.clips.tolist(), known.labels.tolist()]
-        differs = differs or clean.predictions.tolist() != first.predictions.tolist()
+        differs = differs or one.clean_answers != first.clean_answers
         nothing = {"check": "clean_differs", "surrogate": "", "attack": "", "beside": "", "comparisons": 0, "signs": 0}
         nothing |= {"dataset": cell.dataset, "n": one.clips(CLEAN), "seeds": set()}
         line = lines.setdefault((cell.dataset, cell.victim), nothing)
         line |= {"victim": cell.victim, "comparisons": line["comparisons"] + 1, "signs": line["signs"] + differs}
         line["seeds"].add(cell.seed)
         if differs and not line["beside"]:
-            accuracies = (100 * float((some.predictions == some.labels).mean()) for some in (clean, first))
+            accuracies = (some.accuracy(CLEAN) for some in (one, first))
             line |= {"beside": f"{cell.surrogate}/{cell.attack}", "worst": str(CLEAN)}
             line |= zip(("accuracy", "reference"), accuracies, strict=True)
     counted = [{**lines[place], "seeds": len(lines[place]["seeds"]), "unit": PERCENT} for place in sorted(lines)]
@@ -225,7 +265,7 @@ def _lower(name: str, one: Made, other: Made, beside: str) -> Iterator[Compariso
 
 def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        own = one.cell.surrogate == one.cell.victim
+        own = one.cell.surrogate == one.cell.victim and other.keeps
         if own and one.maximised == other.maximised and one.facts["steps"] > other.facts["steps"] == 1:
             yield from _lower("single_step_stronger", one, other, other.cell.attack)
 
@@ -233,7 +273,7 @@ def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
 def _black_box(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
         alike = one.takes_gradients and one.spec() == other.spec("without_defences")
-        if alike and one.is_white_box and not other.is_white_box:
+        if alike and other.keeps and one.is_white_box and not other.is_white_box:
             beside = f"{other.cell.surrogate}/{other.cell.attack}"
             yield from _lower("black_box_stronger", one, other, beside)
 
@@ -242,7 +282,8 @@ def _noise(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
         beside = one.cell.surrogate == other.cell.surrogate and not other.facts["spec"].get("without_defences", False)
         if beside and one.takes_gradients and not other.takes_gradients:
-            yield from _lower("noise_stronger", one, other, other.cell.attack)
+            compared = _lower("noise_stronger", one, other, other.cell.attack)
+            yield from (found for found in compared if other.keeps or one.went_as_far(other, found[3][1]))
 
 
 def _unused(made: Sequence[Made]) -> Iterator[Comparison]:
@@ -253,7 +294,7 @@ def _unused(made: Sequence[Made]) -> Iterator[Comparison]:
                 told, least = one.cell.answers[condition], USED * one.reach(condition)
                 unused = [told.norms[name] < least * told.epsilons[name] for name in attacked]
                 share = 100 * float(np.any(unused, axis=0).mean())
-                yield "unused_budget", one, "", (share, condition, accuracy, 100 * float(_hits(one.cell, CLEAN).mean()))
+                yield "unused_budget", one, "", (share, condition, accuracy, one.accuracy(CLEAN))
 
 
 def _rising(made: Sequence[Made]) -> Iterator[Comparison]:
@@ -285,11 +326,10 @@ def _precision(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
         lower, exact = one.facts["precision"], other.facts["precision"]
         same = one.cell.surrogate == other.cell.surrogate and one.spec("precision") == other.spec("precision")
-        if same and exact == "float32" != lower:
+        if same and other.keeps and exact == "float32" != lower:
             for condition in one.cell.answers:
                 if condition in other.cell.answers and condition.budget != UNBOUNDED:
-                    accuracy = 100 * float(_hits(one.cell, condition).mean())
-                    exactly = mean(100.0 * _hits(other.cell, condition)[None], 0, 100)
+                    accuracy, exactly = one.accuracy(condition), other.interval(condition)
                     excess = max(exactly.low() - accuracy, accuracy - exactly.high())
                     yield "precision", one, other.cell.attack, (excess, condition, accuracy, exactly.value)
 
@@ -302,7 +342,7 @@ def _pairs(made: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
 
     for _, some in groupby(sorted(made, key=victim), key=victim):
         some = list(some)
-        pairs = ((one, other) for one in some for other in some if one is not other and one.is_beside(other))
+        pairs = ((one, other) for one in some for other in some if one is not other)
         yield from ((one.on_clips_of(other), other.on_clips_of(one)) for one, other in pairs)
 
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from avrobust import parquet
 from avrobust.files import remaking
@@ -45,23 +44,13 @@ class Logits:
     norms: Mapping[str, np.ndarray]
 
 
-def task_of(path: str | Path) -> str:
-    """Return the task of the nets of a file of cells.
-
-    Raises:
-        UserError: it is no such file, or its rows hold no logits.
-    """
-    parquet.metadata(path, (*KEY, "clip_id", "form", "label", "logits", *NORMS), IDENTITY, _OTHERWISE)
-    return "single" if "prediction" in pq.read_schema(path).names else "multiple"
-
-
 def read_logits(path: str | Path) -> Iterator[Logits]:
     """Yield what a file holds of clips as floats, in its order; cells without logits, and what is unbounded, left out.
 
     Raises:
-        UserError: it cannot be read, its rows are not in order, or a clip occurs twice under one condition.
+        UserError: it cannot be read, no row has logits, rows are not in order, or a clip occurs twice in a condition.
     """
-    task_of(path)
+    parquet.metadata(path, (*KEY, "clip_id", "form", "label", "logits", *NORMS), IDENTITY, _OTHERWISE)
     seen: set[tuple] = set()
     for key, parts in groupby(_parts(path), key=lambda part: part[0]):
         (surrogate, victim, attack, *condition), table = key, pa.concat_tables(part for _, part in parts)

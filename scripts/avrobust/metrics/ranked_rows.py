@@ -19,11 +19,12 @@ from scipy.special import log_softmax
 from avrobust import parquet
 from avrobust.files import remaking, replacing
 from avrobust.metrics.estimate import weights
-from avrobust.metrics.logits import Logits, Place, read_logits, task_of
+from avrobust.metrics.logits import Logits, Place, read_logits
 from avrobust.metrics.ranking import precisions_and_areas
 from avrobust.metrics.schema import IDENTITY as CELL_IDENTITY
 from avrobust.metrics.schema import KEY
 from avrobust.metrics.schema import SCHEMA as CELLS
+from avrobust.metrics.tasks import SINGLE, task_of
 from avrobust.program import UserError, progress
 from avrobust.spec.conditions import CLEAN, Condition
 
@@ -114,7 +115,7 @@ class _Ranked(NamedTuple):
 
 
 def _ranked(one: Logits, task: str, given: np.ndarray) -> _Ranked:
-    scores = log_softmax(one.logits.astype(np.float64), axis=1) if task == "single" else one.logits
+    scores = log_softmax(one.logits.astype(np.float64), axis=1) if task == SINGLE else one.logits
     answers, counts = one.logits.argmax(axis=1), one.targets.sum(axis=0).tolist()
     found = zip(OF_CLASSES, precisions_and_areas(scores, one.targets, given), strict=True)
     lines = [
@@ -122,7 +123,7 @@ def _ranked(one: Logits, task: str, given: np.ndarray) -> _Ranked:
         for measure, values in found
         for label, count in enumerate(counts)
     ]
-    if task == "single":
+    if task == SINGLE:
         lines.append(_Line(TOP1, _mean(one.targets[np.arange(len(answers)), answers], given)))
     for name, norms in one.norms.items():
         alone = np.append(norms.max(), np.full(len(given) - 1, np.nan))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -109,6 +110,21 @@ def read_cells(path: str | Path, form: str = FLOAT) -> list[Cell]:
     return _read(path, [form])[form]
 
 
+def read_several(path: str | Path) -> list[Cell]:
+    """Read what a file of cells holds as floats of clips of several labels, none of which is the right answer.
+
+    Labels are numbers that tell sets of them apart, and every prediction is -1. Raises `UserError` as `read_cells`.
+    """
+    columns = [name for name in COLUMNS if name != "prediction"]
+    identity = parquet.metadata(path, [*columns, "form"], IDENTITY, "give a file from results/*/cells")
+    table = parquet.read(path, [*columns, "form"]).filter(pc.field("form") == FLOAT).drop_columns("form")
+    codes = [crc32(repr(labels).encode()) for labels in table["label"].to_pylist()]
+    table = table.set_column(table.schema.get_field_index("label"), "label", pa.array(codes, pa.int64()))
+    return _cells(
+        path, identity, table.append_column("prediction", pa.array([-1] * len(codes), pa.int16())), pa.int64()
+    )
+
+
 def cells_of(paths: Iterable[str | Path], form: str = FLOAT) -> "Cells":
     """Return the cells of all these files, of clips in one form."""
     return Cells(cell for path in paths for cell in read_cells(path, form))
@@ -133,8 +149,12 @@ def _read(path: str | Path, forms: Sequence[str]) -> dict[str, list[Cell]]:
     return found
 
 
-def _cells(path: str | Path, identity: Mapping[str, str], table: pa.Table) -> list[Cell]:
-    table = table.cast(pa.schema([SCHEMA.field(name) for name in COLUMNS]))
+def _cells(
+    path: str | Path, identity: Mapping[str, str], table: pa.Table, label: pa.DataType | None = None
+) -> list[Cell]:
+    """`label`: the type of the labels, where they are no classes."""
+    fields = [pa.field(name, label) if label and name == "label" else SCHEMA.field(name) for name in COLUMNS]
+    table = table.select(COLUMNS).cast(pa.schema(fields))
     table = table.sort_by([(name, "ascending") for name in (*KEY, "clip_id")])
     # Of each key a number for each row, by which equal ones are found; rows of one condition follow each other.
     codes = [table[name].combine_chunks().dictionary_encode(null_encoding="encode").indices for name in KEY]

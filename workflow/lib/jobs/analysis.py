@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple
 
 from avrobust.spec.conditions import Condition
-from avrobust.spec.kind import EMBEDDINGS, LOCALISATION
+from avrobust.spec.kind import EMBEDDINGS, LOCALISATION, METRICS
 from lib.grid import Key
 from lib.jobs.attack import Attacking, _sorted, told_of_condition
 from lib.jobs.jobs import Wildcards, canonical, key_of
+from lib.variants import SINGLE
 
 
 class LookedInto(NamedTuple):
@@ -87,6 +88,16 @@ class Analysis(Attacking):
         return [
             f"{self.place(dataset)}/cells/{dataset}/s{seed}/{bundle}.{suffix}"
             for (dataset, bundle), keys in self.of_all.items()
+            for seed in self.seeds_of(keys)
+        ]
+
+    @property
+    def rankings(self) -> list[str]:
+        """What was measured of those of them whose clips have several labels, none of which is the right answer."""
+        return [
+            f"{self.place(dataset)}/{METRICS}/{dataset}/s{seed}/{bundle}.parquet"
+            for (dataset, bundle), keys in self.of_all.items()
+            if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE
             for seed in self.seeds_of(keys)
         ]
 

@@ -33,8 +33,8 @@ test: setup ## run the whole test suite
 # Whole runs use all cores by themselves.
 	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow && python -m pytest tests/end_to_end
 
-bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading and start-up, ours beside textbook loops
-	@$(activate) && for name in attack_loop training ista packing encoding reading rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
+bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading, features and start-up, ours beside textbook loops
+	@$(activate) && for name in attack_loop training ista packing encoding reading features rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 	@$(activate) && if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	  echo "## attack_loop, GPU" && python benchmarks/attack_loop.py $(on_gpu) --own-batch-size 240 && \
 	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \

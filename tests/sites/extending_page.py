@@ -26,6 +26,7 @@ ADDITIONS = {
     "A head": (["models/heads/two_layers.py"], ["models"]),
     "A net of these": ([], []),
     "A view": (["views/beginning.py"], ["views"]),
+    "An extractor": (["models/encoders/colours.py"], ["models"]),
     "A dataset": (["data/protocols/one_list.py"], ["data/protocols"]),
     "A kind of table or figure": (["spec/artefacts/counts.py", "report/counts.py"], ["spec", "report"]),
 }
@@ -37,6 +38,7 @@ DATA = {
     "The training loss": [ARTEFACTS, VARIANTS],
     "What features pass": [ARTEFACTS, VARIANTS],
     "A net of these": [ARTEFACTS, VARIANTS],
+    "An extractor": ["workflow/datasets/kinetics_sounds_31.yaml"],
     "A dataset": [
         ARTEFACTS, VARIANTS, "workflow/papers/tian2021/paper.yaml", "workflow/scales/demo.yaml",
         "workflow/datasets/bells.yaml", "resources/bells/clips.csv",

@@ -13,15 +13,18 @@ from extending_page import sections
 
 from avrobust.models import registry
 from avrobust.models.build import ModelSpec, build
+from avrobust.models.extractor import build_extractor
 
 PAGE = sections()
-PARTS = [block for heading in ("An encoder", "A fusion", "A head") for block in PAGE[heading]]
+PARTS = [block for heading in ("An encoder", "A fusion", "A head", "An extractor") for block in PAGE[heading]]
 
 
 @pytest.fixture
 def registered(monkeypatch):
     """The files as modules, and the lines in the tables that they name."""
     for block in PARTS:
+        if not block.file.endswith(".py"):
+            continue
         if block.under:
             ((name, entry),) = ast.literal_eval(f"{{{block.text}}}").items()
             monkeypatch.setitem(getattr(registry, block.under), name, entry)
@@ -43,6 +46,17 @@ def test_the_parts_make_a_net_that_learns(registered):
     assert logits.shape == (3, 5)
     logits.sum().backward()
     assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+def test_the_extractor_gives_features_of_each_step(registered):
+    (told,) = (block.text for block in PAGE["An extractor"] if block.file.endswith(".yaml"))
+    ((name, described),) = yaml.safe_load(told).items()
+    view = described.pop("view")["options"]
+    encoders, weights = build_extractor(name, described, {})
+    pixels = torch.rand(1, 2, 3, 1, 1).repeat(1, view["frames"] // 2, 1, 8, 8)
+    colours = encoders["visual"](pixels)
+    torch.testing.assert_close(colours, pixels[:, :2].mean(dim=(1, 3, 4)).expand(1, 10, 3))
+    assert weights == {}
 
 
 def test_the_encoders_that_need_no_file(registered):

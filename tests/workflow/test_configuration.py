@@ -260,7 +260,7 @@ def test_every_job_that_asks_for_a_gpu_asks_for_a_sites_type(arguments: Callable
                 name = re.match(r"rule (\w+):", rule)
                 asking |= {name[1]} if name else {*looked}
     given = arguments("--profile", "slurm", "all", AVROBUST_SLURM_GPU_TYPE="h200")
-    assert asking == given.set_resources.keys() and len(asking) == 10
+    assert asking == given.set_resources.keys() and len(asking) == 12
 
 
 def value(resource: Resource) -> object:

@@ -29,7 +29,7 @@ MEMORY = "avrobust.defences.feature_memory:FeatureMemory"
 MODEL = {
     "data/batches", "data/classes", "data/shards", "files", "foreign", "keyed", "lazy", "runtime",
     "models/build", "views/view",
-    "models/files", "processor",
+    "models/files", "models/misfits", "processor",
     "models/late_fusion", "models/modes", "models/task", "program", "provenance",
 }  # fmt: skip
 NET = {"objectives/cross_entropy"}
@@ -65,7 +65,7 @@ LOOKING = ATTACKING | {"attacks/budget_files", "data/partners", "data/stratified
 TRAINING = {
     "csv_text", "training/clips", "training/descent", "training/job", "training/kept_features", "training/loop",
     "training/prepare/plain", "training/recipe", "training/replicas", "spec/record",
-    "training/sgd", "training/start", "models/weights", "data/manifest", "objectives/told",
+    "training/sgd", "training/start", "models/weights", "data/manifest", "data/moments", "objectives/told",
 }  # fmt: skip
 ARTEFACT = {
     "files", "lazy", "program", "report/given", "report/matplotlib_settings", "spec/kind", "spec/record",
@@ -150,6 +150,14 @@ CLOSURES = {
          "data/packing", "data/pictures", "data/shards", "data/store", "files", "foreign", "imagenet", "notice",
          "processes", "program"},
     ),
+    "features": (
+        "extract.py", ["avrobust.models.encoders.r2plus1d18:R2Plus1D18", "avrobust.views.clip:ClipView"],
+        {"data/batches", "data/feature_store", "data/moments", "data/one_by_one", "data/shards", "data/store",
+         "evaluation/extraction", "evaluation/memory", "files", "foreign", "keyed", "lack_of_memory", "lazy",
+         "models/encoders/r2plus1d18", "models/extractor", "models/initialisation", "models/misfits", "models/weights",
+         "processor", "program", "provenance", "runtime", "views/augmentation", "views/clip", "views/view"},
+    ),
+    "moments": ("moments.py", [], {"data/moments", "files", "program"}),
     "availability": ("availability.py", [], {"data/availability", "data/manifest", "files", "notice", "program"}),
     "fetch": (
         "fetch.py", [],
@@ -246,7 +254,17 @@ def test_a_program_reaches_these_modules(program: str, entries: list[str], modul
 
 @pytest.mark.parametrize(
     "program",
-    ["artefact.py", "checks.py", "rank.py", "manifest.py", "availability.py", "fetch.py", "archive.py", "download.py"],
+    [
+        "artefact.py",
+        "checks.py",
+        "rank.py",
+        "manifest.py",
+        "availability.py",
+        "fetch.py",
+        "archive.py",
+        "download.py",
+        "moments.py",
+    ],
 )
 def test_a_program_that_does_not_compute_reaches_no_torch(program: str) -> None:
     scripts = ROOT / "scripts"

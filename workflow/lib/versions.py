@@ -29,6 +29,7 @@ PROVENANCE = {
     "geometry": "geometry/*/*/s*.json",
     "craft": "crafting/*/*/s*.json",
     "calibrate": "budgets/*_provenance.json",
+    "fit": "perturbations/*/*/s*/*.json",
     "attack": "cells/*/s*/*.json",
     "rank": "metrics/*/s*/*.json",
     "localise": "localisation/*/*/s*/*.json",

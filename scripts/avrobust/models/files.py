@@ -1,7 +1,6 @@
 """Trained models as files: tensors and plain values only, loaded without running any code of theirs."""
 
 import io
-import pickle
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -13,18 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from avrobust.files import remaking, replacing
-from avrobust.foreign import PICKLE, SCRIPT, TORCH, first_line, kind, reason
+from avrobust.foreign import SCRIPT, TORCH, first_line, kind
 from avrobust.lazy import built
 from avrobust.models.build import ModelSpec, Part, build
 from avrobust.models.late_fusion import LateFusion
+from avrobust.models.misfits import misfits, why_no_tensors
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.program import UserError
 
 # What a user does about a file that no command of the workflow has made so.
 OTHER = "give the model.pt of a variant that was trained by this version, or train it again"
-
-# So many names of a kind stand in a message.
-SHOWN = 4
 
 
 class Trained(NamedTuple):
@@ -106,42 +103,6 @@ def _read_model(path: Path, state: str, device: torch.device) -> dict:
     return content
 
 
-def misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Return in words which weights of `given` do not fit `own`; empty if all do.
-
-    One may be missing, too many, of another shape, of other numbers than `own` holds (floating point of any width is
-    one kind), or not finite.
-    """
-    shapes = [
-        f"{name} is {_form(given[name])} in place of {_form(own[name])}"
-        for name in own
-        if name in given and _form(given[name]) != _form(own[name])
-    ]
-    unbounded = [] if shapes else [name for name in own if name in given and not given[name].isfinite().all()]
-    parts = {
-        "it lacks": [name for name in own if name not in given],
-        "it has, and the net has not,": [name for name in given if name not in own],
-        "": shapes,
-        "not finite are": unbounded,
-    }
-    return "; ".join(f"{words} {_some(names)}".strip() for words, names in parts.items() if names)
-
-
-def _form(value: object) -> str:
-    """Return in words the shape of a tensor, and what it holds if that is not floating point."""
-    if not isinstance(value, Tensor):
-        return type(value).__name__
-    shape = "x".join(map(str, value.shape)) or "one number"
-    if value.is_meta or value.is_quantized or value.layout != torch.strided:
-        return f"{shape} without plain numbers"
-    return shape if value.is_floating_point() else f"{shape} of {str(value.dtype).removeprefix('torch.')}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
-
-
 def write_tensors(path: Path, content: Mapping) -> None:
     """Write tensors and plain values by torch.save, whole or not at all; equal contents give equal bytes.
 
@@ -180,12 +141,3 @@ def read_tensors(path: Path, device: torch.device) -> dict:
         if changed := archive.testzip():
             raise zipfile.BadZipFile(f"{changed} has another checksum than when it was written")
     return torch.load(path, map_location=device, weights_only=True)
-
-
-def why_no_tensors(path: str | Path, error: Exception) -> str:
-    """Return why `read_tensors` or torch.load raised `error`, without torch's advice to load the file unsafely."""
-    if isinstance(error, pickle.UnpicklingError) and kind(path) in (TORCH, PICKLE):
-        return (
-            "it holds more than tensors and plain values, or is damaged; what is more is not loaded, as it may run code"
-        )
-    return reason(path, error, TORCH)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from avrobust.foreign import SCRIPT, kind
-from avrobust.models.files import misfits, why_no_tensors
+from avrobust.models.misfits import misfits, why_no_tensors
 from avrobust.program import UserError
 
 CURE = "name another file under weights in config.yaml, or leave that empty"

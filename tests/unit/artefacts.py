@@ -32,6 +32,6 @@ def drawn_twice(kind: str, spec: object, folder: Path, **given: object) -> tuple
         made = make(kind, spec, stem, **given)
         assert made.returncode == 0, made.stderr
     for suffix in load(KINDS, kind).files:
-        assert one.with_suffix(suffix).read_bytes() == two.with_suffix(suffix).read_bytes(), suffix
+        assert Path(f"{one}{suffix}").read_bytes() == Path(f"{two}{suffix}").read_bytes(), suffix
     words = "".join(ElementTree.parse(one.with_suffix(".svg")).getroot().itertext())
     return words, one.with_suffix(".csv").read_text()

@@ -176,6 +176,12 @@ CLOSURES = {
         ARTEFACT | RANKED | {"csv_text", "metrics/ranked", "report/drawing", "report/entries", "report/ranking",
                              "report/text", "spec/artefacts/ranking", "spec/measures", "spec/published", "spec/units"},
     ),
+    "scatter": (
+        "artefact.py", kind("scatter", "SCATTER"),
+        ARTEFACT | DRAWING | RANKED | {"metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked",
+                                       "report/drawing", "report/placing", "report/scatter", "report/text",
+                                       "spec/artefacts/scatter", "spec/measures", "spec/units"},
+    ),
     "rank": ("rank.py", [], {"files", "program", "spec/conditions"} | RANKED),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),

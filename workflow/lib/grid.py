@@ -373,7 +373,8 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
                 grid.attacked.setdefault(paper, {})[need.reading] = None
         if need.example:
             _check_class(settings, key[0], need.example, where)
-            grid.examples.setdefault(key, set()).add(need.example)
+            if family == LOCALISATION:
+                grid.examples.setdefault(key, set()).add(need.example)
     if "strengths" in kind.facts:
         printed = {
             name: budgets.printed(known[name])

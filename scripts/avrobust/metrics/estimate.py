@@ -17,7 +17,7 @@ none.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 from scipy.stats import rankdata
@@ -80,6 +80,13 @@ class Estimate:
         """The value and both ends of its interval."""
         return self.value, self.low(), self.high()
 
+    def mirrored(self, least: float = -inf, greatest: float = inf) -> "Estimate":
+        """The same with replicates mirrored at its value, and cut to what it can be: for the basic interval.
+
+        For what resampling moves to one side, as it raises an average precision: a sample moves it just so.
+        """
+        return replace(self, replicates=np.clip(2 * self.value - self.replicates, least, greatest))
+
     @property
     def of_these_trainings(self) -> "Estimate":
         """The same without the spread between trainings: it speaks of other clips only."""
@@ -128,6 +135,20 @@ def weights(clip_ids: Iterable[str], replicates: int = REPLICATES) -> np.ndarray
         for name in clip_ids
     ]
     return np.vstack([np.ones(len(drawn)), np.reshape(drawn, (-1, replicates)).T])
+
+
+def with_one_more(share: Estimate, weight: Estimate) -> Estimate:
+    """Return a share of the clips with what one more clip may do to it, as `estimate` has it of `least`, `greatest`.
+
+    `weight`: the sum of the weights of all clips.
+    """
+    one = weights([_ONE_MORE], len(share.replicates))[1:, 0]
+    sums = weight.replicates + one
+    return replace(
+        share,
+        lower=share.replicates * weight.replicates / sums,
+        upper=(share.replicates * weight.replicates + one) / sums,
+    )
 
 
 def estimate(

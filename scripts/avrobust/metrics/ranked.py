@@ -1,12 +1,14 @@
 """Measures of ranked clips as estimates, of files that scripts/rank.py made: mAP, AUC, d' and what an attack takes.
 
 A mean over classes is taken of those that have a value. Where several nets were trained, a measure of classes is the
-mean over these, before anything else is computed of it.
+mean over these, before anything else is computed of it. A sample's average precision is too high, and that of a
+resampled one again, so that intervals of what is computed of it are basic ones: replicates are mirrored at the value.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,16 @@ import pyarrow as pa
 
 from avrobust import parquet
 from avrobust.files import remaking
-from avrobust.metrics.estimate import Estimate, average, combined, drop_rate
-from avrobust.metrics.ranked_rows import AREA, IDENTITY, LARGEST, OF_CLASSES, PRECISION, SCHEMA
+from avrobust.metrics.estimate import Estimate, average, combined, drop_rate, with_one_more
+from avrobust.metrics.ranked_rows import AREA, IDENTITY, LARGEST, OF_CLASSES, PRECISION, SCHEMA, WEIGHT
 from avrobust.metrics.ranking import d_prime, mean_of_classes
 from avrobust.metrics.schema import KEY
 from avrobust.program import UserError
 from avrobust.spec.conditions import CLEAN, Condition, Reading
 from avrobust.spec.measures import PERCENTAGES
 
+# What resampling moves to one side, and what it lies between.
+BOUNDS = {"map": (0.0, 1.0), "auc": (0.0, 1.0), "d_prime": (-inf, inf), "map_drop": (-inf, 1.0)}
 # Dataset, surrogate, victim, attack.
 Place = tuple[str, str, str, str]
 
@@ -51,6 +55,7 @@ class Ranked:
             UserError: one is no such file, or a cell is given twice.
         """
         self._cells: dict[Place, dict[int, dict[Condition, Condensed]]] = {}
+        self._tasks: dict[str, str] = {}
         for path in paths:
             self._add(path)
 
@@ -71,7 +76,7 @@ class Ranked:
             one, two = ("/".join(place) for place in (first[0], other))
             raise UserError(f"{two} was measured on other clips than {one}; make both cells again from the same data")
         made = Ranked(())
-        made._cells = kept
+        made._cells, made._tasks = kept, self._tasks
         return made
 
     def measured(self, measure: str, readings: Sequence[Reading]) -> Estimate:
@@ -81,12 +86,25 @@ class Ranked:
             UserError: a cell or a condition is missing, or cells are of other seeds or clips.
         """
         cells = self.in_common(readings)
-        return average([cells._measured(measure, reading) for reading in readings])
+        found = average([cells._measured(measure, reading) for reading in readings])
+        return found.mirrored(*BOUNDS[measure]) if measure in BOUNDS else found
 
     def by_class(self, measure: str, reading: Reading) -> list[Estimate]:
         """Return a measure of `OF_CLASSES` of each class, NaN where it has none; raises as `measured` does."""
-        of_seeds = np.stack([of.of_classes[measure] for of in self._under(reading)])
-        return [_estimate(of_class, self.clips(reading)) for of_class in of_seeds.transpose(1, 0, 2)]
+        of_seeds = self.of_classes(measure, reading).transpose(1, 0, 2)
+        return [mean_of_seeds(of_class, self.clips(reading)) for of_class in of_seeds]
+
+    def of_classes(self, measure: str, reading: Reading) -> np.ndarray:
+        """Return a measure of each seed and class, the value before its replicates: (S, C, 1 + R)."""
+        return np.stack([of.of_classes[measure] for of in self._under(reading)])
+
+    def seeds(self, reading: Reading) -> list[int]:
+        """Return the seeds of a reading, ascending; raises as `measured` does."""
+        return sorted(self._cell(reading))
+
+    def task(self, reading: Reading) -> str:
+        """Return the task of its nets: whether a clip has one label, or several."""
+        return self._tasks[reading.dataset]
 
     def largest(self, norm: str, reading: Reading) -> float:
         """Return the largest norm of all clips and seeds; `norm`: of `avrobust.spec.measures.NORMS`."""
@@ -105,7 +123,7 @@ class Ranked:
         if measure in ("map", "auc"):
             name = PRECISION if measure == "map" else AREA
             of_seeds = [mean_of_classes(of.of_classes[name].T) for of in self._under(reading)]
-            return _estimate(np.stack(of_seeds), clips)
+            return mean_of_seeds(np.stack(of_seeds), clips)
         if measure == "d_prime":
             return combined(d_prime, self._measured("auc", reading))
         if measure == "map_drop":
@@ -113,8 +131,10 @@ class Ranked:
         found = self._under(reading)
         if measure not in found[0].of_all:
             raise UserError(f"{measure} of {reading}: its clips have several labels; leave it out")
-        of_all = _estimate(np.stack([of.of_all[measure] for of in found]), clips)
-        return of_all * 100.0 if measure in PERCENTAGES else of_all
+        of_all, weight = (
+            mean_of_seeds(np.stack([of.of_all[name] for of in found]), clips) for name in (measure, WEIGHT)
+        )
+        return with_one_more(of_all, weight) * 100.0 if measure in PERCENTAGES else of_all
 
     def _cell(self, reading: Reading) -> dict[int, dict[Condition, Condensed]]:
         if reading[:4] not in self._cells:
@@ -135,6 +155,7 @@ class Ranked:
 
     def _add(self, path: str | Path) -> None:
         told = parquet.metadata(path, SCHEMA.names, IDENTITY, "give a file from results/*/metrics")
+        self._tasks[told["dataset"]] = told["task"]
         table = parquet.read(path, SCHEMA.names)
         keys = list(zip(*(table[name].to_pylist() for name in KEY), strict=True))
         bounds = [0, *(number for number, (one, two) in enumerate(pairwise(keys), 1) if one != two), len(keys)]
@@ -158,7 +179,7 @@ def _condensed(table: pa.Table) -> Condensed:
     return Condensed(of_classes, positives, of_all, table["clips"][0].as_py(), table["clip_names"][0].as_py())
 
 
-def _estimate(of_seeds: np.ndarray, clips: int) -> Estimate:
-    """The mean over trainings: (S, 1 + R)."""
+def mean_of_seeds(of_seeds: np.ndarray, clips: int) -> Estimate:
+    """Return the mean over trainings of values and their replicates, (S, 1 + R)."""
     mean = of_seeds.mean(axis=0)
     return Estimate(float(mean[0]), mean[1:], of_seeds[:, 0], clips)

@@ -31,6 +31,8 @@ from avrobust.spec.conditions import CLEAN, Condition
 # Enough for the ends of a 95 % interval; 527 classes under a condition are then 1.3 MB.
 REPLICATES = 300
 PRECISION, AREA, TOP1, FLIPPED = "average_precision", "area", "top1", "flipped"
+# The sum of the weights of all clips, by which one more clip can be added to a share of them.
+WEIGHT = "weight"
 OF_CLASSES = (PRECISION, AREA)
 # Before the name of a norm: the largest of all clips, which has no replicates.
 LARGEST = "largest_"
@@ -123,6 +125,7 @@ def _ranked(one: Logits, task: str, given: np.ndarray) -> _Ranked:
         for measure, values in found
         for label, count in enumerate(counts)
     ]
+    lines.append(_Line(WEIGHT, given.sum(axis=1)))
     if task == SINGLE:
         lines.append(_Line(TOP1, _mean(one.targets[np.arange(len(answers)), answers], given)))
     for name, norms in one.norms.items():

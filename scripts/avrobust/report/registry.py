@@ -7,6 +7,7 @@ WRITERS = {
     "bars": "avrobust.report.bars:write",
     "curves": "avrobust.report.curves:write",
     "matrix": "avrobust.report.matrix:write",
+    "scatter": "avrobust.report.scatter:write",
     "heat_maps": "avrobust.report.heat_maps:write",
     "localisation": "avrobust.report.localisation:write",
     "tsne": "avrobust.report.tsne:write",

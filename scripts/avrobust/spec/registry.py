@@ -7,6 +7,7 @@ KINDS = {
     "bars": "avrobust.spec.artefacts.bars:BARS",
     "curves": "avrobust.spec.artefacts.curves:CURVES",
     "matrix": "avrobust.spec.artefacts.matrix:MATRIX",
+    "scatter": "avrobust.spec.artefacts.scatter:SCATTER",
     "heat_maps": "avrobust.spec.artefacts.heat_maps:HEAT_MAPS",
     "localisation": "avrobust.spec.artefacts.localisation:LOCALISATION_TABLE",
     "tsne": "avrobust.spec.artefacts.tsne:TSNE",

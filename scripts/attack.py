@@ -27,7 +27,7 @@ log = logging.getLogger("attack")
 
 # What the rows depend on, beside budgets, device and the files that are read.
 SHAPING = ("key", "cells", "epsilon_space", "model_state", "split", "code", "precision")
-SHAPING += ("view", "batch_size", "threads")
+SHAPING += ("view", "extractor", "batch_size", "threads")
 
 
 def arguments() -> argparse.Namespace:
@@ -68,7 +68,7 @@ def main() -> None:
     cells = bound_cells(specs, job, given.precision, given.key, fitted)
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
-    read = [*given.shards, *paths.values(), *fitted.values()]
+    read = [*given.shards, *paths.values(), *fitted.values(), *dict(given.extractor_weights).values()]
     finished = Finished(given.rows.with_suffix(".finished"), resume_key(shaping, read))
     parts, counts, resumed = [], dict.fromkeys(range(len(cells)), 0), 0
     shares: dict[int, list[Shares]] = {number: [] for number in counts}
@@ -94,6 +94,7 @@ def main() -> None:
     facts = [
         {
             **_written_down(spec, cell),
+            **({"through_extractor": given.extractor["name"]} if given.extractor else {}),
             "clips": len(jobs[spec.clips].views),
             "clips_without_gradient": counts[number],
             "clips_not_moved": _clips_not_moved(rows, cell),

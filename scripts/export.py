@@ -234,6 +234,8 @@ def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:
     same = {name: said[name] for name in ("budgets", "epsilon_space", "model_state", "split", "view", "batch_size")}
     key = {name: said[name] for name in IDENTITY}
     files = {"shards": [Path(path) for path in said["shards"]], "budget_files": []}
+    weights = [(modality, Path(path)) for modality, path in said.get("extractor_weights", {}).items()]
+    files |= {"extractor": said.get("extractor"), "extractor_weights": weights}
     return argparse.Namespace(**same, **files, key=key, identity=IDENTITY, device=given.device, threads=given.threads)
 
 

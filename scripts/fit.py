@@ -21,7 +21,7 @@ log = logging.getLogger("fit")
 
 # What the perturbations depend on, beside budgets, device and the files that are read.
 SHAPING = ("key", "attack_spec", "conditions", "epsilon_space", "model_state", "split", "code", "precision", "view")
-SHAPING += ("batch_size", "threads")
+SHAPING += ("extractor", "batch_size", "threads")
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +50,7 @@ def main() -> None:
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]
     shapes = {name: form.shape for name, form in job.views.view.inputs(job.store).items()}
     resume = given.perturbations.with_suffix(".resume.pt")
-    key = resume_key(shaping, [*given.shards, given.model])
+    key = resume_key(shaping, [*given.shards, given.model, *dict(given.extractor_weights).values()])
     fitted = fit(threat, batches, len(job.views), conditions, job.budgets, shapes, job.device, resume, key)
     write_perturbations(given.perturbations, given.key, fitted.perturbations)
     write_json(

@@ -81,10 +81,13 @@ def test_it_asks_for_time_by_its_passes_clips_and_conditions(made: Plan) -> None
 def test_a_job_fits_before_the_cells_that_add_it_and_no_others(project: Path) -> None:
     run = snakemake(project, "-n", "-p", "--", "results/demo/tables/tian2021/table1.csv")
     assert not run.errors, run.text
-    fits = {job.wildcards["variant"] + "/" + job.wildcards["attack"]: job for job in run.jobs if job.rule == "fit"}
-    of_music = {name for name, job in fits.items() if job.wildcards["dataset"] == "music"}
-    assert of_music == {"concat/released", "concat/honest"}
-    job = next(job for name, job in fits.items() if name == "concat/honest" and job.wildcards["dataset"] == "music")
+    fits = {
+        f"{job.wildcards['variant']}/{job.wildcards['attack']}": job
+        for job in run.jobs
+        if job.rule == "fit" and job.wildcards["dataset"] == "music"
+    }
+    assert fits.keys() == {"concat/released", "concat/honest"}
+    job = fits["concat/honest"]
     assert "results/demo/models/music/concat/s1234/model.pt" in job.input and "--split train" in job.command
     inputs = {job.wildcards["bundle"]: job for job in run.jobs if job.rule == "attack" and "/music/" in job.output[0]}
     own = FILE.format("concat", "released")
@@ -139,17 +142,17 @@ def change(**attacks: object) -> Callable[[dict], None]:
         ),
         (
             lambda facts: facts["search"].update(attack="released"),
-            "search.attack: 'released' is not allowed, because it",
+            "search.attack: 'released' is not allowed, because it is fitted beforehand",
         ),
         (
             lambda facts: facts["variants"]["sum"].update(
                 prepare={"name": "adversarial", "options": {"attack": "released", "budget": "small"}}
             ),
-            "released is fitted to trained nets; give an attack of each clip by itself",
+            "released is fitted beforehand, which only an attack on trained nets can",
         ),
         (
             lambda facts: facts["artefacts"]["figure4"]["read"].update(attack="released"),
-            "attack released: it is fitted for cells; no map or embedding is made so",
+            "attack released: it is fitted beforehand; no map or embedding is made so",
         ),
     ],
 )

@@ -19,6 +19,7 @@ from lib.jobs.data import Data
 from lib.jobs.features import Features
 from lib.jobs.fit import Fit
 from lib.jobs.jobs import one_of
+from lib.jobs.seen import check_through
 from lib.jobs.tables import Tables
 from lib.jobs.train import Train
 from lib.jobs.videollama import VideoLLaMA
@@ -185,8 +186,9 @@ class Plan:
                 raise SettingsError(
                     f"attack {attack}: model_state {state!r} is of cells; no map or embedding is made so"
                 )
-            if attack := next((attack for _, _, attack in keys if self.attack.fitted_as(attack)), None):
-                raise SettingsError(f"attack {attack}: it is fitted for cells; no map or embedding is made so")
+            for *_, attack in keys:
+                if why := self.attack.of_cells_alone(attack):
+                    raise SettingsError(f"attack {attack}: it {why}; no map or embedding is made so")
         attacked = [key for keys in (self.grid.cells, *self.grid.conditions.values()) for key in keys]
         trained = self.grid.trained
         for name, (paper, _) in self.grid.variants.items():
@@ -217,12 +219,11 @@ class Plan:
                     if self.train.mixes_clips(judge):
                         mixes = f"{judge!r} is not allowed, because it mixes the clips of a batch"
                         raise SettingsError(f"{where}.attack: {mixes}")
-                    if self.train.fitted_as(judge):
-                        raise SettingsError(
-                            f"{where}.attack: {judge!r} is not allowed, because it is fitted beforehand"
-                        )
+                    if why := self.train.of_cells_alone(judge):
+                        raise SettingsError(f"{where}.attack: {judge!r} is not allowed, because it {why}")
         for dataset, net, attack in attacked:
             self.attack.attack_entries(attack)
+            check_through(self.data, dataset, attack, self.attack.place_of_attack(attack))
             objective = AttackSpec.of(self.attack.attack_on(attack, dataset, net)).objective_part["name"]
             self.attack.check_task(objective, dataset, self.attack.place_of_attack(attack))
             if net in self.grid.ensembles:

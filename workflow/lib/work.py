@@ -15,6 +15,9 @@ FORMS = 3
 # (benchmarks/encoding.py): as long as so many passes may take in the largest job of the paper scale, 6.7 ms each.
 ENCODING = 60
 
+# R(2+1)D-18 on ten windows of 16 pictures of 112 x 112 is 400 GMAC, the nets on its features about 4.
+EXTRACTOR = 100
+
 # What a job may take before it does anything, in minutes: a queue's file system that reads slowly, imports, the clips.
 START = 10
 

@@ -42,7 +42,8 @@ rule fit:
     """Fit one perturbation for all clips of a split, for each condition that cells need; killed, it goes on."""
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
-        shards=data.shards,
+        shards=fit.shards,
+        weights=fit.weights,
         budgets=fit.budget_files,
     output:
         perturbations="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{attack}.pt",
@@ -60,7 +61,7 @@ rule fit:
     resources:
         gpu=fit.gpus,
         device=fit.device,
-        batch_size=fit.batch_size,
+        batch_size=fit.clips_at_a_time,
         mem_mb=fit.job_memory_mb,
         runtime=fit.job_minutes,
     params:
@@ -73,7 +74,7 @@ rule fit:
         " --attack-spec {params.told[attack]:q} --conditions {params.told[conditions]:q}"
         " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
         " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
-        " --epsilon-space {params.told[epsilon_space]:q}"
+        " --epsilon-space {params.told[epsilon_space]:q} {params.told[extractor]:q}"
         " --precision {params.precision:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --perturbations {output.perturbations:q} --provenance {output.provenance:q} 2> {log:q}"
@@ -83,7 +84,8 @@ rule attack:
     """Attack nets under every modality and budget that an artefact needs, ask all victims, and store a row per clip."""
     input:
         models=attack.models,
-        shards=data.shards,
+        shards=attack.shards,
+        weights=attack.weights,
         budgets=attack.budget_files,
         perturbations=attack.perturbations,
     output:
@@ -112,7 +114,7 @@ rule attack:
         " --perturbations {params.told[perturbations]:q}"
         " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
         " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
-        " --epsilon-space {params.told[epsilon_space]:q}"
+        " --epsilon-space {params.told[epsilon_space]:q} {params.told[extractor]:q}"
         " --precision {params.precision:q} --device {resources.device:q}"
         " --batch-size {resources.batch_size:q} --threads {params.torch_threads:q} --code {params.code}"
         " --rows {output.rows:q} --provenance {output.provenance:q} 2> {log:q}"

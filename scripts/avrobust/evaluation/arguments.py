@@ -21,12 +21,13 @@ from avrobust.data.shards import Shards
 from avrobust.data.stratified import stratified
 from avrobust.evaluation.alone import check_alone
 from avrobust.evaluation.budgets import Budgets
+from avrobust.lazy import attribute
 from avrobust.models.files import Trained, load_model
 from avrobust.models.folding import folded
-from avrobust.program import UserError, json_argument, positive, progress
+from avrobust.program import UserError, json_argument, named_path, positive, progress
 from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
-from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.attacks import END_TO_END, AttackSpec
 from avrobust.spec.conditions import ATTACKED, Condition
 from avrobust.views.view import VIEW_HELP, build_view
 
@@ -54,6 +55,13 @@ def attacking_parser(description: str, identity: Sequence[str]) -> argparse.Argu
         help="what a frame's epsilon counts in: ImageNet-normalised values, or pixels in [0, 1]",
     )
     parser.add_argument("--view", type=json_argument, required=True, help=VIEW_HELP)
+    parser.add_argument(
+        "--extractor",
+        type=json_argument,
+        help='JSON: {"name": ..., "encoders": {"audio": {"name": ..., "options": {}}}}, what made the features that '
+        "the nets take, if clips are attacked through it; --view and --shards are then the extractor's",
+    )
+    parser.add_argument("--extractor-weights", nargs="*", default=[], type=named_path, metavar="MODALITY=FILE")
     parser.add_argument("--batch-size", type=positive, required=True)
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=positive, default=1)
@@ -154,7 +162,13 @@ class Opened:
             "view": given.view,
             "clips": len(self.views),
             "code": given.code,
+            **(_extractor_of(given) if given.extractor else {}),
         }
+
+
+def _extractor_of(given: argparse.Namespace) -> dict:
+    weights = {modality: str(path) for modality, path in given.extractor_weights}
+    return {"extractor": given.extractor, "extractor_weights": weights}
 
 
 def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
@@ -172,6 +186,9 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     view = build_view(given.view)
     store = view.opened(given.shards)
     nets = {name: load_model(path, given.model_state, device) for name, path in paths.items()}
+    if given.extractor:
+        behind = attribute(END_TO_END)(given.extractor, dict(given.extractor_weights), device)
+        nets = {name: net._replace(model=behind(net.model)) for name, net in nets.items()}
     for name, net in nets.items():
         check_classes(paths[name], net.classes, given.shards[0].parent, store.classes)
     modalities = dict.fromkeys(modality for net in nets.values() for modality in net.model.modalities)

@@ -112,6 +112,11 @@ class Made:
         return Reading(*self.place, condition)
 
     @property
+    def seen_through(self) -> str:
+        """The extractor that the clips were attacked through; nothing where the net takes them, or features, itself."""
+        return self.facts.get("through_extractor", "")
+
+    @property
     def keeps(self) -> bool:
         """Whether its attack leaves neither its ball nor the valid range."""
         return all(self.facts["keeps"].values())
@@ -227,7 +232,8 @@ def clean_answers(made: Iterable[Made]) -> pd.DataFrame:
     for one in sorted(made, key=lambda one: (-len(one.cell.clips), *one.place, one.cell.seed)):
         cell, clean = one.cell, one.cell.answers[CLEAN]
         known = clips.setdefault((cell.dataset, cell.seed), clean)
-        first = firsts.setdefault((cell.dataset, cell.victim, cell.seed), one)
+        # Of a clip seen through an extractor the answer is that to its features before they are rounded to be stored.
+        first = firsts.setdefault((cell.dataset, cell.victim, cell.seed, one.seen_through), one)
         if one.clips(CLEAN) == one.facts["clips"]:
             known, first = known.of(clean.clips), first.on_clips_of(one)
         differs = [clean.clips.tolist(), clean.labels.tolist()] != [known.clips.tolist(), known.labels.tolist()]
@@ -338,7 +344,7 @@ def _pairs(made: Sequence[Made]) -> Iterator[tuple[Made, Made]]:
     """Yield every two that may be compared, both ways."""
 
     def victim(one: Made) -> tuple:
-        return one.cell.dataset, one.cell.seed, one.cell.victim
+        return one.cell.dataset, one.cell.seed, one.cell.victim, one.seen_through
 
     for _, some in groupby(sorted(made, key=victim), key=victim):
         some = list(some)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 TRAINING_OBJECTIVE = "training"
+# What puts nets on features behind their extractor, `package.module:attribute`: loaded, and counted as a job's code,
+# only where clips are attacked so.
+END_TO_END = "avrobust.models.end_to_end:EndToEnd"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from lib.errors import SettingsError
 from lib.grid import Grid, Key
 from lib.jobs.data import Data
 from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
+from lib.jobs.seen import Seen, seen
 from lib.settings import Settings, place_of
 from lib.variants import OBJECTIVE, SINGLE
 
@@ -34,6 +35,14 @@ class Attacking(Jobs):
     def __init__(self, settings: Settings, grid: Grid, data: Data):
         super().__init__(settings, grid)
         self.data = data
+
+    def seen(self, dataset: str, through: bool) -> Seen:
+        """How nets get the clips of a dataset; `through`: through the extractor of the features that they take."""
+        return seen(self.data, dataset, through)
+
+    def clips_of_a_batch(self, clips: Seen) -> int:
+        """How many clips are attacked at a time."""
+        return max(1, int(self.settings.scale["attack_batch_size"] * clips.clips))
 
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of an attack. As with `threads`, torch gets these."""
@@ -107,7 +116,8 @@ class Attacking(Jobs):
         forms = {name: work.FORMS if (key, name) in self.grid.filed else 1 for name in victims}
         answered = sum(forms[name] * (1 + len(set(conditions))) for name, conditions in victims.items())
         clips = self._test_clips(dataset, net)
-        return work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
+        passes = work.attack_passes(clips, [*crafted.values()], answered, self.gradients(attack, dataset, net))
+        return passes * (work.EXTRACTOR if self.is_through(attack) else 1)
 
     def _test_clips(self, dataset: str, net: str) -> int:
         """How many test clips a surrogate attacks."""
@@ -258,12 +268,13 @@ class Attack(Attacking):
         named = zip(self._nets(wildcards), self.models(wildcards), strict=True)
         fitted = zip(self._fits(wildcards), self.perturbations(wildcards), strict=True)
         return {
+            "extractor": list(self._seen(wildcards).words),
             "perturbations": [f"{net}/{attack}={path}" for (_, net, attack), path in fitted],
             "cells": canonical([self._spec(key) for key in self._keys(wildcards)]),
             "nets": [f"{name}={path}" for name, path in named],
             "budgets": self.budgets_of(self._conditions(wildcards)),
             "key": canonical({"dataset": wildcards.dataset, "seed": wildcards.seed}),
-            "view": self._common(wildcards, self.view_on, "sees"),
+            "view": self._seen(wildcards).view or self._common(wildcards, self.view_on, "sees"),
             **self._common(wildcards, self.evaluation_on, "is tested on"),
             **self._state(wildcards),
         }
@@ -275,7 +286,15 @@ class Attack(Attacking):
     def clips_at_a_time(self, wildcards: Wildcards) -> str:
         """Clips that a bundle attacks at a time: fewer by as many nets as a gradient is taken of, so that all fit."""
         most = max(len(self.grid.nets_of(net)) for _, net, _ in self._keys(wildcards))
-        return str(max(1, self.settings.scale["attack_batch_size"] // most))
+        return str(max(1, self.clips_of_a_batch(self._seen(wildcards)) // most))
+
+    def shards(self, wildcards: Wildcards) -> list[str]:
+        """The shards that a bundle reads."""
+        return self._seen(wildcards).shards
+
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The published weights of the extractor that a bundle goes through."""
+        return list(self._seen(wildcards).weights)
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
@@ -292,7 +311,11 @@ class Attack(Attacking):
         if joined:
             more += [self.registered("models", "ENSEMBLES", how) for how in joined]
             more.append(self.registered(*OBJECTIVE, PLAIN_OBJECTIVE))
-        return [*more, *(one for _, _, attack in keys for one in self.attack_entries(attack))]
+        return [
+            *more,
+            *self._seen(wildcards).entries,
+            *(one for _, _, attack in keys for one in self.attack_entries(attack)),
+        ]
 
     def _fits(self, wildcards: Wildcards) -> list[Key]:
         return self.fits_of(self._keys(wildcards))
@@ -335,6 +358,17 @@ class Attack(Attacking):
             )
         (state,) = of_state
         return {MODEL_STATE: state} if state else {}
+
+    def _seen(self, wildcards: Wildcards) -> Seen:
+        """How the nets of a bundle get clips; SettingsError if some attacks go through an extractor and some do not."""
+        of_attacks = {self.is_through(attack): attack for _, _, attack in self._keys(wildcards)}
+        if len(of_attacks) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{of_attacks[True]}, which goes through an extractor, and {of_attacks[False]}, which does not; put "
+                "them apart"
+            )
+        return self.seen(wildcards.dataset, True in of_attacks)
 
     def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
         """What is said of all nets of a bundle alike; SettingsError if it is not."""

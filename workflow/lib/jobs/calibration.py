@@ -110,8 +110,8 @@ class Calibration(Attacking):
             self.check_attack(facts["attack"], f"{where}.attack")
             if "batch_size" in self.attack_facts(facts["attack"]):
                 raise SettingsError(f"{where}.attack: {facts['attack']!r} mixes the clips of a batch; take another")
-            if self.fitted_as(facts["attack"]):
-                raise SettingsError(f"{where}.attack: {facts['attack']!r} is fitted beforehand; take another")
+            if why := self.of_cells_alone(facts["attack"]):
+                raise SettingsError(f"{where}.attack: {facts['attack']!r} {why}; take another")
             nets = {(facts["dataset"], net) for net in (facts["variant"], *facts["others"])}
             for dataset, net in sorted(self.grid.with_starts(nets)):
                 if self.file(name) in self.train.budget_files(Names(variant=net, dataset=dataset)):

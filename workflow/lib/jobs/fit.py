@@ -6,6 +6,7 @@ from lib.errors import SettingsError
 from lib.grid import Key
 from lib.jobs.attack import Attacking, told_of_condition
 from lib.jobs.jobs import MODEL_STATE, Wildcards, canonical, key_of, one_of
+from lib.jobs.seen import Seen
 
 # Passes that an attack is taken to make whose file does not say how many.
 MOST_PASSES = 100
@@ -22,14 +23,15 @@ class Fit(Attacking):
     def told(self, wildcards: Wildcards) -> dict:
         """What a fit is told: the attack, its conditions and budgets as JSON, the clips, how the net sees them."""
         conditions = self.fits[key_of(wildcards)]
-        place = wildcards.variant, wildcards.dataset
+        place, clips = (wildcards.variant, wildcards.dataset), self._seen(wildcards)
         return {
+            "extractor": list(clips.words),
             "attack": canonical(self.attack_on(wildcards.attack, wildcards.dataset, wildcards.variant)),
             "conditions": canonical([told_of_condition(one) for one in conditions]),
             "budgets": self.budgets_of(conditions),
             "key": canonical({name: getattr(wildcards, name) for name in ("dataset", "variant", "seed", "attack")}),
             "split": self.split(key_of(wildcards)),
-            "view": self.view_on(*place),
+            "view": clips.view or self.view_on(*place),
             **self.evaluation_on(*place),
             **({MODEL_STATE: state} if (state := self.state_of(wildcards.attack)) else {}),
         }
@@ -37,6 +39,23 @@ class Fit(Attacking):
     def budget_files(self, wildcards: Wildcards) -> list[str]:
         """The budgets of a fit that a job makes."""
         return self.files_of_budgets(self.fits[key_of(wildcards)])
+
+    def shards(self, wildcards: Wildcards) -> list[str]:
+        """The shards that a fit reads."""
+        return self._seen(wildcards).shards
+
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The published weights of the extractor that a fit goes through."""
+        return list(self._seen(wildcards).weights)
+
+    def clips_at_a_time(self, wildcards: Wildcards) -> str:
+        """Clips that go through the net at a time, of the batch of an update."""
+        return str(self.clips_of_a_batch(self._seen(wildcards)))
+
+    def entries(self, part: str, wildcards: Wildcards) -> list[str]:
+        """The registry entries that a fit uses."""
+        more = self._seen(wildcards).entries if part == "attack" else ()
+        return [*super().entries(part, wildcards), *more]
 
     def job_threads(self, wildcards: Wildcards) -> int:
         """Threads of a fit."""
@@ -54,7 +73,8 @@ class Fit(Attacking):
         """The work of a fit: in each pass a gradient of every clip under every condition."""
         said = self._said(key, "passes")
         gradients = len(self.fits[key]) * (MOST_PASSES if said is None else said)
-        return work.attack_passes(self._clips(key), [gradients], 0)
+        passes = work.attack_passes(self._clips(key), [gradients], 0)
+        return passes * (work.EXTRACTOR if self.is_through(key[2]) else 1)
 
     def split(self, key: Key) -> str:
         """The clips that it is fitted to."""
@@ -72,6 +92,9 @@ class Fit(Attacking):
                     raise SettingsError(
                         f"{where}: budget {budget} gives each clip its own epsilon by an snr; give one with an epsilon"
                     )
+
+    def _seen(self, wildcards: Wildcards) -> Seen:
+        return self.seen(wildcards.dataset, self.is_through(wildcards.attack))
 
     def _clips(self, key: Key) -> int:
         return self.data.split_clips(key[0], self.split(key))

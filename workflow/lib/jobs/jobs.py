@@ -29,6 +29,8 @@ MOST_TIMES = 3
 
 # Of an attack in its paper's file: the weights that its cells test, if not those of all. No attack is told of it.
 MODEL_STATE = "model_state"
+# And: whether clips are attacked through the extractor of the features that the nets take.
+THROUGH = "through_extractor"
 
 # Steps that an attack is taken to have whose file does not say how many.
 MOST_STEPS = 100
@@ -121,11 +123,21 @@ class Jobs:
     def attack_facts(self, name: str) -> Mapping:
         """An attack as its paper describes it; one that no paper describes is an update of the registry by its name."""
         facts = self.grid.attacks[name][1] if name in self.grid.attacks else {"update": name}
-        return {part: told for part, told in facts.items() if part != MODEL_STATE}
+        return {part: told for part, told in facts.items() if part not in (MODEL_STATE, THROUGH)}
 
     def state_of(self, attack: str) -> str:
         """The weights of all nets in the cells of an attack; nothing where they are those that the paper tests."""
         return self.grid.attacks[attack][1].get(MODEL_STATE, "") if attack in self.grid.attacks else ""
+
+    def is_through(self, attack: str) -> bool:
+        """Whether an attack goes through the extractor of the features that the nets take."""
+        return attack in self.grid.attacks and self.grid.attacks[attack][1].get(THROUGH, False)
+
+    def of_cells_alone(self, attack: str) -> str:
+        """Why nothing but cells can be made by an attack; nothing where anything can."""
+        if self.fitted_as(attack):
+            return "is fitted beforehand"
+        return "goes through an extractor" if self.is_through(attack) else ""
 
     def attack_on(self, name: str, dataset: str, variant: str) -> dict:
         """What `avrobust.spec.attacks.AttackSpec` takes: an attack on a variant with every choice taken."""
@@ -196,8 +208,8 @@ class Jobs:
         )
         if state := self.state_of(told):
             raise SettingsError(f"{where}: {told} is of the {state} weights of trained nets; give an attack of any")
-        if self.fitted_as(told):
-            raise SettingsError(f"{where}: {told} is fitted to trained nets; give an attack of each clip by itself")
+        if why := self.of_cells_alone(told):
+            raise SettingsError(f"{where}: {told} {why}, which only an attack on trained nets can; give another")
         return self.attack_on(told, dataset, variant)
 
     def trained_against(self, told: object, where: str) -> object:
@@ -242,6 +254,8 @@ class Jobs:
         known = {*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}
         if (of := self.fitted_as(name)) and (of not in known or self.fitted_as(of) != of):
             raise SettingsError(f"{where}: {of!r} is no attack that is fitted beforehand; name one that is")
+        if of and self.is_through(of) != self.is_through(name):
+            raise SettingsError(f"{where}: one of it and {of} goes through an extractor; say {THROUGH} of both or none")
         return entries
 
     def fitted_as(self, name: str) -> str:

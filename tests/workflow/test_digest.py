@@ -78,6 +78,10 @@ RANKED = {
     "foreign", "metrics/estimate", "metrics/interval", "metrics/logits", "metrics/ranked_rows", "metrics/ranking",
     "metrics/schema", "metrics/tasks", "parquet",
 }  # fmt: skip
+CLASSES = ARTEFACT | DRAWING | {
+    "foreign", "metrics/geometry", "openblas", "parquet", "processor", "report/drawing", "report/text",
+    "spec/geometry", "spec/units",
+}  # fmt: skip
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
     "spec/factors", "spec/figure", "spec/measures", "spec/published", "spec/units",
@@ -180,7 +184,7 @@ CLOSURES = {
         "artefact.py", kind("scatter", "SCATTER"),
         ARTEFACT | DRAWING | RANKED | {"metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked",
                                        "report/drawing", "report/placing", "report/scatter", "report/text",
-                                       "spec/artefacts/scatter", "spec/measures", "spec/units"},
+                                       "spec/artefacts/scatter", "spec/geometry", "spec/measures", "spec/units"},
     ),
     "rank": ("rank.py", [], {"files", "program", "spec/conditions"} | RANKED),
     "sweep": (
@@ -212,7 +216,17 @@ CLOSURES = {
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
         ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "parquet", "processor",
-                              "report/text", "report/tsne", "spec/artefacts/tsne", "spec/budgets", "spec/units"},
+                              "report/projection", "report/text", "report/tsne", "spec/artefacts/tsne",
+                              "spec/budgets", "spec/units"},
+    ),
+    "hulls": (
+        "artefact.py", kind("hulls", "HULLS"),
+        CLASSES | {"metrics/density", "metrics/hulls", "report/hulls", "report/projection", "spec/artefacts/hulls",
+                   "spec/figure"},
+    ),
+    "crust": (
+        "artefact.py", kind("crust", "CRUST"),
+        CLASSES | {"report/crust", "spec/artefacts/crust"},
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),

@@ -12,17 +12,19 @@ from avrobust.data.batches import Batch, EvaluationViews, evaluation_batches, in
 from avrobust.keyed import generator, seed_of
 from avrobust.metrics.convexity import POINTS, Segments, convexity, random_segments, released_segments
 from avrobust.metrics.density import density, distances
-from avrobust.metrics.geometry import CLASS_ROWS, CLIP_ROWS, TAUS, THRESHOLDS
+from avrobust.metrics.geometry import CLASS_ROWS, CLIP_ROWS
 from avrobust.models.late_fusion import LateFusion
 from avrobust.models.pooling import pooled
 from avrobust.models.task import TASKS
 from avrobust.program import progress
+from avrobust.spec.geometry import TAUS
 
 PRINTED_EXPONENT = 2
 # Of R: the farthest clip's, and the one beyond which 1 % lie.
 OUTERMOST = {"": 1.0, "_99": 0.99}
-# What a kappa is by: the largest logit, or a probability that is at least so much.
-WAYS = ("kappa_argmax", *(f"kappa_{name}" for name in THRESHOLDS))
+# The least probability of a point that is of a class.
+THRESHOLDS = {"kappa_01": 0.1, "kappa_05": 0.5}
+WAYS = ("kappa_argmax", *THRESHOLDS)
 # A larger class is interpolated, and drawn, by so many of its clips: as many as its first ordered pairs are of.
 MOST_CLIPS = POINTS + 1
 

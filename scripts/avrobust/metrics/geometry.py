@@ -6,16 +6,15 @@ drawn. `scripts/geometry.py` writes them.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from avrobust import parquet
 from avrobust.program import UserError
-
-# Per cent of a class's clips within the inner radius of a density.
-TAUS = (60, 80)
-# When a point counts as of a class: its probability is at least that, or no other class's is larger.
-THRESHOLDS = {"01": 0.1, "05": 0.5}
+from avrobust.spec.geometry import KAPPAS, TAUS
 
 # `n` clips and `dimensions` of the space; radii of a class around its mean within which so many per cent of its clips
 # lie. rho<tau>: `avrobust.metrics.density`, `_99` with the radius of 99 % in the place of the farthest clip's,
@@ -29,7 +28,7 @@ CLASS_ROWS = pa.schema(
         pa.field("dimensions", pa.int32()),
         *(pa.field(f"radius_{name}", pa.float64()) for name in (*TAUS, 99, "max")),
         *(pa.field(f"rho{tau}{form}", pa.float64()) for tau in TAUS for form in ("", "_99", "_printed")),
-        *(pa.field(f"kappa_{name}", pa.float64()) for name in ("argmax", *THRESHOLDS, "01_released")),
+        *(pa.field(name, pa.float64()) for name in KAPPAS),
     ]
 )  # fmt: skip
 # A row for each clip of a class that is drawn: all its labels, its distance to the mean of that class, and its point.
@@ -72,13 +71,33 @@ class OfNets:
             raise UserError(f"no measured classes of {dataset}/{variant} among those given ({given}); add their file")
         return tuple(sorted(self._paths[dataset, variant]))
 
-    def rows(self, dataset: str, variant: str, seed: int) -> list[dict]:
-        """Return all rows of a net, column -> value, None where it is not defined; `UserError` if it is not there."""
+    def table(self, dataset: str, variant: str, seed: int) -> pa.Table:
+        """Return all rows of a net; `UserError` if it is not among the files."""
         if seed not in self.seeds(dataset, variant):
             raise UserError(
                 f"no measured classes of {dataset}/{variant}, seed {seed} among those given; add their file"
             )
-        return parquet.read(self._paths[dataset, variant][seed], self.schema.names).to_pylist()
+        return parquet.read(self._paths[dataset, variant][seed], self.schema.names)
+
+    def rows(self, dataset: str, variant: str, seed: int) -> list[dict]:
+        """Return the same as column -> value, None where it is not defined."""
+        return self.table(dataset, variant, seed).to_pylist()
+
+
+class ClassClips(NamedTuple):
+    """The drawn clips of a class: ids (n), distances to its mean (n,), float32 points (n, D)."""
+
+    clip_ids: list[str]
+    distances: np.ndarray
+    points: np.ndarray
+
+
+def clips_of(table: pa.Table, name: str) -> ClassClips:
+    """Return the clips of a class from a table of `CLIP_ROWS`; none if the class has none."""
+    own = table.filter(pc.field("class_name") == name)
+    points = own["point"].to_pylist()
+    held = np.array(points, np.float32).reshape(len(points), len(points[0]) if points else 0)
+    return ClassClips(own["clip_id"].to_pylist(), np.array(own["distance"].to_pylist()), held)
 
 
 def _words(said: dict[str, str]) -> str:

@@ -11,6 +11,8 @@ WRITERS = {
     "heat_maps": "avrobust.report.heat_maps:write",
     "localisation": "avrobust.report.localisation:write",
     "tsne": "avrobust.report.tsne:write",
+    "hulls": "avrobust.report.hulls:write",
+    "crust": "avrobust.report.crust:write",
     "diagram": "avrobust.report.diagram:write",
     "listing": "avrobust.report.listing:write",
     "crafting": "avrobust.report.crafting:write",

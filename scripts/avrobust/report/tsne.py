@@ -19,6 +19,7 @@ from avrobust.metrics.interval import mean
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
+from avrobust.report.projection import places_of, turned
 from avrobust.report.style import WIDTH, page
 from avrobust.report.text import PUBLISHED_SOURCE, csv_of, others
 from avrobust.spec.artefacts.tsne import MODALITIES as EMBEDDINGS
@@ -33,10 +34,6 @@ IDENTITY = ("dataset", "variant", "seed", "attack", "classes")
 
 # As many classes can be told apart by colour; the measures are of all.
 DRAWN = 11
-
-# Van der Maaten & Hinton (2008) recommend 5 to 50; it must stay below a third of the points.
-PERPLEXITY = 30
-RANDOM_STATE = 0
 
 
 @dataclass(frozen=True)
@@ -147,18 +144,13 @@ def first_classes(embedding: Embedding, count: int) -> Embedding:
 def project(layout: Layout, panel: Panel, budget: str, embedding: Embedding) -> Projection:
     """Project all points of one panel together: clean audio and visual, and the attacked ones at `budget`.
 
-    t-SNE as scikit-learn has it, from the first two principal components, on one thread and with a fixed seed: equal
-    points give equal places on one machine, and with `avrobust.openblas` on every one with AVX2. Its result has no
-    directions and is turned: the longest extent lies along x, and the audio points, on the whole, to the left. Audio
-    and visual features have the same length but not the same meaning; they are projected together because the paper's
-    figures show them together.
+    A t-SNE has no directions and is turned: the longest extent lies along x, and the audio points, on the whole, to the
+    left. Audio and visual features have the same length but not the same meaning; they are projected together because
+    the paper's figures show them together.
 
     Raises:
         UserError: a condition is not in `embedding`, or all its points are one.
     """
-    from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
-
     wanted = {name: (CLEAN, name) for name in EMBEDDINGS}
     if layout.modality != "clean":
         wanted[f"attacked {layout.modality}"] = Condition(layout.modality, budget), layout.modality
@@ -170,15 +162,7 @@ def project(layout: Layout, panel: Panel, budget: str, embedding: Embedding) -> 
     points = np.concatenate([embedding.points[key] for key in wanted.values()])
     if (points == points[0]).all():
         raise UserError(f"panel {panel.title!r}: all {len(points)} embeddings are equal; the net tells no clips apart")
-    with threadpool_limits(1):
-        places = TSNE(
-            perplexity=min(PERPLEXITY, (len(points) - 1) / 3),
-            init="pca",
-            learning_rate="auto",
-            random_state=RANDOM_STATE,
-            n_jobs=1,
-        ).fit_transform(points)
-    places = _turned(places.astype(np.float64), len(embedding.clips)).round(3) + 0.0
+    places = turned(places_of(points), np.arange(len(points)) < len(embedding.clips)).round(3) + 0.0
     return Projection(
         panel=panel,
         budget=budget,
@@ -187,15 +171,6 @@ def project(layout: Layout, panel: Panel, budget: str, embedding: Embedding) -> 
         all_classes=embedding.all_classes,
         kinds=dict(zip(wanted, np.split(places, len(wanted)), strict=True)),
     )
-
-
-def _turned(places: np.ndarray, audio: int) -> np.ndarray:
-    """Rotate (N, 2) about its centre to its principal axes, the first `audio` points to the left of the others."""
-    centred = places - places.mean(axis=0)
-    x, y = np.linalg.eigh(centred.T @ centred)[1][:, 1]
-    if centred[:audio].mean(axis=0) @ (x, y) > 0:
-        x, y = -x, -y
-    return centred @ np.array([[x, -y], [y, x]])
 
 
 def measure(layout: Layout, panel: Panel, scores: Scores, scale: str) -> list[dict]:

@@ -11,6 +11,8 @@ KINDS = {
     "heat_maps": "avrobust.spec.artefacts.heat_maps:HEAT_MAPS",
     "localisation": "avrobust.spec.artefacts.localisation:LOCALISATION_TABLE",
     "tsne": "avrobust.spec.artefacts.tsne:TSNE",
+    "hulls": "avrobust.spec.artefacts.hulls:HULLS",
+    "crust": "avrobust.spec.artefacts.crust:CRUST",
     "diagram": "avrobust.spec.artefacts.diagram:DIAGRAM",
     "listing": "avrobust.spec.artefacts.listing:LISTING",
     "crafting": "avrobust.spec.artefacts.crafting:CRAFTING_OF_A_CLIP",

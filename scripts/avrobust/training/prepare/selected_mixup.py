@@ -9,9 +9,9 @@ from torch import Tensor
 from avrobust import parquet
 from avrobust.data.batches import Batch
 from avrobust.keyed import generator
-from avrobust.metrics.geometry import CLASS_ROWS
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
+from avrobust.spec.geometry import KAPPAS, TAUS
 from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 
@@ -27,11 +27,11 @@ class SelectedMixup(Mixup):
     Eligible is a class of which rho is above a density and kappa below `convexity`, in the space of the net `geometry`
     (a variant's name; its file comes with the setting). `density`: the number itself, or `quantile`: that above which
     the share `densest` of the classes lie. Are they fewer than two, it is the median of the classes; are they still,
-    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. `kappa`: a column of
-    `avrobust.metrics.geometry.CLASS_ROWS`; by the task if not given: of the largest logit where a clip is of one class,
-    else of a probability of 0.1. A clip of an eligible class is mixed with `probability`, where the batch has one of an
-    eligible class that it is not of, by a share of [0, 1), or of Beta(`alpha`, `alpha`) if that is given. All draws
-    depend on seed, epoch and clip.
+    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. `kappa`: one of
+    `avrobust.spec.geometry.KAPPAS`; by the task if not given: of the largest logit where a clip is of one class, of a
+    probability of 0.1 otherwise. A clip of an eligible class is mixed with `probability`, where the batch has one of an
+    eligible class that it is not of, by a share of [0, 1), or of Beta(`alpha`, `alpha`) if that is given. All
+    draws depend on seed, epoch and clip.
     """
 
     def __init__(
@@ -49,14 +49,13 @@ class SelectedMixup(Mixup):
         super().__init__(setting)
         if setting.geometry is None:
             raise UserError(f"selected_mixup: no classes of {geometry} are given; add --geometry")
-        if tau not in (60, 80):
+        if tau not in TAUS:
             raise UserError(f"selected_mixup: tau is 60 or 80, not {tau!r}")
         if isinstance(density, str) and density != "quantile":
             raise UserError(f"selected_mixup: density is a number or quantile, not {density!r}")
         kappa = kappa or KAPPA[getattr(setting.objective, "task", "single")]
-        if kappa not in CLASS_ROWS.names or not kappa.startswith("kappa"):
-            known = ", ".join(name for name in CLASS_ROWS.names if name.startswith("kappa"))
-            raise UserError(f"selected_mixup: kappa is one of {known}, not {kappa!r}")
+        if kappa not in KAPPAS:
+            raise UserError(f"selected_mixup: kappa is one of {', '.join(KAPPAS)}, not {kappa!r}")
         self.of_eligible, self.beta = probability, alpha
         names, rho, found = _read(setting, f"rho{tau}", kappa)
         threshold = (np.quantile(rho, 1 - densest) if len(rho) else 0) if density == "quantile" else density

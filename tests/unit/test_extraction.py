@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from tiny_store import CLASSES, CLIPS, clip, write_shard
+from tiny_store import CLIPS, write_more, write_shard
 
 import extract
 import moments
-from avrobust.data import store
 from avrobust.data.batches import EvaluationViews, collate, inputs_of
 from avrobust.data.feature_store import FeatureStore
 from avrobust.data.moments import read_moments
@@ -107,16 +106,7 @@ def extracted(folder: Path, shards: list[Path], monkeypatch, **more: str) -> Non
 
 @pytest.fixture
 def shards(tmp_path: Path) -> list[Path]:
-    return [write_shard(tmp_path / "a.arrow"), write_second(tmp_path / "b.arrow")]
-
-
-def write_second(path: Path) -> Path:
-    """Clips of other names than those of the first shard, and of other content."""
-    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
-        random = np.random.default_rng(9)
-        for number in range(40, 45):
-            shard.add(clip(number, "train", number % 3, random))
-    return path
+    return [write_shard(tmp_path / "a.arrow"), write_more(tmp_path / "b.arrow")]
 
 
 def test_features_are_what_the_encoders_make_of_each_clip_one_after_the_other(

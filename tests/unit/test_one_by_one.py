@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_store import write_shard
+from tiny_store import write_more, write_shard
 
 from avrobust.data import batches
 from avrobust.data.batches import EvaluationViews
@@ -24,7 +24,7 @@ MODALITIES = ("audio", "visual")
 def test_each_clip_comes_once_as_evaluation_sees_it(tmp_path: Path, monkeypatch, workers: int) -> None:
     if workers:
         monkeypatch.setattr(batches, "WORKERS_START", -1.0)  # worth it for any number of clips
-    paths = [write_shard(tmp_path / "a.arrow"), renamed(tmp_path / "b.arrow")]
+    paths = [write_shard(tmp_path / "a.arrow"), write_more(tmp_path / "b.arrow")]
     store = Store(paths)
     clips = OneByOne(paths, VIEW, MODALITIES)
     wanted = EvaluationViews(store, range(len(store)), VIEW, MODALITIES)
@@ -37,16 +37,20 @@ def test_each_clip_comes_once_as_evaluation_sees_it(tmp_path: Path, monkeypatch,
         assert np.array_equal(together, np.stack([wanted[number][name] for number in range(len(store))]))
 
 
-def renamed(path: Path) -> Path:
-    """A shard of other clips than the tiny one's."""
-    from tiny_store import CLASSES, clip
+class Keeping:
+    """A view that keeps something of every clip for the next epoch."""
 
-    from avrobust.data import store
+    def evaluation(self, store: Store, index: int, modalities: tuple[str, ...]) -> dict:
+        self.store = store
+        store.kept[index] = "decoded"
+        return {}
 
-    with store.writing(path, audio_rate=11025, frame_rate=8, classes=CLASSES) as shard:
-        for number in range(5):
-            shard.add(clip(50 + number, "test", number % 3, np.random.default_rng(number)))
-    return path
+
+def test_what_a_view_keeps_for_another_epoch_is_let_go(tmp_path: Path) -> None:
+    view = Keeping()
+    clips = OneByOne([write_shard(tmp_path / "a.arrow")], view, ())
+    assert [clips[number] for number in range(len(clips))] == [{"label": number} for number in range(len(clips))]
+    assert view.store.kept == {}
 
 
 def test_shards_that_hold_a_clip_twice_are_refused(tmp_path: Path) -> None:

@@ -230,7 +230,9 @@ CLOSURES = {
     ),
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
-        MEASURED | {"metrics/estimate", "metrics/measured", "metrics/scores", "report/claims", "report/sides",
+        MEASURED | RANKED | {
+                    "metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked",
+                    "metrics/measured", "metrics/scores", "report/claims", "report/sides", "report/sides_of_classes",
                     "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
                     "spec/budgets", "spec/units", "asked/answers", "asked/synonyms", "metrics/answers", "csv_text"},
     ),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from planning import copy_project, paper, plan, snakemake, unedited, write_paper
 
+from avrobust.spec.conditions import Condition
 from lib.plan import Plan
 from lib.settings import SettingsError
 
@@ -77,3 +78,25 @@ def test_clips_of_several_labels_are_ranked_and_no_right_answers_of_them_counted
     # They hold logits anyway, and no file is asked about whether an answer is right.
     assert "ranked" not in cells_of(made, "ave", bundle)["pgd"] and not made.grid.filed
     assert "tian2021/realisable" not in made.tables.artefacts
+
+
+def test_claims_read_rankings_and_the_classes_of_nets(tmp_path: Path) -> None:
+    root = root_with(tmp_path, {})
+    told = {"name": "one", "section": "5", "sentence": "It is so.", "datasets": ["music"]}
+    tests = [
+        "concat/pgd.map_drop[audio]@small > 0.1",
+        "0 > concat/pgd.spearman_kappa[audio]@small",
+        "sum.kappa > concat.kappa",
+    ]
+    write_paper(root, paper(root) | {"claims": [told | {"tests": tests}]})
+    made = plan(root)
+    wildcards = SimpleNamespace(artefact="tian2021/claims")
+    (metrics,) = made.tables.read("metrics")(wildcards)
+    assert metrics.startswith("results/demo/metrics/music/s1234/")
+    assert sorted(made.tables.read("geometry")(wildcards)) == [
+        f"results/demo/geometry/music/{net}/s1234.parquet" for net in ("concat", "sum")
+    ]
+    assert made.grid.cells["music", "concat", "pgd"]["concat"] == {Condition("audio", "small")}
+    write_paper(root, paper(root) | {"claims": [told | {"tests": "concat/pgd.map@small > concat/pgd.accuracy@small"}]})
+    with pytest.raises(SettingsError, match=r"claims.yaml: claims: claim one: .* one kind of measure"):
+        plan(root)

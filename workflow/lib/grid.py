@@ -608,6 +608,9 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
     "taken": taken,
     "unchanged": unchanged,
+    "several": lambda settings, paper, spec: sorted(
+        name for name in settings.papers[paper]["datasets"] if settings.datasets[name].get("task", SINGLE) != SINGLE
+    ),
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 

@@ -36,18 +36,29 @@ from avrobust.files import write_text
 from avrobust.metrics.answers import Judged
 from avrobust.metrics.answers import judge as judged
 from avrobust.metrics.estimate import Estimate, combined
+from avrobust.metrics.geometry import CLASS_ROWS, OfNets
 from avrobust.metrics.interval import MANY_SEEDS, TAIL, Mean, mean
 from avrobust.metrics.measured import estimated
+from avrobust.metrics.ranked import Ranked
 from avrobust.metrics.rows import Cells, cells_of
 from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.sides import Exact, by_answers, by_clip, by_training, is_by_answers, is_by_clip
+from avrobust.report.sides_of_classes import by_class, by_ranking
 from avrobust.report.text import about, csv_of, fixed, grid, warning
 from avrobust.report.trainings import Spent, spent
-from avrobust.spec.artefacts.claims import Claim, Claims, Comparison, Quantity, name_of
+from avrobust.spec.artefacts.claims import (
+    OF_GEOMETRY,
+    OF_RANKINGS,
+    Claim,
+    Claims,
+    Comparison,
+    Quantity,
+    name_of,
+)
 from avrobust.spec.conditions import Condition, Reading
-from avrobust.spec.measures import MEASURES, MISSED
+from avrobust.spec.measures import MEASURES, MISSED, OF_CLASSES
 from avrobust.spec.units import COUNT, POINTS, SCORE
 
 # Dataset and surrogate -> what a model said in words of their clips.
@@ -119,7 +130,9 @@ def write(given: Claims, files: Given, to: Mapping[str, str]) -> str:
     scores = Scores(progress(files.scores, label="reading", unit="score files"))
     synonyms = read_synonyms(files.synonyms[0]) if files.synonyms else {}
     answers = judged(read_answers(files.answers), synonyms)
-    judgements = judge(given, cells, scores, spent(files.trainings), answers)
+    ranked = Ranked(progress(files.metrics, label="reading", unit="rankings"))
+    classes = OfNets(CLASS_ROWS, files.geometry)
+    judgements = judge(given, cells, scores, spent(files.trainings), answers, ranked, classes)
     claims, tests = (tidy(given, judgements, files.scale) for tidy in (tidy_claims, tidy_tests))
     write_text(to[".csv"], csv_of(claims))
     write_text(to["_tests.csv"], csv_of(tests))
@@ -133,12 +146,29 @@ def judge(
     scores: Scores,
     trainings: Spent = MappingProxyType({}),
     answers: InWords = MappingProxyType({}),
+    ranked: Ranked | None = None,
+    classes: OfNets | None = None,
 ) -> list[Judgement]:
     """Test all claims, in their order; a score that is not there leaves its test undecided.
 
     Raises `UserError` if a cell or a condition is missing.
     """
-    return [_judged(claim, cells, scores, trainings, answers) for claim in given.claims]
+    shapes = classes or OfNets(CLASS_ROWS, ())
+    files = _Files(cells, scores, trainings, answers, ranked or Ranked(()), shapes, given.several)
+    return [_judged(claim, files) for claim in given.claims]
+
+
+@dataclass(frozen=True)
+class _Files:
+    """All that claims are read of."""
+
+    cells: Cells
+    scores: Scores
+    trainings: Spent
+    answers: InWords
+    ranked: Ranked
+    classes: OfNets
+    several: Sequence[str]
 
 
 def verdict(means: Sequence[Mean | Estimate | Exact]) -> str:
@@ -161,7 +191,7 @@ def spoken(means: Sequence[Mean | Estimate | Exact]) -> tuple[str, str, Sequence
     return (UNDECIDED, TRAININGS, means) if many else (UNDECIDED, CLIPS, here)
 
 
-def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent, answers: InWords) -> Judgement:
+def _judged(claim: Claim, files: _Files) -> Judgement:
     if claim.skipped:
         nothing = Result(SKIPPED, note=claim.skipped)
         return Judgement(claim, [nothing] * len(claim.tests), nothing)
@@ -169,9 +199,9 @@ def _judged(claim: Claim, cells: Cells, scores: Scores, trainings: Spent, answer
     reasons: dict[int, str] = {}
     for number, test in enumerate(claim.tests):
         try:
-            measured[number] = _measured(test, cells, scores, trainings, answers)
+            measured[number] = _measured(test, files)
         except UserError as error:
-            if not any(side.score or side.of == MISSED for side in test.read):
+            if not any(side.score or side.of in (MISSED, *OF_CLASSES) for side in test.read):
                 raise UserError(f"claim {claim.name}: {error}") from None
             reasons[number] = str(error)
     results = {number: _result([one]) for number, one in measured.items()}
@@ -204,17 +234,19 @@ def _result(means: Sequence[Mean | Estimate | Exact]) -> Result:
     return Result(found, speaks_of, *rounded, n=least.clips, seeds=least.seeds)
 
 
-def _measured(
-    test: Comparison, cells: Cells, scores: Scores, trainings: Spent, answers: InWords
-) -> Mean | Estimate | Exact:
+def _measured(test: Comparison, files: _Files) -> Mean | Estimate | Exact:
     """The effect in the unit of the test."""
     if test.unit == COUNT:
-        return by_training(test, trainings)
+        return by_training(test, files.trainings)
     if is_by_answers(test):
-        return by_answers(test, answers)
+        return by_answers(test, files.answers)
+    if test.read[0].kind == OF_RANKINGS:
+        return by_ranking(test, files.ranked, files.classes)
+    if test.read[0].kind == OF_GEOMETRY:
+        return _of_unbounded(*by_class(test, files.classes, files.several), "classes")
     if any(side.score for side in test.read):
-        return _scored(test, scores)
-    cells = cells.in_common(one for side in test.read for of in side.each for one in of.readings)
+        return _scored(test, files.scores)
+    cells = files.cells.in_common(one for side in test.read for of in side.each for one in of.readings)
     return by_clip(test, cells) if is_by_clip(test) else _answered(test, cells)
 
 
@@ -254,12 +286,16 @@ def _scored(test: Comparison, scores: Scores) -> Mean:
     (least, greatest), (lower_least, lower_greatest) = (
         bounds(side.score) if isinstance(side, Quantity) else (side, side) for side in (test.higher, test.lower)
     )
-    ends = least - lower_greatest - test.by, greatest - lower_least - test.by
-    clips = int((~np.isnan(effects)).any(axis=0).sum())
-    if not np.isfinite(ends).all() and clips < FEWEST:
-        raise UserError(f"too few clips to tell of a score without an end: {clips}, and {FEWEST} are needed")
+    return _of_unbounded(effects, least - lower_greatest - test.by, greatest - lower_least - test.by, "clips")
+
+
+def _of_unbounded(effects: np.ndarray, least: float, greatest: float, what: str) -> Mean:
+    """The mean of effects (seeds, clips or classes) between ends that may be infinite."""
+    count = int((~np.isnan(effects)).any(axis=0).sum())
+    if not np.isfinite([least, greatest]).all() and count < FEWEST:
+        raise UserError(f"too few {what} to tell of a score without an end: {count}, and {FEWEST} are needed")
     try:
-        return mean(effects, *ends)
+        return mean(effects, least, greatest)
     except ValueError as error:
         raise UserError(f"{error}; make the scores again") from None
 

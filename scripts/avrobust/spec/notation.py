@@ -19,7 +19,7 @@ from itertools import product
 from types import MappingProxyType
 
 from avrobust.spec.conditions import place
-from avrobust.spec.measures import MEASURES, OF_ONE_CONDITION
+from avrobust.spec.measures import MEASURES, OF_CLASSES, OF_ONE_CONDITION, RANKED
 from avrobust.spec.nets import MEAN_LOGITS, OF_VICTIM, Ensemble
 
 # [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
@@ -53,7 +53,7 @@ NO_ATTACK = "none"
 SIDES, OF_RUNS = ("of", "less"), ("choice", "headlines", "note")
 # The net that answers to another one's gradients, where it does not matter which.
 ANOTHER = "another"
-CLEAN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.is_clean)
+CLEAN_MEASURES = (*(name for name, measure in MEASURES.items() if measure.is_clean), *OF_CLASSES)
 # Without a budget, and in a legend without the name of an attack; with both.
 UNATTACKED, ATTACKED = ("clean", "majority"), ("audio", "visual", "both")
 
@@ -313,7 +313,7 @@ def _quantity(text: str, lists: Mapping[str, Sequence[str]]) -> dict | int | flo
     if found is None:
         raise NotationError(f"{text!r} is no quantity; write for one: minsim/fgsm_ce.X_AV@small or net.score[clean]")
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
-    if "modality" in parts and parts["of"] not in OF_ONE_CONDITION:
+    if "modality" in parts and parts["of"] not in (*OF_ONE_CONDITION, *RANKED):
         parts["score"] = parts.pop("of")
     is_clean = parts.get("modality") == "clean" or ("of" in parts and parts["of"] in CLEAN_MEASURES)
     if is_clean and "budget" in parts:

@@ -4,9 +4,10 @@ A claim is as in claims.yaml, its tests as `avrobust.spec.notation.comparisons` 
 side is a number or what to read: {"dataset", "variant", "attack", "budget", "steps", "of": one of `MEASURES`} takes
 percentages of cells, {"dataset", "variant", "attack", "budget", "modality", "score": name} the mean of a score;
 `surrogate` and `victim` may stand for the `variant` of cells. `of` may also be the cosine of the features, a score,
-what the training of a net takes of each clip, a count, or how often a model that answers in words misses a clip. A test
-is read with each of the claim's `datasets` and `attacks`, the same on both sides, where a side does not say its own. A
-test stays on one dataset, and a claim has one of percentages, scores and counts.
+what the training of a net takes of each clip, a count, how often a model that answers in words misses a clip, what is
+measured of a ranking, or of a net's classes. A test is read with each of the claim's `datasets` and `attacks`, the same
+on both sides, where a side does not say its own. A test stays on one dataset, and a claim has one of percentages,
+scores and counts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +17,29 @@ from itertools import product
 from avrobust.program import UserError
 from avrobust.spec.budgets import strength
 from avrobust.spec.conditions import CLEAN, Reading, place, reading
-from avrobust.spec.kind import ANSWERS, CELLS, SCORES, TRAININGS, Kind, Need
-from avrobust.spec.measures import COSINE, COUNTED, MEASURES, MISSED, OF_ONE_CONDITION
+from avrobust.spec.kind import ANSWERS, CELLS, GEOMETRY, METRICS, SCORES, TRAININGS, Kind, Need
+from avrobust.spec.measures import (
+    CORRELATIONS,
+    COSINE,
+    COUNTED,
+    MEASURES,
+    MISSED,
+    OF_CLASSES,
+    OF_ONE_CONDITION,
+    PERCENTAGES,
+    RANKED,
+)
 from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
 from avrobust.spec.record import record
 from avrobust.spec.units import COUNT, POINTS, SCORE
 
 # What a measure of one condition is read under where nothing is said.
 BOTH = "both"
-CLEAN_MEASURES = tuple(name for name, measure in MEASURES.items() if measure.is_clean)
+CLEAN_MEASURES = (*(name for name, measure in MEASURES.items() if measure.is_clean), *OF_CLASSES)
+# What is read, where it is not told by an attack: of the training, of the classes.
+WITHOUT_ATTACK = {**dict.fromkeys(COUNTED, "training"), **dict.fromkeys(OF_CLASSES, "geometry")}
+# Each kind of measure is compared with its own.
+OF_CLIPS, OF_RANKINGS, OF_GEOMETRY = "clips", "rankings", "classes"
 
 
 @dataclass(frozen=True)
@@ -51,7 +66,24 @@ class Quantity:
         """`points`, `score` or `count`."""
         if self.of in COUNTED:
             return COUNT
+        if self.of in (*RANKED, *OF_CLASSES):
+            return POINTS if self.of in PERCENTAGES else SCORE
         return SCORE if self.of == COSINE or self.score else POINTS
+
+    @property
+    def kind(self) -> str:
+        """What it is measured of: each clip, all clips in their order, the classes of a net."""
+        return OF_RANKINGS if self.of in RANKED else OF_GEOMETRY if self.of in OF_CLASSES else OF_CLIPS
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The families of `avrobust.spec.kind` that it is computed from."""
+        if self.of in CORRELATIONS:
+            return METRICS, GEOMETRY
+        special = {OF_RANKINGS: METRICS, OF_GEOMETRY: GEOMETRY}
+        if self.kind in special:
+            return (special[self.kind],)
+        return (TRAININGS if self.of in COUNTED else ANSWERS if self.of == MISSED else CELLS if self.of else SCORES,)
 
     @property
     def each(self) -> Sequence["Quantity"]:
@@ -129,7 +161,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """All claims of a paper; `names`: what datasets are called that are the user's own."""
+    """All claims of a paper; `names`: what datasets are called that are the user's own.
+
+    `several`: those whose clips have several labels.
+    """
 
     paper: str
     claims: Sequence[Claim]
@@ -137,6 +172,7 @@ class Claims:
     sources: Mapping[str, str] = field(default_factory=dict)
     strengths: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    several: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -193,19 +229,20 @@ def quantity_of(value: Mapping, strengths: Mapping[str, str], where: str) -> Qua
     """Return what a mapping says to read, complete; a `UserError` says what is wrong."""
     told = place(value)
     told |= {name: nets(told[name]) for name in ("surrogate", "victim") if name in told}
-    if told.get("of") in COUNTED:
-        # Of the training alone, whatever attacks the net.
-        told = {**told, "attack": "training"}
+    if told.get("of") in WITHOUT_ATTACK:
+        told = {**told, "attack": WITHOUT_ATTACK[told["of"]]}
     quantity = record(Quantity, told | ({"attack": attacks(told["attack"])} if "attack" in told else {}), where)
-    known = (*MEASURES, COSINE, *COUNTED, MISSED)
+    known = (*MEASURES, COSINE, *COUNTED, MISSED, *RANKED, *OF_CLASSES)
     if quantity.of and quantity.of not in known:
         raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(known)}")
-    if quantity.of and quantity.modality and quantity.of not in (*OF_ONE_CONDITION, COSINE):
+    if quantity.of and quantity.modality and quantity.of not in (*OF_ONE_CONDITION, COSINE, *RANKED):
         raise UserError(
             f"{where}: {quantity.of}[{quantity.modality}]: it is of modalities of its own; leave the other out"
         )
     if quantity.score and (quantity.surrogate != quantity.victim or isinstance(quantity.victim, Nets)):
         raise UserError(f"{where}: a score is of a net's own gradients, not of {quantity.surrogate}'s; got {value}")
+    if quantity.kind != OF_CLIPS and isinstance(quantity.attack, Best):
+        raise UserError(f"{where}: {quantity.of} is of one attack, not of the {quantity.attack}; name one")
     if quantity.clean:
         return replace(quantity, budget="", steps=None)
     if not quantity.budget:
@@ -217,7 +254,7 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, names: Mapping[str, str], 
     test = Comparison(higher, lower, float(spec.by), "")
     if not test.read:
         raise UserError(f"{where}: a test of two numbers, {higher:g} and {lower:g}, reads nothing")
-    if len({(side.dataset, side.unit) for side in test.read}) > 1:
+    if len({(side.dataset, side.unit, side.kind) for side in test.read}) > 1:
         both = " and ".join(f"{name_of(side, '')} on {side.dataset}" for side in test.read)
         raise UserError(
             f"{where}: {both} cannot be compared clip by clip; a test has one dataset and one kind of measure"
@@ -250,20 +287,23 @@ def name_of(side: Side, attack: str) -> str:
 
 
 def needs(given: Claims) -> Iterator[Need]:
-    """The cells of percentages, scores of whichever artefact has them, trainings that are counted, answers in words."""
+    """The cells of percentages, scores of whichever artefact has them, trainings that are counted, answers in words.
+
+    And what was measured of rankings and of classes.
+    """
     for claim in given.claims:
         for side in (side for test in claim.tests for side in test.read if not claim.skipped):
-            family = TRAININGS if side.of in COUNTED else ANSWERS if side.of == MISSED else CELLS if side.of else SCORES
-            readings = (one for of in side.each for one in of.readings)
-            yield from (Need(family, one, part=f"claim {claim.name}") for one in readings)
+            for family in side.families:
+                readings = (one for of in side.each for one in of.readings)
+                yield from (Need(family, one, part=f"claim {claim.name}") for one in readings)
 
 
 CLAIMS = Kind(
     shown=(".csv",),
     others=("_tests.csv", ".md"),
-    reads=("cells", "scores", "trainings", "answers", "synonyms"),
+    reads=("cells", "scores", "trainings", "answers", "synonyms", "metrics", "geometry"),
     parse=claims,
     needs=needs,
-    facts=("paper", "citation", "sources", "strengths", "names"),
+    facts=("paper", "citation", "sources", "strengths", "names", "several"),
     stacked=True,
 )

@@ -11,8 +11,8 @@ from avrobust.models.files import save_model
 from avrobust.program import UserError
 from avrobust.training.start import fresh_model
 
-AUDIO = Part("csn", {"mels": 32, "width": 0.125, "transformer": {"heads": 4}})
-VISUAL = Part("video_transformer", {"size": 16, "features": 64, "transformer": {"heads": 4}})
+AUDIO = Part("csn", {"mels": 32, "width": 0.125, "heads": 4})
+VISUAL = Part("video_transformer", {"size": 16, "features": 64, "heads": 4})
 BOTH = ModelSpec("mid_fusion", AUDIO, VISUAL, head="attention")
 
 
@@ -61,7 +61,7 @@ def test_moments_of_other_clips_are_refused(moments):
 
 
 def test_a_branch_of_another_encoder_or_modality_is_refused(tmp_path, moments):
-    other = Part("csn", {**AUDIO.options, "transformer": {"heads": 4, "shared": False}})
+    other = Part("csn", {**AUDIO.options, "shared": False})
     saved(tmp_path / "csn.pt", ModelSpec("audio", other, head="attention"), seed=7)
     with pytest.raises(UserError, match=r"another audio encoder: .*give both nets the same one"):
         fresh_model(BOTH, 3, 1, {}, {"audio": tmp_path / "csn.pt"}, moments)

@@ -18,7 +18,7 @@ from avrobust.program import UserError
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.views.view import Input
 
-NARROW = {"width": 0.125, "mels": 32, "transformer": {"heads": 4, "dropout": 0.2}}
+NARROW = {"width": 0.125, "mels": 32, "heads": 4, "dropout": 0.2}
 
 
 def as_torchs(block: nn.Module, inner: int) -> nn.TransformerEncoderLayer:
@@ -76,7 +76,7 @@ def test_heads_that_do_not_divide_the_features_are_refused():
 
 def test_csn_leaves_a_fourth_of_the_steps():
     assert CSN(**NARROW)(torch.randn(2, 100, 32)).shape == (2, 25, 64)
-    assert CSN(64, 0.125, {"heads": 4})(torch.randn(1, 42, 64)).shape == (1, 10, 128)
+    assert CSN(64, 0.125, heads=4)(torch.randn(1, 42, 64)).shape == (1, 10, 128)
 
 
 def test_csn_is_the_papers_at_its_sizes():
@@ -116,7 +116,7 @@ def test_csn_sees_an_offset_and_a_scale_that_the_moments_take_away():
 
 @pytest.mark.parametrize("encoder", [VideoTransformer, StandardisedVideoTransformer])
 def test_the_videos_branch_gives_features_that_are_not_negative(encoder):
-    made = encoder(16, 24, {"heads": 4}).eval()(torch.rand(2, 10, 16))
+    made = encoder(16, 24, heads=4).eval()(torch.rand(2, 10, 16))
     assert made.shape == (2, 10, 24)
     assert made.min() == 0
 
@@ -139,7 +139,7 @@ def test_sound_of_fewer_steps_than_the_video_is_refused():
 
 def test_pre_transformer_fusion_puts_steps_of_the_sound_beside_their_second():
     torch.manual_seed(0)
-    net = PreTransformerFusion(4, together=3, transformer={"passes": 0})
+    net = PreTransformerFusion(4, together=3, passes=0)
     audio, visual = torch.randn(1, 6, 4), torch.randn(1, 2, 4)
     second = torch.cat([audio[0, 3], audio[0, 4], audio[0, 5], visual[0, 1]])
     torch.testing.assert_close(net({"audio": audio, "visual": visual})[0, 1], net.linear(second))
@@ -149,7 +149,7 @@ def test_pre_transformer_fusion_puts_steps_of_the_sound_beside_their_second():
 
 def net_of_both():
     audio = {"name": "csn", "options": NARROW}
-    visual = {"name": "video_transformer", "options": {"size": 16, "features": 64, "transformer": {"heads": 4}}}
+    visual = {"name": "video_transformer", "options": {"size": 16, "features": 64, "heads": 4}}
     return build(ModelSpec("mid_fusion", audio, visual, head="attention", task="multiple"), 5, seed=0).eval()
 
 

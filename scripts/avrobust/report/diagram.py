@@ -27,20 +27,19 @@ from avrobust.spec.units import PARAMETERS
 
 def write(figure: Layout, given: Given, to: Mapping[str, str]) -> str:
     """Draw the net, and write its parts; return a line for the log."""
-    ours, full = (
-        _parts(figure, net, extractor)
-        for net, extractor in ((figure.net, figure.extractor), map(full_width, (figure.net, figure.extractor)))
-    )
+    ours = _parts(figure, figure.net)
+    # Features have a size of this scale's own, which a wider net would not take.
+    full = ours if figure.extractor else _parts(figure, full_width(figure.net))
     draw(figure, ours, full, given.scale, svg=to[".svg"], png=to[".png"])
     write_text(to[".csv"], csv_of(tidy(ours, full, given.scale)))
     return f"{figure.title}: {len(ours)} parts"
 
 
-def _parts(figure: Layout, net: Mapping, extractor: Mapping) -> list[Part]:
+def _parts(figure: Layout, net: Mapping) -> list[Part]:
     """The parts of an extractor, if there is one, and those of the net behind it."""
-    if not extractor:
+    if not figure.extractor:
         return parts(net, figure.classes, shapes_of_inputs(figure.view, figure.rates))
-    made = extractor_parts(extractor, figure.rates, [name for name in COLOURS if name in net])
+    made = extractor_parts(figure.extractor, figure.rates, [name for name in COLOURS if name in net])
     return [*made, *parts(net, figure.classes, {one.role.split()[0]: one.output for one in made})]
 
 

@@ -1,6 +1,5 @@
 """Convolutional self-attention net: the sound's branch of Li et al. (ICASSP 2022), figure 2."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -19,13 +18,21 @@ class CSN(nn.Module):
     Input: (N, T, `mels`) in dB, standardised inside by the moments of the training clips. Output: (N, T // 4, D), D is
     512 * `width` * `mels` // 32. At 400 x 64 and width 1 that is (N, 100, 1024).
 
-    `transformer`: options of `avrobust.models.transformer.Transformer`; `passes: 0` leaves it out.
+    `passes`, `shared`, `heads`, `dropout`: of `avrobust.models.transformer.Transformer`; without a pass it is left out.
 
     Raises:
         ValueError: fewer than 32 mel bands, which the poolings leave nothing of.
     """
 
-    def __init__(self, mels: int = 64, width: float = 1.0, transformer: Mapping | None = None):
+    def __init__(
+        self,
+        mels: int = 64,
+        width: float = 1.0,
+        passes: int = 2,
+        shared: bool = True,
+        heads: int = 8,
+        dropout: float = 0.75,
+    ):
         super().__init__()
         if mels < 2 ** len(POOLINGS):
             raise ValueError(f"{len(POOLINGS)} poolings leave nothing of {mels} mel bands; give 32 or more")
@@ -38,7 +45,7 @@ class CSN(nn.Module):
             layers.append(nn.MaxPool2d(pooling))
         self.layers = nn.Sequential(*layers)
         self.out_features = sizes[-1] * (mels // 2 ** len(POOLINGS))
-        self.transformer = Transformer(self.out_features, **(transformer or {}))
+        self.transformer = Transformer(self.out_features, passes, shared, heads, dropout=dropout)
 
     @property
     def scale(self) -> Tensor:

@@ -54,7 +54,8 @@ class R2Plus1D18(nn.Module):
     Input: (N, W * `frames_per_window`, 3, height, width) pixels in [0, 1], of W windows one after the other; the
     normalisation of Kinetics-400 happens inside. Output: (N, W, 512 * `width`), not negative.
 
-    `width` multiplies all channels.
+    `width` multiplies all channels, `gain` what comes out: a net that nothing has trained gives features of another
+    length than published weights do, and an epsilon on them would be another share of them.
 
     Raises:
         ValueError: when called, frames that make no whole number of windows.
@@ -62,9 +63,9 @@ class R2Plus1D18(nn.Module):
 
     own_features = 512  # at width 1; a plan reads it
 
-    def __init__(self, frames_per_window: int, width: float = 1.0):
+    def __init__(self, frames_per_window: int, width: float = 1.0, gain: float = 1.0):
         super().__init__()
-        self.frames_per_window = frames_per_window
+        self.frames_per_window, self.gain = frames_per_window, gain
         middle, stem, *stages = (int(channels * width) for channels in (45, 64, 64, 128, 256, 512))
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1, 1), persistent=False)
@@ -90,4 +91,4 @@ class R2Plus1D18(nn.Module):
         windows = pixels.unflatten(1, (-1, self.frames_per_window))
         x = (windows.flatten(0, 1).transpose(1, 2) - self.mean) / self.std
         x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
-        return x.mean(dim=(-3, -2, -1)).unflatten(0, windows.shape[:2])
+        return self.gain * x.mean(dim=(-3, -2, -1)).unflatten(0, windows.shape[:2])

@@ -1,7 +1,5 @@
 """A transformer over features of a video: the picture's branch of Li et al. (ICASSP 2022), section 7.1."""
 
-from collections.abc import Mapping
-
 from torch import Tensor, nn
 
 from avrobust.models.standardise import Standardise
@@ -11,13 +9,21 @@ from avrobust.models.transformer import Transformer
 class VideoTransformer(nn.Module):
     """A transformer over the features of a video's seconds, and a fully connected layer with ReLU.
 
-    Input: (N, T, `size`), as an extractor made them. Output: (N, T, `features`). Without a pass of the transformer
-    (`transformer: {passes: 0}`) it is the layer alone.
+    Input: (N, T, `size`), as an extractor made them. Output: (N, T, `features`). `passes`, `shared`, `heads`,
+    `dropout`: of `avrobust.models.transformer.Transformer`; without a pass it is the layer alone.
     """
 
-    def __init__(self, size: int = 512, features: int = 1024, transformer: Mapping | None = None):
+    def __init__(
+        self,
+        size: int = 512,
+        features: int = 1024,
+        passes: int = 2,
+        shared: bool = True,
+        heads: int = 8,
+        dropout: float = 0.75,
+    ):
         super().__init__()
-        self.transformer = Transformer(size, **{"inner": features, **(transformer or {})})
+        self.transformer = Transformer(size, passes, shared, heads, features, dropout)
         self.projection = nn.Sequential(nn.Linear(size, features), nn.ReLU())
         self.out_features = features
 
@@ -28,8 +34,16 @@ class VideoTransformer(nn.Module):
 class StandardisedVideoTransformer(VideoTransformer):
     """The same of features that are standardised inside, by the moments of the training clips."""
 
-    def __init__(self, size: int = 512, features: int = 1024, transformer: Mapping | None = None):
-        super().__init__(size, features, transformer)
+    def __init__(
+        self,
+        size: int = 512,
+        features: int = 1024,
+        passes: int = 2,
+        shared: bool = True,
+        heads: int = 8,
+        dropout: float = 0.75,
+    ):
+        super().__init__(size, features, passes, shared, heads, dropout)
         self.standardise = Standardise(size)
 
     @property

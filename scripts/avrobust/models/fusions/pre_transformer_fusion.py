@@ -15,7 +15,7 @@ class PreTransformerFusion(nn.Module):
 
     `together` consecutive steps of the sound, (N, Ta, D) with Ta = `together` * Tv, stand beside a step of the video,
     (N, Tv, D); a linear map with ReLU makes D of them. The encoders are taken without a transformer of their own
-    (`transformer: {passes: 0}`). `transformer`: options of `avrobust.models.transformer.Transformer`.
+    (`passes: 0`). `passes`, `shared`, `heads`, `dropout`: see `avrobust.models.transformer.Transformer`.
 
     Raises:
         UserError: the sound has another number of steps.
@@ -23,11 +23,19 @@ class PreTransformerFusion(nn.Module):
 
     modalities: ClassVar[tuple[str, ...]] = ("audio", "visual")
 
-    def __init__(self, features: int, together: int = 10, transformer: Mapping | None = None):
+    def __init__(
+        self,
+        features: int,
+        together: int = 10,
+        passes: int = 2,
+        shared: bool = True,
+        heads: int = 8,
+        dropout: float = 0.75,
+    ):
         super().__init__()
         self.together = together
         self.linear = nn.Sequential(nn.Linear((together + 1) * features, features), nn.ReLU())
-        self.transformer = Transformer(features, **(transformer or {}))
+        self.transformer = Transformer(features, passes, shared, heads, dropout=dropout)
         self.out_features = features
 
     def forward(self, features: Mapping[str, Tensor]) -> Tensor:

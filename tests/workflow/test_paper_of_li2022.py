@@ -218,3 +218,13 @@ def test_every_published_value_is_read() -> None:
     assert sorted(path.name for path in (ROOT / f"workflow/papers/{PAPER}/published").iterdir()) == [
         "table1.csv", "table2.csv",
     ]  # fmt: skip
+
+
+def test_the_papers_sixteen_claims_are_tested() -> None:
+    claims = planned("demo").settings.papers[PAPER]["claims"]
+    assert len({claim["name"] for claim in claims}) >= 16
+    assert not [
+        claim["name"] for claim in planned("demo").grid.artefacts[PAPER, "claims"].spec["claims"] if "skipped" in claim
+    ]
+    of_audioset = [claim for claim in claims if claim["datasets"] == [AUDIOSET]]
+    assert len(of_audioset) == len(claims) - 2

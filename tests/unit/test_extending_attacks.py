@@ -2,22 +2,26 @@
 
 import re
 import sys
+from dataclasses import replace
 from types import ModuleType
 
+import pyarrow.compute as pc
 import pytest
 import torch
 import yaml
 from extending_page import sections
-from nets import CROSS_ENTROPY, UNITS, clips, narrow_net
+from nets import CROSS_ENTROPY, UNITS, attacked_rows, batches, budgets, build_attack, clips, narrow_net
 
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
 from avrobust.attacks.registry import ATTACKS
 from avrobust.attacks.threat import Threat, bind
+from avrobust.evaluation.fitting import fit
 from avrobust.models.files import Trained
 from avrobust.objectives.registry import OBJECTIVES
 from avrobust.spec.attacks import AttackSpec
 from avrobust.spec.budgets import named
+from avrobust.spec.conditions import Condition
 
 PAGE = sections()
 ATTACKS_HERE = ("An attack", "Kinds of attacks, a snippet each")
@@ -74,7 +78,26 @@ def test_a_snippet_is_an_attack_that_raises_its_objective_inside_its_ball(descri
 
 
 def test_every_snippet_is_tried():
-    assert ADDED == ["mine", "looking_ahead", "from_noise", "SureMargin", "Towards", "of_masks"]
+    assert ADDED == ["mine", "looking_ahead", "from_noise", "SureMargin", "Towards", "of_masks", "fading"]
+
+
+def test_a_snippet_is_fitted_to_all_clips_and_raises_their_loss(tmp_path):
+    """Three passes of at most 0.5 each, and less of what fades."""
+    net, given, condition = (
+        narrow_net(),
+        budgets(strong={"norm": "l2_clip", "epsilon": 0.5}),
+        Condition("both", "strong"),
+    )
+    threat = Threat(build_attack("fading", {"passes": 3, "fit_batch": 8}), net, CROSS_ENTROPY, name="fading")
+    shapes = {name: x.shape[1:] for name, x in clips(1).items()}
+    parts = batches(4, 16)
+    made = fit(threat, parts, 16, [condition], given, shapes, torch.device("cpu"), tmp_path / "resume.pt", "")
+    rows, _ = attacked_rows(replace(threat, perturbations=made.perturbations), parts, [condition], given)
+    both, clean = (rows.filter(pc.field("modality") == name) for name in ("both", "clean"))
+    assert pc.mean(both["loss"]).as_py() > pc.mean(clean["loss"]).as_py()
+    for name in BOTH:
+        norms = both[f"norm_{name}"].to_pylist()
+        assert 0.1 < max(norms) < 1.5 and min(norms) > 0.5 * max(norms)
 
 
 @pytest.mark.parametrize("budget", ["l2", "uneven", "quiet"])

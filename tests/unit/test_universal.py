@@ -242,6 +242,22 @@ def test_a_cell_adds_what_was_fitted_for_its_condition(tmp_path):
         added("universal", found, model, [VISUAL])
 
 
+@pytest.mark.parametrize("update", ["universal", "universal_projected"])
+def test_what_is_fitted_to_one_modality_alone_is_added_where_it_is_attacked_alone(tmp_path, update):
+    """And not its part of what is fitted to both, which is another one."""
+    model = net(nn.Tanh())
+    found = fitted(tmp_path, model, in_parts(6, 3), [AUDIO, BOTH], update, passes=3, fit_batch=3).perturbations
+    rows, whole = added(update, found, model, [AUDIO, BOTH]), batch(0, 6)
+    with torch.no_grad():
+        of_both, alone = (
+            F.cross_entropy(model({**whole, "audio": whole["audio"] + found[str(condition)]["audio"]}), whole["label"],
+                            reduction="none")
+            for condition in (BOTH, AUDIO)
+        )  # fmt: skip
+    assert rows[rows.modality == "audio"].loss.tolist() == pytest.approx(alone.tolist(), rel=1e-5)
+    assert (of_both - alone).abs().max() > 1e-4
+
+
 def test_the_control_is_as_long_in_every_step_along_a_way_of_chance(tmp_path):
     """The same for all clips; another one under another condition, by another seed and another name."""
     model, conditions = net(nn.Tanh()), [AUDIO, BOTH]

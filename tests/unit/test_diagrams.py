@@ -16,6 +16,7 @@ from avrobust.program import UserError
 from avrobust.report import diagram
 from avrobust.report.listing import in_words, measure, printed_layers
 from avrobust.report.net_parts import Layer, full_width, parts, shapes_of_inputs
+from avrobust.spec.artefacts.diagram import DIAGRAM
 from avrobust.spec.artefacts.listing import LISTING as KIND
 
 PRINTED = Path(__file__).parents[2] / "workflow/papers/tian2021/published/figureA1.csv"
@@ -171,3 +172,30 @@ def test_a_listing_without_its_printed_one_and_mistakes_of_a_layout_are_said(tmp
         printed_layers(str(tmp_path / "none.csv"))
     with pytest.raises(UserError, match="figure: unknown part"):
         LAYOUT({**LISTING, "part": "visual"})
+
+
+def test_a_net_on_features_begins_with_what_made_them():
+    """Ten seconds of 8 kHz give 80 columns of 32 bands, forty frames ten windows; the extractor is counted apart."""
+    front = {"sample_rate": 8000, "n_fft": 1024, "window": 1024, "hop": 500, "mels": 32}
+    extractor = {
+        "view": {"name": "clip", "options": {"seconds": 5, "frames": 40, "frame_size": 40}},
+        "audio": {"name": "log_mel_steps", "options": {"steps": 80, "front": front}},
+        "visual": {"name": "r2plus1d18", "options": {"frames_per_window": 4, "width": 0.125}, "weights": "kinetics"},
+    }
+    of_video = {"name": "video_transformer", "options": {"size": 64, "features": 64, "heads": 4}}
+    net = {
+        "fusion": {"name": "mid_fusion"}, "head": {"name": "attention"}, "visual": of_video, "task": "multiple",
+        "audio": {"name": "csn", "options": {"mels": 32, "width": 0.125, "heads": 4}},
+    }  # fmt: skip
+    spec = {**SPEC, "net": net, "extractor": extractor, "rates": {"audio_rate": 8000, "frame_rate": 8}}
+    sound, video, csn, transformer, fusion, head = diagram._parts(DIAGRAM.parse(spec), net)
+    assert (sound.role, sound.inputs, sound.output, sound.parameters) == ("audio extractor", [(1, 40_000)], (80, 32), 0)
+    assert (video.inputs, video.output) == ([(40, 3, 40, 40)], (10, 64))
+    assert csn.inputs == [(80, 32)] and csn.output == (20, 64)
+    assert csn.maps == [(4, 80, 32), (8, 40, 16), (16, 20, 8), (32, 20, 4), (64, 20, 2), (64, 20)]
+    assert (transformer.maps, transformer.output, fusion.output, head.activation) == (
+        [(64, 10)], (10, 64), (10, 64), "sigmoid",
+    )  # fmt: skip
+    words = diagram._words(DIAGRAM.parse(spec), [sound, video, csn, transformer, fusion, head], [], "demo")
+    trained = sum(one.parameters for one in (csn, transformer, fusion, head))
+    assert words[1] == f"{trained:,} parameters that are trained, {video.parameters:,} that are fixed. Scale: demo."

@@ -67,8 +67,10 @@ GREY = "#444444"
 COLOURS = {"audio": "#0072B2", "visual": "#D55E00"}
 # Of a lane and of the words below all lanes, in inches.
 LANE, TITLE, FOOT = 1.35, 0.3, 0.42
-# Widths of an input, an extractor, an encoder, a defence, what both share, and what lies between them.
-LEFT, INPUT, EXTRACTOR, ENCODER, DEFENCE, BOX, GAP = 0.1, 0.95, 0.9, 2.2, 0.62, 0.8, 0.4
+# Widths of an input, an extractor, an encoder (behind an extractor), a defence, what both share, and what lies between.
+LEFT, INPUT, EXTRACTOR, ENCODER, BEHIND, DEFENCE, BOX, GAP = 0.1, 0.95, 0.9, 2.2, 1.75, 0.62, 0.8, 0.4
+# A longer name of a net is printed smaller.
+SHORT = 12
 
 
 def draw(layout: Layout, ours: Sequence[Part], full: Sequence[Part], scale: str, *, svg: str, png: str) -> None:
@@ -100,11 +102,12 @@ def _lane(axes: Axes, lane: str, y: float, pairs: Sequence[tuple[Part, Part]]) -
     if own[0][0].role.endswith("extractor"):
         _extractor(axes, x, y, *own.pop(0), colour)
         _arrow(axes, (x + EXTRACTOR - 0.2, y), (x + EXTRACTOR, y), colour)
-        x, room = x + EXTRACTOR, ENCODER - EXTRACTOR
+        x, room = x + EXTRACTOR, BEHIND
     (encoder, wide), *defences = own
     _box(axes, x, y, room, 1.12, colour)
     _maps(axes, x, y, room, encoder.maps, colour)
-    axes.text(x + 0.07, y + 0.5, f"{lane} net: {encoder.name}", fontsize=7.5, va="top", weight="bold", color=colour)
+    title, size = f"{lane} net: {encoder.name}", 7.5 if len(encoder.name) <= SHORT else 6
+    axes.text(x + 0.07, y + 0.5, title, fontsize=size, va="top", weight="bold", color=colour)
     axes.text(x + 0.07, y - 0.48, _count(encoder, wide), fontsize=6.5, color=GREY)
     x += room
     for defence, _ in defences:
@@ -217,8 +220,12 @@ def _frame(axes: Axes, y: float, colour: str, shape: Shape) -> float:
 
 
 def _words(layout: Layout, ours: Sequence[Part], full: Sequence[Part], scale: str) -> list[str]:
-    total, wide = (sum(one.parameters for one in parts) for parts in (ours, full))
+    fixed = sum(one.parameters for one in ours if one.role.endswith("extractor"))
+    total, wide = (sum(one.parameters for one in parts) - fixed for parts in (ours, full))
     widths = "" if total == wide else f" ({wide:,} at full width)"
     plates = "Plates: the maps of the convolutions, their sizes above and their channels below"
     lines = [f"{plates}. {total:,} parameters{widths}. Scale: {scale}."]
+    if layout.extractor:
+        counted = f"{total:,} parameters that are trained, {fixed:,} that are fixed. Scale: {scale}."
+        lines = [f"{plates}; of a transformer its steps and their features.", counted]
     return [*lines, layout.caption] if layout.caption else lines

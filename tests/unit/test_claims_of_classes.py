@@ -154,6 +154,39 @@ def test_shapes_of_classes_are_paired_class_by_class(tmp_path: Path) -> None:
     assert constant.overall.effect == pytest.approx(np.mean([of for of in after if of is not None]) - 0.5)
 
 
+SELECTION = {"geometry": "mid", "densest": 0.5}
+
+
+def test_selected_classes_are_those_that_the_training_chose(tmp_path: Path) -> None:
+    """By density and convexity in the space of the net before: of eight classes the four densest, of these three."""
+    dense, convex = [1.0, 2, 3, 4, 5, 6, 7, 8], [0.1, 0.1, 0.1, 0.1, 0.9, 0.2, 0.2, 0.2]
+    files = [
+        geometry_of(tmp_path, "mid", rho60=dense, kappa_argmax=convex),
+        geometry_of(tmp_path, "mixup", rho60=dense, kappa_argmax=[0.0] * 5 + [0.5, 0.6, 0.7]),
+    ]
+    facts = {"selections": {"sounds/mixup": SELECTION}}
+    found = judged("mixup.kappa_selected > mid.kappa_selected", geometry=files, **facts)
+    assert found.overall.n == 3 and found.overall.effect == pytest.approx(np.mean([0.3, 0.4, 0.5]))
+    needs = CLAIMS.needs(CLAIMS.parse(spec("mixup.kappa_selected > 0.1", **facts)))
+    assert {(need.family, need.reading.victim) for need in needs} == {(GEOMETRY, "mixup"), (GEOMETRY, "mid")}
+    nothing = judged("mixup.kappa_selected > mid.kappa_selected", geometry=files, selections={
+        "sounds/mixup": SELECTION | {"convexity": 0.0}})  # fmt: skip
+    assert nothing.overall.verdict == "undecided" and "no class has a value on both sides" in nothing.tests[0].note
+
+
+@pytest.mark.parametrize(
+    ("test", "selections"),
+    [
+        ("mixup.kappa_selected > mid.kappa_selected", {}),
+        ("mixup.kappa_selected > mid.kappa", {"sounds/mixup": SELECTION}),
+        ("mixup.kappa_selected > other.kappa_selected", {"sounds/mixup": SELECTION, "sounds/other": {"geometry": "x"}}),
+    ],
+)
+def test_a_test_has_one_selection(test: str, selections: dict) -> None:
+    with pytest.raises(UserError, match="selected classes are those of one net of the test that is trained by"):
+        CLAIMS.parse(spec(test, selections=selections))
+
+
 def test_densities_of_few_classes_tell_nothing(tmp_path: Path) -> None:
     some = [1.0, 2.0, 3.0, 4.0, 5.0, *[None] * 3]
     files = [geometry_of(tmp_path, "mid", rho60=some), geometry_of(tmp_path, "mixup", rho60=[9.0] * CLASSES)]

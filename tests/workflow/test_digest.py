@@ -231,7 +231,8 @@ CLOSURES = {
     "claims": (
         "artefact.py", kind("claims", "CLAIMS"),
         MEASURED | RANKED | {
-                    "metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked",
+                    "metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked", "metrics/selection",
+                    "spec/geometry",
                     "metrics/measured", "metrics/scores", "report/claims", "report/sides", "report/sides_of_classes",
                     "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
                     "spec/budgets", "spec/units", "asked/answers", "asked/synonyms", "metrics/answers", "csv_text"},

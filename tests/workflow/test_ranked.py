@@ -100,3 +100,20 @@ def test_claims_read_rankings_and_the_classes_of_nets(tmp_path: Path) -> None:
     write_paper(root, paper(root) | {"claims": [told | {"tests": "concat/pgd.map@small > concat/pgd.accuracy@small"}]})
     with pytest.raises(SettingsError, match=r"claims.yaml: claims: claim one: .* one kind of measure"):
         plan(root)
+
+
+def test_a_claim_of_selected_classes_is_told_how_the_training_chooses_them(tmp_path: Path) -> None:
+    root = root_with(tmp_path, {})
+    told = paper(root)
+    mixing = {"name": "selected_mixup", "options": {"geometry": "concat", "tau": 80, "probability": 0.3}}
+    told["variants"]["concat_selected"] = told["variants"]["concat"] | {"prepare": mixing}
+    claim = {"name": "one", "section": "6", "sentence": "It is so.", "datasets": ["music"]}
+    test = "concat_selected.kappa_selected > sum.kappa_selected"
+    write_paper(root, told | {"claims": [claim | {"tests": test}]})
+    made = plan(root)
+    selections = made.tables.artefacts["tian2021/claims"].spec["selections"]
+    assert selections["music/concat_selected"] == {"geometry": "concat", "tau": 80}
+    nets = {
+        Path(file).parent.name for file in made.tables.read("geometry")(SimpleNamespace(artefact="tian2021/claims"))
+    }
+    assert nets == {"concat_selected", "sum", "concat"}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,11 +26,12 @@ from avrobust.spec.kind import (
     Kind,
     Need,
 )
+from avrobust.spec.measures import SELECTED
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest, schedules
 from lib.class_names import class_names
-from lib.errors import SettingsError
+from lib.errors import SettingsError, UnsaidError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
 from lib.sensitivity import taken, unchanged
@@ -57,6 +58,8 @@ OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrat
 FIRST = "first"
 # Kinds of artefacts that read as many seeds as others ask for.
 AS_MADE = ("claims", "realisable", "matrix")
+# Options of selected_mixup that choose classes.
+CHOOSING = ("geometry", "tau", "convexity", "density", "densest", "kappa")
 # Choices of all papers, at the top of config.yaml.
 COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
@@ -311,7 +314,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
         if kind_name == "claims":
-            spec["claims"] = _or_skipped(grid, settings, paper, kind, spec["claims"], facts)
+            spec["claims"] = _or_skipped(grid, settings, paper, kind, spec, facts)
         layout = kind.parse(spec)
         needs = list(kind.needs(layout))
         if kind.check_published:
@@ -514,9 +517,7 @@ def is_transfer(wanted: Reading) -> bool:
     return wanted.surrogate != wanted.victim
 
 
-def _or_skipped(
-    grid: Grid, settings: Settings, paper: str, kind: Kind, claims: Sequence[Mapping], facts: Mapping
-) -> list[dict]:
+def _or_skipped(grid: Grid, settings: Settings, paper: str, kind: Kind, spec: Mapping, facts: Mapping) -> list[dict]:
     """Return claims, each with the reason where the scale lacks what the paper has: it is `skipped`, never re-mapped.
 
     So is one of what a model says that cannot be asked here, and a comparison of schedules that are others here.
@@ -528,8 +529,8 @@ def _or_skipped(
     if "budgets" in own:
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
     made = []
-    for claim in claims:
-        parsed = kind.parse({"paper": paper, "claims": [claim]})
+    for claim in spec["claims"]:
+        parsed = kind.parse({**spec, "claims": [claim]})
         every = list(kind.needs(parsed))
         needs = [need for need in every if need.family != ANSWERS]
         if needs != every and (why := settings.unasked):
@@ -611,6 +612,7 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
     "several": lambda settings, paper, spec: sorted(
         name for name in settings.papers[paper]["datasets"] if settings.datasets[name].get("task", SINGLE) != SINGLE
     ),
+    "selections": lambda settings, paper, spec: _selections(settings, paper, spec),
     "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
 }
 
@@ -618,6 +620,23 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
 def extractor_of(dataset: Mapping) -> Mapping:
     """What makes the features that the nets of a dataset see; nothing where they see clips."""
     return dataset.get("extractors", {}).get(dataset["view"]["options"].get("extractor"), {})
+
+
+def _selections(settings: Settings, paper: str, spec: Mapping) -> dict[str, Mapping]:
+    """How the trainings of a paper choose the classes that they mix, by dataset/variant, where a claim asks for it."""
+    if SELECTED not in json.dumps(spec["claims"]):
+        return {}
+    found = {}
+    for dataset in settings.papers[paper]["datasets"]:
+        for name in settings.papers[paper]["variants"]:
+            try:
+                prepare = variant_of(settings, paper, name, dataset).recipe.get("prepare", {})
+            except UnsaidError:
+                continue
+            if prepare.get("name") == "selected_mixup":
+                ways = prepare["options"].items()
+                found[f"{dataset}/{name}"] = {key: value for key, value in ways if key in CHOOSING}
+    return found
 
 
 def _crafted_by(variant: Variant) -> str:

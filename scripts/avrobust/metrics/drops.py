@@ -18,12 +18,10 @@ from avrobust.metrics.ranked import Ranked, mean_of_seeds
 from avrobust.metrics.ranked_rows import PRECISION
 from avrobust.program import UserError
 from avrobust.spec.conditions import CLEAN, Reading
+from avrobust.spec.geometry import KAPPA
 
 # A class of which a net has less than this average precision has nothing to lose, and no drop.
 LEAST_PRECISION = 0.01
-# The kappa of a class by the task of the net: of the largest logit where a clip has one label, else of a probability of
-# 0.1, as in the released code.
-KAPPA = {"single": "kappa_argmax", "multiple": "kappa_01"}
 _HOW = {"pearson": correlation.pearson, "spearman": correlation.spearman}
 
 

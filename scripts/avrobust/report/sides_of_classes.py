@@ -5,13 +5,15 @@ from math import inf
 
 import numpy as np
 
-from avrobust.metrics.drops import KAPPA, correlated
+from avrobust.metrics.drops import correlated
 from avrobust.metrics.estimate import Estimate, combined
 from avrobust.metrics.geometry import OfNets
 from avrobust.metrics.ranked import Ranked
+from avrobust.metrics.selection import select
 from avrobust.program import UserError
 from avrobust.spec.artefacts.claims import Comparison, Quantity, Side
-from avrobust.spec.measures import CORRELATIONS
+from avrobust.spec.geometry import KAPPA
+from avrobust.spec.measures import CORRELATIONS, SELECTED
 
 # What the values of a class lie between.
 _BOUNDS = {"kappa": (0.0, 1.0)}
@@ -51,7 +53,8 @@ def by_class(test: Comparison, classes: OfNets, several: Collection[str]) -> tup
     effects = []
     for seed in seeds:
         higher, lower = (_of_each(side, classes, seed, kappa) for side in (test.higher, test.lower))
-        names = sorted(set.intersection(*({*of} for of in (higher, lower) if isinstance(of, dict))))
+        names = set.intersection(*({*of} for of in (higher, lower) if isinstance(of, dict)))
+        names = sorted(names & _selected(test, classes, seed, kappa) if test.selection else names)
         sides = ([of[name] for name in names] if isinstance(of, dict) else of for of in (higher, lower))
         high, low = (np.asarray(of, np.float64) for of in sides)
         effects.append(dict(zip(names, np.broadcast_to(high - low - test.by, len(names)).tolist(), strict=True)))
@@ -69,12 +72,20 @@ def _of_each(side: Side, classes: OfNets, seed: int, kappa: str) -> dict[str, fl
         return side
     found: dict[str, list[float]] = {}
     for net in (one.victim for one in side.places):
-        column = kappa if side.of == "kappa" else side.of
+        name = side.of.removesuffix(SELECTED)
+        column = kappa if name == "kappa" else name
         for row in classes.rows(side.dataset, net, seed):
             if row[column] is not None:
                 found.setdefault(row["class_name"], []).append(row[column])
     return {name: sum(values) / len(values) for name, values in found.items() if len(values) == len(side.places)}
 
 
+def _selected(test: Comparison, classes: OfNets, seed: int, kappa: str) -> frozenset[str]:
+    """The classes that a net of the test is trained on mixtures of, as its training chose them."""
+    ways = {"kappa": kappa} | {name: value for name, value in test.selection.items() if name != "geometry"}
+    names = select(classes.rows(test.dataset, test.selection["geometry"], seed), **ways).names
+    return names if len(names) > 1 else frozenset()
+
+
 def _bounds(side: Side) -> tuple[float, float]:
-    return _BOUNDS.get(side.of, (0.0, inf)) if isinstance(side, Quantity) else (side, side)
+    return _BOUNDS.get(side.of.removesuffix(SELECTED), (0.0, inf)) if isinstance(side, Quantity) else (side, side)

@@ -9,3 +9,5 @@ KAPPAS = {
     "kappa_05": "a probability of 0.5",
     "kappa_01_released": "a probability of 0.1, with the released code's pairs",
 }
+# Which of these is taken where nothing is said, by the task of the net: a clip is of one class, or of any number.
+KAPPA = {"single": "kappa_argmax", "multiple": "kappa_01"}

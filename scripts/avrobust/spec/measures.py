@@ -75,8 +75,10 @@ GEOMETRIES = ("kappa", "rho60", "rho80")
 CORRELATIONS = tuple(
     f"{partial}{how}_{what}" for partial in ("", "partial_") for how in ("pearson", "spearman") for what in GEOMETRIES
 )
-# Of the training clips of each class alone, whatever is attacked: a mean over classes.
-OF_CLASSES = GEOMETRIES
+# Of the training clips of each class alone, whatever is attacked: a mean over classes, all or those that a net of the
+# same test is trained on mixtures of.
+SELECTED = "_selected"
+OF_CLASSES = (*GEOMETRIES, *(f"{what}{SELECTED}" for what in GEOMETRIES))
 RANKED = (*RANKINGS, *PERCENTAGES, *NORMS, *CORRELATIONS)
 # Per cent of the clips that a model which answers in words recognises clean, and misses under an attack.
 MISSED = "missed"

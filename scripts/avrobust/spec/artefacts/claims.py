@@ -28,6 +28,7 @@ from avrobust.spec.measures import (
     OF_ONE_CONDITION,
     PERCENTAGES,
     RANKED,
+    SELECTED,
 )
 from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
 from avrobust.spec.record import record
@@ -114,12 +115,16 @@ Side = Quantity | float
 
 @dataclass(frozen=True)
 class Comparison:
-    """higher > lower + by; at least one side is read."""
+    """higher > lower + by; at least one side is read.
+
+    `selection`: how a net of it chooses the classes that alone are read, options of `selected_mixup`; none for all.
+    """
 
     higher: Side
     lower: Side
     by: float
     label: str
+    selection: Mapping = field(default_factory=dict, hash=False)
 
     @property
     def read(self) -> list[Quantity]:
@@ -163,7 +168,8 @@ class Claim:
 class Claims:
     """All claims of a paper; `names`: what datasets are called that are the user's own.
 
-    `several`: those whose clips have several labels.
+    `several`: those whose clips have several labels. `selections`: dataset/net -> how its training chooses the classes
+    that it mixes.
     """
 
     paper: str
@@ -173,6 +179,7 @@ class Claims:
     strengths: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     several: Sequence[str] = ()
+    selections: Mapping[str, Mapping] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -218,7 +225,8 @@ def _tests(claim: _Spec, value: object, given: Claims, where: str) -> Iterator[C
     for dataset, attack in product(claim.datasets or [None], claim.attacks or [None]):
         common = {name: one for name, one in (("dataset", dataset), ("attack", attack)) if one is not None}
         sides = (_side(side, common, given.strengths, where) for side in (test.higher, test.lower))
-        yield _test(*sides, test, given.names, where)
+        made = _test(*sides, test, given.names, where)
+        yield replace(made, selection=_selection(made, given, where))
 
 
 def _side(side: object, common: Mapping, strengths: Mapping[str, str], where: str) -> Side:
@@ -270,6 +278,20 @@ def _test(higher: Side, lower: Side, spec: _TestSpec, names: Mapping[str, str], 
     return Comparison(higher, lower, test.by, f"{place}: {said}")
 
 
+def _selection(test: Comparison, given: Claims, where: str) -> Mapping:
+    """How the classes are chosen that alone are read; none where all are."""
+    selecting = {side.of.endswith(SELECTED) for side in test.read if side.of in OF_CLASSES}
+    if selecting <= {False}:
+        return {}
+    found = [given.selections[place] for net in test.victims if (place := f"{test.dataset}/{net}") in given.selections]
+    if len(selecting) > 1 or not found or any(one != found[0] for one in found):
+        raise UserError(
+            f"{where}: {test.label}: {SELECTED.removeprefix('_')} classes are those of one net of the test that is "
+            "trained by selected_mixup, on both sides"
+        )
+    return found[0]
+
+
 def name_of(side: Side, attack: str) -> str:
     """What is read, for labels; the attack is left out where it is `attack`, which the reader knows already."""
     if not isinstance(side, Quantity):
@@ -296,6 +318,9 @@ def needs(given: Claims) -> Iterator[Need]:
             for family in side.families:
                 readings = (one for of in side.each for one in of.readings)
                 yield from (Need(family, one, part=f"claim {claim.name}") for one in readings)
+        for test in (test for test in claim.tests if test.selection and not claim.skipped):
+            net = test.selection["geometry"]
+            yield Need(GEOMETRY, Reading(test.dataset, net, net, "geometry", CLEAN), part=f"claim {claim.name}")
 
 
 CLAIMS = Kind(
@@ -304,6 +329,6 @@ CLAIMS = Kind(
     reads=("cells", "scores", "trainings", "answers", "synonyms", "metrics", "geometry"),
     parse=claims,
     needs=needs,
-    facts=("paper", "citation", "sources", "strengths", "names", "several"),
+    facts=("paper", "citation", "sources", "strengths", "names", "several", "selections"),
     stacked=True,
 )

@@ -2,23 +2,20 @@
 
 import logging
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from avrobust import parquet
 from avrobust.data.batches import Batch
 from avrobust.keyed import generator
+from avrobust.metrics.selection import select
 from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
-from avrobust.spec.geometry import KAPPAS, TAUS
+from avrobust.spec.geometry import KAPPA, KAPPAS, TAUS
 from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 
 log = logging.getLogger(__name__)
-
-# By which convexity classes are chosen, by the task of the net.
-KAPPA = {"single": "kappa_argmax", "multiple": "kappa_01"}
 
 
 class SelectedMixup(Mixup):
@@ -57,19 +54,14 @@ class SelectedMixup(Mixup):
         if kappa not in KAPPAS:
             raise UserError(f"selected_mixup: kappa is one of {', '.join(KAPPAS)}, not {kappa!r}")
         self.of_eligible, self.beta = probability, alpha
-        names, rho, found = _read(setting, f"rho{tau}", kappa)
-        threshold = (np.quantile(rho, 1 - densest) if len(rho) else 0) if density == "quantile" else density
-        eligible = (rho > threshold) & (found < convexity)
-        if eligible.sum() < 2 and len(rho):
+        chosen = select(_read(setting, f"rho{tau}", kappa), kappa, tau, convexity, density, densest)
+        if chosen.is_median:
             log.info(
-                "selected_mixup: of %s fewer than two classes are eligible above a density of %.4g; the median, %.4g, "
-                "is taken",
-                *(geometry, threshold, np.median(rho)),
+                "selected_mixup: fewer than two classes of %s are dense enough; the median density, %.4g, is taken",
+                *(geometry, chosen.density),
             )
-            threshold = np.median(rho)
-            eligible = (rho > threshold) & (found < convexity)
-        self.density = float(threshold)
-        self.eligible = {label for label, name in enumerate(setting.class_names) if name in names[eligible]}
+        self.density = chosen.density
+        self.eligible = {label for label, name in enumerate(setting.class_names) if name in chosen.names}
         if len(self.eligible) < 2:
             self.eligible = set()
             log.info(
@@ -111,11 +103,9 @@ def classes_of(labels: Tensor) -> list[set[int]]:
     return [set(of.nonzero()[:, 0].tolist()) for of in labels]
 
 
-def _read(setting: Setting, density: str, convexity: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return names, rho and kappa of the classes that have both; UserError if they are not those of the clips."""
-    columns = ("class_name", density, convexity)
-    rows = parquet.read(setting.geometry, columns).to_pylist()
+def _read(setting: Setting, density: str, convexity: str) -> list[dict]:
+    """Return the classes of the file; UserError if they are not those of the clips."""
+    rows = parquet.read(setting.geometry, ("class_name", density, convexity)).to_pylist()
     if unknown := [row["class_name"] for row in rows if row["class_name"] not in setting.class_names]:
         raise UserError(f"{setting.geometry}: {unknown[0]!r} is no class of these clips; measure a net of theirs")
-    known = [row for row in rows if None not in row.values()]
-    return tuple(np.array([row[name] for row in known]) for name in columns)
+    return rows

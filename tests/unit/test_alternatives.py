@@ -5,15 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cell_files import CLEAN, write_cell
+from cell_files import CLEAN, rank, write_cell, write_ranked_cell
+from geometry_files import write_geometry
 
 from avrobust.metrics.estimate import Estimate
 from avrobust.metrics.interval import mean
+from avrobust.metrics.ranked import Ranked
 from avrobust.metrics.rows import cells_of
 from avrobust.program import UserError
-from avrobust.report.alternatives import value, write
+from avrobust.report.alternatives import Files, value, write
 from avrobust.report.given import Given
 from avrobust.spec.artefacts.alternatives import ALTERNATIVES
+from avrobust.spec.conditions import Condition, Reading
+from avrobust.spec.kind import GEOMETRY, METRICS
 
 CLIPS = 20
 BOTH = ("both", "strong")
@@ -174,6 +178,84 @@ def test_an_estimate_and_a_mean_of_the_same_rows_agree(tmp_path: Path) -> None:
         for (surrogate, victim, attack), (_, attacked) in COUNTS.items()
     )
     lead = layout.headlines[0]
-    linear, ratio = (value(one.terms, cells) for one in (lead, lead.instead({"success": "success_if_recognised"})))
+    linear, ratio = (
+        value(one.terms, Files(cells)) for one in (lead, lead.instead({"success": "success_if_recognised"}))
+    )
     # All clips are recognised clean, so that both are one number.
     assert isinstance(ratio, Estimate) and ratio.value == pytest.approx(linear.value)
+
+
+RANKED_SPEC = {
+    "paper": "li",
+    "dataset": "sounds",
+    "headlines": [
+        {
+            "name": "drop",
+            "says": "what is lost, less that of another net",
+            "of": [{"variant": "csn", "attack": "released", "of": "map_drop", "modality": "audio", "budget": "small"}],
+            "less": [
+                {"variant": "other", "attack": "released", "of": "map_drop", "modality": "audio", "budget": "small"}
+            ],
+        },
+        {
+            "name": "shape",
+            "says": "Spearman",
+            "of": [
+                {"variant": "csn", "attack": "released", "of": "spearman_kappa", "modality": "audio", "budget": "small"}
+            ],
+        },
+    ],
+    "runs": [
+        {"choice": "fit", "alternative": "train", "instead": {"released": "projected"}, "headlines": ["drop"]},
+        {"choice": "threshold", "alternative": "half", "instead": {"spearman_kappa": "spearman_kappa_05"}},
+    ],
+    "taken": {"fit": "test", "threshold": "tenth"},
+    "sources": {"sounds": "render"},
+}
+
+
+def test_numbers_of_rankings_are_read_again_in_their_own_unit(tmp_path: Path) -> None:
+    """And with another convexity in the place of that of the task."""
+    labels = np.repeat(np.arange(6), 5)
+    noise = np.random.default_rng(0).normal(size=(30, 6))
+    logits = {strength: (strength * np.eye(6)[labels] + noise) for strength in (4.0, 2.5, 1.5, 0.5)}
+    audio, clean = ("audio", "small"), logits[4.0]
+    left = {"csn/0/released": 0.5, "other/0/released": 1.5, "csn/0/projected": 2.5, "other/0/projected": 4.0}
+    files = [
+        rank(write_ranked_cell(tmp_path, f"sounds/{name}", labels.tolist(), {CLEAN: clean, audio: logits[of]}))
+        for name, of in left.items()
+    ]
+    kappas = {"kappa_argmax": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "kappa_05": [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]}
+    geometry = write_geometry(tmp_path, "sounds/csn/0", [f"class {label}" for label in range(6)], **kappas)
+    layout = ALTERNATIVES.parse(RANKED_SPEC)
+    assert {need.family for need in ALTERNATIVES.needs(layout)} == {METRICS, GEOMETRY}
+    to = {suffix: str(tmp_path / f"sensitivity{suffix}") for suffix in ALTERNATIVES.files}
+    write(layout, Given("demo", metrics=files, geometry=[geometry]), to)
+    with Path(to[".csv"]).open(encoding="utf-8", newline="") as file:
+        lines = {(row["choice"], row["headline"]): row for row in csv.DictReader(file)}
+    ranked = Ranked(files)
+
+    def drop(net: str, attack: str) -> float:
+        return ranked.measured("map_drop", [Reading("sounds", net, net, attack, Condition(*audio))]).value
+
+    line, taken = lines["fit", "drop"], drop("csn", "released") - drop("other", "released")
+    other = drop("csn", "projected") - drop("other", "projected")
+    assert line["unit"] == "score" and line["of_taken"] == f"{taken:.3f}" and line["of_alternative"] == f"{other:.3f}"
+    assert line["difference"] == f"{other - taken:.3f}"
+    assert float(line["difference_low"]) < other - taken < float(line["difference_high"])
+    shape = lines["threshold", "shape"]
+    # The other kappa falls where the first one rises.
+    assert float(shape["of_alternative"]) == -float(shape["of_taken"]) != 0
+    assert lines["fit", "shape"]["note"] == "not made"
+    page = Path(to[".md"]).read_text(encoding="utf-8")
+    assert f"- **drop**: what is lost, less that of another net: {taken:.3f} [" in page and "] (30 clips)" in page
+
+
+def test_a_measure_of_rankings_is_replaced_by_another_one_and_added_to_none_of_clips() -> None:
+    runs = [{"choice": "fit", "alternative": "x", "instead": {"map_drop": "success"}}]
+    with pytest.raises(UserError, match="fit: x: 'success' is none of map, auc, d_prime"):
+        ALTERNATIVES.parse(RANKED_SPEC | {"runs": runs})
+    mixed = dict(RANKED_SPEC["headlines"][0])
+    mixed["less"] = [{"variant": "csn", "attack": "released", "of": "success", "budget": "small"}]
+    with pytest.raises(UserError, match="headline drop: what is measured of rankings is no sum with other measures"):
+        ALTERNATIVES.parse(RANKED_SPEC | {"headlines": [mixed], "runs": []})

@@ -6,7 +6,7 @@ space, and is then their mean; its replicates are those of the drops, so that it
 and not of other classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,9 +109,9 @@ def drops(ranked: Ranked, geometry: OfNets, reading: Reading) -> Drops:
     )
 
 
-def correlated(ranked: Ranked, geometry: OfNets, measure: str, readings: list[Reading]) -> Estimate:
+def correlated(ranked: Ranked, geometry: OfNets, measure: str, readings: Sequence[Reading]) -> Estimate:
     """Return one of `avrobust.spec.measures.CORRELATIONS`, as the mean of what it is at each of `readings`."""
-    how, column = measure.removeprefix("partial_").split("_")
+    how, column = measure.removeprefix("partial_").split("_", 1)
     found = []
     for reading in readings:
         of_classes = drops(ranked, geometry, reading)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avrobust.spec.conditions import CLEAN, Reading
+from avrobust.spec.geometry import KAPPAS, TAUS
 
 # In the place of a modality: the one that is read.
 READ = "read"
@@ -71,9 +72,14 @@ RIGHT = ("top1",)
 NORMS = ("norm_audio", "norm_visual", "clip_norm_audio", "clip_norm_visual")
 # Of the drop of a class's average precision, with what its training clips are like in the net's own feature space:
 # Pearson's and Spearman's, and these given the logarithm of the number of training clips and the clean precision.
-GEOMETRIES = ("kappa", "rho60", "rho80")
+GEOMETRIES = ("kappa", *(f"rho{tau}" for tau in TAUS))
+# Forms of these that choices are between; `kappa` is the one of the net's task.
+FORMS = (*KAPPAS, *(f"rho{tau}_{form}" for tau in TAUS for form in ("99", "printed")))
 CORRELATIONS = tuple(
-    f"{partial}{how}_{what}" for partial in ("", "partial_") for how in ("pearson", "spearman") for what in GEOMETRIES
+    f"{partial}{how}_{what}"
+    for partial in ("", "partial_")
+    for how in ("pearson", "spearman")
+    for what in (*GEOMETRIES, *FORMS)
 )
 # Of the training clips of each class alone, whatever is attacked: a mean over classes, all or those that a net of the
 # same test is trained on mixtures of.

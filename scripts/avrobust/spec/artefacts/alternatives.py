@@ -11,10 +11,11 @@ from itertools import chain
 from avrobust.program import UserError
 from avrobust.spec.artefacts.claims import quantity_of
 from avrobust.spec.conditions import CLEAN, Reading
-from avrobust.spec.kind import CELLS, Kind, Need
-from avrobust.spec.measures import MEASURES
+from avrobust.spec.kind import CELLS, GEOMETRY, METRICS, Kind, Need
+from avrobust.spec.measures import CORRELATIONS, MEASURES, PERCENTAGES, RANKED
 from avrobust.spec.nets import Best
 from avrobust.spec.record import record
+from avrobust.spec.units import PERCENT, POINTS, SCORE
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,15 @@ class Term:
     readings: tuple[Reading, ...]
 
     @property
-    def needed(self) -> Iterator[Reading]:
-        """What it is computed from."""
-        yield from MEASURES[self.measure].over(self.readings)[0]
+    def needed(self) -> Iterator[tuple[str, Reading]]:
+        """What it is computed from, each by its family."""
+        if self.measure in RANKED:
+            families = (METRICS, GEOMETRY) if self.measure in CORRELATIONS else (METRICS,)
+            yield from ((family, one) for family in families for one in self.readings)
+            return
+        yield from ((CELLS, one) for one in MEASURES[self.measure].over(self.readings)[0])
         if MEASURES[self.measure].if_recognised:
-            yield from (one._replace(condition=CLEAN) for one in self.readings)
+            yield from ((CELLS, one._replace(condition=CLEAN)) for one in self.readings)
 
     def instead(self, names: Mapping[str, str]) -> "Term":
         """The same with other names for attacks, nets and measures."""
@@ -46,7 +51,10 @@ NAMED = ("surrogate", "victim", "attack")
 
 @dataclass(frozen=True)
 class Headline:
-    """A number of a paper: the sum of its terms, in per cent, or in points where something is taken away."""
+    """A number of a paper: the sum of its terms, in per cent, or in points where something is taken away.
+
+    Of rankings what is no percentage is a score, as the measure is defined.
+    """
 
     name: str
     says: str
@@ -56,6 +64,13 @@ class Headline:
     def is_difference(self) -> bool:
         """Whether something is taken away."""
         return any(term.weight < 0 for term in self.terms)
+
+    @property
+    def unit(self) -> str:
+        """What it is counted in."""
+        if any(term.measure in RANKED and term.measure not in PERCENTAGES for term in self.terms):
+            return SCORE
+        return POINTS if self.is_difference else PERCENT
 
     @property
     def names(self) -> set[str]:
@@ -128,9 +143,10 @@ def layout(spec: object) -> Layout:
         if unknown := [name for name in run.instead if name not in read]:
             raise UserError(f"{where}: no headline number reads {unknown[0]}")
         measures = {term.measure for headline in headlines for term in headline.terms}
-        wrong = [new for old, new in run.instead.items() if old in measures and new not in MEASURES]
-        if wrong:
-            raise UserError(f"{where}: {wrong[0]!r} is none of {', '.join(MEASURES)}")
+        for old, new in run.instead.items():
+            known_of = RANKED if old in RANKED else tuple(MEASURES)
+            if old in measures and new not in known_of:
+                raise UserError(f"{where}: {new!r} is none of {', '.join(known_of)}")
     places = [(run.choice, run.alternative) for run in runs]
     if twice := next((place for place in places if places.count(place) > 1), None):
         raise UserError(f"{twice[0]}: {twice[1]} stands there twice")
@@ -146,9 +162,11 @@ def _headline(value: Mapping, dataset: str) -> Headline:
             if not isinstance(one, Mapping):
                 raise UserError(f"{where}: {one} reads nothing")
             read = quantity_of({"dataset": dataset, **one}, {}, where)
-            if read.of not in MEASURES or isinstance(read.attack, Best):
-                raise UserError(f"{where}: {one} is no measure of one attack: {', '.join(MEASURES)}")
+            if read.of not in (*MEASURES, *RANKED) or isinstance(read.attack, Best):
+                raise UserError(f"{where}: {one} is no measure of one attack: {', '.join((*MEASURES, *RANKED))}")
             terms.append(Term(sign / len(told), read.of, tuple(read.places)))
+    if len({(term.measure in RANKED, term.measure in PERCENTAGES) for term in terms}) > 1:
+        raise UserError(f"{where}: what is measured of rankings is no sum with other measures; make it two headlines")
     return Headline(value["name"], value["says"], tuple(terms))
 
 
@@ -158,13 +176,13 @@ def needs(given: Layout) -> Iterator[Need]:
         changed = ((f"{run.choice}: {run.alternative}", given.under(run, headline)) for run in given.runs)
         for part, one in chain([(f"headline {headline.name}", headline)], changed):
             for term in one.terms if one else ():
-                yield from (Need(CELLS, reading, part=part) for reading in term.needed)
+                yield from (Need(family, reading, part=part) for family, reading in term.needed)
 
 
 ALTERNATIVES = Kind(
     shown=(".csv",),
     others=(".md",),
-    reads=("cells",),
+    reads=("cells", "metrics", "geometry"),
     parse=layout,
     needs=needs,
     facts=("paper", "citation", "sources", "sizes", "labels", "taken", "unchanged"),

@@ -124,7 +124,7 @@ CALLED = {
 # What stands in a rule under another name than that of the method that says it, by name.
 ASKED = {
     "budgets": {"budget_files"}, "torch_threads": {"job_threads", "threads"}, "gpu": {"gpus"},
-    "mem_mb": {"memory_mb", "job_memory_mb", "asking_memory_mb"},
+    "mem_mb": {"memory_mb", "job_memory_mb", "geometry_memory_mb", "asking_memory_mb"},
     "runtime": {"minutes", "job_minutes", "search_minutes", "crafting_minutes", "geometry_minutes", "asking_minutes"},
     "cells": {"checked", "read"}, "provenances": {"checked"}, "form": {"rendered_form"},
     "media": {"media_folder"}, "file": {"published"}, "dataset": {"listed"}, "classes": {"classes_of_table", "read"},

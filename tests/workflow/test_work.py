@@ -84,6 +84,19 @@ def test_measuring_the_classes_of_a_net_asks_for_one_look_at_each_training_clip(
     one = cell("kinetics_sounds", "", "concat")
     assert paper.analysis.geometry_passes("kinetics_sounds") == 9309
     assert [paper.analysis.geometry_minutes(one, attempt) for attempt in (1, 2)] == [11, 22]
+    # And for the features of each, 1,024 and half of them again: 57.2 MB.
+    attacking, measuring = (
+        [memory(one, attempt) for attempt in (1, 2, 3, 4)]
+        for memory in (paper.analysis.job_memory_mb, paper.analysis.geometry_memory_mb)
+    )
+    assert [more - less for more, less in zip(measuring, attacking, strict=True)] == [58, 116, 174, 174]
+
+
+def test_clips_of_several_classes_are_looked_at_for_each(paper: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets, clips = paper.settings.datasets, paper.data.split_clips("music", "train")
+    assert paper.analysis.geometry_passes("music") == clips
+    monkeypatch.setitem(datasets, "music", {**datasets["music"], "task": "multiple"})
+    assert paper.analysis.geometry_passes("music") == 4 * clips
 
 
 def test_more_clips_conditions_or_steps_never_ask_for_less(paper: Plan) -> None:

@@ -24,6 +24,11 @@ START = 10
 # So many clips keep a process busy for four seconds, at 109 samples a second (docs/benchmarks.md, reading).
 CLIPS_PER_THREAD = 400
 
+# Bytes that a job which measures classes holds of a clip: 1,024 features, and half of them once more for the largest
+# class. And how often it looks at a clip that may be of several classes, each of which it interpolates by itself.
+MEASURED_BYTES = 6144
+MEASURED_LOOKS = 4
+
 # What a job needs of the scale's memory before it holds any clip: torch, CUDA, the net.
 MEMORY_AT_START = 0.25
 
@@ -67,6 +72,11 @@ def minutes(most: int, work: int, most_work: int) -> int:
 def memory_mb(most: int, clips: int, batch: int) -> int:
     """Return a job's share of `most` MB: it holds a batch, or fewer clips where there are fewer."""
     return ceil(most * (MEMORY_AT_START + (1 - MEMORY_AT_START) * min(1, clips / batch)))
+
+
+def measuring_mb(clips: int) -> int:
+    """Return the memory in MB that the features of so many clips take whose classes are measured."""
+    return ceil(clips * MEASURED_BYTES / 1e6)
 
 
 def threads(most: int, clips: int) -> int:

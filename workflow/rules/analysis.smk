@@ -62,7 +62,7 @@ rule geometry:
         gpu=analysis.gpus,
         device=analysis.device,
         batch_size=analysis.batch_size,
-        mem_mb=analysis.job_memory_mb,
+        mem_mb=analysis.geometry_memory_mb,
         runtime=analysis.geometry_minutes,
     params:
         told=analysis.measured,

@@ -5,9 +5,10 @@ from typing import ClassVar, NamedTuple
 
 from avrobust.spec.conditions import Condition
 from avrobust.spec.kind import EMBEDDINGS, LOCALISATION, METRICS
+from lib import work
 from lib.grid import Key
 from lib.jobs.attack import Attacking, _sorted, told_of_condition
-from lib.jobs.jobs import Wildcards, canonical, key_of
+from lib.jobs.jobs import MOST_TIMES, Wildcards, canonical, key_of
 from lib.variants import SINGLE
 
 
@@ -80,8 +81,14 @@ class Analysis(Attacking):
         return self.minutes_for(self.geometry_passes(wildcards.dataset), attempt)
 
     def geometry_passes(self, dataset: str) -> int:
-        """The work of measuring the classes of a net: every training clip is looked at once."""
-        return self.data.split_clips(dataset, "train")
+        """The work of measuring the classes of a net: a look at each training clip, or some more for its classes."""
+        looks = work.MEASURED_LOOKS if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE else 1
+        return looks * self.data.split_clips(dataset, "train")
+
+    def geometry_memory_mb(self, wildcards: Wildcards, attempt: int) -> int:
+        """Memory in MB of measuring the classes of a net: as of an attack, and the features of all training clips."""
+        held = work.measuring_mb(self.data.split_clips(wildcards.dataset, "train"))
+        return self.job_memory_mb(wildcards, attempt) + min(attempt, MOST_TIMES) * held
 
     def checked(self, suffix: str) -> list[str]:
         """Every file of cells that `all` makes, all seeds: the rows or what is said of them."""

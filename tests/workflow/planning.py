@@ -88,7 +88,7 @@ def copy_project(folder: Path) -> Path:
             continue
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
-    replace(folder / "config.yaml", "papers: [tian2021, zhang2025]", "papers: [tian2021]")
+    replace(folder / "config.yaml", "papers: [tian2021, li2022, zhang2025]", "papers: [tian2021]")
     return folder
 
 

@@ -223,8 +223,8 @@ def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path, name: 
     assert {"Siren", "Civil_defense_siren", "Pig"} < {*classes}
     assert (told["size_ratio"], told["labels"], told["parents"]) == (10, 4, '{"Civil_defense_siren":"Siren"}')
     assert (form["seconds"], form["width"]) == (5, 96)
-    # 15 clips of the first class, 2 of the last, by equal factors.
-    assert made.data.split_clips(name, "train") == 144
+    # 22 clips of the first class, 2 of the last, by equal factors.
+    assert made.data.split_clips(name, "train") == 209
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from avrobust.report.placing import Box, nearest, placed
 from avrobust.report.style import WIDTH, page
 from avrobust.report.text import about, csv_of, fixed
 from avrobust.spec.artefacts.scatter import FEW, Layout
+from avrobust.spec.geometry import KAPPAS
 from avrobust.spec.measures import GEOMETRIES
 from avrobust.spec.units import SCORE
 
@@ -238,7 +239,8 @@ def draw(
             return canvas.add_axes([part / whole for part, whole in parts])
 
         _classes(axes(drawing.LEFT + 0.04, wide), figure, points)
-        _coefficients(axes(right, COEFFICIENTS), of_classes.kappa, coefficients)
+        kappa = figure.over if figure.over in KAPPAS else of_classes.kappa
+        _coefficients(axes(right, COEFFICIENTS), kappa, coefficients)
 
 
 def _classes(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:
@@ -249,8 +251,9 @@ def _classes(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:
     margin = 0.06 * (high - low or 1.0)
     span = np.ptp(x) or 1.0
     axis.set(xlim=(x.min() - 0.06 * span, x.max() + 0.06 * span), ylim=(low - margin, high + margin))
-    axis.set_xlabel(f"{SHOWN[figure.over]} of the class")
-    axis.set_ylabel("drop of average precision, (clean − attacked) / clean")
+    by = f" (by {KAPPAS[figure.over]})" if figure.over in KAPPAS else ""
+    axis.set_xlabel(f"{SHOWN[figure.over.partition('_')[0]]} of the class{by}", fontsize=8)
+    axis.set_ylabel("drop of average precision, (clean − attacked) / clean", fontsize=8)
     axis.axhline(0, color="#999999", linewidth=0.6, zorder=1)
     axis.grid(color="#E6E6E6", linewidth=0.4)
     axis.set_axisbelow(True)
@@ -324,7 +327,8 @@ def _coefficients(axis: Axes, kappa: str, coefficients: Sequence[Coefficient]) -
                     axis.plot(one.value, y, MARKS[how], color=face, markeredgecolor="#1F4E79", markersize=4.2)
                 y += 1
         y += 0.4
-    axis.set(xlim=(-1.05, 1.05), ylim=(y - 0.6, -0.7), xlabel="correlation with the drop")
+    axis.set(xlim=(-1.05, 1.05), ylim=(y - 0.6, -0.7))
+    axis.set_xlabel("correlation with the drop", fontsize=8)
     axis.set_xticks([-1, 0, 1])
     axis.set_yticks([place for place, _ in ticks], [text for _, text in ticks], fontsize=6.8)
     for label, (_, text) in zip(axis.get_yticklabels(), ticks, strict=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from avrobust.program import UserError
 from avrobust.spec.conditions import CLEAN, Reading, reading
+from avrobust.spec.geometry import KAPPAS
 from avrobust.spec.kind import GEOMETRY, METRICS, Kind, Need
 from avrobust.spec.measures import GEOMETRIES
 from avrobust.spec.record import record
@@ -17,7 +18,8 @@ FEW = 8
 class Layout:
     """A scatter before it is measured: each class's drop of average precision under the condition `read`, over `over`.
 
-    `over`: one of `avrobust.spec.measures.GEOMETRIES`, of the training clips in the space of the net that answers.
+    `over`: one of `avrobust.spec.measures.GEOMETRIES`, of the training clips in the space of the net that answers; or
+    one of `avrobust.spec.geometry.KAPPAS` in the place of the convexity that the task of the net asks for.
     `named`: classes with their names and densities beside them, some all along where nothing is said; `highlighted`
     stands out.
     """
@@ -43,8 +45,8 @@ class Layout:
 def layout(spec: object) -> Layout:
     """Return the layout that came as JSON; a `UserError` names what is wrong."""
     whole = record(Layout, spec, "figure")
-    if whole.over not in GEOMETRIES:
-        raise UserError(f"over: {whole.over!r} is none of {', '.join(GEOMETRIES)}")
+    if whole.over not in (known := (*GEOMETRIES, *KAPPAS)):
+        raise UserError(f"over: {whole.over!r} is none of {', '.join(known)}")
     try:
         one = reading(whole.read)
     except ValueError as error:

@@ -1,12 +1,17 @@
 """What ranks clips asks for: logits in cells, a file of measures for each, and clips of several labels."""
 
+import csv
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from planning import copy_project, paper, plan, snakemake, unedited, write_paper
 
+from avrobust import parquet
+from avrobust.metrics.schema import in_order, schema_of
 from avrobust.spec.conditions import Condition
 from lib.plan import Plan
 from lib.settings import SettingsError
@@ -46,6 +51,42 @@ def test_what_ranks_clips_of_one_label_makes_their_cells_hold_logits_and_no_othe
     assert made.tables.read("cells")(SimpleNamespace(artefact="tian2021/table9")) == []
     planned = snakemake(root, "-n", "--", "paper_tables/tian2021/table9.csv")
     assert planned.counts["rank"] == 1 and planned.counts["ranking"] == 1
+
+
+def write_cell(path: Path, labels: list[int], logits: np.ndarray) -> None:
+    """Write concat's cell under PGD: clean logits, and under attack those of other clips."""
+    schema, tables = schema_of("single", ranked=True), []
+    for modality, budget, answers in (("clean", "", logits), ("audio", "small", logits[::-1])):
+        said = {"surrogate": "concat", "victim": "concat", "attack": "pgd", "modality": modality, "budget": budget}
+        columns = {name: [said.get(name, 0.0)] * len(labels) for name in schema.names}
+        columns |= {"steps": [None] * len(labels), "form": ["float"] * len(labels), "label": labels}
+        columns |= {"clip_id": [f"clip{number}" for number in range(len(labels))], "logits": answers.tolist()}
+        tables.append(parquet.table(schema, columns | {"prediction": answers.argmax(axis=1).tolist()}))
+    path.parent.mkdir(parents=True)
+    pq.write_table(in_order(tables).replace_schema_metadata({"dataset": "music", "seed": "1234"}), path)
+
+
+def test_the_real_snakemake_ranks_a_finished_cell_and_makes_its_table(tmp_path: Path) -> None:
+    """Of a cell by hand: no job before these two may run, and there is nothing else to run them from."""
+    root = root_with(tmp_path, {"table9": ranking()})
+    labels = [number % 4 for number in range(20)]
+    logits = 3.0 * np.eye(4)[labels] + np.random.default_rng(0).normal(size=(20, 4))
+    (bundle,) = (name for (_, name), keys in plan(root).attack.bundles.items() if ("music", "concat", "pgd") in keys)
+    write_cell(root / f"results/demo/cells/music/s1234/{bundle}.parquet", labels, logits)
+    table = "results/demo/tables/tian2021/table9.csv"
+    run = snakemake(root, "--cores", "1", "--allowed-rules", "rank", "ranking", "--", table)
+    assert run.status == 0, run.text
+    with (root / table).open(encoding="utf-8", newline="") as stream:
+        lines = {(line["modality"], line["column"]): line for line in csv.DictReader(stream)}
+    right = 100 * (logits.argmax(axis=1) == labels).mean()
+    assert lines["No", "Acc"]["ours"] == f"{right:.2f}" and lines["No", "Acc"]["unit"] == "percent"
+    assert float(lines["Yes", "mAP"]["ours"]) < float(lines["No", "mAP"]["ours"])
+    said = json.loads((root / f"results/demo/metrics/music/s1234/{bundle}.json").read_text(encoding="utf-8"))
+    assert said["task"] == "single" and said["code"]
+    assert (
+        "nothing to be done"
+        in snakemake(root, "--cores", "1", "--allowed-rules", "rank", "ranking", "--", table).text.lower()
+    )
 
 
 def test_a_cell_that_nothing_ranks_is_told_the_very_same_as_before(tmp_path: Path) -> None:

@@ -178,6 +178,7 @@ def test_entries_have_intervals_printed_values_and_what_is_to_be_known_of_them(t
     assert "joint" not in by_place["Audio UniModal (PANNS)", "released, on the test", "Yes A-only", "mAP"]["note"]
     assert "| Mid Fusion | released, on the test | Yes A+V | " in page and "(0.182)" in page
     assert "- all rows: clips of AudioSet (balanced)" in page
+    assert "- modality Yes A+V: the joint attack has the budget of each modality" in page
     assert "- Mid Fusion, released, on the test, Yes A+V, d-prime: the printed d' is 0.109 above 1.727" in page
     assert "Not the paper's data" in page
 

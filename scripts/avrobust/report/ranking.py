@@ -43,7 +43,7 @@ def write(table: Layout, given: Given, to: Mapping[str, str]) -> str:
 def measure(
     table: Layout, ranked: Ranked, published: Mapping[tuple[str, ...], Published], *, scale: str
 ) -> pd.DataFrame:
-    """All entries in the layout's order, row by row: keys, `COLUMNS`, `dataset`, `said` (of the row) and `doubt`.
+    """All entries in the layout's order, row by row: keys, `COLUMNS`, `clips_of` a dataset, `said` of the row, `doubt`.
 
     `doubt`: by how much a printed d' does not belong to the printed area. Numbers are rounded as they are printed;
     `inside` is empty unless clips and sizes are the paper's.
@@ -66,7 +66,7 @@ def measure(
             judged = one.value is not None and comparable(sources, scale)
             line |= {"inside": ("yes" if low <= one.value <= high else "no") if judged else "", "source": sources[0]}
             doubt = doubts.get(column.measure, "")
-            line |= {"dataset": reading.dataset, "said": "; ".join(said), "doubt": doubt, "remark": one.note}
+            line |= {"clips_of": reading.dataset, "said": "; ".join(said), "doubt": doubt, "remark": one.note}
             lines.append(line | {"note": "; ".join(filter(None, [one.note, doubt, *said]))})
     entries = pd.DataFrame(lines)
     entries[["published", "ours", "low", "high"]] = entries[["published", "ours", "low", "high"]].astype(float)
@@ -139,16 +139,26 @@ def _notes(table: Layout, entries: pd.DataFrame, headers: Mapping[str, str]) -> 
     """What is said of rows, each once, and of entries."""
     where = entries[[*table.keys]].agg(", ".join, axis=1)
     of_rows = entries.assign(where=where).drop_duplicates("where")
-    by_text: dict[str, list[str]] = {}
-    for place, said in zip(of_rows["where"], of_rows["said"], strict=True):
-        for text in said.split("; "):
-            by_text.setdefault(text, []).append(place)
-    every = len(of_rows)
-    lines = [f"- {'all rows' if len(of) == every else '; '.join(of)}: {text}" for text, of in by_text.items()]
+    said = of_rows["said"].str.split("; ").explode()
+    lines = [
+        f"- {_which(of_rows, of_rows.index.isin(of.index), table.keys)}: {text}"
+        for text, of in said.groupby(said, sort=False)
+    ]
     for name in ("remark", "doubt"):
         noted = entries[entries[name] != ""]
         lines += ("- " + where[noted.index] + ", " + noted["column"].map(headers) + ": " + noted[name]).tolist()
     return ["", "Notes:", "", *lines] if lines else []
+
+
+def _which(rows: pd.DataFrame, chosen: np.ndarray, keys: Sequence[str]) -> str:
+    """Some rows in few words: all, those of one value of a key, or each by its keys."""
+    if chosen.all():
+        return "all rows"
+    for key in keys:
+        values = rows.loc[chosen, key].unique()
+        if len(values) == 1 and (rows[key] == values[0]).sum() == chosen.sum():
+            return f"{key} {values[0]}"
+    return "; ".join(rows.loc[chosen, "where"])
 
 
 def _cell(entry: Mapping[str, str]) -> str:
@@ -159,5 +169,5 @@ def _cell(entry: Mapping[str, str]) -> str:
 
 
 def _sizes(entries: pd.DataFrame) -> str:
-    sizes = entries[["dataset", "n", "seeds"]].drop_duplicates().itertuples(index=False)
+    sizes = entries[["clips_of", "n", "seeds"]].drop_duplicates().itertuples(index=False)
     return " ".join(f"{dataset}: n = {n} clips, {seeds} seed{'s' * (seeds > 1)}." for dataset, n, seeds in sizes)

@@ -154,6 +154,7 @@ def _written_down(spec: CellSpec, cell: Cell) -> dict:
         "steps": attack.fit.passes if attack.fit else attack.steps,
         "step_size": attack.step_size,
         "keeps": {"ball": attack.keeps_ball, "range": attack.keeps_range},
+        **({"fitted": fitted} if (fitted := attack.fitted_as(spec.attack)) else {}),
     }
 
 

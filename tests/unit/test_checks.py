@@ -434,6 +434,34 @@ def test_noise_that_leaves_its_ball_is_compared_with_what_went_as_far(tmp_path: 
     assert found([noise, projected]) == []
 
 
+def test_what_is_added_to_all_clips_need_not_do_what_an_attack_on_each_does(tmp_path: Path) -> None:
+    """It is weaker than a step on each clip, and short where clips disagree; noise as long is still no stronger."""
+    step = made(tmp_path, "music/concat/0/fgsm", {CLEAN: 20, AUDIO: 9}, **FGSM)
+    universal = made(
+        tmp_path, "music/concat/0/released", {CLEAN: 20, AUDIO: 15}, steps=20, step_size=None, fitted="released"
+    )
+    noise = made(tmp_path, "music/concat/0/noise", {CLEAN: 20, AUDIO: 14}, **NOISE, fitted="released")
+    (row,) = (
+        findings([step, universal, noise]).query("check != 'unused_budget' and attack != 'fgsm'").to_dict("records")
+    )
+    assert (row["check"], row["attack"], row["beside"], row["signs"]) == ("noise_stronger", "released", "noise", 1)
+    assert set(findings([step, universal, noise]).query("check == 'unused_budget'").attack) == {"fgsm"}
+    assert findings([universal]).empty
+    cell = {"surrogate": "concat", "attack": "released", "clips": 9, "clips_without_gradient": 0, "steps": 20}
+    assert without_gradient([{"dataset": "music", "seed": 0, "cells": [cell | {"fitted": "released"}]}]).empty
+
+
+def test_clips_attacked_through_an_extractor_are_compared_with_their_own_kind(tmp_path: Path) -> None:
+    """In other units noise as large is another thing, and features are rounded where they are stored."""
+    stored = made(tmp_path, "music/concat/0/pgd", {CLEAN: 20, AUDIO: 15})
+    through = made(tmp_path, "music/concat/0/deep", {CLEAN: 19, AUDIO: 10}, **NOISE, through_extractor="windows")
+    assert found([stored, through]) == [] and (clean_answers([stored, through])["signs"] == 0).all()
+    other = made(tmp_path, "music/concat/0/other", {CLEAN: 18, AUDIO: 11}, through_extractor="windows")
+    (row,) = found([stored, through, other])
+    assert (row["attack"], row["beside"]) == ("other", "deep")
+    assert clean_answers([stored, through, other])["signs"].tolist() == [1]
+
+
 def test_other_answers_to_clean_clips_of_several_labels_are_seen_by_their_precision(tmp_path: Path) -> None:
     (one, _), (two, _) = several(tmp_path, "fgsm", 1.0), several(tmp_path, "pgd", 1.0)
     (row,) = clean_answers([one, two]).to_dict("records")

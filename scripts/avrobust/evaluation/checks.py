@@ -18,7 +18,8 @@
 
 One that leaves its ball or range may be found weaker than another, never stronger; but noise that went no further than
 what it is noise for. Where clips have several labels, no answer is right: what is then compared is the mean average
-precision, and clean answers by that of each class.
+precision, and clean answers by that of each class. One perturbation for all clips is compared with noise alone; clips
+that were attacked through an extractor with others that were.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -112,6 +113,11 @@ class Made:
         return Reading(*self.place, condition)
 
     @property
+    def is_universal(self) -> bool:
+        """Whether it adds to each clip what was fitted to all, by which some clips gain and others do not."""
+        return bool(self.facts.get("fitted"))
+
+    @property
     def seen_through(self) -> str:
         """The extractor that the clips were attacked through; nothing where the net takes them, or features, itself."""
         return self.facts.get("through_extractor", "")
@@ -177,9 +183,11 @@ def findings(made: Sequence[Made]) -> pd.DataFrame:
 def without_gradient(provenances: Iterable[Mapping]) -> pd.DataFrame:
     """Return a line per surrogate and attack: how many clips have no gradient in some modality, of all seeds.
 
-    None for an attack that takes no gradient.
+    None for an attack that takes no gradient of each clip.
     """
-    cells = pd.DataFrame([{**said, **cell} for said in provenances for cell in said["cells"] if cell["steps"]])
+    taken = ((said, cell) for said in provenances for cell in said["cells"] if cell["steps"] and "fitted" not in cell)
+    columns = ["dataset", "surrogate", "attack", "clips", "clips_without_gradient"]
+    cells = pd.DataFrame([{**said, **cell} for said, cell in taken], columns=columns)
     counted = cells.groupby(["dataset", "surrogate", "attack"]).agg(
         comparisons=("clips", "sum"),
         signs=("clips_without_gradient", "sum"),
@@ -271,7 +279,7 @@ def _lower(name: str, one: Made, other: Made, beside: str) -> Iterator[Compariso
 
 def _single_step(made: Sequence[Made]) -> Iterator[Comparison]:
     for one, other in _pairs(made):
-        own = one.cell.surrogate == one.cell.victim and other.keeps
+        own = one.cell.surrogate == one.cell.victim and other.keeps and not (one.is_universal or other.is_universal)
         if own and one.maximised == other.maximised and one.facts["steps"] > other.facts["steps"] == 1:
             yield from _lower("single_step_stronger", one, other, other.cell.attack)
 
@@ -293,7 +301,7 @@ def _noise(made: Sequence[Made]) -> Iterator[Comparison]:
 
 
 def _unused(made: Sequence[Made]) -> Iterator[Comparison]:
-    for one in made:
+    for one in (one for one in made if not one.is_universal):
         for condition, accuracy in one.accuracies.items():
             attacked = [name for name in ATTACKED[condition.modality] if name in one.facts["modalities"]]
             if attacked and condition.budget != UNBOUNDED:

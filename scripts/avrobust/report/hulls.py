@@ -122,11 +122,12 @@ def of_features(figure: Layout, panel: Panel, classes: OfNets, points: OfNets) -
             measures = [f"rho{tau}{form}" for tau in TAUS for form in ("", "_99", "_printed")]
             for measure in (*measures, *KAPPAS):
                 yield {**said, "measure": measure, "unit": SCORE, "value": row[measure]}
+            ids = {*own.clip_ids}
             others = {
                 clip: point
                 for other in clips.values()
                 for clip, point in zip(other.clip_ids, other.points, strict=True)
-                if clip not in own.clip_ids
+                if clip not in ids
             }
             mean = own.points.mean(axis=0, dtype=np.float64)
             far = np.array([np.linalg.norm(point - mean) for point in others.values()])
@@ -239,12 +240,14 @@ def _picture(axis: Axes, figure: Layout, one: Map, aspect: float) -> None:
                 axis.add_patch(Polygon(corners, hatch=style["hatch"], zorder=1.1, **shade))
             edge = {"edgecolor": style["colour"], "linestyle": style["line"], "linewidth": 1.1}
             axis.add_patch(Polygon(corners, facecolor="none", zorder=1.2, **edge))
-    for place, (x, y) in enumerate(one.places):
-        names = _classes(one, place)
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for place in range(len(one.places)):
+        alike.setdefault(tuple(_classes(one, place)), []).append(place)
+    for names, places in alike.items():
         for size, name in zip(NESTED if len(names) > 1 else (ALONE,), names, strict=False):
             axis.plot(
-                x, y, linestyle="none", marker=styles[name]["marker"], color=styles[name]["colour"], markersize=size,
-                markeredgecolor="white", markeredgewidth=0.5, zorder=3 - size / 100,
+                *one.places[places].T, linestyle="none", marker=styles[name]["marker"], color=styles[name]["colour"],
+                markersize=size, markeredgecolor="white", markeredgewidth=0.5, zorder=3 - size / 100,
             )  # fmt: skip
     # One scale for x and y: only then are neighbours neighbours.
     centre, (wide, high) = (one.places.min(axis=0) + one.places.max(axis=0)) / 2, _extent(one)

@@ -9,7 +9,8 @@ from torch import nn
 from avrobust.attacks.budget import units
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.encoders.csn import CSN
-from avrobust.models.encoders.video_transformer import StandardisedVideoTransformer, VideoTransformer
+from avrobust.models.encoders.standardised_video import StandardisedVideoTransformer
+from avrobust.models.encoders.video_transformer import VideoTransformer
 from avrobust.models.fusions.mid_fusion import MidFusion, side_by_side
 from avrobust.models.fusions.pre_transformer_fusion import PreTransformerFusion
 from avrobust.models.standardise import Standardise

@@ -16,7 +16,7 @@ VISUAL_ENCODERS = {
     "torchvision": "avrobust.models.encoders.torchvision:Torchvision",
     "vgg11_bn": "avrobust.models.encoders.vgg11_bn:VGG11BN",
     "video_transformer": "avrobust.models.encoders.video_transformer:VideoTransformer",
-    "standardised_video_transformer": "avrobust.models.encoders.video_transformer:StandardisedVideoTransformer",
+    "standardised_video_transformer": "avrobust.models.encoders.standardised_video:StandardisedVideoTransformer",
 }
 
 # How the features of the modalities become one. A fusion takes `features`, modality -> (N, D) or (N, T, D), and returns

@@ -209,6 +209,12 @@ def test_a_correlation_is_read_with_the_classes_of_its_net(tmp_path: Path, metri
         judged("0 > mid/released.spearman_kappa[audio]@small", metrics=metrics)
 
 
+def test_a_correlation_of_classes_that_do_not_differ_leaves_its_test_undecided(tmp_path: Path, metrics) -> None:
+    file = geometry_of(tmp_path, "mid", kappa_argmax=[1.0] * 7 + [0.5])
+    found = judged("0 > mid/released.spearman_kappa[audio]@small", metrics=metrics, geometry=[file])
+    assert found.overall.verdict == "undecided" and found.tests[0].note.startswith("fewer than 6 classes have a drop")
+
+
 def test_the_program_writes_them_with_their_unit(tmp_path: Path, metrics: list[Path]) -> None:
     given: Mapping = spec("mid/released.map_drop@small > mixup/released.map_drop@small")
     made = make("claims", given, tmp_path / "claims", metrics=metrics)

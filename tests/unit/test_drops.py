@@ -140,3 +140,13 @@ def test_classes_that_tell_nothing_are_left_out_and_counted(tmp_path: Path) -> N
     other = write_geometry(tmp_path / "other", "sounds/csn/1", names(8))
     with pytest.raises(UserError, match="class 6 was measured, but only 6 are ranked; make both again"):
         drops(Ranked([rank(cell)]), OfNets(CLASS_ROWS, [other]), READING)
+
+
+def test_a_coefficient_of_a_few_classes_that_differ_is_none(tmp_path: Path) -> None:
+    """Of twelve classes five differ from the others; with one more it is defined."""
+    ranked = Ranked([rank(planted(tmp_path))])
+    for different, defined in ((5, False), (6, True)):
+        kappas = [1.0] * (CLASSES - different) + [0.5 - 0.01 * label for label in range(different)]
+        file = write_geometry(tmp_path / str(different), "sounds/csn/1", names(), kappa_01=kappas)
+        found = correlated(ranked, OfNets(CLASS_ROWS, [file]), "spearman_kappa", [READING])
+        assert np.isnan(found.value) != defined and np.isnan(found.replicates).all() != defined

@@ -120,3 +120,13 @@ def test_a_net_that_has_nothing_to_lose_is_named_in_one_line(tmp_path: Path) -> 
     made = make("scatter", SPEC, tmp_path / "figure4", **files)
     assert made.returncode == 1 and "Traceback" not in made.stderr
     assert "no class has both a drop and kappa_01 (2 with a clean average precision below 0.01)" in made.stderr
+
+
+def test_where_too_few_classes_differ_there_is_no_trend(tmp_path: Path, files) -> None:
+    """The figure says so in the place of coefficients."""
+    kappas = [1.0] * (CLASSES - 2) + [0.9, 0.8]
+    files["geometry"] = [write_geometry(tmp_path / "alike", "sounds/csn/1", NAMES, kappa_01=kappas, rho60=kappas)]
+    words, _ = drawn_twice("scatter", SPEC, tmp_path, **files)
+    assert words.count("too few differ") == 4 * 3 and "trend" not in words
+    lines = table(tmp_path / "one/figure_coefficients.csv")
+    assert {line["value"] for line in lines if line["with"] == "kappa_01"} == {""}

@@ -22,6 +22,9 @@ from avrobust.spec.geometry import KAPPA
 
 # A class of which a net has less than this average precision has nothing to lose, and no drop.
 LEAST_PRECISION = 0.01
+# So many classes must differ from what most have, or a coefficient is one of the few that do. By chance alone fewer lie
+# on one side oftener than 2.5 %.
+LEAST_DIFFERENT = 6
 _HOW = {"pearson": correlation.pearson, "spearman": correlation.spearman}
 
 
@@ -51,9 +54,13 @@ class Drops:
     def correlation(self, how: str, column: str, partial: bool = False) -> Estimate:
         """Return how drops go with a column, of the classes that have one: `pearson` or `spearman`.
 
-        `partial`: given the logarithm of a class's number of training clips, and its clean average precision.
+        `partial`: given the logarithm of a class's number of training clips, and its clean average precision. NaN where
+        fewer than `LEAST_DIFFERENT` classes differ from the others.
         """
         kept, found = self.defined(column), []
+        if not all(differ(of) for of in self.columns[column][:, kept]):
+            nothing = np.full((len(self.drop), self.drop.shape[2]), np.nan)
+            return mean_of_seeds(nothing, self.clips)
         for seed in range(len(self.drop)):
             drop, clean = self.drop[seed, kept], self.clean[seed, kept]
             x, size = (of[seed, kept, None].repeat(drop.shape[1], 1) for of in (self.columns[column], self.log_size))
@@ -68,6 +75,11 @@ class Drops:
     def log_size(self) -> np.ndarray:
         """The logarithm of the number of training clips of each class, (S, C)."""
         return np.log(self.train_clips)
+
+
+def differ(values: np.ndarray) -> bool:
+    """Whether enough of some values (C,) differ from what most are, for these to go with anything."""
+    return len(values) - np.unique(values, return_counts=True)[1].max(initial=0) >= LEAST_DIFFERENT
 
 
 def drops(ranked: Ranked, geometry: OfNets, reading: Reading) -> Drops:
@@ -110,7 +122,10 @@ def drops(ranked: Ranked, geometry: OfNets, reading: Reading) -> Drops:
 
 
 def correlated(ranked: Ranked, geometry: OfNets, measure: str, readings: Sequence[Reading]) -> Estimate:
-    """Return one of `avrobust.spec.measures.CORRELATIONS`, as the mean of what it is at each of `readings`."""
+    """Return one of `avrobust.spec.measures.CORRELATIONS`, as the mean of what it is at each of `readings`.
+
+    NaN where one is none: too few classes have a drop, or differ.
+    """
     how, column = measure.removeprefix("partial_").split("_", 1)
     found = []
     for reading in readings:

@@ -45,7 +45,7 @@ from avrobust.metrics.scores import Score, Scores, bounds
 from avrobust.program import UserError, progress
 from avrobust.report.given import Given
 from avrobust.report.sides import Exact, by_answers, by_clip, by_training, is_by_answers, is_by_clip
-from avrobust.report.sides_of_classes import by_class, by_ranking
+from avrobust.report.sides_of_classes import Undefined, by_class, by_ranking
 from avrobust.report.text import about, csv_of, fixed, grid, warning
 from avrobust.report.trainings import Spent, spent
 from avrobust.spec.artefacts.claims import (
@@ -201,7 +201,8 @@ def _judged(claim: Claim, files: _Files) -> Judgement:
         try:
             measured[number] = _measured(test, files)
         except UserError as error:
-            if not any(side.score or side.of in (MISSED, *OF_CLASSES) for side in test.read):
+            missing = any(side.score or side.of in (MISSED, *OF_CLASSES) for side in test.read)
+            if not (missing or isinstance(error, Undefined)):
                 raise UserError(f"claim {claim.name}: {error}") from None
             reasons[number] = str(error)
     results = {number: _result([one]) for number, one in measured.items()}

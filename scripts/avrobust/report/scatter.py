@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from avrobust.files import write_text
-from avrobust.metrics.drops import Drops, drops
+from avrobust.metrics.drops import LEAST_DIFFERENT, Drops, differ, drops
 from avrobust.metrics.estimate import Estimate
 from avrobust.metrics.geometry import CLASS_ROWS, OfNets
 from avrobust.metrics.interval import TAIL
@@ -38,8 +38,8 @@ COEFFICIENT_COLUMNS = (
     "coefficient", "with", "given", "value", "low", "high", "unit", "classes", "n", "seeds", "sizes", "scale", "source",
     "note",
 )  # fmt: skip
-# In inches: the height of both panels, the width of the coefficients' and of what stands at its left.
-TALL, COEFFICIENTS, NAMES = 3.3, 1.25, 1.02
+# In inches: the height of both panels, the width of the coefficients' and of what stands at its left, and at the left.
+TALL, COEFFICIENTS, NAMES, LEFT = 3.3, 1.25, 1.02, 0.62
 # Up to so many classes each has its interval.
 MOST_INTERVALS = 60
 POINT = {"color": "#7FB2D8", "markeredgecolor": "#1F4E79", "markeredgewidth": 0.5, "markersize": 3.6}
@@ -203,12 +203,17 @@ def draw(
     reading = figure.reading
     sizes = drawing.sizes_note(figure.sizes, figure.labels)
     left_out = ", ".join(f"{count} with {why}" for why, count in of_classes.without.items() if count)
+    kappa = figure.over if figure.over in KAPPAS else of_classes.kappa
+    undefined = any(
+        one.estimate.value != one.estimate.value and one.column in (kappa, *GEOMETRIES) for one in coefficients
+    )
     notes = [
         figure.caption,
         f"Beside a name: [ρ60, ρ80]. Left out: {left_out}." if left_out else "Beside a name: [ρ60, ρ80].",
         "Lines, the band and the right panel: 95 % intervals of other test clips (of other trainings too, from three "
         "seeds on); classes are taken as they are. Open marks: given the logarithm of the number of training clips and "
         "the clean average precision.",
+        f"Too few differ: fewer than {LEAST_DIFFERENT} classes from what most have." if undefined else "",
         f"Sizes at this scale (at the paper's): {sizes}." if sizes else "",
     ]
     handles = [
@@ -218,9 +223,9 @@ def draw(
             if any(point.name == figure.highlighted for point in points)
             else []
         ),
-        Line2D([], [], color=TREND, label="trend"),
-        Patch(facecolor=BAND, label="its 95 % interval"),
     ]
+    if trends := differ(np.array([point.x for point in points])):
+        handles += [Line2D([], [], color=TREND, label="trend"), Patch(facecolor=BAND, label="its 95 % interval")]
     heads, feet = drawing.heads(len(handles), len(handles)), drawing.feet(notes)
     height = heads + TALL + 0.62 + feet
     spoken = about(figure.sources.values(), scale)
@@ -232,18 +237,18 @@ def draw(
     with page(WIDTH, height, svg=svg, png=png) as canvas:
         drawing.frame(canvas, figure.title, said, handles, len(handles), notes)
         right = WIDTH - COEFFICIENTS - drawing.RIGHT - 0.06
-        wide = right - NAMES - drawing.LEFT - 0.1
+        wide = right - NAMES - LEFT - 0.06
 
         def axes(left: float, width: float) -> Axes:
             parts = zip((left, feet + 0.5, width, TALL), (WIDTH, height) * 2, strict=True)
             return canvas.add_axes([part / whole for part, whole in parts])
 
-        _classes(axes(drawing.LEFT + 0.04, wide), figure, points)
-        kappa = figure.over if figure.over in KAPPAS else of_classes.kappa
+        _classes(axes(LEFT, wide), figure, points, trends)
         _coefficients(axes(right, COEFFICIENTS), kappa, coefficients)
 
 
-def _classes(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:
+def _classes(axis: Axes, figure: Layout, points: Sequence[Point], trends: bool) -> None:
+    """Draw the classes; `trends`: with a trend."""
     x, y = np.array([point.x for point in points]), np.array([point.drop.value for point in points])
     ends = np.array([[point.drop.low(), point.drop.high()] for point in points])
     few = len(points) <= MOST_INTERVALS
@@ -257,7 +262,7 @@ def _classes(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:
     axis.axhline(0, color="#999999", linewidth=0.6, zorder=1)
     axis.grid(color="#E6E6E6", linewidth=0.4)
     axis.set_axisbelow(True)
-    if len(points) > 2 and np.ptp(x):
+    if trends:
         along = np.linspace(x.min(), x.max(), 50)
         line = trend(points, along)
         band = np.nanquantile(line[:, 1:], [TAIL, 1 - TAIL], axis=1)
@@ -325,6 +330,8 @@ def _coefficients(axis: Axes, kappa: str, coefficients: Sequence[Coefficient]) -
                     face = "white" if partial else "#1F4E79"
                     axis.hlines(y, one.low(), one.high(), color="#1F4E79", linewidth=1.0)
                     axis.plot(one.value, y, MARKS[how], color=face, markeredgecolor="#1F4E79", markersize=4.2)
+                else:
+                    axis.text(0, y, "too few differ", fontsize=6, ha="center", va="center", color="#555555", bbox=UNDER)
                 y += 1
         y += 0.4
     axis.set(xlim=(-1.05, 1.05), ylim=(y - 0.6, -0.7))

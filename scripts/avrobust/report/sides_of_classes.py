@@ -5,7 +5,7 @@ from math import inf
 
 import numpy as np
 
-from avrobust.metrics.drops import correlated
+from avrobust.metrics.drops import LEAST_DIFFERENT, correlated
 from avrobust.metrics.estimate import Estimate, combined
 from avrobust.metrics.geometry import OfNets
 from avrobust.metrics.ranked import Ranked
@@ -19,14 +19,24 @@ from avrobust.spec.measures import CORRELATIONS, SELECTED
 _BOUNDS = {"kappa": (0.0, 1.0)}
 
 
+class Undefined(UserError):
+    """A test has no effect, because what it reads is not defined of these clips or classes."""
+
+
 def by_ranking(test: Comparison, ranked: Ranked, classes: OfNets) -> Estimate:
     """Return the effect of a test of what is measured of rankings, of the seeds that both sides have.
 
-    Raises `UserError` if a cell, a condition or a net's classes are missing, or cells are of other clips.
+    Raises `UserError` if a cell, a condition or a net's classes are missing, or cells are of other clips; `Undefined`
+    if a correlation is none.
     """
     common = ranked.in_common(one for side in test.read for one in side.readings)
     higher, lower = (_measured(side, common, classes) for side in (test.higher, test.lower))
-    return combined(lambda *sides: sides[0] - sides[1] - test.by, higher, lower, rising=(True, False))
+    found = combined(lambda *sides: sides[0] - sides[1] - test.by, higher, lower, rising=(True, False))
+    if found.value != found.value:
+        raise Undefined(
+            f"fewer than {LEAST_DIFFERENT} classes have a drop and differ from most, so that nothing goes with it"
+        )
+    return found
 
 
 def _measured(side: Side, ranked: Ranked, classes: OfNets) -> Estimate | float:

@@ -482,7 +482,7 @@ def test_the_kappa_that_selects_goes_by_the_task_or_by_its_name(tmp_path):
 def test_a_density_that_too_few_classes_exceed_gives_way_to_their_median(tmp_path, caplog):
     caplog.set_level("INFO")
     prepare = SelectedMixup(setting(tmp_path), "csn", density=8.0)
-    said = "of csn fewer than two classes are eligible above a density of 8; the median, 7, is taken"
+    said = "fewer than two classes of csn are eligible; the median density, 7, is taken"
     assert said in caplog.text and prepare.density == 7 and prepare.eligible == {0, 1}
 
 

@@ -57,7 +57,7 @@ class SelectedMixup(Mixup):
         chosen = select(_read(setting, f"rho{tau}", kappa), kappa, tau, convexity, density, densest)
         if chosen.is_median:
             log.info(
-                "selected_mixup: fewer than two classes of %s are dense enough; the median density, %.4g, is taken",
+                "selected_mixup: fewer than two classes of %s are eligible; the median density, %.4g, is taken",
                 *(geometry, chosen.density),
             )
         self.density = chosen.density

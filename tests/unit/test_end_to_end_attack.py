@@ -29,8 +29,8 @@ FEATURES = {"name": "features", "options": {"extractor": "windows"}}
 BLOCKS = {"heads": 4, "passes": 1}
 SPEC = ModelSpec(
     "concat",
-    Part("csn", {"mels": 32, "width": 0.125, "transformer": BLOCKS}),
-    Part("standardised_video_transformer", {"size": 64, "features": 64, "transformer": BLOCKS}),
+    Part("csn", {"mels": 32, "width": 0.125, **BLOCKS}),
+    Part("standardised_video_transformer", {"size": 64, "features": 64, **BLOCKS}),
 )
 # In the whole of a sound, in each picture; of features, whose unit is a deviation, in each step.
 BUDGETS = named({"small": {"audio": {"norm": "l2_step", "epsilon": 2}, "visual": {"norm": "l2_step", "epsilon": 0.5}}})

@@ -84,7 +84,7 @@ CLASSES = ARTEFACT | DRAWING | {
 }  # fmt: skip
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
-    "spec/factors", "spec/figure", "spec/measures", "spec/published", "spec/units",
+    "spec/factors", "spec/figure", "spec/geometry", "spec/measures", "spec/published", "spec/units",
 }  # fmt: skip
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -172,13 +172,14 @@ CLOSURES = {
     "table": (
         "artefact.py", kind("table", "TABLE"),
         MEASURED | {"csv_text", "data/manifest", "metrics/estimate", "metrics/measured", "report/entries",
-                    "report/text", "report/table", "spec/artefacts/table", "spec/measures", "spec/published",
-                    "spec/units"},
+                    "report/text", "report/table", "spec/artefacts/table", "spec/geometry", "spec/measures",
+                    "spec/published", "spec/units"},
     ),
     "ranking": (
         "artefact.py", kind("ranking", "RANKING"),
         ARTEFACT | RANKED | {"csv_text", "metrics/ranked", "report/drawing", "report/entries", "report/ranking",
-                             "report/text", "spec/artefacts/ranking", "spec/measures", "spec/published", "spec/units"},
+                             "report/text", "spec/artefacts/ranking", "spec/geometry", "spec/measures",
+                             "spec/published", "spec/units"},
     ),
     "scatter": (
         "artefact.py", kind("scatter", "SCATTER"),
@@ -240,7 +241,7 @@ CLOSURES = {
     "checks": (
         "checks.py", [],
         RANKED | {"files", "program", "metrics/ranked", "metrics/rows", "evaluation/checks", "report/text",
-                  "spec/any_of", "spec/budgets", "spec/conditions", "spec/measures", "spec/units"},
+                  "spec/any_of", "spec/budgets", "spec/conditions", "spec/geometry", "spec/measures", "spec/units"},
     ),
     "calibration": (
         "artefact.py", kind("calibration", "CALIBRATION"),

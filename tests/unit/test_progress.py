@@ -12,10 +12,11 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 # What is counted, by what is done.
 COUNTED = {
     "asking": {"clips"}, "attacking": {"batches"}, "calibrating": {"batches"}, "downloading": {"MiB"},
-    "embedding": {"batches"}, "exporting": {"batches"}, "fetching": {"videos"}, "localise": {"batches"},
-    "manifest": {"clips"}, "measuring": {"places"}, "other splits": {"clips"}, "packing": {"clips"},
-    "reading": {"files", "parts", "score files"}, "render": {"clips"}, "t-SNE": {"panels"}, "training": {"epochs"},
-    "unattacked": {"clips"},
+    "embedding": {"batches"}, "exporting": {"batches"}, "extracting": {"clips"}, "fetching": {"videos"},
+    "fitting": {"batches"}, "geometry": {"batches"}, "localise": {"batches"}, "manifest": {"clips"},
+    "measuring": {"places"}, "other splits": {"clips"}, "packing": {"clips"}, "ranking": {"conditions"},
+    "reading": {"files", "parts", "rankings", "score files"}, "render": {"clips"}, "t-SNE": {"panels"},
+    "training": {"epochs"}, "unattacked": {"clips"},
 }  # fmt: skip
 CODE = """
 import sys, time

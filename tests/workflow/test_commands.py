@@ -11,12 +11,14 @@ import pytest
 from planning import Job, copy_project, paper, replace, snakemake, unedited
 
 # What no rule gives: what is for a user who runs a program by hand.
+# Nets on features alone are attacked through what made these.
+THROUGH = ("--extractor", "--extractor-weights")
 BY_HAND = {
     "archive": {"--tries", "--wait"},
     "fetch": {"--rate-file"},
-    "attack": {"--split"},
-    "embed": {"--split"},
-    "localise": {"--split"},
+    "attack": {"--split", *THROUGH},
+    "embed": {"--split", *THROUGH},
+    "localise": {"--split", *THROUGH},
 }
 # What a job waits for, or counts among the reasons to run again, and its program does not read.
 NOT_READ = {"train": {"availability.csv"}}

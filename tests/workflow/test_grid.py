@@ -443,7 +443,7 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (lambda paper: rows(paper)["rows"][0].pop("attack"), ("table1", "row 1", "attack must be given")),
         (lambda paper: layout(paper).pop("columns"), ("table1", "columns")),
         (lambda paper: layout(paper)["keys"].append("fusin"), ("table1", "fusin", "dataset, fusion")),
-        (lambda paper: layout(paper, "table2").update(kind="tabel"), ("table2.kind", "tabel", "table, sweep")),
+        (lambda paper: layout(paper, "table2").update(kind="tabel"), ("table2.kind", "tabel", "table, ranking, sweep")),
         (lambda paper: rows(paper).update(clips="seen"), ("table1.rows.clips", "seen", "unseen")),
         (lambda paper: small(paper).pop("corrected"), ("budgets.small", "corrected", "printed")),
         (lambda paper: small(paper).update(by="strength"), ("budgets.small", "strength", "epsilon, epsilon_space")),
@@ -611,7 +611,9 @@ def test_the_task_of_a_dataset_reaches_its_nets_and_asks_for_an_objective(tmp_pa
     with pytest.raises(SettingsError, match=r"artefacts.tableA1: ave has several labels a clip, of which none is"):
         plan(root)
     write_paper(root, {**paper(unedited()), "artefacts": {}, "claims": []})
-    with pytest.raises(SettingsError, match="objective cross_entropy is for the task single, but ave is multiple"):
+    with pytest.raises(
+        SettingsError, match="objective prototype_conformity is for the task single, but ave is multiple"
+    ):
         plan(root)
 
 

@@ -89,7 +89,8 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
     [
         (
             {"extends": "demi"},
-            "mine.yaml: extends: 'demi' is not known; allowed are calibration, clips, demo, mine, ours, paper, slow",
+            "mine.yaml: extends: 'demi' is not known; allowed are audioset, calibration, clips, demo, mine, ours,"
+            " paper, slow",
         ),
         ({"extends": "mine"}, "workflow/scales/mine.yaml: extends itself"),
         ({"seeds": [1]}, "mine.yaml: top level: source, short_side"),

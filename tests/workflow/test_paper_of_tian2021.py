@@ -170,7 +170,7 @@ def test_a_row_of_heat_maps_is_of_the_class_that_it_names(name: str) -> None:
 
 
 # What no artefact of this kind says.
-UNSAID = {"diagram": {"caption"}}
+UNSAID = {"diagram": {"caption"}, "listing": {"extractor"}}
 
 
 def test_each_kind_of_artefact_is_told_all_that_its_layout_can_hold() -> None:

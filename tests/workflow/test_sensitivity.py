@@ -194,7 +194,7 @@ def test_without_a_paper_that_varies_anything_the_target_says_so() -> None:
         plan(root, papers=["tian2021"]).check_targets(["-n", "sensitivity"])
     plan(root, papers=["tian2021"]).check_targets(["-n", "all"])
     run = snakemake(root, "-n", "--config", "papers=[tian2021]", "--", "sensitivity")
-    assert (run.status, len(run.errors)) == (1, 1) and "sensitivity.yaml: zhang2025" in run.errors[0]
+    assert (run.status, len(run.errors)) == (1, 1) and "sensitivity.yaml: li2022, zhang2025" in run.errors[0]
 
 
 def test_snakemake_plans_it() -> None:

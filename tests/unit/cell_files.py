@@ -15,7 +15,15 @@ from avrobust.metrics.schema import FLOAT, SCHEMA, in_order, schema_of
 
 CLEAN = ("clean", "")
 # What the names of budgets stand for in these tests.
-EPSILONS = {"": 0.0, "small": 0.006, "large": 0.012, "sweep/1": 0.006, "sweep/2": 0.012, "strong": 0.02}
+EPSILONS = {
+    "": 0.0,
+    "unbounded": 1.0,
+    "small": 0.006,
+    "large": 0.012,
+    "sweep/1": 0.006,
+    "sweep/2": 0.012,
+    "strong": 0.02,
+}
 
 
 def write_cell(
@@ -72,21 +80,23 @@ def write_ranked_cell(
     *,
     norms: Mapping[tuple, Mapping[str, float]] = MappingProxyType({}),
     surrogate: str = "",
+    form: str = FLOAT,
 ) -> Path:
     """Write the cell `identity` (dataset/victim/seed/attack) as scripts/attack.py does: logits (N, C) by condition.
 
-    Clips of one label each where `labels` are numbers, else of several. `norms` by condition: one for all clips.
+    Clips of one label each where `labels` are numbers, else of several. `norms` by condition: one for all clips. Fewer
+    logits than labels are of the first clips.
     """
     dataset, victim, seed, attack = identity.split("/")
     schema = schema_of("single" if isinstance(labels[0], int) else "multiple", ranked=True)
     tables = []
     for (modality, budget), answers in logits.items():
-        count = len(labels)
+        count = len(answers)
         of_condition = {
             "modality": modality,
             "budget": budget,
             "steps": None,
-            "form": FLOAT,
+            "form": form,
             "loss": 0.5,
             "cosine": 0.0,
         }
@@ -97,7 +107,7 @@ def write_ranked_cell(
             of_condition |= {f"norm_{name}": moved.get(f"norm_{name}", 0.0)}
             of_condition |= {f"clip_norm_{name}": moved.get(f"clip_norm_{name}", 0.0)}
         columns = {name: [value] * count for name, value in of_condition.items()}
-        columns |= {"clip_id": [f"clip{number}" for number in range(count)], "label": labels}
+        columns |= {"clip_id": [f"clip{number}" for number in range(count)], "label": labels[:count]}
         columns |= {"logits": answers.tolist(), "prediction": answers.argmax(axis=1).tolist()}
         tables.append(parquet.table(schema, columns))
     path = folder / dataset / f"s{seed}" / f"{surrogate}{victim}.{attack}.parquet"

@@ -57,7 +57,7 @@ def test_partial_correlation_is_that_of_the_inverse_covariance_and_of_what_regre
 def test_spearman_given_others_takes_ranks_of_all() -> None:
     generator = np.random.default_rng(1)
     x, y, z = generator.normal(size=(3, 20, 1))
-    assert correlation.spearman(x, y, [z]) == pytest.approx(correlation.spearman(np.exp(x), y**3, [10 * z]))
+    assert correlation.spearman(x, y, [z]) == pytest.approx(correlation.spearman(np.exp(x), y**3, [np.exp(3 * z)]))
 
 
 CLASSES = 12

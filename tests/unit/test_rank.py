@@ -18,6 +18,7 @@ from avrobust.metrics.estimate import Estimate, accuracy, estimate, weights
 from avrobust.metrics.ranked import Ranked
 from avrobust.metrics.ranked_rows import AREA, PRECISION
 from avrobust.metrics.ranking import mean_of_classes, precisions_and_areas
+from avrobust.metrics.schema import in_order
 from avrobust.program import UserError
 from avrobust.spec.conditions import Condition, Reading
 
@@ -202,3 +203,27 @@ def test_intervals_of_a_mean_average_precision_hold_that_of_all_clips_as_often_a
         one = Estimate(value, np.array(replicates), np.array([value]))
         held += [found.low() <= truth <= found.high() for found in (one.mirrored(0, 1), one)]
     assert held[0] / 2 >= 88 and held[1] < held[0]
+
+
+def test_clips_as_files_hold_them_and_attacks_without_bounds_are_not_ranked(world, tmp_path: Path) -> None:
+    """Of the former there are other tables, of the latter a few clips only."""
+    labels, answers, cell = world
+    few = {condition: logits[:8] for condition, logits in answers.items()}
+    more = [
+        write_ranked_cell(tmp_path / "forms", "sounds/csn/1/released", labels, answers, form="rounded"),
+        write_ranked_cell(tmp_path / "few", "sounds/csn/1/released", labels, {("both", "unbounded"): few[SMALL]}),
+    ]
+    whole = tmp_path / "whole.parquet"
+    metadata = pq.read_schema(cell).metadata
+    pq.write_table(in_order([pq.read_table(path) for path in (cell, *more)]).replace_schema_metadata(metadata), whole)
+    assert rank(whole).read_bytes() == rank(cell).read_bytes()
+
+
+def test_a_file_whose_rows_are_not_in_order_or_not_whole_is_refused(world, tmp_path: Path) -> None:
+    *_, cell = world
+    pq.write_table(pq.read_table(cell)[::-1], tmp_path / "turned.parquet")
+    with pytest.raises(UserError, match="rows are not in order, or a clip occurs twice; `rm"):
+        rank(tmp_path / "turned.parquet")
+    pq.write_table(pq.read_table(cell, filters=[("modality", "!=", "clean")]), tmp_path / "attacked.parquet")
+    with pytest.raises(UserError, match="has no clean clips of csn/csn/released"):
+        rank(tmp_path / "attacked.parquet")

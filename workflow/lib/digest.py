@@ -62,6 +62,7 @@ def registered_names(scripts: Path, part: str, table: str) -> list[str]:
     return sorted(_tables(scripts / PACKAGE / part / "registry.py")[table])
 
 
+@cache
 def is_there(scripts: Path, entry: str) -> bool:
     """Whether what a registry names is there: a function, a class or a value."""
     return _assigned(scripts, entry) is not None or _definition(scripts, entry) is not None
@@ -86,6 +87,7 @@ def _assigned(scripts: Path, entry: str) -> ast.expr | None:
     return None
 
 
+@cache
 def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
     """Return what the function or class `entry` takes, its `self` left out: name -> its type, whether it is needed."""
     node = _definition(scripts, entry)
@@ -109,6 +111,7 @@ def options(scripts: Path, entry: str) -> dict[str, tuple[str, bool]]:
     }
 
 
+@cache
 def said(scripts: Path, entry: str, name: str) -> list[object]:
     """Return what the function `entry` says of `name`, outermost first; None for what its source alone does not tell.
 
@@ -134,6 +137,7 @@ def number(scripts: Path, entry: str, name: str) -> int | None:
     return first if type(first) is int else None
 
 
+@cache
 def constant(scripts: Path, entry: str, name: str) -> object:
     """Return what the class `entry`, or else one that it is made of, says by `name = ...`; None if none says it."""
     node = _definition(scripts, entry)

@@ -154,13 +154,18 @@ class Attacking(Jobs):
 
     def bundle_work(self, keys: Iterable[Key]) -> int:
         """The work of these cells, of those that are encoded too."""
-        found = 0
-        for key in keys:
-            found += self.work_of(*key, self.cells[key])
+        return sum(self._works[key] for key in keys)
+
+    @cached_property
+    def _works(self) -> dict[Key, int]:
+        """The work of every cell; every job asks for that of all."""
+        found = {}
+        for key, victims in self.cells.items():
+            found[key] = self.work_of(*key, victims)
             if coded := self.grid.coded.get(key):
                 clips = self._test_clips(*key[:2])
                 conditions = 1 + len({self._worth(one) for one in coded})
-                found += work.encoding_passes(clips, conditions, self.threads_on(key[0]))
+                found[key] += work.encoding_passes(clips, conditions, self.threads_on(key[0]))
         return found
 
     @cached_property

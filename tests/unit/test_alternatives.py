@@ -216,17 +216,20 @@ RANKED_SPEC = {
 
 def test_numbers_of_rankings_are_read_again_in_their_own_unit(tmp_path: Path) -> None:
     """And with another convexity in the place of that of the task."""
-    labels = np.repeat(np.arange(6), 5)
-    noise = np.random.default_rng(0).normal(size=(30, 6))
-    logits = {strength: (strength * np.eye(6)[labels] + noise) for strength in (4.0, 2.5, 1.5, 0.5)}
+    labels = np.repeat(np.arange(8), 5)
+    noise = np.random.default_rng(0).normal(size=(40, 8))
+    logits = {strength: (strength * np.eye(8)[labels] + noise) for strength in (4.0, 2.5, 1.5, 0.5)}
     audio, clean = ("audio", "small"), logits[4.0]
     left = {"csn/0/released": 0.5, "other/0/released": 1.5, "csn/0/projected": 2.5, "other/0/projected": 4.0}
     files = [
         rank(write_ranked_cell(tmp_path, f"sounds/{name}", labels.tolist(), {CLEAN: clean, audio: logits[of]}))
         for name, of in left.items()
     ]
-    kappas = {"kappa_argmax": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "kappa_05": [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]}
-    geometry = write_geometry(tmp_path, "sounds/csn/0", [f"class {label}" for label in range(6)], **kappas)
+    kappas = {
+        "kappa_argmax": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+        "kappa_05": [0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1],
+    }
+    geometry = write_geometry(tmp_path, "sounds/csn/0", [f"class {label}" for label in range(8)], **kappas)
     layout = ALTERNATIVES.parse(RANKED_SPEC)
     assert {need.family for need in ALTERNATIVES.needs(layout)} == {METRICS, GEOMETRY}
     to = {suffix: str(tmp_path / f"sensitivity{suffix}") for suffix in ALTERNATIVES.files}
@@ -248,7 +251,7 @@ def test_numbers_of_rankings_are_read_again_in_their_own_unit(tmp_path: Path) ->
     assert float(shape["of_alternative"]) == -float(shape["of_taken"]) != 0
     assert lines["fit", "shape"]["note"] == "not made"
     page = Path(to[".md"]).read_text(encoding="utf-8")
-    assert f"- **drop**: what is lost, less that of another net: {taken:.3f} [" in page and "] (30 clips)" in page
+    assert f"- **drop**: what is lost, less that of another net: {taken:.3f} [" in page and "] (40 clips)" in page
 
 
 def test_a_measure_of_rankings_is_replaced_by_another_one_and_added_to_none_of_clips() -> None:

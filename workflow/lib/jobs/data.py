@@ -86,9 +86,8 @@ class Data(Jobs):
 
     @property
     def targets(self) -> list[str]:
-        """All that `snakemake data` makes: every dataset of the papers and of config.yaml, packed and extracted."""
-        packed = [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
-        return [*packed, *(path for name in self.settings.datasets for path in self.moments_of(name))]
+        """All that `snakemake data` makes: every dataset of the papers and of config.yaml, packed."""
+        return [f"{self.place(name)}/data/{name}/availability.csv" for name in self.settings.datasets]
 
     def shards(self, wildcards: Wildcards) -> list[str]:
         """All shards that a net sees a dataset through: of packed clips, or of what an extractor made of them."""

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from avrobust.metrics.estimate import combined, estimate, weights
-from avrobust.metrics.ranking import areas, average_precisions, class_mean, d_prime, skipped
+from avrobust.metrics.ranking import d_prime, mean_of_classes, precisions_and_areas
 
 SCORES = np.array([[0.9], [0.8], [0.8], [0.1]])
 TARGETS = np.array([[1], [0], [1], [0]])
@@ -17,11 +17,10 @@ TARGETS = np.array([[1], [0], [1], [0]])
 def test_by_hand() -> None:
     """Of the highest score all are positive; of the first three clips two are. One tie among the four pairs."""
     equal, thrice_the_last = np.array([[1.0, 1, 1, 1], [1, 1, 1, 3]])
-    found = average_precisions(SCORES, TARGETS)(np.stack([equal, thrice_the_last]))
-    np.testing.assert_allclose(found, [[0.5 * 1 + 0.5 * 2 / 3]] * 2)
+    precisions, areas = precisions_and_areas(SCORES, TARGETS, np.stack([equal, thrice_the_last]))
+    np.testing.assert_allclose(precisions, [[0.5 * 1 + 0.5 * 2 / 3]] * 2)
     # Positives (0.9 and 0.8) before negatives: 0.8 once (1 and a half), 0.1 once or three times (2 each).
-    found = areas(SCORES, TARGETS)(np.stack([equal, thrice_the_last]))
-    np.testing.assert_allclose(found, [[3.5 / 4], [7.5 / 8]])
+    np.testing.assert_allclose(areas, [[3.5 / 4], [7.5 / 8]])
 
 
 @given(st.data())
@@ -33,9 +32,7 @@ def test_they_are_scikit_learns_with_weights_and_ties(data: st.DataObject) -> No
 
     scores, targets, of_clips = numbers(3), numbers(1), numbers(4)
     positives, negatives = of_clips @ targets, of_clips @ (1 - targets)
-    (precision,), (area,) = (
-        metric(scores[:, None], targets[:, None])(of_clips[None])[0] for metric in (average_precisions, areas)
-    )
+    (precision,), (area,) = (of[0] for of in precisions_and_areas(scores[:, None], targets[:, None], of_clips[None]))
     if not positives:
         assert np.isnan([precision, area]).all()
         return
@@ -50,16 +47,16 @@ def test_they_are_scikit_learns_with_weights_and_ties(data: st.DataObject) -> No
 def test_a_class_without_a_positive_is_skipped_and_counted() -> None:
     scores, targets = np.hstack([SCORES, SCORES]), np.hstack([TARGETS, [[0], [1], [0], [0]]])
     of_clips = np.array([[1, 1, 1, 1], [1, 0, 1, 1], [0, 0, 0, 1.0]])
-    by_class = average_precisions(scores, targets)
-    assert skipped(by_class, of_clips).tolist() == [0, 1, 2]
-    assert class_mean(by_class)(of_clips) == pytest.approx([(5 / 6 + 1 / 3) / 2, 1.0, np.nan], nan_ok=True)
+    by_class, _ = precisions_and_areas(scores, targets, of_clips)
+    assert np.isnan(by_class).sum(axis=1).tolist() == [0, 1, 2]
+    assert mean_of_classes(by_class) == pytest.approx([(5 / 6 + 1 / 3) / 2, 1.0, np.nan], nan_ok=True)
 
 
 def test_each_replicate_is_that_of_its_weights() -> None:
     generator = np.random.default_rng(0)
     scores, targets = generator.normal(size=(60, 3)), generator.integers(0, 2, (60, 3))
     of_clips = weights([f"{number}" for number in range(60)], replicates=5)
-    mean_area = estimate([class_mean(areas(scores, targets))], of_clips)
+    mean_area = estimate([lambda given: mean_of_classes(precisions_and_areas(scores, targets, given)[1])], of_clips)
     for number, replicate in enumerate([mean_area.value, *mean_area.replicates]):
         wanted = [roc_auc_score(targets[:, c], scores[:, c], sample_weight=of_clips[number]) for c in range(3)]
         assert replicate == pytest.approx(np.mean(wanted))

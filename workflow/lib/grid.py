@@ -447,14 +447,14 @@ def _check_counted(settings: Settings, need: Need, where: str) -> None:
 def _in_files(settings: Settings, facts: Mapping, family: str, wanted: Reading) -> bool:
     """Whether victims are also asked about clips as files hold them, of which right answers are counted."""
     dataset = settings.datasets[wanted.dataset]
-    held = _is_bounded(settings.root / "scripts", dataset["view"]["name"])
+    held = is_bounded(settings.root / "scripts", dataset["view"]["name"])
     single = dataset.get("task", SINGLE) == SINGLE
     white_box = not (facts.get("files") == OF_WHITE_BOX and is_transfer(wanted))
     return family in OF_CELLS and held and single and white_box
 
 
 @cache
-def _is_bounded(scripts: Path, view: str) -> bool:
+def is_bounded(scripts: Path, view: str) -> bool:
     """Whether the values of a view have bounds, as what a file holds has; one that is unknown is told of elsewhere."""
     entry = digest.registered(scripts, "views", "VIEWS", view)
     return entry is None or digest.constant(scripts, entry, "bounded") is not False

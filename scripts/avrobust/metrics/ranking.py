@@ -8,13 +8,14 @@ class's positives matter: the weights of all other clips are summed between thes
 import numpy as np
 from scipy.sparse import csc_array
 
-from avrobust.metrics.estimate import Statistic
-
 
 def precisions_and_areas(scores: np.ndarray, targets: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the average precision and the area of each class under weights, in one pass: (K, C) each.
 
-    `scores` (N, C), `targets` (N, C) of 0 and 1, `given` (K, N).
+    `scores` (N, C), `targets` (N, C) of 0 and 1, `given` (K, N). The average precision is the sum, over the scores from
+    the highest on, of the precision times the recall that the score adds. The area, under the receiver operating curve,
+    is the probability that a positive clip scores higher than a negative one, ties counting half; NaN also without a
+    negative.
     """
     by_clip = np.ascontiguousarray(given.T, dtype=np.float64)
     columns = (np.ascontiguousarray(of.T) for of in (scores, targets.astype(bool)))
@@ -23,36 +24,10 @@ def precisions_and_areas(scores: np.ndarray, targets: np.ndarray, given: np.ndar
     return precisions, areas
 
 
-def average_precisions(scores: np.ndarray, targets: np.ndarray) -> Statistic:
-    """The average precision of each class: `scores` (N, C), `targets` (N, C) of 0 and 1; weights (K, N) -> (K, C).
-
-    That is the sum, over the scores from the highest on, of the precision times the recall that the score adds.
-    """
-    return lambda given: precisions_and_areas(scores, targets, given)[0]
-
-
-def areas(scores: np.ndarray, targets: np.ndarray) -> Statistic:
-    """The area under each class's receiver operating curve, as `average_precisions`; NaN also without a negative.
-
-    That is the probability that a positive clip scores higher than a negative one, ties counting half.
-    """
-    return lambda given: precisions_and_areas(scores, targets, given)[1]
-
-
-def class_mean(by_class: Statistic) -> Statistic:
-    """The mean over the classes that have a value, (K,): mAP and mean AUC; NaN where none has."""
-    return lambda given: mean_of_classes(by_class(given))
-
-
 def mean_of_classes(values: np.ndarray) -> np.ndarray:
-    """Return the mean of (K, C) over the classes that have a value, (K,); NaN where none has."""
+    """Return the mean of (K, C) over the classes that have a value, (K,): mAP and mean AUC; NaN where none has."""
     with np.errstate(invalid="ignore"):
         return np.nansum(values, axis=1) / (~np.isnan(values)).sum(axis=1)
-
-
-def skipped(by_class: Statistic, given: np.ndarray) -> np.ndarray:
-    """Return how many classes have no value under each of `given` (K, N): integers (K,)."""
-    return np.isnan(by_class(given)).sum(axis=1)
 
 
 def d_prime(area: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from avrobust.spec.kind import METRICS
 from avrobust.spec.nets import MEAN_LOGITS
 from lib import digest, work
 from lib.errors import SettingsError
-from lib.grid import Grid, Key
+from lib.grid import Grid, Key, is_bounded
 from lib.jobs.data import Data
 from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
 from lib.jobs.seen import Seen, seen
@@ -185,10 +185,9 @@ class Attacking(Jobs):
         chosen: dict[tuple[str, str], tuple] = {}
         for (dataset, net, attack), victims in cells.items():
             facts = self.attack_facts(attack)
-            view = self.registered("views", "VIEWS", self.settings.datasets[dataset]["view"]["name"])
             if (dataset, net, attack) in self.grid.aside:
                 continue
-            if digest.constant(self.scripts, view, "bounded") is False:
+            if not is_bounded(self.scripts, self.settings.datasets[dataset]["view"]["name"]):
                 continue
             if net in victims and self.steps(attack, dataset, net) > 1 and "batch_size" not in facts:
                 place = named.index(attack) if attack in named else len(named)

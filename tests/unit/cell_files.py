@@ -105,7 +105,7 @@ def write_ranked_cell(
             of_condition[f"epsilon_{name}"] = EPSILONS[budget] * (modality != place)
             moved = norms.get((modality, budget), {f"norm_{name}": EPSILONS[budget] * (modality != place)})
             of_condition |= {f"norm_{name}": moved.get(f"norm_{name}", 0.0)}
-            of_condition |= {f"clip_norm_{name}": moved.get(f"clip_norm_{name}", 0.0)}
+            of_condition |= {one: moved.get(one, 0.0) for one in (f"step_norm_{name}", f"clip_norm_{name}")}
         columns = {name: [value] * count for name, value in of_condition.items()}
         columns |= {"clip_id": [f"clip{number}" for number in range(count)], "label": labels[:count]}
         columns |= {"logits": answers.tolist(), "prediction": answers.argmax(axis=1).tolist()}

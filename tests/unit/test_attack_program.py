@@ -344,7 +344,7 @@ def attacked_left(folder: Path, monkeypatch, cells: list[dict], *extra: str) -> 
 
 
 def test_cells_that_something_ranks_hold_logits_beside_their_answers_and_others_stay_as_they_are(tmp_path, attacked):
-    """And how far the whole clip moved. What a bundle holds beside such a cell has none."""
+    """And how far the longest step and the whole clip moved. What a bundle holds beside such a cell has none."""
     before, _ = attacked([OWN])
     ranked = cell("one", {"one": CONDITIONS}, steps=1) | {"attack": "one_step", "ranked": True}
     attacked([OWN, ranked])
@@ -352,7 +352,7 @@ def test_cells_that_something_ranks_hold_logits_beside_their_answers_and_others_
     plain, made = (table.filter(pc.field("attack") == name) for name in ("mim", "one_step"))
     assert plain.select(SCHEMAS["single"].names).to_pydict() == before
     assert made.schema.remove_metadata().equals(RANKED_SCHEMA)
-    for name in ("logits", "clip_norm_audio", "clip_norm_visual"):
+    for name in ("logits", "step_norm_audio", "step_norm_visual", "clip_norm_audio", "clip_norm_visual"):
         assert plain[name].null_count == len(plain) and not made[name].null_count
     rows = made.to_pandas()
     assert np.stack(rows.logits).argmax(axis=1).tolist() == rows.prediction.tolist()

@@ -42,7 +42,7 @@ def world(tmp_path: Path) -> tuple[list[list[int]], dict[tuple, np.ndarray], Pat
     generator = np.random.default_rng(3)
     labels, logits = several(generator)
     answers = {CLEAN: logits, SMALL: (logits - generator.normal(size=logits.shape)).astype(np.float32)}
-    norms = {SMALL: {"norm_audio": 2.0, "clip_norm_audio": 40.0}}
+    norms = {SMALL: {"norm_audio": 2.0, "step_norm_audio": 8.0, "clip_norm_audio": 40.0}}
     return labels, answers, write_ranked_cell(tmp_path, "sounds/csn/1/released", labels, answers, norms=norms)
 
 
@@ -89,8 +89,8 @@ def test_what_is_computed_of_them(world) -> None:
     changed = (answers[CLEAN].argmax(axis=1) != answers[SMALL].argmax(axis=1)).mean()
     assert ranked.measured("flipped", [READING]).value == pytest.approx(100 * changed)
     assert ranked.measured("flipped", [CLEANLY]).value == 0
-    norms = {name: ranked.measured(name, [READING]).value for name in ("norm_audio", "clip_norm_audio", "norm_visual")}
-    assert norms == pytest.approx({"norm_audio": 2.0, "clip_norm_audio": 40.0, "norm_visual": 0.0})
+    wanted = {"norm_audio": 2.0, "step_norm_audio": 8.0, "clip_norm_audio": 40.0, "step_norm_visual": 0.0}
+    assert {name: ranked.measured(name, [READING]).value for name in wanted} == pytest.approx(wanted)
     assert ranked.largest("norm_audio", READING) == 2.0
     with pytest.raises(UserError, match="top1 of sounds/csn/released, audio at small: its clips have several labels"):
         ranked.measured("top1", [READING])
@@ -142,7 +142,8 @@ def test_what_cannot_be_ranked_or_compared_is_named_in_one_line(world, tmp_path:
     made = program(plain, tmp_path / "rows")
     assert made.returncode == 1 and "Traceback" not in made.stderr
     said = made.stderr.splitlines()[-1]
-    assert "no clip_norm_audio, clip_norm_visual, logits in it; give a file from results/*/cells" in said
+    columns = "clip_norm_audio, clip_norm_visual, logits, step_norm_audio, step_norm_visual"
+    assert f"no {columns} in it; give a file from results/*/cells" in said
     assert not (tmp_path / "rows").exists()
 
 

@@ -183,6 +183,15 @@ def test_entries_have_intervals_printed_values_and_what_is_to_be_known_of_them(t
     assert "Not the paper's data" in page
 
 
+def test_a_note_names_the_norms_of_the_tables_columns_that_are_larger_in_one_clip(metrics: list, monkeypatch) -> None:
+    monkeypatch.setattr(Ranked, "largest", lambda self, norm, reading: 41.0)
+    layout = RANKING.parse(expanded(columns={"AUC": "auc*", "of clip": "clip_norm_audio*"}))
+    said = measure(layout, Ranked(metrics), {}, scale="demo").drop_duplicates("said")["said"]
+    norms = {note for of_row in said for note in of_row.split("; ") if "norm" in note}
+    assert norms == {"clip_norm_audio is 41.000 in one clip"}
+    assert said.str.contains("norm").tolist() == [False, True, True]  # clean clips moved by nothing
+
+
 def test_two_papers_stand_below_each_other_though_their_keys_differ(tmp_path: Path, metrics: list) -> None:
     _, _ = made(tmp_path, metrics)
     other = tmp_path / "tian.csv"

@@ -16,6 +16,7 @@ from avrobust.attacks.threat import Threat
 from avrobust.data.batches import Batch
 from avrobust.evaluation import fitting
 from avrobust.evaluation.budgets import Budgets
+from avrobust.evaluation.cell import Cell, evaluate
 from avrobust.evaluation.fitting import Fitted, fit, part_size
 from avrobust.models.fusions.concat import Concat
 from avrobust.models.late_fusion import LateFusion
@@ -240,6 +241,28 @@ def test_a_cell_adds_what_was_fitted_for_its_condition(tmp_path):
         added("universal_projected", found, model, [BOTH])
     with pytest.raises(UserError, match="attack name: nothing was fitted for visual at step, only for audio at step, "):
         added("universal", found, model, [VISUAL])
+
+
+def test_rows_say_what_the_longest_step_and_the_whole_clip_came_to_whatever_the_budgets_norm():
+    """In deviations: steps of 5 and 1 in the sound, of 13 and 5 in the frames."""
+    found = {"audio": torch.zeros(SHAPES["audio"]), "visual": torch.zeros(SHAPES["visual"])}
+    found["audio"][:2] = torch.tensor([[3.0, 0, 2], [0, 0, 0.5]])
+    found["visual"][0, :2], found["visual"][1, 2:4] = torch.tensor([5.0, 12]), torch.tensor([6.0, 8])
+    conditions = [BOTH, Condition("both", "clip")]
+    fitted_to = {str(condition): found for condition in conditions}
+    threat = Threat(build_attack("universal"), net(), CROSS_ENTROPY, None, "name", 3, fitted_to)
+    cell = Cell("net", "released", threat, {"net": threat.model}, {"net": conditions}, ranked=True)
+    (part,) = evaluate([cell], [batch(0, 2)], BUDGETS, CPU)
+    rows = part.rows.to_pandas()
+    of_step, of_clip, clean = (rows[rows.budget == name] for name in ("step", "clip", ""))
+    for one in (of_step, of_clip):
+        assert one.step_norm_audio.tolist() == pytest.approx([5.0] * 2, rel=1e-4)
+        assert one.step_norm_visual.tolist() == pytest.approx([13.0] * 2, rel=1e-4)
+        assert one.clip_norm_audio.tolist() == pytest.approx([math.sqrt(26)] * 2, rel=1e-4)
+        assert one.clip_norm_visual.tolist() == pytest.approx([math.sqrt(194)] * 2, rel=1e-4)
+    assert of_step.norm_audio.tolist() == of_step.step_norm_audio.tolist()
+    assert of_clip.norm_audio.tolist() == of_clip.clip_norm_audio.tolist()
+    assert len(clean) == 2 and (clean[[name for name in rows if "norm" in name]] == 0).all().all()
 
 
 @pytest.mark.parametrize("update", ["universal", "universal_projected"])

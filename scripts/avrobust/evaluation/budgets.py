@@ -46,6 +46,10 @@ class Budgets:
         """
         return self.units[name].norm(perturbation, self.given(condition).get(name, {"norm": "linf"})["norm"])
 
+    def step_norms(self, name: str, perturbation: Tensor) -> Tensor:
+        """Return the l2 norm of the longest time step of each clip's perturbation, as `clip_norms`."""
+        return self.units[name].norm(perturbation, "l2_step")
+
     def clip_norms(self, name: str, perturbation: Tensor) -> Tensor:
         """Return the l2 norm of each clip's whole perturbation in the paper's unit: (N, ...) -> (N,)."""
         return self.units[name].norm(perturbation, "l2_clip")

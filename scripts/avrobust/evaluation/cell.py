@@ -164,12 +164,13 @@ def _answers(
 def _norms(
     clean: Inputs, made: Crafted, forms: Mapping[str, Inputs], budgets: Budgets, count: int, columns: Collection[str]
 ) -> dict[str, dict[str, list[float]]]:
-    """Form -> column -> how far clips moved, by the budget's norm and, where `columns` have it, by that of the clip."""
+    """Form -> column -> how far clips moved, by the budget's norm and, where `columns` have them, by both of l2."""
     found = norms_of(clean, forms, partial(budgets.norms, made.conditions[0]), count, "norm")
     if "clip_norm_audio" not in columns:
         return found
+    of_steps = norms_of(clean, forms, budgets.step_norms, count, "step_norm")
     of_clips = norms_of(clean, forms, budgets.clip_norms, count, "clip_norm")
-    return {form: found[form] | of_clips[form] for form in forms}
+    return {form: found[form] | of_steps[form] | of_clips[form] for form in forms}
 
 
 def _clips_without_gradient(gradients: Inputs) -> int:

@@ -14,10 +14,10 @@ from avrobust.files import remaking
 from avrobust.metrics.schema import FLOAT, IDENTITY, KEY
 from avrobust.program import UserError
 from avrobust.spec.conditions import UNBOUNDED, Condition
+from avrobust.spec.measures import NORMS
 
 # So many rows are read at a time.
 ROWS = 4096
-NORMS = ("norm_audio", "norm_visual", "clip_norm_audio", "clip_norm_visual")
 _OTHERWISE = "give a file from results/*/cells of nets that something ranks"
 
 

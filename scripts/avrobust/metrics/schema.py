@@ -30,13 +30,14 @@ SCHEMA = pa.schema(
         "cosine": pa.float32(),
     }
 )
-# Of nets that something ranks: every logit, and the l2 norm of the perturbation of the whole clip, in the paper's unit.
+# Of nets that something ranks: every logit, and whatever the budget's norm the l2 norms of the perturbation, of its
+# longest time step and of the whole clip, in the paper's unit.
 _LOGITS = pa.field("logits", pa.list_(pa.float32()))
-_CLIP_NORMS = [pa.field(f"clip_norm_{name}", pa.float32()) for name in ("audio", "visual")]
-RANKED_SCHEMA = pa.schema([*SCHEMA, _LOGITS, *_CLIP_NORMS])
+_L2_NORMS = [pa.field(f"{of}_norm_{name}", pa.float32()) for of in ("step", "clip") for name in ("audio", "visual")]
+RANKED_SCHEMA = pa.schema([*SCHEMA, _LOGITS, *_L2_NORMS])
 _SEVERAL = {"label": pa.field("label", pa.list_(pa.int16())), "prediction": _LOGITS}
 # By the task of the nets: `multiple` has all labels of a clip, and every logit in the place of a prediction.
-SCHEMAS = {"single": SCHEMA, "multiple": pa.schema([*(_SEVERAL.get(of.name, of) for of in SCHEMA), *_CLIP_NORMS])}
+SCHEMAS = {"single": SCHEMA, "multiple": pa.schema([*(_SEVERAL.get(of.name, of) for of in SCHEMA), *_L2_NORMS])}
 # What the metadata of such a file say.
 IDENTITY = ("dataset", "seed")
 # What is one number is measured under, beside dataset and seed.

@@ -1,16 +1,20 @@
 """The nets of Li et al.: self-attention over steps, fusion of steps, inputs that are standardised inside."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from nets import CROSS_ENTROPY
 from torch import nn
 
 from avrobust.attacks.budget import units
+from avrobust.evaluation.arguments import common_scales
 from avrobust.models.build import ModelSpec, build
 from avrobust.models.encoders.csn import CSN
 from avrobust.models.encoders.standardised_video import StandardisedVideoTransformer
 from avrobust.models.encoders.video_transformer import VideoTransformer
+from avrobust.models.files import Trained
 from avrobust.models.fusions.mid_fusion import MidFusion, side_by_side
 from avrobust.models.fusions.pre_transformer_fusion import PreTransformerFusion
 from avrobust.models.standardise import Standardise
@@ -148,9 +152,9 @@ def test_pre_transformer_fusion_puts_steps_of_the_sound_beside_their_second():
         net({"audio": audio[:, :5], "visual": visual})
 
 
-def net_of_both():
+def net_of_both(visual: str = "video_transformer"):
     audio = {"name": "csn", "options": NARROW}
-    visual = {"name": "video_transformer", "options": {"size": 16, "features": 64, "heads": 4}}
+    visual = {"name": visual, "options": {"size": 16, "features": 64, "heads": 4}}
     return build(ModelSpec("mid_fusion", audio, visual, head="attention", task="multiple"), 5, seed=0).eval()
 
 
@@ -165,6 +169,26 @@ def test_an_epsilon_counts_in_units_of_the_deviation():
     moved[0, 1, 9] = 10.0
     assert of["audio"].norm(moved, "l2_step").item() == pytest.approx(1)
     assert of["visual"].norm(moved, "l2_step").item() == pytest.approx(10)
+
+
+def test_nets_that_are_attacked_together_standardise_alike():
+    """Else an epsilon would be of the units of whatever else is in the bundle; what a net does not take, it may."""
+
+    def common(**nets):
+        paths = {name: Path(f"{name}.pt") for name in nets}
+        return common_scales(paths, {name: Trained(net, CROSS_ENTROPY, (), {}) for name, net in nets.items()})
+
+    plain, standardised = net_of_both(), net_of_both("standardised_video_transformer")
+    sound = build(ModelSpec("audio", {"name": "csn", "options": NARROW}), 5)
+    assert list(common(sound=sound, a=standardised)) == ["audio", "visual"]
+    assert list(common(sound=sound, a=plain)) == ["audio"]
+    said = "^a.pt standardises visual and b.pt does not, so that an epsilon would be of two units; give both the same"
+    for nets in ({"a": standardised, "b": plain}, {"b": plain, "a": standardised}):
+        with pytest.raises(UserError, match=said):
+            common(sound=sound, **nets)
+    sound.encoders["audio"].standardise.take(torch.ones(32), torch.full((32,), 2.0))
+    with pytest.raises(UserError, match=r"^a\.pt and sound\.pt standardise audio otherwise; train both with the same"):
+        common(a=plain, sound=sound)
 
 
 def test_a_clip_does_not_depend_on_its_batch():

@@ -211,17 +211,25 @@ def common_scales(paths: Mapping[str, Path], nets: Mapping[str, Trained]) -> dic
     """Return `LateFusion.scales` of these nets together: an epsilon counts in the same for all of them.
 
     Raises:
-        UserError: two of them standardise a modality by other moments.
+        UserError: two of them standardise a modality by other moments, or one of them does not.
     """
-    scales: dict[str, Tensor] = {}
+    # Modality -> what the first net that takes it has, None where that takes it as it is; and which that is.
+    scales: dict[str, Tensor | None] = {}
     of: dict[str, str] = {}
     for net, trained in nets.items():
-        for name, scale in trained.model.scales.items():
-            if not torch.equal(scales.setdefault(name, scale), scale):
-                both = f"{paths[of[name]]} and {paths[net]}"
+        for name in trained.model.modalities:
+            own = trained.model.scales.get(name)
+            first, known = of.setdefault(name, net), scales.setdefault(name, own)
+            if (own is None) != (known is None):
+                does, other = (first, net) if own is None else (net, first)
+                raise UserError(
+                    f"{paths[does]} standardises {name} and {paths[other]} does not, so that an epsilon would be of "
+                    "two units; give both the same encoder, or attack them in bundles of their own"
+                )
+            if own is not None and not torch.equal(known, own):
+                both = f"{paths[first]} and {paths[net]}"
                 raise UserError(f"{both} standardise {name} otherwise; train both with the same moments")
-            of.setdefault(name, net)
-    return scales
+    return {name: scale for name, scale in scales.items() if scale is not None}
 
 
 def conditions_of(told: object, budgets: Mapping[str, object]) -> list[Condition]:

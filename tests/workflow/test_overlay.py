@@ -144,13 +144,17 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
             },
             "workflow/scales/mine.yaml: papers.zhang2025: artefacts.figure8",
         ),
+        (
+            {"extends": "demo", "papers": {"li2022": {"lists": {"audioset": []}}}},
+            "workflow/scales/mine.yaml: papers.li2022: artefacts.table1: dataset: $audioset names no dataset; give one",
+        ),
     ],
 )
 def test_a_mistake_in_a_scale_is_named_with_its_file(root: Path, told: dict, message: str) -> None:
     scale(root, "mine", **told)
     scale(root, "ours", extends="demo")
     with pytest.raises(SettingsError) as error:
-        plan(root, scale="mine", papers=[name for name in ("zhang2025",) if name in str(told)] or ["tian2021"])
+        plan(root, scale="mine", papers=[name for name in ("zhang2025", "li2022") if name in str(told)] or ["tian2021"])
     assert message in str(error.value)
     assert configuration(root)["scale"] == "demo"
 

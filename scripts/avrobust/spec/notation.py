@@ -509,7 +509,9 @@ def _with_lists(value: object, lists: Mapping[str, Sequence[str]]) -> object:
     """Put lists in the places of their names; inside another list, their values; for a dataset, the one of a list."""
     if isinstance(value, Mapping):
         made = {name: _with_lists(part, lists) for name, part in value.items()}
-        if isinstance(one := made.get("dataset"), list) and len(one) == 1:
+        if (one := made.get("dataset")) == []:
+            raise NotationError(f"dataset: {value['dataset']} names no dataset; give one")
+        if isinstance(one, list) and len(one) == 1:
             (made["dataset"],) = one
         return made
     if isinstance(value, list):

@@ -167,6 +167,13 @@ def test_selected_classes_are_those_that_the_training_chose(tmp_path: Path) -> N
     facts = {"selections": {"sounds/mixup": SELECTION}}
     found = judged("mixup.kappa_selected > mid.kappa_selected", geometry=files, **facts)
     assert found.overall.n == 3 and found.overall.effect == pytest.approx(np.mean([0.3, 0.4, 0.5]))
+    by_half = {"selections": {"sounds/mixup": SELECTION | {"kappa": "kappa_05"}}}
+    halves = [
+        geometry_of(tmp_path / "half", "mid", rho60=dense, kappa_argmax=[0.9] * 8, kappa_05=convex),
+        geometry_of(tmp_path / "half", "mixup", rho60=dense, kappa_argmax=[0.9] * 8, kappa_05=[0.4] * 8),
+    ]
+    found = judged("mixup.kappa_selected > mid.kappa_selected", geometry=halves, **by_half)
+    assert found.overall.n == 3 and found.overall.effect == pytest.approx(0.2), "by the kappa that selects them"
     needs = CLAIMS.needs(CLAIMS.parse(spec("mixup.kappa_selected > 0.1", **facts)))
     assert {(need.family, need.reading.victim) for need in needs} == {(GEOMETRY, "mixup"), (GEOMETRY, "mid")}
     nothing = judged("mixup.kappa_selected > mid.kappa_selected", geometry=files, selections={

@@ -42,6 +42,7 @@ from avrobust.training.clips import TrainingClips
 from avrobust.training.prepare.mixup import Mixup
 from avrobust.training.prepare.plain import Plain, Setting
 from avrobust.training.prepare.selected_mixup import SelectedMixup
+from avrobust.training.prepare.unselected_mixup import UnselectedMixup
 from avrobust.training.recipe import TrainingRecipe
 from avrobust.views.features import Features
 
@@ -522,11 +523,39 @@ def test_mixtures_do_not_depend_on_the_order_of_a_batch(tmp_path):
 
 def test_where_no_two_classes_are_eligible_it_is_plain_mixup(tmp_path, caplog):
     caplog.set_level("INFO")
-    prepare = SelectedMixup(setting(tmp_path), "AcV", convexity=0.0)
+    prepare = SelectedMixup(setting(tmp_path), "AcV", convexity=0.0, probability=0.4, alpha=3.0)
     assert "fewer than two classes of AcV are eligible" in caplog.text
-    made, plain = (one(narrow_net(), batch(torch.arange(8)), 1) for one in (prepare, Mixup(SETTING)))
-    assert torch.equal(made[0]["audio"], plain[0]["audio"]) and torch.equal(made[1], plain[1])
-    assert prepare.facts() == {"eligible_classes": 0, "density": 7, "mixed_share": 1}
+    plain, shares = Mixup(SETTING, 3.0, 0.4), []
+    for epoch in range(50):
+        made, wanted = (one(narrow_net(), batch(torch.arange(8)), epoch) for one in (prepare, plain))
+        assert torch.equal(made[0]["audio"], wanted[0]["audio"]) and torch.equal(made[1], wanted[1])
+        shares.append((made[1].amax(dim=1) < 1).double().mean().item())
+    facts = prepare.facts()
+    assert (facts["eligible_classes"], facts["density"]) == (0, 7)
+    # The clips that are mixed with one of another class, and those of its own.
+    assert np.mean(shares) <= facts["mixed_share"] == pytest.approx(0.4, abs=0.06)
+
+
+def test_the_control_of_a_selection_mixes_as_many_clips_of_any_class(tmp_path):
+    """Of eight clips four are of the eligible classes; in every batch the same number of them is mixed, of all."""
+    given, net, whole = setting(tmp_path), narrow_net(), batch(torch.arange(8))
+    selected, control = (of(given, "AcV", density=7.5) for of in (SelectedMixup, UnselectedMixup))
+    plain, who, pairs = Plain(SETTING)(net, whole, 1)[0]["audio"], set(), set()
+    for epoch in range(60):
+        mixed = [
+            {place for place in range(8) if not torch.equal(one(net, whole, epoch)[0]["audio"][place], plain[place])}
+            for one in (selected, control)
+        ]
+        assert len(mixed[0]) == len(mixed[1]) and mixed[0] <= {0, 1, 5, 6}
+        who |= mixed[1]
+        chosen = control.chosen(whole["clip_id"], whole["label"], epoch)
+        assert chosen.keys() == mixed[1]
+        pairs |= {(place, partner) for place, (_, partner) in chosen.items()}
+    assert who == set(range(8)) and all(place != partner for place, partner in pairs) and len(pairs) > 30
+    assert selected.facts() == control.facts()
+    order = [5, 2, 7, 0, 1, 6, 4, 3]
+    (inputs, targets), (others, other_targets) = (control(net, batch(torch.tensor(o)), 3) for o in (range(8), order))
+    assert torch.equal(targets[order], other_targets) and torch.equal(inputs["visual"][order], others["visual"])
 
 
 def test_what_it_cannot_select_by_is_named(tmp_path):

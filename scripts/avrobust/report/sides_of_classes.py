@@ -51,7 +51,7 @@ def by_class(test: Comparison, classes: OfNets, several: Collection[str]) -> tup
     """Return the effect of each class that all nets of a test have, (seeds, classes), and what effects lie between.
 
     Classes are in the place of clips, and stand for others that there might be. `several`: datasets whose clips have
-    several labels.
+    several labels. `kappa` is that by which the classes were selected, if one is said.
 
     Raises `UserError` if a net's classes are missing, no seed is common, or no class has a value on both sides.
     """
@@ -59,7 +59,7 @@ def by_class(test: Comparison, classes: OfNets, several: Collection[str]) -> tup
     seeds = sorted(set.intersection(*({*classes.seeds(*net)} for net in nets)))
     if not seeds:
         raise UserError(f"{test.label}: no seed is common; make the nets with the same seeds")
-    kappa = KAPPA["multiple" if test.dataset in several else "single"]
+    kappa = test.selection.get("kappa") or KAPPA["multiple" if test.dataset in several else "single"]
     effects = []
     for seed in seeds:
         higher, lower = (_of_each(side, classes, seed, kappa) for side in (test.higher, test.lower))
@@ -92,7 +92,7 @@ def _of_each(side: Side, classes: OfNets, seed: int, kappa: str) -> dict[str, fl
 
 def _selected(test: Comparison, classes: OfNets, seed: int, kappa: str) -> frozenset[str]:
     """The classes that a net of the test is trained on mixtures of, as its training chose them."""
-    ways = {"kappa": kappa} | {name: value for name, value in test.selection.items() if name != "geometry"}
+    ways = {name: value for name, value in test.selection.items() if name != "geometry"} | {"kappa": kappa}
     names = select(classes.rows(test.dataset, test.selection["geometry"], seed), **ways).names
     return names if len(names) > 1 else frozenset()
 

@@ -10,6 +10,7 @@ PREPARATIONS = {
     "mixup": "avrobust.training.prepare.mixup:Mixup",
     "curriculum": "avrobust.training.prepare.curriculum:Curriculum",
     "selected_mixup": "avrobust.training.prepare.selected_mixup:SelectedMixup",
+    "unselected_mixup": "avrobust.training.prepare.unselected_mixup:UnselectedMixup",
     "adversarial": "avrobust.training.prepare.adversarial:Adversarial",
     "single_source": "avrobust.training.prepare.single_source:SingleSource",
 }

@@ -1,5 +1,7 @@
 """mixup (Zhang et al., ICLR 2018) of clips within a batch, sound and picture by the same share."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,12 +30,26 @@ class Mixup(Plain):
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
         """Return modality -> (N, ...) and the targets (N, classes), shares of each class that a clip is of."""
         inputs, labels = super().__call__(model, batch, epoch)
-        draws = [generator("mixup", self.setting.seed, epoch, clip) for clip in batch["clip_id"]]
-        shares = torch.tensor([draw.beta(self.alpha, self.alpha) for draw in draws], device=labels.device)
-        order = torch.tensor([draw.random() for draw in draws], device=labels.device).argsort()
-        stays = torch.tensor([draw.random() >= self.probability for draw in draws], device=labels.device)
-        shares[stays] = 1
-        return self.mixtures(inputs, labels, shares, torch.empty_like(order).scatter_(0, order, order.roll(-1)))
+        chosen = self.partners(batch["clip_id"], labels, epoch)
+        shares, partners = torch.ones(len(labels)), torch.arange(len(labels))
+        for place, (share, partner) in chosen.items():
+            shares[place], partners[place] = share, partner
+        return self.mixtures(inputs, labels, shares.to(labels.device), partners.to(labels.device))
+
+    def partners(self, clip_ids: Sequence[str], labels: Tensor, epoch: int) -> dict[int, tuple[float, int]]:
+        """Return the places of the clips that are mixed, each with its own share and its partner's place."""
+        drawn = []
+        for place, clip in enumerate(clip_ids):
+            draw = generator("mixup", self.setting.seed, epoch, clip)
+            share, order, stays = draw.beta(self.alpha, self.alpha), draw.random(), draw.random() >= self.probability
+            drawn.append((order, place, share, stays))
+        drawn.sort()
+        following = drawn[1:] + drawn[:1]
+        return {
+            place: (share, partner)
+            for (_, place, share, stays), (_, partner, *_) in zip(drawn, following, strict=True)
+            if not stays
+        }
 
     def mixtures(
         self, inputs: dict[str, Tensor], labels: Tensor, shares: Tensor, partner: Tensor

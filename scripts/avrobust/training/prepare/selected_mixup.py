@@ -1,19 +1,17 @@
 """Density-convexity mix-up (Li et al., ICASSP 2022, section 3.4): of classes that lie densely and are not convex."""
 
 import logging
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from avrobust import parquet
-from avrobust.data.batches import Batch
 from avrobust.keyed import generator
 from avrobust.metrics.selection import select
-from avrobust.models.late_fusion import LateFusion
 from avrobust.program import UserError
 from avrobust.spec.geometry import KAPPA, KAPPAS, TAUS
 from avrobust.training.prepare.mixup import Mixup
-from avrobust.training.prepare.plain import Plain, Setting
+from avrobust.training.prepare.plain import Setting
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +22,11 @@ class SelectedMixup(Mixup):
     Eligible is a class of which rho is above a density and kappa below `convexity`, in the space of the net `geometry`
     (a variant's name; its file comes with the setting). `density`: the number itself, or `quantile`: that above which
     the share `densest` of the classes lie. Are they fewer than two, it is the median of the classes; are they still,
-    all clips are mixed as by plain mixup. `tau`: 60 or 80, of rho. `kappa`: one of
+    all clips are mixed as by `Mixup` with the same `alpha` and `probability`. `tau`: 60 or 80, of rho. `kappa`: one of
     `avrobust.spec.geometry.KAPPAS`; by the task if not given: of the largest logit where a clip is of one class, of a
     probability of 0.1 otherwise. A clip of an eligible class is mixed with `probability`, where the batch has one of an
-    eligible class that it is not of, by a share of [0, 1), or of Beta(`alpha`, `alpha`) if that is given. All
-    draws depend on seed, epoch and clip.
+    eligible class that it is not of, by a share of Beta(`alpha`, `alpha`): of 1, any share is as likely. All draws
+    depend on seed, epoch and clip.
     """
 
     def __init__(
@@ -41,9 +39,9 @@ class SelectedMixup(Mixup):
         densest: float = 0.2,
         probability: float = 0.5,
         kappa: str | None = None,
-        alpha: float | None = None,
+        alpha: float = 1.0,
     ):
-        super().__init__(setting)
+        super().__init__(setting, alpha, probability)
         if setting.geometry is None:
             raise UserError(f"selected_mixup: no classes of {geometry} are given; add --geometry")
         if tau not in TAUS:
@@ -53,7 +51,6 @@ class SelectedMixup(Mixup):
         kappa = kappa or KAPPA[getattr(setting.objective, "task", "single")]
         if kappa not in KAPPAS:
             raise UserError(f"selected_mixup: kappa is one of {', '.join(KAPPAS)}, not {kappa!r}")
-        self.of_eligible, self.beta = probability, alpha
         chosen = select(_read(setting, f"rho{tau}", kappa), kappa, tau, convexity, density, densest)
         if chosen.is_median:
             log.info(
@@ -69,28 +66,29 @@ class SelectedMixup(Mixup):
             )
         self._seen, self._mixed = 0, 0
 
-    def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Return modality -> (N, ...) and the targets (N, classes), shares of each class that a clip is of."""
-        self._seen += len(batch["clip_id"])
+    def partners(self, clip_ids: Sequence[str], labels: Tensor, epoch: int) -> dict[int, tuple[float, int]]:
+        """Return the places of the clips that are mixed, each with its own share and its partner's place."""
+        chosen = self.chosen(clip_ids, labels, epoch)
+        self._seen += len(clip_ids)
+        self._mixed += len(chosen)
+        return chosen
+
+    def chosen(self, clip_ids: Sequence[str], labels: Tensor, epoch: int) -> dict[int, tuple[float, int]]:
+        """Return the same of clips of eligible classes; of any where there are no two."""
         if not self.eligible:
-            self._mixed += len(batch["clip_id"])
-            return super().__call__(model, batch, epoch)
-        inputs, labels = Plain.__call__(self, model, batch, epoch)
-        classes = [of & self.eligible for of in classes_of(labels)]
-        ours = sorted((clip, place) for place, clip in enumerate(batch["clip_id"]) if classes[place])
-        shares, partners = [1.0] * len(classes), list(range(len(classes)))
+            return super().partners(clip_ids, labels, epoch)
+        classes, found = [of & self.eligible for of in classes_of(labels)], {}
+        ours = sorted((clip, place) for place, clip in enumerate(clip_ids) if classes[place])
         for clip, place in ours:
             draw = generator("mixup", self.setting.seed, epoch, clip)
             others = [other for _, other in ours if classes[other] - classes[place]]
-            if others and draw.random() < self.of_eligible:
-                partners[place] = others[draw.integers(len(others))]
-                shares[place] = draw.random() if self.beta is None else draw.beta(self.beta, self.beta)
-                self._mixed += 1
-        device = labels.device
-        return self.mixtures(inputs, labels, torch.tensor(shares, device=device), torch.tensor(partners, device=device))
+            if others and draw.random() < self.probability:
+                partner = others[draw.integers(len(others))]
+                found[place] = draw.beta(self.alpha, self.alpha), partner
+        return found
 
     def facts(self) -> dict[str, float]:
-        """Return how many classes are eligible, none for plain mixup; above which rho; the share of clips mixed."""
+        """Return how many classes are eligible, 0 where all are mixed; above which rho; the share of clips mixed."""
         seen, mixed = self._seen, self._mixed
         self._seen, self._mixed = 0, 0
         return {"eligible_classes": len(self.eligible), "density": self.density, "mixed_share": mixed / seen}

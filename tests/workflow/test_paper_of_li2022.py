@@ -164,7 +164,7 @@ def test_the_mixup_chooses_by_density_and_convexity_and_its_control_does_not() -
     assert plain == {"name": "mixup", "options": {"alpha": 1.0, "probability": 0.5}}
     as_many = told(planned("paper"), "mid_fusion+unselected_mixup")["recipe"]["prepare"]
     assert as_many == chosen | {"name": "unselected_mixup"}
-    eight = told(planned("paper", density_threshold="eight", mixup_share="beta"), "mid_fusion+mixup")
+    eight = told(planned("paper", density_threshold="eight_or_median", mixup_share="beta"), "mid_fusion+mixup")
     assert [eight["recipe"]["prepare"]["options"][name] for name in ("density", "alpha")] == [8, 10.0]
 
 

@@ -37,8 +37,10 @@ bench: setup ## time attacks, training, sparse coding, rendering, packing, encod
 	@$(activate) && for name in attack_loop training ista packing encoding reading features rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done
 	@$(activate) && if python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
 	  echo "## attack_loop, GPU" && python benchmarks/attack_loop.py $(on_gpu) --own-batch-size 240 && \
-	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu); \
-	else echo "No CUDA GPU here: attacks and training are not timed on one."; fi
+	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu) && \
+	  echo "## adversarial_training, GPU" && python benchmarks/adversarial_training.py --device cuda --frames 20 \
+	    --frame-size 112 --audio-samples 160000 --width 1 --batch-size 48 --steps 10 --copies 5; \
+	else echo "No CUDA GPU here: attacks and trainings are not timed on one."; fi
 
 lint: setup ## check style, formatting and the workflow
 	@$(activate) && ruff check . && ruff format --check . \

@@ -109,7 +109,7 @@ def test_sizes_that_are_not_the_papers_stand_in_every_figure() -> None:
         "transforms": ["identity and masking", "all"],
     }
     defended = planned("demo").grid.artefacts[PAPER, "figure7"].spec["sizes"]
-    assert defended["AsV+crmt"] == {"steps": [4, 10], "measured_clips": [27, "all"]}
+    assert defended["AsV+crmt"] == {"steps": [3, 10], "measured_clips": [9, "all"]}
     assert planned("paper").grid.artefacts[PAPER, "figure5"].spec["sizes"] == {}
 
 

@@ -183,9 +183,9 @@ def test_a_table_that_an_objective_measures_is_part_of_its_training() -> None:
     assert made.train.passes("AcV+crmt", "kinetics_sounds_721") == clips * (3 * 10 + 1 + 2 * 27)
     # The first phase attacks by ten gradients, as AT does.
     assert made.train.passes("AcV+crmt1", "kinetics_sounds_721") == clips * 10 * (3 + 3 * 10)
-    # The demo's table is of 27 clips.
+    # The demo's table is of nine clips.
     demo = plan(unedited(), papers=["zhang2025"])
-    assert demo.train.passes("AcV+crmt", "music_videos") == 77 * 3 * 2 + 27 * (1 + 2 * 11)
+    assert demo.train.passes("AcV+crmt", "music_videos") == 77 * 3 * 2 + 9 * (1 + 2 * 11)
 
 
 def test_an_ensemble_takes_the_gradients_of_all_its_nets() -> None:

@@ -9,7 +9,7 @@ from avrobust.training.prepare.selected_mixup import SelectedMixup
 
 
 class UnselectedMixup(SelectedMixup):
-    """As many clips of each batch as `SelectedMixup` of the same options mixes, of all classes and with partners of any.
+    """As many clips of each batch as `SelectedMixup` of the same options mixes, they and their partners of any class.
 
     What the selection does beside mixing is what sets the two apart. A clip is not its own partner.
     """

@@ -1,4 +1,4 @@
-"""What features, training and attacking will take: hours per paper and kind of job, from those that have run here.
+"""What features, training, attacks and rankings will take: hours per paper and kind of job, from those that ran here.
 
 A job that has run took what Snakemake's benchmark file says. One still to come is taken to last as long by its work
 (workflow/lib/work.py: gradients of copies and of an ensemble's nets, answers, epochs) as those of its kind on its
@@ -18,14 +18,14 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from avrobust.spec.kind import GEOMETRY
+from avrobust.spec.kind import GEOMETRY, METRICS
 from lib.errors import SettingsError
 from lib.grid import FLOAT32, OF_CELLS
 from lib.plan import Plan
 from lib.settings import paper_scale_config
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS = ("features", "train", "geometry", "search", "calibrate", "fit", "attack", "localise", "embed")
+KINDS = ("features", "train", "geometry", "search", "calibrate", "fit", "attack", "rank", "localise", "embed")
 # A calibration and a fit are attacks on other clips.
 LIKE = {"calibrate": "attack", "fit": "attack"}
 JOB = ["kind", "dataset", "name"]
@@ -54,6 +54,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         else:
             nets.add((dataset, net))
     cells = {key for of_one in needs for family in OF_CELLS for key in of_one[family]}
+    ranked = {key for of_one in needs for key in of_one[METRICS]}
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
         if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
@@ -64,8 +65,11 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             found[job] = plan.attack.bundle_work(keys)
             fits = {("fit", key[0], f"fit_{key[1]}_s{{seed}}_{key[2]}"): key for key in plan.attack.fits_of(keys)}
             found |= {of_fit: plan.fit.passes(key) for of_fit, key in fits.items()}
+            logits = plan.attack.ranked_logits(keys) if ranked.intersection(keys) else 0
+            ranks = {("rank", dataset, f"rank_{bundle}_s{{seed}}"): logits} if logits else {}
+            found |= ranks
             if len(plan.attack.seeds_of(keys)) < len(plan.settings.scale["seeds"]):
-                once |= {job, *fits}
+                once |= {job, *fits, *ranks}
                 once_nets |= of_bundle
             else:
                 fits_of_every_seed |= fits.keys()

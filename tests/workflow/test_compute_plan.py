@@ -124,3 +124,14 @@ def test_a_calibration_is_charged_to_the_paper_that_asks_for_it():
     found = jobs(plan(unedited(), papers=["zhang2025"]), "zhang2025")
     # FGSM at six strengths: one gradient, and eight nets that answer clean clips and these, 54 validation clips in all.
     assert found["calibrate", "", "calibrate_calibrated"] == 54 * (3 + 8 * 7)
+
+
+def test_what_is_ranked_counts_by_its_logits_once_for_each_file_of_cells():
+    made = plan(unedited(), scale="paper", papers=["li2022"])
+    found = jobs(made, "li2022")
+    of = {kind: {job[1:] for job in found if job[0] == kind} for kind in ("attack", "rank")}
+    unread = {job for job in of["attack"] if "float32" in job[1]}
+    assert of["rank"] == {(dataset, name.replace("attack_", "rank_")) for dataset, name in of["attack"] - unread}
+    # Clean, and three modalities at four strengths.
+    logits = made.data.split_clips("kinetics_sounds_31", "test") * 31 * (1 + 3 * 4)
+    assert found["rank", "kinetics_sounds_31", "rank_mid_fusion.flip_s1234"] == logits

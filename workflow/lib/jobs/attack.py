@@ -12,6 +12,7 @@ from avrobust.spec.conditions import ATTACKED, UNBOUNDED, Condition
 from avrobust.spec.kind import METRICS
 from avrobust.spec.nets import MEAN_LOGITS
 from lib import digest, work
+from lib.class_names import class_names
 from lib.errors import SettingsError
 from lib.grid import Grid, Key, is_bounded
 from lib.jobs.data import Data
@@ -155,6 +156,16 @@ class Attacking(Jobs):
     def bundle_work(self, keys: Iterable[Key]) -> int:
         """The work of these cells, of those that are encoded too."""
         return sum(self._works[key] for key in keys)
+
+    def ranked_logits(self, keys: Iterable[Key]) -> int:
+        """How many logits of these cells are ranked: of each clip, class and condition, of the clean clips too."""
+        return sum(
+            self._test_clips(dataset, net)
+            * len(class_names(self.settings.root, self.settings.datasets[dataset]))
+            * (1 + sum(one.budget != UNBOUNDED for one in conditions))
+            for dataset, net, attack in self.grid.ranked.intersection(keys)
+            for conditions in self.cells[dataset, net, attack].values()
+        )
 
     @cached_property
     def _works(self) -> dict[Key, int]:

@@ -222,7 +222,7 @@ def test_what_is_started_in_is_looked_at_before_anything_else(tmp_path: Path) ->
     root, snakefile = unedited(), str(unedited() / "Snakefile")
     runs = {
         "AVROBUST_SLURM_ACOUNT is not known": snakemake(root, "-n", "all", AVROBUST_SLURM_ACOUNT="lab"),
-        "--config is given 2 times": snakemake(root, "-n", "--config", "scale=demo", "--config", "device=cpu"),
+        "--config is given 2 times": snakemake(root, "--config", "scale=demo", "--config", "device=cpu", "-n"),
         f"cannot work in {tmp_path}": snakemake(tmp_path, "-n", "-s", snakefile, "all"),
     }
     for told, run in runs.items():

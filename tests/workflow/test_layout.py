@@ -112,6 +112,22 @@ def test_free_text_is_quoted_in_the_shell(name: str) -> None:
     assert "2> {log:q}" in shell
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_the_shell_names_what_the_rule_has(name: str) -> None:
+    """A name that the rule lacks fails in the job, and an output that no program is told of is never made."""
+    has = directives(RULES[name])
+    named = {*re.findall(r"\{((?:input|output|params|resources)\.\w+)", has["shell"])}
+    has_names = {
+        f"{keyword}.{one}"
+        for keyword in ("input", "output", "params", "resources")
+        for one in re.findall(r"^        (\w+)=", has.get(keyword, ""), flags=re.MULTILINE)
+    }
+    assert named <= has_names
+    # The export writes what its folder has by its program's own names.
+    if name not in (PUBLISH, "kind", "export") and "{output:q}" not in has["shell"]:
+        assert {one for one in has_names if one.startswith("output.")} <= named
+
+
 # What a program calls otherwise than the rule does that runs it, by flag; `threads` are those that the rule has.
 CALLED = {
     "attack_spec": {"attack"}, "threads": {"torch_threads"}, "processes": {"threads"},

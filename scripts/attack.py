@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from avrobust.attacks.fit import SPLITS
 from avrobust.evaluation.arguments import Opened, attacking_parser, opened
 from avrobust.evaluation.cell import Cell, Part, clips_together, evaluate
 from avrobust.evaluation.finished import Finished
@@ -33,6 +34,7 @@ SHAPING += ("view", "extractor", "batch_size", "threads")
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = attacking_parser(__doc__, IDENTITY)
+    parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument(
         "--cells",
         type=json_argument,
@@ -47,7 +49,7 @@ def arguments() -> argparse.Namespace:
         default=[],
         type=named_path,
         metavar="SURROGATE/ATTACK=FILE",
-        help="what scripts/fit.py found for the attacks that add it",
+        help="where scripts/fit.py wrote what the attacks add",
     )
     parser.add_argument(
         "--precision",
@@ -64,7 +66,7 @@ def main() -> None:
     given = arguments()
     paths = {name: Path(path) for name, _, path in (word.partition("=") for word in given.nets)}
     specs = [CellSpec(**cell) for cell in given.cells]
-    job, fitted = opened(given, paths), dict(given.perturbations)
+    job, fitted = opened(given, paths, given.split), dict(given.perturbations)
     cells = bound_cells(specs, job, given.precision, given.key, fitted)
     log.info("%d cells, %d clips, on %s", len(cells), len(job.views), job.device)
     shaping = [*(getattr(given, name) for name in SHAPING), job.budgets.named, job.device.type]

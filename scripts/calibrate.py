@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from avrobust.attacks.fit import SPLITS
 from avrobust.csv_text import write_csv_text
 from avrobust.evaluation.arguments import attacking_parser, opened
 from avrobust.evaluation.cell import clips_together, evaluate
@@ -41,7 +42,7 @@ COLUMNS = (
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
     parser = attacking_parser(__doc__, IDENTITY)
-    parser.set_defaults(split="val")
+    parser.add_argument("--split", choices=SPLITS, default="val")
     parser.add_argument("--cell", type=json_argument, required=True, help="JSON, as of scripts/attack.py, of one cell")
     parser.add_argument("--nets", nargs="+", type=named_path, required=True, metavar="NAME=FILE")
     parser.add_argument(
@@ -62,7 +63,7 @@ def main() -> None:
     """Run the program."""
     given = arguments()
     target, paths = given.target, dict(given.nets)
-    job = opened(given, paths)
+    job = opened(given, paths, given.split)
     spec = CellSpec(**given.cell)
     # Nothing is stored as a file here.
     (cell,) = bound_cells([spec], job, given.precision, given.key)

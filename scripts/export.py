@@ -82,7 +82,8 @@ def main() -> None:
     spec = _spec(given, chosen, condition)
     stored = _stored(given, spec, condition, said)
     names = dict.fromkeys((*spec.surrogates, *spec.victims))
-    job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names}).of_some(spec.clips)
+    job = opened(_told(given, said), {name: Path(said["nets"][name]) for name in names}, said["split"])
+    job = job.of_some(spec.clips)
     if not isinstance(job.views.view, FileView):
         raise UserError(f"{given.cells}: its view, {said['view']['name']}, shows no clips of a file")
     with part_folder(given.output) as folder:
@@ -231,7 +232,7 @@ def _spec(given: argparse.Namespace, cell: Mapping, condition: Condition) -> Cel
 
 def _told(given: argparse.Namespace, said: Mapping) -> argparse.Namespace:
     """The arguments of the program that made the cell."""
-    same = {name: said[name] for name in ("budgets", "epsilon_space", "model_state", "split", "view", "batch_size")}
+    same = {name: said[name] for name in ("budgets", "epsilon_space", "model_state", "view", "batch_size")}
     key = {name: said[name] for name in IDENTITY}
     files = {"shards": [Path(path) for path in said["shards"]], "budget_files": []}
     weights = [(modality, Path(path)) for modality, path in said.get("extractor_weights", {}).items()]

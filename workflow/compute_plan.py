@@ -63,8 +63,9 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             }
             job = "attack", dataset, f"attack_{bundle}_s{{seed}}"
             found[job] = plan.attack.bundle_work(keys)
-            fits = {("fit", key[0], f"fit_{key[1]}_s{{seed}}_{key[2]}"): key for key in plan.attack.fits_of(keys)}
-            found |= {of_fit: plan.fit.passes(key) for of_fit, key in fits.items()}
+            fitted = {plan.attack.fit_place(key) for key in plan.attack.fits_of(keys)}
+            fits = {("fit", of, f"fit_{net}_s{{seed}}_{name}"): (of, net, name) for of, net, name in fitted}
+            found |= {of_fit: plan.fit.passes(plan.fit.fit_bundles[one]) for of_fit, one in fits.items()}
             logits = plan.attack.ranked_logits(keys) if ranked.intersection(keys) else 0
             ranks = {("rank", dataset, f"rank_{bundle}_s{{seed}}"): logits} if logits else {}
             found |= ranks

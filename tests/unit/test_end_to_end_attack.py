@@ -114,12 +114,13 @@ def test_gradients_go_down_to_samples_and_pixels_in_the_units_of_the_clip(made, 
 
 def test_one_perturbation_of_samples_and_pixels_is_fitted_and_added(made, monkeypatch):
     spec = {"update": "universal", "passes": 2, "fit_batch": 4}
-    told = {"attack-spec": spec, "conditions": CONDITIONS, "budgets": BUDGETS, "view": CLIP}
-    told |= {"key": {"dataset": "music", "variant": "net", "seed": "1", "attack": "released"}}
+    fitted = {"attack": "released", "spec": spec, "split": "test", "conditions": CONDITIONS}
+    told = {"attacks": [fitted], "budgets": BUDGETS, "view": CLIP}
+    told |= {"key": {"dataset": "music", "variant": "net", "seed": "1"}}
     plain = {"model": made / "net.pt", "shards": made / "0.arrow", "batch-size": 4, "device": "cpu"}
     plain |= {"epsilon-space": "pixel", "perturbations": made / "p.pt", "provenance": made / "p.json"}
     call(monkeypatch, fit, plain, told | {"extractor": {"name": "windows", "encoders": ENCODERS}})
-    found = torch.load(made / "p.pt", weights_only=True)["perturbations"]["both at small"]
+    found = torch.load(made / "p.pt", weights_only=True)["perturbations"]["released"]["both at small"]
     assert found["audio"].shape == (1, 4410) and found["visual"].shape == (4, 3, 32, 32)
     given = ("--perturbations", f"net/released={made / 'p.pt'}")
     cell = {**PGD, "attack": "released", "spec": spec}

@@ -22,10 +22,12 @@ from avrobust.program import UserError
 from avrobust.spec.budgets import named
 
 BUDGETS = named({"l2": {"norm": "l2_clip", "epsilon": 0.3}, "quiet": {"audio": {"norm": "l2_clip", "snr": 20}}})
-KEY = {"dataset": "music", "variant": "one", "seed": "3", "attack": "released"}
+KEY = {"dataset": "music", "variant": "one", "seed": "3"}
 RELEASED = {"update": "universal", "passes": 3, "fit_batch": 4}
 CONTROL = {"update": "universal_random", "as_long_as": "released"}
 CONDITIONS = [["audio", "l2"], ["both", "l2"]]
+HONEST = {"update": "universal_projected", "passes": 2, "fit_batch": 4, "fitted_on": "train"}
+CPU = torch.device("cpu")
 
 
 def common(folder: Path) -> list[str]:
@@ -40,11 +42,15 @@ def common(folder: Path) -> list[str]:
     ]
 
 
-def fitting(folder: Path, *extra: str, spec: dict = RELEASED, key: dict = KEY, conditions: list = CONDITIONS) -> list:
-    told = {"attack-spec": spec, "conditions": conditions, "key": key}
+def one(spec: dict = RELEASED, attack: str = "released", split: str = "test", conditions: list = CONDITIONS) -> dict:
+    return {"attack": attack, "spec": spec, "split": split, "conditions": conditions}
+
+
+def fitting(folder: Path, *attacks: dict, key: dict = KEY) -> list[str]:
+    told = {"attacks": attacks or [one()], "key": key}
     plain = {"model": folder / "one.pt", "perturbations": folder / "p.pt", "provenance": folder / "p.json"}
     return [*common(folder), *(f"--{name}={json.dumps(value)}" for name, value in told.items()),
-            *(f"--{name}={value}" for name, value in plain.items()), *extra]  # fmt: skip
+            *(f"--{name}={value}" for name, value in plain.items())]  # fmt: skip
 
 
 def run(monkeypatch: pytest.MonkeyPatch, program: object, words: list[str]) -> None:
@@ -65,14 +71,17 @@ def attacked(folder: Path, monkeypatch: pytest.MonkeyPatch, *extra: str, name="r
 
 def test_what_is_fitted_is_what_cells_add_and_both_are_written_down(tmp_path, monkeypatch):
     run(monkeypatch, fit, fitting(tmp_path))
-    found = read_tensors(tmp_path / "p.pt", torch.device("cpu"))
-    assert found["key"] == KEY and list(found["perturbations"]) == ["audio at l2", "both at l2"]
-    said = json.loads((tmp_path / "p.json").read_text())
-    asked = {**KEY, "passes": 3, "fit_batch": 4, "clips": CLIPS["test"], "split": "test", "objective": "CrossEntropy"}
-    assert {name: said[name] for name in asked} == asked and not (tmp_path / "p.resume.pt").exists()
+    found = read_tensors(tmp_path / "p.pt", CPU)
+    assert found["key"] == KEY and list(found["perturbations"]) == ["released"]
+    made = json.loads((tmp_path / "p.json").read_text())
+    assert {name: made[name] for name in KEY} == KEY and not list(tmp_path.glob("*.resume.pt"))
+    (said,) = made["fits"]
+    asked = {"passes": 3, "fit_batch": 4, "clips": CLIPS["test"], "split": "test", "objective": "CrossEntropy"}
+    assert {name: said[name] for name in asked} == asked and said["attack"] == "released"
     given = ("--perturbations", f"one/released={tmp_path / 'p.pt'}")
     rows, of_cell = attacked(tmp_path, monkeypatch, *given)
-    norms = found["perturbations"]["both at l2"]
+    assert list(found["perturbations"]["released"]) == ["audio at l2", "both at l2"]
+    norms = found["perturbations"]["released"]["both at l2"]
     for name in ("audio", "visual"):
         lengths = [line[name]["norm"] for line in said["lengths"]["both at l2"]]
         assert lengths == sorted(lengths) and lengths[-1] == pytest.approx(norms[name].norm().item(), rel=1e-4)
@@ -89,25 +98,39 @@ def test_what_is_fitted_is_what_cells_add_and_both_are_written_down(tmp_path, mo
 
 
 def test_it_is_fitted_to_the_clips_that_it_says(tmp_path, monkeypatch):
-    spec = {**RELEASED, "fitted_on": "train"}
-    with pytest.raises(UserError, match="--split test: the attack is fitted_on train; give --split train"):
-        run(monkeypatch, fit, fitting(tmp_path, spec=spec))
-    run(monkeypatch, fit, fitting(tmp_path, "--split=train", spec=spec))
-    assert json.loads((tmp_path / "p.json").read_text())["clips"] == CLIPS["train"]
+    with pytest.raises(UserError, match="--attacks: honest: it is fitted_on train, not test; give that split"):
+        run(monkeypatch, fit, fitting(tmp_path, one(HONEST, "honest")))
+    run(monkeypatch, fit, fitting(tmp_path, one(HONEST, "honest", "train")))
+    (said,) = json.loads((tmp_path / "p.json").read_text())["fits"]
+    assert said["clips"] == CLIPS["train"] and said["split"] == "train"
+
+
+def test_each_attack_of_a_file_is_fitted_as_it_is_alone(tmp_path, monkeypatch):
+    """To its own clips under its own conditions, and a cell adds what is its own."""
+    both = [one(), one(HONEST, "honest", "train", [["visual", "l2"]])]
+    found = {}
+    for attacks in (both, *([told] for told in both)):
+        run(monkeypatch, fit, fitting(tmp_path, *attacks))
+        found[len(attacks), attacks[0]["attack"]] = read_tensors(tmp_path / "p.pt", CPU)["perturbations"]
+    apart = found[1, "released"] | found[1, "honest"]
+    assert list(apart["honest"]) == ["visual at l2"]
+    torch.testing.assert_close(found[2, "released"], apart, rtol=0, atol=0)
+    with pytest.raises(UserError, match=r"p\.pt: nothing was fitted for released, only for honest; fit it too"):
+        attacked(tmp_path, monkeypatch, "--perturbations", f"one/released={tmp_path / 'p.pt'}")
 
 
 @pytest.mark.parametrize(
-    ("told", "message"),
+    ("told", "key", "message"),
     [
-        ({"spec": {"update": "pgd"}}, "--attack-spec: pgd attacks each clip by itself"),
-        ({"spec": CONTROL}, "--attack-spec: universal_random attacks each clip by itself"),
-        ({"conditions": [["audio", "quiet"]]}, "budget quiet: an snr gives each clip its own epsilon"),
-        ({"key": {"dataset": "music"}}, "--key: variant, seed, attack must be given"),
+        ({"spec": {"update": "pgd"}}, KEY, "--attacks: released: pgd attacks each clip by itself"),
+        ({"spec": CONTROL}, KEY, "--attacks: released: universal_random attacks each clip by itself"),
+        ({"conditions": [["audio", "quiet"]]}, KEY, "budget quiet: an snr gives each clip its own epsilon"),
+        ({}, {"dataset": "music"}, "--key: variant, seed must be given"),
     ],
 )
-def test_what_cannot_be_fitted_is_named(tmp_path, monkeypatch, told, message):
+def test_what_cannot_be_fitted_is_named(tmp_path, monkeypatch, told, key, message):
     with pytest.raises(UserError, match=message):
-        run(monkeypatch, fit, fitting(tmp_path, **told))
+        run(monkeypatch, fit, fitting(tmp_path, one(**told), key=key))
 
 
 def test_a_cell_without_its_perturbations_or_with_others_is_refused(tmp_path, monkeypatch):
@@ -123,19 +146,47 @@ def test_a_cell_without_its_perturbations_or_with_others_is_refused(tmp_path, mo
         attacked(tmp_path, monkeypatch, *given, seed="4")
 
 
-def test_killed_it_goes_on_after_its_last_pass_with_the_same_bits(tmp_path, monkeypatch):
-    spec = {**RELEASED, "passes": 12}
-    run(monkeypatch, fit, fitting(tmp_path, spec=spec))
-    whole = (tmp_path / "p.pt").read_bytes()
-    (tmp_path / "p.pt").unlink()
-    line = [sys.executable, fit.__file__, *fitting(tmp_path, spec=spec)]
-    running = subprocess.Popen(line, stderr=subprocess.DEVNULL)
-    resume = tmp_path / "p.resume.pt"
+def killed_while(line: list[str], resume: Path) -> None:
+    """Run a fit and kill it as soon as `resume` is there."""
+    running = subprocess.Popen([sys.executable, fit.__file__, *line], stderr=subprocess.DEVNULL)
     while not resume.exists() and running.poll() is None:
         time.sleep(0.005)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    assert running.returncode == -signal.SIGKILL and not (tmp_path / "p.pt").exists()
-    run(monkeypatch, fit, fitting(tmp_path, spec=spec))
-    assert 1 <= json.loads((tmp_path / "p.json").read_text())["resumed_passes"] < 12
-    assert (tmp_path / "p.pt").read_bytes() == whole and not resume.exists()
+    assert running.returncode == -signal.SIGKILL
+
+
+def test_killed_it_goes_on_after_its_last_pass_with_the_same_bits(tmp_path, monkeypatch):
+    """In the first fit or in the second, of which the first is not made again."""
+    line = fitting(tmp_path, one({**RELEASED, "passes": 12}), one({**HONEST, "passes": 12}, "honest", "train"))
+    run(monkeypatch, fit, line)
+    whole = (tmp_path / "p.pt").read_bytes()
+    for name, passes in (("released", (1, 0)), ("honest", (12, 1))):
+        (tmp_path / "p.pt").unlink()
+        killed_while(line, tmp_path / f"p.{name}.resume.pt")
+        assert not (tmp_path / "p.pt").exists()
+        run(monkeypatch, fit, line)
+        resumed = [said["resumed_passes"] for said in json.loads((tmp_path / "p.json").read_text())["fits"]]
+        assert all(least <= of <= 12 for least, of in zip(passes, resumed, strict=True)) and resumed[1] < 12
+        assert (tmp_path / "p.pt").read_bytes() == whole and not list(tmp_path.glob("*.resume.pt"))
+
+
+def test_killed_between_two_fits_it_goes_on_with_the_second(tmp_path, monkeypatch):
+    line = fitting(tmp_path, one(), one(HONEST, "honest", "train"))
+    run(monkeypatch, fit, line)
+    whole = (tmp_path / "p.pt").read_bytes()
+    (tmp_path / "p.pt").unlink()
+    real = fit.fit
+
+    def ended_after_the_first(threat: object, *given: object) -> object:
+        if threat.name == "honest":
+            raise KeyboardInterrupt
+        return real(threat, *given)
+
+    monkeypatch.setattr(fit, "fit", ended_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, fit, line)
+    monkeypatch.setattr(fit, "fit", real)
+    run(monkeypatch, fit, line)
+    assert [said["resumed_passes"] for said in json.loads((tmp_path / "p.json").read_text())["fits"]] == [3, 0]
+    assert (tmp_path / "p.pt").read_bytes() == whole

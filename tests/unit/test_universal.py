@@ -322,20 +322,23 @@ def test_chance_fills_the_directions_evenly():
 
 
 def test_a_file_is_read_again_and_another_ones_is_refused(tmp_path):
-    path, key = tmp_path / "released.pt", {"dataset": "music", "variant": "csn", "seed": "1", "attack": "released"}
+    path, key = tmp_path / "released.pt", {"dataset": "music", "variant": "csn", "seed": "1"}
     found = {str(AUDIO): {"audio": torch.randn(4, 3)}}
-    write_perturbations(path, {**key, "seed": 1}, found)
-    assert torch.equal(read_perturbations(path, key, FORMS, CPU)[str(AUDIO)]["audio"], found[str(AUDIO)]["audio"])
+    write_perturbations(path, {**key, "seed": 1}, {"other": {}, "released": found})
+    read = read_perturbations(path, key, "released", FORMS, CPU)
+    assert torch.equal(read[str(AUDIO)]["audio"], found[str(AUDIO)]["audio"])
+    with pytest.raises(UserError, match=r"released\.pt: nothing was fitted for mine, only for other, released; fit it"):
+        read_perturbations(path, key, "mine", FORMS, CPU)
     with pytest.raises(UserError, match=r"released\.pt: fitted with variant 'csn', not 'mid', seed '1', not '2'"):
-        read_perturbations(path, {**key, "variant": "mid", "seed": "2"}, FORMS, CPU)
+        read_perturbations(path, {**key, "variant": "mid", "seed": "2"}, "released", FORMS, CPU)
     shorter = {"audio": Input((3, 3), "float16", -math.inf, math.inf, 1)}
     with pytest.raises(UserError, match=r"audio at step: audio is of shape \(4, 3\), but clips are of \(3, 3\)"):
-        read_perturbations(path, key, shorter, CPU)
+        read_perturbations(path, key, "released", shorter, CPU)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(UserError, match=r"released\.pt: holds no perturbations \(.*`rm .*released\.pt` and the same"):
-        read_perturbations(path, key, FORMS, CPU)
+        read_perturbations(path, key, "released", FORMS, CPU)
     with pytest.raises(UserError, match=r"none\.pt: no such file; scripts/fit\.py makes it"):
-        read_perturbations(tmp_path / "none.pt", key, FORMS, CPU)
+        read_perturbations(tmp_path / "none.pt", key, "released", FORMS, CPU)
 
 
 @pytest.mark.parametrize(

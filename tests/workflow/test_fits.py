@@ -42,8 +42,14 @@ def made(project: Path) -> Plan:
     return plan(project)
 
 
-def place(net: str, attack: str) -> SimpleNamespace:
-    return SimpleNamespace(dataset="music", variant=net, seed="1234", attack=attack, scale="demo")
+def place(net: str, bundle: str) -> SimpleNamespace:
+    return SimpleNamespace(dataset="music", variant=net, seed="1234", bundle=bundle, scale="demo")
+
+
+def told_of(made: Plan, net: str, bundle: str) -> list[dict]:
+    """The attacks that a fit is told, with tuples of conditions."""
+    told = json.loads(made.fit.told(place(net, bundle))["attacks"])
+    return [of | {"conditions": {tuple(one) for one in of["conditions"]}} for of in told]
 
 
 def test_a_net_is_fitted_under_all_conditions_that_any_cell_needs(made: Plan) -> None:
@@ -51,15 +57,18 @@ def test_a_net_is_fitted_under_all_conditions_that_any_cell_needs(made: Plan) ->
     of_music = {(net, attack) for dataset, net, attack in made.fit.fits if dataset == "music"}
     assert {("concat", "released"), ("concat", "honest"), ("film", "released")} <= of_music
     assert ("film", "honest") not in of_music and not any("random" in attack for _, attack in of_music)
-    told = made.fit.told(place("concat", "released"))
-    assert json.loads(told["attack"]) == {"update": "universal", "passes": 4} and told["split"] == "test"
-    assert {tuple(one) for one in json.loads(told["conditions"])} == {
+    conditions = {
         ("audio", "l2"), ("audio", "large"), ("visual", "large"), ("audio", "small"), ("visual", "small"),
         ("both", "small"),
     }  # fmt: skip
-    assert json.loads(told["key"]) == {"dataset": "music", "variant": "concat", "seed": "1234", "attack": "released"}
+    (released,) = told_of(made, "concat", "released")
+    spec = {"update": "universal", "passes": 4}
+    assert released == {"attack": "released", "spec": spec, "split": "test", "conditions": conditions}
+    told = made.fit.told(place("concat", "released"))
+    assert json.loads(told["key"]) == {"dataset": "music", "variant": "concat", "seed": "1234"}
     assert set(json.loads(told["budgets"])) == {"l2", "large", "small"}
-    assert made.fit.told(place("concat", "honest"))["split"] == "train"
+    (honest,) = told_of(made, "concat", "honest")
+    assert honest["split"] == "train"
     assert ("music", "film") in made.grid.trained
 
 
@@ -67,34 +76,60 @@ def test_it_asks_for_time_by_its_passes_clips_and_conditions(made: Plan) -> None
     """The largest bundle takes what the scale says; twenty passes over the training clips take longer than four."""
     key = {name: ("music", "concat", name) for name in ("released", "honest")}
     test, train = (made.data.split_clips("music", split) for split in ("test", "train"))
-    assert made.fit.passes(key["released"]) == test * 3 * 4 * 6
-    assert made.fit.passes(key["honest"]) == train * 3 * 20 * len(made.fit.fits[key["honest"]])
+    assert made.fit.passes([key["released"]]) == test * 3 * 4 * 6
+    assert made.fit.passes([key["honest"]]) == train * 3 * 20 * len(made.fit.fits[key["honest"]])
     assert 0 < made.fit.job_minutes(place("concat", "honest"), 1) <= made.settings.scale["minutes"]["attack"]
     assert (
         made.fit.job_memory_mb(place("concat", "honest"), 1) > 0
         and made.fit.job_threads(place("film", "released")) == 1
     )
     found = jobs(made, "tian2021")
-    assert found["fit", "music", "fit_concat_s1234_released"] == made.fit.passes(key["released"])
+    assert found["fit", "music", "fit_concat_s1234_released"] == made.fit.passes([key["released"]])
 
 
 def test_a_job_fits_before_the_cells_that_add_it_and_no_others(project: Path) -> None:
     run = snakemake(project, "-n", "-p", "--", "results/demo/tables/tian2021/table1.csv")
     assert not run.errors, run.text
     fits = {
-        f"{job.wildcards['variant']}/{job.wildcards['attack']}": job
+        f"{job.wildcards['variant']}/{job.wildcards['bundle']}": job
         for job in run.jobs
         if job.rule == "fit" and job.wildcards["dataset"] == "music"
     }
     assert fits.keys() == {"concat/released", "concat/honest"}
     job = fits["concat/honest"]
-    assert "results/demo/models/music/concat/s1234/model.pt" in job.input and "--split train" in job.command
+    assert "results/demo/models/music/concat/s1234/model.pt" in job.input and '"split":"train"' in job.command
     inputs = {job.wildcards["bundle"]: job for job in run.jobs if job.rule == "attack" and "/music/" in job.output[0]}
     own = FILE.format("concat", "released")
     assert own in inputs["concat.released"].input and own in inputs["concat.released_random"].input
     assert f"--perturbations concat/released={own}" in inputs["concat.released_random"].command
     assert FILE.format("concat", "honest") in inputs["concat.honest_random"].input
     assert not any("perturbations" in file for file in inputs["undefended"].input)
+
+
+def test_what_a_bundle_holds_of_a_net_is_fitted_by_one_job(made: Plan, tmp_path: Path) -> None:
+    """Each attack to its own clips; a net or an attack of the user's that no bundle names has a file of its own."""
+    root = retold(copy_project(tmp_path), fitted)
+    held = "  universal: {each: [concat], attacks: [released, released_random, honest, honest_random]}\n"
+    replace(root / "workflow/scales/demo.yaml", "bundles:\n", f"bundles:\n{held}")
+    bundled = plan(root)
+    assert set(bundled.fit.fit_bundles) == {
+        (dataset, net, "universal" if net == "concat" else attack) for dataset, net, attack in made.fit.fits
+    }
+    alone = [told_of(made, "concat", name) for name in ("honest", "released")]
+    assert told_of(bundled, "concat", "universal") == [*alone[0], *alone[1]]
+    assert told_of(bundled, "film", "released") == told_of(made, "film", "released")
+    keys = [("music", "concat", name) for name in ("honest", "released")]
+    assert made.fit.passes(keys) == sum(made.fit.passes([key]) for key in keys)
+    assert jobs(bundled, "tian2021")["fit", "music", "fit_concat_s1234_universal"] == made.fit.passes(keys)
+    cells = SimpleNamespace(dataset="music", bundle="concat.universal", seed="1234")
+    own = FILE.format("concat", "universal")
+    assert bundled.attack.perturbations(cells) == [own]
+    assert bundled.attack.told(cells)["perturbations"] == [f"concat/{name}={own}" for name in ("honest", "released")]
+    where = place("concat", "universal")
+    test, train = (bundled.data.split_clips("music", split) for split in ("test", "train"))
+    assert bundled.fit.job_memory_mb(where, 1) == bundled.fit.memory_for(max(test, train), 1)
+    run = snakemake(root, "-n", "--", own)
+    assert not run.errors and [job.rule for job in run.jobs].count("fit") == 1
 
 
 def test_what_finds_a_perturbation_makes_its_fits_and_cells_anew_and_nothing_else(made: Plan, tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ def bundle(attack: str, net: str = "sum") -> SimpleNamespace:
     return SimpleNamespace(dataset="music", bundle=f"{net}.{attack}", seed="1234", scale="demo")
 
 
-def place(attack: str, net: str = "sum") -> SimpleNamespace:
-    return SimpleNamespace(dataset="music", variant=net, attack=attack, seed="1234", scale="demo")
+def fit_of(attack: str, net: str = "sum") -> SimpleNamespace:
+    return SimpleNamespace(dataset="music", variant=net, bundle=attack, seed="1234", scale="demo")
 
 
 def test_a_cell_gets_packed_clips_and_what_makes_features_of_them(made: Plan) -> None:
@@ -70,15 +70,15 @@ def test_a_cell_gets_packed_clips_and_what_makes_features_of_them(made: Plan) ->
 
 
 def test_a_fit_gets_the_same(made: Plan) -> None:
-    told = made.fit.told(place("fitted"))
-    assert made.fit.shards(place("fitted")) == [PACKED] and json.loads(told["view"])["name"] == "clip"
+    told = made.fit.told(fit_of("fitted"))
+    assert made.fit.shards(fit_of("fitted")) == [PACKED] and json.loads(told["view"])["name"] == "clip"
     assert told["extractor"] == made.attack.told(bundle("fitted_random"))["extractor"]
 
 
 def test_fewer_clips_go_through_an_extractor_at_a_time_and_take_longer(made: Plan) -> None:
     batch = made.settings.scale["attack_batch_size"]
     assert made.attack.clips_at_a_time(bundle("plain")) == str(batch)
-    assert made.attack.clips_at_a_time(bundle("deep")) == made.fit.clips_at_a_time(place("fitted")) == str(batch // 2)
+    assert made.attack.clips_at_a_time(bundle("deep")) == made.fit.clips_at_a_time(fit_of("fitted")) == str(batch // 2)
     deep, plain = (made.attack.bundle_work(made.attack.bundles["music", f"sum.{name}"]) for name in ("deep", "plain"))
     # A victim answers to other forms where a file holds what is attacked, here in both.
     assert deep == work.EXTRACTOR * plain
@@ -88,7 +88,7 @@ def test_published_weights_are_an_input_and_a_word(tmp_path: Path) -> None:
     root = project(tmp_path)
     replace(root / "workflow/datasets/music.yaml", "  visual:\n", "  visual:\n      weights: r2plus1d_18_kinetics400\n")
     made, file = plan(root), "results/weights/r2plus1d_18_kinetics400.pth"
-    assert made.attack.weights(bundle("deep")) == [file] == made.fit.weights(place("fitted"))
+    assert made.attack.weights(bundle("deep")) == [file] == made.fit.weights(fit_of("fitted"))
     assert made.attack.weights(bundle("plain")) == []
     assert made.attack.told(bundle("deep"))["extractor"][2:] == ["--extractor-weights", f"visual={file}"]
 
@@ -106,7 +106,7 @@ def test_jobs_are_planned_of_packed_clips(root: Path) -> None:
 def test_the_code_of_an_extractor_makes_what_goes_through_it_anew_and_no_other_cell(made: Plan, tmp_path: Path) -> None:
     def codes(of: Plan) -> dict[str, str]:
         attack, fit = of.attack.code("attack.py", "variant", "attack"), of.fit.code("fit.py", "variant", "attack")
-        return {**{name: attack(bundle(name)) for name in ("deep", "plain")}, "fit": fit(place("fitted"))}
+        return {**{name: attack(bundle(name)) for name in ("deep", "plain")}, "fit": fit(fit_of("fitted"))}
 
     def changed(file: str, *edit: str) -> set[str]:
         root = project(tmp_path / Path(file).stem)

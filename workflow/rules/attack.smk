@@ -39,21 +39,21 @@ rule calibrate:
 
 
 rule fit:
-    """Fit one perturbation for all clips of a split, for each condition that cells need; killed, it goes on."""
+    """Fit perturbations for all clips of a split, for each attack of a bundle and condition; killed, it goes on."""
     input:
         model="results/{scale}/models/{dataset}/{variant}/s{seed}/model.pt",
         shards=fit.shards,
         weights=fit.weights,
         budgets=fit.budget_files,
     output:
-        perturbations="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{attack}.pt",
-        provenance="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{attack}.json",
+        perturbations="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{bundle}.pt",
+        provenance="results/{scale}/perturbations/{dataset}/{variant}/s{seed}/{bundle}.json",
     log:
-        "results/{scale}/logs/{dataset}/fit_{variant}_s{seed}_{attack}.log",
+        "results/{scale}/logs/{dataset}/fit_{variant}_s{seed}_{bundle}.log",
     benchmark:
-        "results/{scale}/benchmarks/{dataset}/fit_{variant}_s{seed}_{attack}.tsv"
+        "results/{scale}/benchmarks/{dataset}/fit_{variant}_s{seed}_{bundle}.tsv"
     wildcard_constraints:
-        attack=fit.attacks,
+        bundle=fit.names,
     priority: 1
     conda:
         "../../envs/environment.yaml"
@@ -70,8 +70,7 @@ rule fit:
         torch_threads=fit.job_threads,
         code=fit.code("fit.py", "variant", "attack"),
     shell:
-        "python scripts/fit.py --model {input.model:q} --shards {input.shards:q} --split {params.told[split]:q}"
-        " --attack-spec {params.told[attack]:q} --conditions {params.told[conditions]:q}"
+        "python scripts/fit.py --model {input.model:q} --shards {input.shards:q} --attacks {params.told[attacks]:q}"
         " --budgets {params.told[budgets]:q} --budget-files {input.budgets:q} --key {params.told[key]:q}"
         " --view {params.told[view]:q} --model-state {params.told[model_state]:q}"
         " --epsilon-space {params.told[epsilon_space]:q} {params.told[extractor]:q}"

@@ -1,4 +1,4 @@
-"""Fitted perturbations as files: one for all clips, for each condition that a net is attacked under."""
+"""Fitted perturbations as files: one for all clips, for each attack and condition that a net is attacked under."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,37 +16,39 @@ from avrobust.views.view import Input
 Perturbations = Mapping[str, Mapping[str, Tensor]]
 
 
-def write_perturbations(path: Path, key: Mapping[str, str], perturbations: Perturbations) -> None:
-    """Write what was fitted; `key`: dataset, variant, seed and attack."""
+def write_perturbations(path: Path, key: Mapping[str, str], perturbations: Mapping[str, Perturbations]) -> None:
+    """Write what was fitted, by attack; `key`: dataset, variant and seed."""
     write_tensors(path, {"key": {name: str(value) for name, value in key.items()}, "perturbations": perturbations})
 
 
 def read_perturbations(
-    path: Path, key: Mapping[str, str], forms: Mapping[str, Input], device: torch.device
+    path: Path, key: Mapping[str, str], attack: str, forms: Mapping[str, Input], device: torch.device
 ) -> Perturbations:
-    """Return what was fitted, on `device`.
+    """Return what was fitted for an attack, on `device`.
 
     Raises:
-        UserError: the file is missing or damaged, is of another net, dataset, seed or attack than `key` says, or its
-            perturbations have other shapes than `forms`, modality -> input of a clip.
+        UserError: the file is missing or damaged, is of another net, dataset or seed than `key` says, holds nothing of
+            the attack, or its perturbations have other shapes than `forms`, modality -> input of a clip.
     """
     try:
         content = read_tensors(path, device)
-        found, said = content["perturbations"], content["key"]
+        of_attacks, said = content["perturbations"], content["key"]
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; scripts/fit.py makes it (the workflow does)") from None
     except Exception as error:  # torch reports damage by many kinds of exception
         raise UserError(f"{path}: holds no perturbations ({why_no_tensors(path, error)}); {remaking(path)}") from None
     if other := [f"{name} {said.get(name)!r}, not {value!r}" for name, value in key.items() if said.get(name) != value]:
         raise UserError(f"{path}: fitted with {', '.join(other)}; give the file that was fitted for this cell")
-    for condition, of in found.items():
+    if attack not in of_attacks:
+        raise UserError(f"{path}: nothing was fitted for {attack}, only for {', '.join(of_attacks)}; fit it too")
+    for condition, of in of_attacks[attack].items():
         for name, x in of.items():
             if tuple(x.shape) != forms[name].shape:
                 raise UserError(
-                    f"{path}: {condition}: {name} is of shape {tuple(x.shape)}, but clips are of {forms[name].shape}; "
-                    "fit it again on these clips"
+                    f"{path}: {attack}: {condition}: {name} is of shape {tuple(x.shape)}, but clips are of "
+                    f"{forms[name].shape}; fit it again on these clips"
                 )
-    return found
+    return of_attacks[attack]
 
 
 def under(perturbations: Perturbations, condition: Condition, attack: str) -> Mapping[str, Tensor]:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.budget_files import read_budgets
+from avrobust.attacks.fit import SPLITS
 from avrobust.attacks.threat import Threat, bind
 from avrobust.data.batches import Batch, EvaluationViews, collate, evaluation_batches, inputs_of, whole_groups
 from avrobust.data.classes import check_classes
@@ -29,7 +30,7 @@ from avrobust.provenance import Meter
 from avrobust.runtime import DEVICES, prepare
 from avrobust.spec.attacks import END_TO_END, AttackSpec
 from avrobust.spec.conditions import ATTACKED, Condition
-from avrobust.views.view import VIEW_HELP, build_view
+from avrobust.views.view import VIEW_HELP, View, build_view
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,6 @@ def attacking_parser(description: str, identity: Sequence[str]) -> argparse.Argu
     parser.set_defaults(identity=identity)
     parser.add_argument("--model-state", choices=("best", "latest"), default="best")
     parser.add_argument("--shards", type=Path, nargs="+", required=True)
-    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument(
         "--budgets",
         type=json_argument,
@@ -75,6 +75,7 @@ def one_net_parser(description: str) -> argparse.ArgumentParser:
     """Return a parser for a program that looks into one net under one attack of its own gradients."""
     parser = attacking_parser(description, ("dataset", "variant", "seed", "attack"))
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument(
         "--attack-spec",
         type=json_argument,
@@ -112,6 +113,15 @@ class Opened:
         chosen = stratified([store.clip_ids[index] for index in of], [store.labels[index] for index in of], count)
         some = EvaluationViews(store, [of[place] for place in chosen], views.view, views.modalities, task=views.task)
         return replace(self, views=some)
+
+    def of_split(self, split: str) -> "Opened":
+        """The same with all clips of another split.
+
+        Raises:
+            UserError: it has none.
+        """
+        like = self.views
+        return replace(self, views=_clips_of(split, self.store, like.view, like.modalities, like.task), split=split)
 
     def batches(
         self,
@@ -158,7 +168,7 @@ class Opened:
             "budgets": self.budgets.named,
             "epsilon_space": given.epsilon_space,
             "model_state": given.model_state,
-            "split": given.split,
+            "split": self.split,
             "view": given.view,
             "clips": len(self.views),
             "code": given.code,
@@ -171,8 +181,10 @@ def _extractor_of(given: argparse.Namespace) -> dict:
     return {"extractor": given.extractor, "extractor_weights": weights}
 
 
-def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
+def opened(given: argparse.Namespace, paths: Mapping[str, Path], split: str) -> Opened:
     """Set torch up and open what the arguments name, with the nets of `paths`, in the form that is quickest to attack.
+
+    `split`: whose clips are attacked.
 
     Raises:
         UserError: an argument is wrong, a file damaged, a net has other classes, the split has no clip, or what a net
@@ -195,16 +207,21 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path]) -> Opened:
     task, *others = dict.fromkeys(net.model.task for net in nets.values())
     if others:
         raise UserError("--nets: some are of one label a clip, some of several; attack those apart from these")
-    views = EvaluationViews(store, store.indices(given.split), view, tuple(modalities), task)
-    if not len(views):
-        raise UserError(f"no clips in split {given.split} of {given.shards[0].parent}; see availability.csv")
+    views = _clips_of(split, store, view, tuple(modalities), task)
     first = inputs_of(collate([views[0]]), device)
     nets = {name: net._replace(model=folded(net.model, first)) for name, net in nets.items()}
     for name, net in nets.items():
         check_alone(paths[name], net.model, views, device)
     forms, scales = view.inputs(store), common_scales(paths, nets)
     in_units = {name: unit.to(device) for name, unit in units(given.epsilon_space, forms, scales).items()}
-    return Opened(nets, store, views, Budgets(named, in_units), device, meter, given.threads, given.split)
+    return Opened(nets, store, views, Budgets(named, in_units), device, meter, given.threads, split)
+
+
+def _clips_of(split: str, store: Shards, view: View, modalities: tuple[str, ...], task: str) -> EvaluationViews:
+    views = EvaluationViews(store, store.indices(split), view, modalities, task)
+    if not len(views):
+        raise UserError(f"no clips in split {split} of {Path(store.paths[0]).parent}; see availability.csv")
+    return views
 
 
 def common_scales(paths: Mapping[str, Path], nets: Mapping[str, Trained]) -> dict[str, Tensor]:
@@ -264,7 +281,7 @@ def opened_one_net(given: argparse.Namespace, label: str) -> OneNet:
     Raises:
         UserError: as `opened` and `conditions_of`.
     """
-    job = opened(given, {"net": given.model})
+    job = opened(given, {"net": given.model}, given.split)
     net, conditions = job.nets["net"], conditions_of(given.conditions, job.budgets.named)
     if net.model.task != "single":
         raise UserError(f"{given.model}: the net takes a clip for any number of classes; give one of one label a clip")

@@ -56,7 +56,8 @@ def bound_cells(
 ) -> list[Cell]:
     """Return the cells; `precision`: of the encoders where gradients are taken, unless the attack says it.
 
-    `key`: what the files say that they are of, the seed among it. `fitted`: surrogate/attack -> its perturbations.
+    `key`: what the files say that they are of, the seed among it. `fitted`: surrogate/attack -> the file
+    of its perturbations.
 
     Cells of one surrogate in one precision have the very same net, so that they share its first gradients.
 
@@ -103,8 +104,9 @@ def _with_perturbations(
             f"--perturbations: no {surrogate}/{attack}=FILE, which {surrogate}/{threat.name} adds; fit it by "
             "scripts/fit.py (the workflow does)"
         )
-    of = {"dataset": key["dataset"], "variant": surrogate, "seed": str(key["seed"]), "attack": attack}
-    return replace(threat, perturbations=read_perturbations(path, of, job.views.view.inputs(job.store), job.device))
+    of = {"dataset": key["dataset"], "variant": surrogate, "seed": str(key["seed"])}
+    forms = job.views.view.inputs(job.store)
+    return replace(threat, perturbations=read_perturbations(path, of, attack, forms, job.device))
 
 
 def _surrogate(job: Opened, name: str, nets: tuple[str, ...], joined: str, precision: str) -> Trained:

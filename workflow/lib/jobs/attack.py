@@ -1,5 +1,6 @@
 """What workflow/rules/attack.smk asks: bundles of cells, their nets and budgets, and how much work they are."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import SimpleNamespace as Names
@@ -249,58 +250,58 @@ class Attacking(Jobs):
         of = [(dataset, net, self.fitted_as(attack)) for dataset, net, attack in keys]
         return [key for key in dict.fromkeys(of) if key[2]]
 
-    def fitted_file(self, key: Key, seed: int | str) -> str:
-        """The file of what is fitted with a seed."""
+    @cached_property
+    def fit_bundles(self) -> dict[tuple[str, str, str], list[Key]]:
+        """(dataset, net, name) -> what one job fits: of a net, all that a bundle of the scale holds, or an attack."""
+        found: dict[tuple[str, str, str], list[Key]] = {}
+        for key in sorted(self.fits):
+            found.setdefault(self.fit_place(key), []).append(key)
+        return found
+
+    def fit_place(self, key: Key) -> tuple[str, str, str]:
+        """Dataset, net and name of what is fitted together with this."""
         dataset, net, attack = key
-        return f"{self.place(dataset)}/perturbations/{dataset}/{net}/s{seed}/{attack}.pt"
+        return dataset, net, self._named_bundle(*key) or attack
+
+    def fitted_file(self, key: Key, seed: int | str) -> str:
+        """The file that holds what is fitted with a seed."""
+        dataset, net, name = self.fit_place(key)
+        return f"{self.place(dataset)}/perturbations/{dataset}/{net}/s{seed}/{name}.pt"
 
     def _bundle(self, dataset: str, net: str, attack: str) -> str:
+        name = self._named_bundle(dataset, net, attack)
+        together = name and "surrogates" in self.settings.scale["bundles"][name]
+        return name if together else f"{net}.{name or attack}"
+
+    def _named_bundle(self, dataset: str, net: str, attack: str) -> str:
+        """The first of the scale's bundles that a cell fits; nothing if there is none."""
         cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
         aside = (dataset, net, attack) in self.grid.aside
         for name, bundle in self.settings.scale.get("bundles", {}).items():
             fits = bundle.get("aside", False) == aside
             if fits and all(one in bundle.get(part, [one]) for part, one in cell.items()):
-                return name if "surrogates" in bundle else f"{net}.{name}"
-        return f"{net}.{attack}"
+                return name
+        return ""
 
 
-class Attack(Attacking):
-    """Every bundle of cells."""
+class Bundled(Attacking, ABC):
+    """What is made of a bundle by one job: of cells, or of what is fitted for them."""
 
-    def models(self, wildcards: Wildcards) -> list[str]:
-        """The nets of a bundle, surrogates and victims."""
-        return [self.model(wildcards.dataset, net, wildcards.seed) for net in self._nets(wildcards)]
+    @abstractmethod
+    def keys(self, wildcards: Wildcards) -> list[Key]:
+        """What the job makes, by dataset, net and attack."""
 
-    def perturbations(self, wildcards: Wildcards) -> list[str]:
-        """What was fitted for the attacks of a bundle that add it."""
-        return [self.fitted_file(key, wildcards.seed) for key in self._fits(wildcards)]
-
-    def told(self, wildcards: Wildcards) -> dict:
-        """What a bundle is told: cells and budgets as JSON, its nets by name, how they see a clip and are tested.
-
-        `perturbations`: what was fitted, by surrogate and attack.
-        """
-        named = zip(self._nets(wildcards), self.models(wildcards), strict=True)
-        fitted = zip(self._fits(wildcards), self.perturbations(wildcards), strict=True)
-        return {
-            "extractor": list(self._seen(wildcards).words),
-            "perturbations": [f"{net}/{attack}={path}" for (_, net, attack), path in fitted],
-            "cells": canonical([self._spec(key) for key in self._keys(wildcards)]),
-            "nets": [f"{name}={path}" for name, path in named],
-            "budgets": self.budgets_of(self._conditions(wildcards)),
-            "key": canonical({"dataset": wildcards.dataset, "seed": wildcards.seed}),
-            "view": self._seen(wildcards).view or self._common(wildcards, self.view_on, "sees"),
-            **self._common(wildcards, self.evaluation_on, "is tested on"),
-            **self._state(wildcards),
-        }
+    @abstractmethod
+    def conditions(self, wildcards: Wildcards) -> list[Condition]:
+        """The conditions of all of it."""
 
     def budget_files(self, wildcards: Wildcards) -> list[str]:
         """The budgets of a bundle that a job makes."""
-        return self.files_of_budgets(self._conditions(wildcards))
+        return self.files_of_budgets(self.conditions(wildcards))
 
     def clips_at_a_time(self, wildcards: Wildcards) -> str:
         """Clips that a bundle attacks at a time: fewer by as many nets as a gradient is taken of, so that all fit."""
-        most = max(len(self.grid.nets_of(net)) for _, net, _ in self._keys(wildcards))
+        most = max(len(self.grid.nets_of(net)) for _, net, _ in self.keys(wildcards))
         return str(max(1, self.clips_of_a_batch(self._seen(wildcards)) // most))
 
     def shards(self, wildcards: Wildcards) -> list[str]:
@@ -311,16 +312,77 @@ class Attack(Attacking):
         """The published weights of the extractor that a bundle goes through."""
         return list(self._seen(wildcards).weights)
 
+    def _state(self, wildcards: Wildcards) -> dict[str, str]:
+        """Which weights the attacks of a bundle say that its nets have; SettingsError if they do not agree."""
+        of_state = {self.state_of(attack): attack for _, _, attack in self.keys(wildcards)}
+        if len(of_state) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{' and '.join(sorted(of_state.values()))}, which are of other weights of their nets; put them apart"
+            )
+        (state,) = of_state
+        return {MODEL_STATE: state} if state else {}
+
+    def _seen(self, wildcards: Wildcards) -> Seen:
+        """How the nets of a bundle get clips; SettingsError if some attacks go through an extractor and some do not."""
+        of_attacks = {self.is_through(attack): attack for _, _, attack in self.keys(wildcards)}
+        if len(of_attacks) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{of_attacks[True]}, which goes through an extractor, and {of_attacks[False]}, which does not; put "
+                "them apart"
+            )
+        return self.seen(wildcards.dataset, True in of_attacks)
+
+
+class Attack(Bundled):
+    """Every bundle of cells."""
+
+    def keys(self, wildcards: Wildcards) -> list[Key]:
+        """The cells of a bundle."""
+        return self.bundles[wildcards.dataset, wildcards.bundle]
+
+    def conditions(self, wildcards: Wildcards) -> list[Condition]:
+        """The conditions of all victims of a bundle."""
+        of_victims = (of for key in self.keys(wildcards) for of in self.cells[key].values())
+        return [condition for conditions in of_victims for condition in conditions]
+
+    def models(self, wildcards: Wildcards) -> list[str]:
+        """The nets of a bundle, surrogates and victims."""
+        return [self.model(wildcards.dataset, net, wildcards.seed) for net in self._nets(wildcards)]
+
+    def perturbations(self, wildcards: Wildcards) -> list[str]:
+        """What was fitted for the attacks of a bundle that add it."""
+        return list(dict.fromkeys(self._fitted(wildcards).values()))
+
+    def told(self, wildcards: Wildcards) -> dict:
+        """What a bundle is told: cells and budgets as JSON, its nets by name, how they see a clip and are tested.
+
+        `perturbations`: the files of what was fitted, by surrogate and attack.
+        """
+        named = zip(self._nets(wildcards), self.models(wildcards), strict=True)
+        return {
+            "extractor": list(self._seen(wildcards).words),
+            "perturbations": [f"{net}/{attack}={path}" for (_, net, attack), path in self._fitted(wildcards).items()],
+            "cells": canonical([self._spec(key) for key in self.keys(wildcards)]),
+            "nets": [f"{name}={path}" for name, path in named],
+            "budgets": self.budgets_of(self.conditions(wildcards)),
+            "key": canonical({"dataset": wildcards.dataset, "seed": wildcards.seed}),
+            "view": self._seen(wildcards).view or self._common(wildcards, self.view_on, "sees"),
+            **self._common(wildcards, self.evaluation_on, "is tested on"),
+            **self._state(wildcards),
+        }
+
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
-        return self.minutes_for(self.bundle_work(self._keys(wildcards)), attempt)
+        return self.minutes_for(self.bundle_work(self.keys(wildcards)), attempt)
 
     def entries(self, part: str, wildcards: Wildcards) -> list[str]:
         """The registry entries that a bundle uses, those of all its cells."""
         if part == "variant":
             nets = (Names(dataset=wildcards.dataset, variant=net) for net in self._nets(wildcards))
             return [one for net in nets for one in Jobs.entries(self, part, net)]
-        keys = self._keys(wildcards)
+        keys = self.keys(wildcards)
         more = [] if self.grid.coded.keys().isdisjoint(keys) else [CODER]
         joined = dict.fromkeys(self.grid.joined(net) for _, net, _ in keys if net in self.grid.ensembles)
         if joined:
@@ -332,19 +394,12 @@ class Attack(Attacking):
             *(one for _, _, attack in keys for one in self.attack_entries(attack)),
         ]
 
-    def _fits(self, wildcards: Wildcards) -> list[Key]:
-        return self.fits_of(self._keys(wildcards))
-
-    def _keys(self, wildcards: Wildcards) -> list[Key]:
-        return self.bundles[wildcards.dataset, wildcards.bundle]
+    def _fitted(self, wildcards: Wildcards) -> dict[Key, str]:
+        return {key: self.fitted_file(key, wildcards.seed) for key in self.fits_of(self.keys(wildcards))}
 
     def _nets(self, wildcards: Wildcards) -> list[str]:
-        keys = self._keys(wildcards)
+        keys = self.keys(wildcards)
         return list(dict.fromkeys(net for key in keys for net in (*self.grid.nets_of(key[1]), *self.cells[key])))
-
-    def _conditions(self, wildcards: Wildcards) -> list[Condition]:
-        of_victims = (of for key in self._keys(wildcards) for of in self.cells[key].values())
-        return [condition for conditions in of_victims for condition in conditions]
 
     def _spec(self, key: Key) -> dict:
         dataset, net, attack = key
@@ -362,28 +417,6 @@ class Attack(Attacking):
             spec["ranked"] = True
         coded = [told_of_condition(one) for one in _sorted(self.grid.coded.get(key, ()))]
         return spec | ({"coded": coded} if coded else {})
-
-    def _state(self, wildcards: Wildcards) -> dict[str, str]:
-        """Which weights the attacks of a bundle say that its nets have; SettingsError if they do not agree."""
-        of_state = {self.state_of(attack): attack for _, _, attack in self._keys(wildcards)}
-        if len(of_state) > 1:
-            raise SettingsError(
-                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
-                f"{' and '.join(sorted(of_state.values()))}, which are of other weights of their nets; put them apart"
-            )
-        (state,) = of_state
-        return {MODEL_STATE: state} if state else {}
-
-    def _seen(self, wildcards: Wildcards) -> Seen:
-        """How the nets of a bundle get clips; SettingsError if some attacks go through an extractor and some do not."""
-        of_attacks = {self.is_through(attack): attack for _, _, attack in self._keys(wildcards)}
-        if len(of_attacks) > 1:
-            raise SettingsError(
-                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
-                f"{of_attacks[True]}, which goes through an extractor, and {of_attacks[False]}, which does not; put "
-                "them apart"
-            )
-        return self.seen(wildcards.dataset, True in of_attacks)
 
     def _common(self, wildcards: Wildcards, told: Callable[[str, str], Told], what: str) -> Told:
         """What is said of all nets of a bundle alike; SettingsError if it is not."""

@@ -183,11 +183,12 @@ def plan(root: Path, **changes: object) -> Plan:
 def codes(root: Path) -> dict[tuple[str, ...], str]:
     """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
     made = plan(root, scale="paper")
+    # Each cell a bundle of its own, to see which code is in the digest of which cell.
+    del made.settings.scale["bundles"]
     attack = made.attack.code("attack.py", "variant", "attack")
     train = made.train.code("train.py", "variant", "training")
     digests = {}
-    # Where each cell is a bundle of its own, but for noise, which is in that of FGSM. The one that is made in float32
-    # too has the digest of its twin.
+    # Noise is left out, whose code no test changes. The one that is made in float32 too has the digest of its twin.
     for dataset, variant, name in made.grid.cells:
         if not name.endswith("_float32") and name != "random_sign":
             bundle = SimpleNamespace(dataset=dataset, bundle=f"{variant}.{name}")

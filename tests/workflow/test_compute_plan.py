@@ -32,7 +32,7 @@ def test_jobs_are_those_that_snakemake_plans(project):
     assert counts == {"train": 38, "search": 3, "attack": 12, "localise": 9, "embed": 2, "all": 64}
     run = program(project, "compute_plan")
     counts = {kind: int(row[0]) for kind, row in rows(run.stdout).items()}
-    assert counts == {"train": 114, "search": 3, "attack": 459, "localise": 27, "embed": 6, "all": 609}
+    assert counts == {"train": 114, "search": 3, "attack": 168, "localise": 27, "embed": 6, "all": 318}
     assert {row[3] for row in rows(run.stdout).values()} == {"?"}
     assert "attack: none has run at this scale" in run.stdout
 
@@ -132,6 +132,6 @@ def test_what_is_ranked_counts_by_its_logits_once_for_each_file_of_cells():
     of = {kind: {job[1:] for job in found if job[0] == kind} for kind in ("attack", "rank")}
     unread = {job for job in of["attack"] if "float32" in job[1]}
     assert of["rank"] == {(dataset, name.replace("attack_", "rank_")) for dataset, name in of["attack"] - unread}
-    # Clean, and three modalities at four strengths.
-    logits = made.data.split_clips("kinetics_sounds_31", "test") * 31 * (1 + 3 * 4)
-    assert found["rank", "kinetics_sounds_31", "rank_mid_fusion.flip_s1234"] == logits
+    # Clean, and three modalities: at four strengths by one attack, at one by seven.
+    logits = made.data.split_clips("kinetics_sounds_31", "test") * 31 * ((1 + 3 * 4) + 7 * (1 + 3))
+    assert found["rank", "kinetics_sounds_31", "rank_mid_fusion.on_features_s1234"] == logits

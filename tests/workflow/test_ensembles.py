@@ -171,7 +171,7 @@ def test_a_bundle_of_each_and_of_some_datasets(tmp_path: Path) -> None:
     assert {key[1] for key in found["ave", "pair"]} == {"concat", "audio"}
     assert ("music", "pair") not in found
     assert [key[2] for key in found["music", "concat.own"]] == ["fgsm", "pgd"]
-    assert [key[2] for key in found["music", "film.fgsm"]] == ["fgsm", "random_sign"]
+    assert [key[2] for key in found["music", "film.plain"]] == ["fgsm", "random_sign"]
 
 
 @pytest.mark.parametrize(

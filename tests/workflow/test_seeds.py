@@ -18,8 +18,8 @@ ANSWERING = (
 TARGETS = (
     "models/music/pcl/s{}/model.pt",
     "models/music/minsim_exfmem/s{}/model.pt",
-    "cells/music/s{}/concat.fgsm.parquet",
-    "cells/music/s{}/audio.pgd.parquet",
+    "cells/music/s{}/concat.plain.parquet",
+    "cells/music/s{}/audio.plain.parquet",
     "localisation/music/localisation/s{}/fgsm.parquet",
     "embeddings/music/minsim/s{}/fgsm.parquet",
 )
@@ -62,6 +62,6 @@ def test_a_job_is_given_the_nets_of_its_seed_that_it_names(jobs: list[Job]) -> N
     for job in jobs:
         nets = {name for name in job.input if name.endswith("/model.pt")}
         assert nets == set(re.findall(r"results/\S+/model\.pt", job.command)) - set(job.output)
-        if job.wildcards.get("bundle") == "concat.fgsm":
+        if job.wildcards.get("bundle") == "concat.plain":
             folder = "results/paper/models/music/{}/s" + job.wildcards["seed"]
             assert nets == {f"{folder.format(name)}/model.pt" for name in ANSWERING}

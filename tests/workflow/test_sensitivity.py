@@ -62,7 +62,7 @@ def test_what_all_makes_is_as_without_it(scale: str) -> None:
     for dataset, bundle in without.attack.bundles:
         job = SimpleNamespace(dataset=dataset, bundle=bundle, seed="1234")
         assert made.attack.told(job) == without.attack.told(job)
-        assert made.attack.seeds_of(made.attack._keys(job)) == without.attack.seeds_of(without.attack._keys(job))
+        assert made.attack.seeds_of(made.attack.keys(job)) == without.attack.seeds_of(without.attack.keys(job))
 
 
 def test_the_demo_makes_it_in_few_jobs_and_the_paper_with_one_seed() -> None:
@@ -75,7 +75,7 @@ def test_the_demo_makes_it_in_few_jobs_and_the_paper_with_one_seed() -> None:
     assert all(large.attack.seeds_of([key]) == large.settings.scale["seeds"][:1] for key in large.grid.aside)
     read = large.tables.read("cells")(SimpleNamespace(artefact=f"{PAPER}/sensitivity"))
     assert {path.split("/")[4] for path in read} == {"s1234"}
-    assert f"results/paper/cells/{KS}/s1234/AcV.tma.parquet" in read
+    assert f"results/paper/cells/{KS}/s1234/AcV.temporal.parquet" in read
 
 
 def test_the_latest_weights_are_those_of_every_net_of_a_cell() -> None:

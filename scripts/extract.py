@@ -17,6 +17,9 @@ from avrobust.views.view import VIEW_HELP, build_view
 
 log = logging.getLogger("extract")
 
+# The view of what is made here.
+FEATURES = "features"
+
 
 def arguments() -> argparse.Namespace:
     """Return the command line's values."""
@@ -47,6 +50,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    if isinstance(given.view, dict) and given.view.get("name") == FEATURES:
+        raise UserError("--view: features are what this program makes; give the view of clips that its encoders see")
     device = prepare(given.device, given.threads)
     meter, view = Meter(device), build_view(given.view)
     extractor, weights = build_extractor(given.extractor, given.encoders, dict(given.weights))

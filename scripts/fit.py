@@ -17,6 +17,7 @@ from avrobust.files import write_json
 from avrobust.models.late_fusion import PRECISIONS
 from avrobust.program import UserError, json_argument, run
 from avrobust.spec.attacks import AttackSpec
+from avrobust.spec.conditions import ATTACKED
 
 log = logging.getLogger("fit")
 
@@ -64,6 +65,10 @@ def _fitted(given: argparse.Namespace, job: Opened, told: Mapping) -> tuple[Fitt
     """Return what is fitted for an attack, and what is written down of it."""
     name, spec, job = told["attack"], AttackSpec.of(told["spec"]), job.of_split(told["split"])
     net, conditions = job.nets["net"], conditions_of(told["conditions"], job.budgets.named)
+    if not conditions:
+        raise UserError(f"--attacks: {name}: no condition is given")
+    if idle := [one for one in conditions if not {*ATTACKED[one.modality]} & {*net.model.modalities}]:
+        raise UserError(f"--attacks: {name}: {idle[0]}: the net takes {', '.join(net.model.modalities)} alone")
     net = net._replace(model=net.model.in_precision(spec.precision or given.precision))
     threat = bind(spec, net, name, int(given.key["seed"]))
     how = threat.attack.fit

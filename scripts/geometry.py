@@ -59,6 +59,8 @@ def main() -> None:
     fused = FusedClips(net.model, clips, given.batch_size, given.threads, device)
     clip_ids, labels = ([of[index] for index in clips.indices] for of in (store.clip_ids, store.labels))
     of_classes = members(labels)
+    if unknown := sorted({*given.shown_classes} - {*net.classes}):
+        raise UserError(f"--shown-classes: {unknown[0]!r} is none of the net's, {', '.join(net.classes)}")
     if without := sorted({*given.shown_classes} - {net.classes[label] for label in of_classes}):
         log.warning("no clip to show of %s in split train", ", ".join(without))
     rows = class_rows(net.model, fused, clip_ids, of_classes, net.classes, device, given.pairs)

@@ -18,6 +18,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    if twice := [path for path in given.parts if given.parts.count(path) > 1]:
+        raise UserError(f"--parts: {twice[0]} is given twice; its clips would count twice")
     parts = {path: read_part(path) for path in given.parts}
     sizes = {path: {name: len(of.mean) for name, of in part.items()} for path, part in parts.items()}
     first, *others = given.parts

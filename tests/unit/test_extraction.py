@@ -176,6 +176,14 @@ def test_shards_of_other_weights_are_not_read_together(tmp_path: Path, shards: l
         ({"encoders": json.dumps({"visual": {"name": "r2plus1d"}})}, "unknown name 'r2plus1d'"),
         ({"encoders": json.dumps({"smell": PARTS["visual"]})}, "extractor windows: smell has no encoder"),
         ({"weights": "visual=none.pth"}, "none.pth: no such file"),
+        ({"encoders": "{}"}, "extractor windows: encoders are JSON .*, not {}"),
+        ({"encoders": "[]"}, "extractor windows: encoders are JSON .*, not "),
+        ({"encoders": '{"audio": "log_mel_steps"}'}, "encoders are JSON .*, not {'audio': 'log_mel_steps'}"),
+        ({"encoders": '{"audio": {"nam": "x"}}'}, "encoders are JSON .*, not {'audio': {'nam': 'x'}}"),
+        (
+            {"view": '{"name": "features", "options": {"extractor": "windows"}}'},
+            "--view: features are what this program",
+        ),
         ({"encoders": json.dumps({"audio": PARTS["audio"]}), "weights": "visual=w.pth"}, "visual has no encoder"),
     ],
 )
@@ -185,3 +193,11 @@ def test_what_cannot_be_extracted_is_named_and_nothing_is_left(
     with pytest.raises(UserError, match=said):
         extracted(tmp_path / "made", shards, monkeypatch, **more)
     assert list((tmp_path / "made").iterdir()) == []
+
+
+def test_features_are_not_taken_for_damaged_clips(tmp_path: Path, shards: list[Path], monkeypatch) -> None:
+    extracted(tmp_path / "made", shards[:1], monkeypatch)
+    with pytest.raises(
+        UserError, match=r"0\.arrow: an Arrow file, but not of packed clips: it has no 'audio_rate'; give"
+    ):
+        extracted(tmp_path / "again", [tmp_path / "made/0.arrow"], monkeypatch)

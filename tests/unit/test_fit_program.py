@@ -22,6 +22,7 @@ from avrobust.program import UserError
 from avrobust.spec.budgets import named
 
 BUDGETS = named({"l2": {"norm": "l2_clip", "epsilon": 0.3}, "quiet": {"audio": {"norm": "l2_clip", "snr": 20}}})
+BUDGETS["less"] = {"audio": {"norm": "l2_clip", "epsilon": -0.1}}
 KEY = {"dataset": "music", "variant": "one", "seed": "3"}
 RELEASED = {"update": "universal", "passes": 3, "fit_batch": 4}
 CONTROL = {"update": "universal_random", "as_long_as": "released"}
@@ -126,6 +127,12 @@ def test_each_attack_of_a_file_is_fitted_as_it_is_alone(tmp_path, monkeypatch):
         ({"spec": CONTROL}, KEY, "--attacks: released: universal_random attacks each clip by itself"),
         ({"conditions": [["audio", "quiet"]]}, KEY, "budget quiet: an snr gives each clip its own epsilon"),
         ({}, {"dataset": "music"}, "--key: variant, seed must be given"),
+        ({}, KEY | {"seed": "one"}, "--key: seed: 'one' is no whole number from 0 on"),
+        ({"spec": {"updte": "universal"}}, KEY, "an attack is described as .*, not as {'updte': 'universal'}"),
+        ({"spec": "universal"}, KEY, "an attack is described as .*, not as 'universal'"),
+        ({"conditions": []}, KEY, "--attacks: released: no condition is given"),
+        ({"conditions": [["clean", "l2"]]}, KEY, "--attacks: released: clean.*: the net takes audio, visual alone"),
+        ({"conditions": [["audio", "less"]]}, KEY, "a budget's epsilon is 0 or more, not -0.1"),
     ],
 )
 def test_what_cannot_be_fitted_is_named(tmp_path, monkeypatch, told, key, message):

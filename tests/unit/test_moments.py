@@ -62,7 +62,16 @@ def test_what_is_written_is_read_to_the_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"audio": 3}', '{"audio": {"count": 1, "mean": [1], "deviation": [1, 2]}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"audio": 3}',
+        '{"audio": {"count": 1, "mean": [1], "deviation": [1, 2]}}',
+        '{"audio": {"count": -5, "mean": [1], "deviation": [1]}}',
+        '{"audio": {"count": 1, "mean": [NaN], "deviation": [1]}}',
+    ],
 )
 def test_a_file_that_holds_no_moments_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "moments.json"

@@ -93,8 +93,8 @@ class Units:
         norm / 10^(snr / 20), and the norm l2_clip.
 
         Raises:
-            UserError: the norm is unknown, or not exactly one of `epsilon` and `snr` is given, or `snr` in another
-                norm than l2_clip.
+            UserError: the norm is unknown, epsilon below 0, not exactly one of `epsilon` and `snr` given, or `snr` in
+                another norm than l2_clip.
         """
         if norm not in NORMS:
             raise UserError(f"a budget's norm is one of {', '.join(NORMS)}, not {norm!r}")
@@ -102,6 +102,8 @@ class Units:
             raise UserError(f"a budget has either an epsilon or an snr, not epsilon {epsilon} and snr {snr}")
         if snr is not None and norm != "l2_clip":
             raise UserError(f"a budget of {snr:g} dB is one of the norm l2_clip, not {norm}")
+        if not isinstance(epsilon, str) and epsilon is not None and not epsilon >= 0:
+            raise UserError(f"a budget's epsilon is 0 or more, not {epsilon}")
         low, high = range or (self.low, self.high)
         budget = Budget(torch.zeros(()), low, high, self.origin, NORMS[norm](self.step_axes))
         if snr is None:

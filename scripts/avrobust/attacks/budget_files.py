@@ -15,6 +15,8 @@ def read_budgets(given: Mapping[str, Mapping], files: Iterable[Path]) -> dict[st
     Raises:
         UserError: a budget has no file, or the file is none.
     """
+    if not isinstance(given, Mapping) or not all(isinstance(of, Mapping) for of in given.values()):
+        raise UserError(f'budgets are JSON {{name: {{modality: {{"norm": ..., "epsilon": ...}}}}}}, not {given!r}')
     found = {path.stem: path for path in files}
     budgets = dict(given)
     for name, budget in given.items():

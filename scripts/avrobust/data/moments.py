@@ -89,7 +89,12 @@ def _read(path: str | Path, arrays: tuple[str, str]) -> dict[str, dict]:
             name: {"count": int(of["count"]), **{key: np.array(of[key], np.float64) for key in arrays}}
             for name, of in told.items()
         }
-        whole = bool(found) and all(of[arrays[0]].shape == of[arrays[1]].shape != () for of in found.values())
+        whole = bool(found) and all(
+            of[arrays[0]].shape == of[arrays[1]].shape != ()
+            and of["count"] >= 0
+            and all(np.isfinite(of[key]).all() for key in arrays)
+            for of in found.values()
+        )
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; scripts/extract.py and scripts/moments.py make it") from None
     except (ValueError, KeyError, TypeError, AttributeError):

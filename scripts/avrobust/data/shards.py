@@ -211,6 +211,10 @@ def _open(kind: type[Shards], path: str) -> tuple[pa.RecordBatchFileReader, Form
         shard = pa.ipc.open_file(file)
         form = kind.form({key.decode(): value.decode() for key, value in shard.schema.metadata.items()})
         ours = shard.schema.equals(form.schema)
+    except KeyError as error:
+        raise UserError(
+            f"{path}: an Arrow file, but not of {kind.holding}: it has no {error}; give one of these"
+        ) from None
     except (*DAMAGE, AttributeError) as error:
         raise UserError(
             f"{path}: not a whole shard of {kind.holding} ({reason(path, error, ARROW)}); {remaking(path)}"

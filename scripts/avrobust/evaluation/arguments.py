@@ -192,6 +192,8 @@ def opened(given: argparse.Namespace, paths: Mapping[str, Path], split: str) -> 
     """
     if missing := [name for name in given.identity if name not in given.key]:
         raise UserError(f"--key: {', '.join(missing)} must be given")
+    if not str(given.key.get("seed", 0)).isdigit():
+        raise UserError(f"--key: seed: {given.key['seed']!r} is no whole number from 0 on")
     device = prepare(given.device, given.threads)
     meter = Meter(device)
     named = read_budgets(given.budgets, given.budget_files)

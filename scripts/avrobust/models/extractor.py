@@ -17,6 +17,11 @@ from avrobust.program import UserError
 ENCODERS = {"audio": AUDIO_ENCODERS, "visual": VISUAL_ENCODERS}
 
 
+def is_named(part: object) -> bool:
+    """Whether `part` says what to build by its name."""
+    return isinstance(part, Mapping) and isinstance(part.get("name"), str)
+
+
 def build_extractor(
     name: str, parts: Mapping[str, Mapping], weights: Mapping[str, Path]
 ) -> tuple[nn.ModuleDict, dict[str, str]]:
@@ -27,10 +32,17 @@ def build_extractor(
     same. An encoder with nothing to initialise is not in what is said of weights.
 
     Raises:
-        UserError: an unknown modality, name or option, or weights that are not those of the encoder.
+        UserError: no modality or an unknown one, an unknown name or option, or weights that are not the encoder's.
     """
+    if not isinstance(parts, Mapping) or not parts or not all(is_named(part) for part in parts.values()):
+        raise UserError(
+            f'extractor {name}: encoders are JSON {{modality: {{"name": ..., "options": {{}}}}}}, not {parts!r}'
+        )
     if unknown := sorted({*parts, *weights} - ENCODERS.keys()) or sorted(weights.keys() - parts.keys()):
-        raise UserError(f"extractor {name}: {unknown[0]} has no encoder; it has {', '.join(sorted(parts)) or 'none'}")
+        known = ", ".join(sorted(parts.keys() & ENCODERS.keys())) or "none of these"
+        raise UserError(
+            f"extractor {name}: {unknown[0]} has no encoder; of {', '.join(ENCODERS)}, here {known} has one"
+        )
     encoders, origin = nn.ModuleDict(), {}
     for modality, part in sorted(parts.items()):
         seed = seed_of(name, modality)

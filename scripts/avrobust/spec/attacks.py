@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from avrobust.program import UserError
+
 TRAINING_OBJECTIVE = "training"
 # What puts nets on features behind their extractor, `package.module:attribute`: loaded, and counted as a job's code,
 # only where clips are attacked so.
@@ -30,7 +32,13 @@ class AttackSpec:
 
     @classmethod
     def of(cls, described: Mapping) -> "AttackSpec":
-        """Return the attack that a mapping describes; what is not a part of every attack is an option."""
+        """Return the attack that a mapping describes; what is not a part of every attack is an option.
+
+        Raises:
+            UserError: it is no mapping, or names no update.
+        """
+        if not isinstance(described, Mapping) or "update" not in described:
+            raise UserError(f'an attack is described as {{"update": name, ...}}, not as {described!r}')
         parts = {one.name for one in fields(cls)} - {"options"}
         options = {name: value for name, value in described.items() if name not in parts}
         return cls(**{name: value for name, value in described.items() if name in parts}, options=options)

@@ -52,6 +52,7 @@ def closure(scripts: Path, program: str, entries: Iterable[str] = ()) -> list[Pa
     return sorted(seen)
 
 
+@cache
 def registered(scripts: Path, part: str, table: str, name: str) -> str | None:
     """Return what `name` stands for in `table` of avrobust/`part`/registry.py, None if it is not there."""
     return _tables(scripts / PACKAGE / part / "registry.py")[table].get(name)

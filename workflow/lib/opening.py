@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake.cli import parse_args
 
-from lib import checksums, hangup, killed, versions, waking
+from lib import checksums, hangup, killed, repeated, versions, waking
 from lib.configuration import check_once
 from lib.errors import SettingsError
 from lib.plan import Plan
@@ -37,6 +37,7 @@ def opened(workflow: Any) -> Plan:
         sys.exit(f"error: {error}")
     hangup.end_as_by_ctrl_c()
     checksums.computed_once()
+    repeated.asked_once()
     if workflow.is_main_process:
         for line in plan.notes:
             print(f"note: {line}", file=sys.stderr)

@@ -57,6 +57,8 @@ class Jobs:
         self.settings, self.grid = settings, grid
         self.scripts = settings.root / "scripts"
         self._variants: dict[tuple[str, str], Variant] = {}
+        self._attack_entries: dict[str, list[str]] = {}
+        self._fitted_names: dict[str, str] = {}
 
     @property
     def results(self) -> str:
@@ -246,6 +248,11 @@ class Jobs:
 
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
+        if name not in self._attack_entries:
+            self._attack_entries[name] = self._checked_entries(name)
+        return self._attack_entries[name]
+
+    def _checked_entries(self, name: str) -> list[str]:
         facts, where = self.attack_facts(name), self.place_of_attack(name)
         entries = self._described_entries(facts, where)
         if self.mixes_clips(name) != ("batch_size" in facts):
@@ -260,6 +267,11 @@ class Jobs:
 
     def fitted_as(self, name: str) -> str:
         """The attack that is fitted before any cell of this one, itself or another; nothing if there is none."""
+        if name not in self._fitted_names:
+            self._fitted_names[name] = self._fitted_as(name)
+        return self._fitted_names[name]
+
+    def _fitted_as(self, name: str) -> str:
         facts = self.attack_facts(name)
         entry = self.registered("attacks", "ATTACKS", facts["update"])
         if digest.is_fitted(self.scripts, entry):

@@ -1,0 +1,33 @@
+"""What Snakemake does once: it comes out the same, and what is to be seen is still written."""
+
+from types import SimpleNamespace
+
+import pytest
+from snakemake.settings.enums import Quietness
+
+from lib.repeated import _looked_up_once, _unless_unseen
+
+
+def test_the_rules_of_a_file_are_looked_up_once_by_each_index() -> None:
+    asked = []
+
+    def of_file(index: SimpleNamespace, file: str) -> set[str]:
+        asked.append(file)
+        return {f"{index.name} {file}"}
+
+    found, (one, other) = _looked_up_once(of_file), (SimpleNamespace(name=name) for name in ("one", "other"))
+    assert found(one, "a") == found(one, "a") == {"one a"} and found(one, "b") == {"one b"}
+    assert found(other, "a") == {"other a"} and asked == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("dryrun", "quiet", "written"),
+    [(True, {Quietness.RULES}, False), (True, {Quietness.PROGRESS}, True), (True, None, True),
+     (False, {Quietness.RULES}, True)],
+)  # fmt: skip
+def test_a_job_is_written_unless_a_dry_run_leaves_it_out(dryrun: bool, quiet: set | None, written: bool) -> None:
+    found = []
+    workflow = SimpleNamespace(dryrun=dryrun, output_settings=SimpleNamespace(quiet=quiet))
+    job = SimpleNamespace(dag=SimpleNamespace(workflow=workflow))
+    _unless_unseen(lambda job, **told: found.append(told))(job, indent=True)
+    assert found == ([{"indent": True}] if written else [])

@@ -1,0 +1,42 @@
+"""What Snakemake does again for every job while it plans, though it comes out the same."""
+
+from collections.abc import Callable
+from functools import cache, wraps
+
+from snakemake import common, rules
+from snakemake.jobs import Job
+from snakemake.output_index import OutputIndex
+from snakemake.settings.enums import Quietness
+
+
+@cache
+def asked_once() -> None:
+    """Let Snakemake look once which rules make a file and which arguments a function takes, and write no job unseen.
+
+    By itself it does the first for each job that reads a file, the second at every call of the function, and in a dry
+    run it formats the text of each job that `--quiet rules` then leaves out.
+    """
+    OutputIndex.match_producers = _looked_up_once(OutputIndex.match_producers)
+    common.get_function_params = rules.get_function_params = cache(common.get_function_params)
+    Job.log_info = _unless_unseen(Job.log_info)
+
+
+def _looked_up_once(of_file: Callable) -> Callable:
+    @wraps(of_file)
+    def match_producers(self: OutputIndex, targetfile: str) -> set[rules.Rule]:
+        known = self.__dict__.setdefault("known_producers", {})
+        if targetfile not in known:
+            known[str(targetfile)] = of_file(self, targetfile)
+        return known[targetfile]
+
+    return match_producers
+
+
+def _unless_unseen(log_info: Callable) -> Callable:
+    @wraps(log_info)
+    def log_info_if_seen(self: Job, *given: object, **more: object) -> None:
+        workflow = self.dag.workflow
+        if not (workflow.dryrun and Quietness.RULES in (workflow.output_settings.quiet or ())):
+            log_info(self, *given, **more)
+
+    return log_info_if_seen

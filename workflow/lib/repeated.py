@@ -24,10 +24,11 @@ def asked_once() -> None:
 def _looked_up_once(of_file: Callable) -> Callable:
     @wraps(of_file)
     def match_producers(self: OutputIndex, targetfile: str) -> set[rules.Rule]:
-        known = self.__dict__.setdefault("known_producers", {})
-        if targetfile not in known:
-            known[str(targetfile)] = of_file(self, targetfile)
-        return known[targetfile]
+        # Snakemake's own files are slow to compare.
+        known, file = self.__dict__.setdefault("known_producers", {}), str(targetfile)
+        if file not in known:
+            known[file] = of_file(self, targetfile)
+        return known[file]
 
     return match_producers
 

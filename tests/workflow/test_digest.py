@@ -187,7 +187,7 @@ CLOSURES = {
                                        "report/drawing", "report/placing", "report/scatter", "report/text",
                                        "spec/artefacts/scatter", "spec/geometry", "spec/measures", "spec/units"},
     ),
-    "rank": ("rank.py", [], {"files", "program", "spec/conditions"} | RANKED),
+    "rank": ("rank.py", [], {"files", "program", "spec/conditions", "spec/geometry", "spec/measures"} | RANKED),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
         MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep", "spec/units"},

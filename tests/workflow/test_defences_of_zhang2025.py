@@ -99,7 +99,7 @@ def test_ssdf_is_trained_on_request_alone(scale: str) -> None:
     assert nets <= made.grid.variants.keys()
     assert not nets & {net for _, net in made.grid.trained}
     assert not nets & {net for _, net, _ in made.grid.cells}
-    steps = {"demo": 4, "paper": 10}[scale]
+    steps = {"demo": 3, "paper": 10}[scale]
     for dataset in DATASETS:
         recipe = told(made, "AsR+ssdf", dataset)["recipe"]
         assert recipe["prepare"]["options"]["attack"]["steps"] == steps

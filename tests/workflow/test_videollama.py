@@ -143,7 +143,7 @@ def test_the_figure_and_the_claim_read_its_answers(enabled: Plan) -> None:
     said = {"device": "cuda", "videollama": enabled.settings.config["videollama"]}
     made = plan(unedited(), papers=[PAPER], scale="paper", **said)
     cells = made.tables.read("cells")(JOB)
-    assert cells == [f"results/paper/cells/ave_clips/s1234/all.{attack}.parquet" for attack in ("pam", "tma")]
+    assert cells == [f"results/paper/cells/ave_clips/s1234/all.{bundle}.parquet" for bundle in ("pam", "defended")]
     assert made.data.clips(AVE) == 3339 + 402 + 402
     recipe = made.train.variant_on("AcV", AVE).recipe
     assert recipe == made.train.variant_on("AcV", "kinetics_sounds_721").recipe

@@ -244,14 +244,14 @@ def test_tests_of_claims_are_comparisons() -> None:
             "by": -5,
         }
     ]
-    assert comparisons(["ave:RsV+dm5/pgd.Avg@readme/1 > 0.5", "a.x[audio]@small > b.x[clean] + 1.5"]) == [
+    assert comparisons(["ave:RsV+dm5/pgd.Avg@readme/1 > 0.5", "a.mass[audio]@small > b.mass[clean] + 1.5"]) == [
         {
             "higher": {"dataset": "ave", "variant": "RsV+dm5", "attack": "pgd", "of": "Avg", "budget": "readme/1"},
             "lower": 0.5,
         },
         {
-            "higher": {"variant": "a", "score": "x", "modality": "audio", "budget": "small"},
-            "lower": {"variant": "b", "score": "x", "modality": "clean"},
+            "higher": {"variant": "a", "score": "mass", "modality": "audio", "budget": "small"},
+            "lower": {"variant": "b", "score": "mass", "modality": "clean"},
             "by": 1.5,
         },
     ]
@@ -335,14 +335,15 @@ def test_mistakes_in_a_layout_are_named(changes: dict, message: str) -> None:
         (claim("a.clean < b.clean"), "claims.c: 'a.clean < b.clean' is no test"),
         (claim("a > b.clean"), "claims.c: 'a' is no quantity"),
         (claim("a.X_A@large > b.clean@large:20"), "claims.c: 'b.clean@large:20': clean has no budget"),
-        (claim("a.score[clean]@large > 1"), "clean has no budget"),
+        (claim("a.mass[clean]@large > 1"), "clean has no budget"),
+        (claim("a.kappa_{$none}[audio]@small > 0"), r"claims.c: lists.none is empty, and a test reads each of it"),
         (claim("a.clean > b.clean", also=["soft"]), "claims.c: also: 'soft' is none of twins: hard, released, longer"),
         (claim("minsim.X_A@small > 1", attacks=["fgsm", "pgd"], also=["hard"]), "claims.c: a twin for some nets needs"),
     ],
 )
 def test_mistakes_in_a_claim_are_named(told: dict, message: str) -> None:
     with pytest.raises(NotationError, match=message):
-        claims([told], TWINS)
+        claims([told], TWINS, {"none": []})
 
 
 def test_a_label_is_of_the_part_that_its_key_is_about() -> None:

@@ -140,6 +140,13 @@ MADE, VIEW = "extractors.log_mel_r2plus1d", "view.options.extractor"
             f"{MADE}.visual.weights: 'r2plus1d_34' is not known; allowed are alexnet_imagenet",
         ),
         (
+            lambda told: [
+                told["extractors"]["log_mel_power"].update(pretrained=False),
+                told["extractors"]["log_mel_power"]["visual"].update(weights="r2plus1d_34"),
+            ],
+            "extractors.log_mel_power.visual.weights: 'r2plus1d_34' is not known; allowed are alexnet_imagenet",
+        ),
+        (
             lambda told: told["extractors"]["log_mel_r2plus1d"]["visual"].update(name="r2plus1d"),
             f"{MADE}.visual: 'r2plus1d' is not in VISUAL_ENCODERS of scripts/avrobust/models/registry.py",
         ),

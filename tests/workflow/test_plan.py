@@ -78,6 +78,15 @@ def test_a_table_of_ones_own_gives_its_lines_without_the_header(tmp_path: Path) 
     assert re.fullmatch(made.data.datasets_from("lists"), "music") is None
 
 
+def test_a_table_of_a_dataset_with_an_index_has_the_classes_of_the_index(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("clip_id,path,label,split\na,a.mp4,Siren,test\n", encoding="utf-8")
+    given = {"source": "local", "table": str(tmp_path / "mine.csv")}
+    words = plan(unedited(), datasets={"audioset_balanced": given}).data.classes_of_table(
+        job(dataset="audioset_balanced")
+    )
+    assert words[0] == "--classes" and len(words) == 528 and {"Speech", "Siren"} <= {*words}
+
+
 def test_lists_of_ones_own_copy_have_no_more_shards_than_rows(tmp_path: Path) -> None:
     lists = {}
     for name, rows in (("train", 600), ("val", 3)):

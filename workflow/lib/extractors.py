@@ -42,7 +42,12 @@ def parts_of(extractor: Mapping) -> dict[str, dict]:
     return {modality: {"name": part["name"], "options": part.get("options", {})} for modality, part in given.items()}
 
 
+def named_weights(extractor: Mapping) -> dict[str, str]:
+    """Return modality -> name of the published weights that an extractor gives its encoder, used or not."""
+    named = {modality: extractor[modality] for modality in MODALITIES if "weights" in extractor.get(modality, {})}
+    return {modality: part["weights"] for modality, part in named.items()}
+
+
 def weights_of(extractor: Mapping) -> dict[str, str]:
     """Return modality -> name of the published weights of its encoder; none where it starts from nothing."""
-    named = {modality: extractor[modality] for modality in MODALITIES if "weights" in extractor.get(modality, {})}
-    return {modality: part["weights"] for modality, part in named.items()} if extractor.get("pretrained", True) else {}
+    return named_weights(extractor) if extractor.get("pretrained", True) else {}

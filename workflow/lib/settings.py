@@ -16,7 +16,7 @@ from avrobust.spec import notation
 from lib import choices
 from lib.configuration import configuration, said, said_by
 from lib.errors import SettingsError, UnsaidError
-from lib.extractors import view_taken, weights_of
+from lib.extractors import named_weights, view_taken
 from lib.overlay import overlaid
 from lib.own_clips import LOCAL, Own, in_its_place, labels, own_datasets
 from lib.videollama import KIND, lacking
@@ -161,7 +161,7 @@ def load_settings(
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
         datasets[name]["rendered_in"] = rendered_in
         for extractor, described in facts.get("extractors", {}).items():
-            for modality, of in weights_of(described).items():
+            for modality, of in named_weights(described).items():
                 where = f"workflow/datasets/{name}.yaml: extractors.{extractor}.{modality}.weights"
                 known_name(of, sorted(weights), where)
         if datasets[name]["source"] == LOCAL:

@@ -14,6 +14,7 @@ from avrobust import parquet
 from avrobust.files import replacing
 from avrobust.program import UserError
 from avrobust.spec.conditions import Condition
+from avrobust.spec.measures import SCORED
 
 SCHEMA = pa.schema(
     [
@@ -25,20 +26,12 @@ SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
-# What a score lies between by its definition.
-_BOUNDS = {
-    **dict.fromkeys(("recognised", "pointing", "mass", "pointing_other_boxes", "mass_other_boxes"), (0.0, 1.0)),
-    **dict.fromkeys(("position_share", "centre_pointing", "peak_shift"), (0.0, 1.0)),
-    **dict.fromkeys(("pointing_above_floor", "mass_above_floor", "correlation"), (-1.0, 1.0)),
-    **dict.fromkeys(("silhouette_audio", "silhouette_visual"), (-1.0, 1.0)),
-    **dict.fromkeys(("ratio_audio", "ratio_visual", "shift_audio", "shift_visual"), (0.0, inf)),
-}
 IDENTITY = ("dataset", "variant", "seed", "attack")
 
 
 def bounds(measure: str) -> tuple[float, float]:
     """What the values of a measure lie between; infinite where there is no end, or none is known."""
-    return _BOUNDS.get(measure, (-inf, inf))
+    return SCORED.get(measure, (-inf, inf))
 
 
 class Score(NamedTuple):

@@ -19,7 +19,7 @@ from itertools import product
 from types import MappingProxyType
 
 from avrobust.spec.conditions import place
-from avrobust.spec.measures import MEASURES, OF_CLASSES, OF_ONE_CONDITION, RANKED
+from avrobust.spec.measures import MEASURES, OF_CLASSES, SCORED
 from avrobust.spec.nets import MEAN_LOGITS, OF_VICTIM, Ensemble
 
 # [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
@@ -111,11 +111,17 @@ def listed(name: str, lists: Mapping[str, Sequence[str]]) -> Sequence[str]:
     return [one for text in lists[name] for one in braced(text)]
 
 
+def _some(name: str, lists: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    if not (found := listed(name, lists)):
+        raise NotationError(f"lists.{name} is empty, and a test reads each of it; give one")
+    return found
+
+
 def comparisons(lines: str | Sequence[str], lists: Mapping[str, Sequence[str]] = MappingProxyType({})) -> list[dict]:
     """Return the comparisons that a claim's lines stand for."""
     made = []
     told = [lines] if isinstance(lines, str) else lines
-    each = [EACH.sub(lambda found: ",".join(listed(found[1], lists)), line) for line in told]
+    each = [EACH.sub(lambda found: ",".join(_some(found[1], lists)), line) for line in told]
     for text in [one for line in each for one in braced(line)]:
         found = TEST.fullmatch(text)
         if found is None:
@@ -311,9 +317,9 @@ def _quantity(text: str, lists: Mapping[str, Sequence[str]]) -> dict | int | flo
         return _number(text)
     found = QUANTITY.fullmatch(text)
     if found is None:
-        raise NotationError(f"{text!r} is no quantity; write for one: minsim/fgsm_ce.X_AV@small or net.score[clean]")
+        raise NotationError(f"{text!r} is no quantity; write for one: minsim/fgsm_ce.X_AV@small or net.pointing[clean]")
     parts = {name: value for name, value in found.groupdict().items() if value is not None}
-    if "modality" in parts and parts["of"] not in (*OF_ONE_CONDITION, *RANKED):
+    if "modality" in parts and parts["of"] in SCORED:
         parts["score"] = parts.pop("of")
     is_clean = parts.get("modality") == "clean" or ("of" in parts and parts["of"] in CLEAN_MEASURES)
     if is_clean and "budget" in parts:

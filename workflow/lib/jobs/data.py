@@ -1,13 +1,14 @@
 """What workflow/rules/data.smk asks: lists, sources, shards and clips of the datasets."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil
 from pathlib import Path
 
 from avrobust.program import UserError
 from avrobust.spec.rendered import SPLITS, Clearness, Dataset
+from lib.class_names import class_names
 from lib.errors import SettingsError
 from lib.grid import Grid
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
@@ -128,9 +129,9 @@ class Data(Jobs):
         datasets = self.settings.datasets.items()
         return one_of(name for name, dataset in datasets if dataset["source"] == source)
 
-    def classes(self, wildcards: Wildcards) -> list[str]:
+    def classes(self, wildcards: Wildcards) -> Sequence[str]:
         """The class names of a dataset in label order."""
-        return self.settings.datasets[wildcards.dataset]["classes"]
+        return class_names(self.settings.root, self.settings.datasets[wildcards.dataset])
 
     def classes_of_table(self, wildcards: Wildcards) -> list[str]:
         """Where the manifest of a user's table gets its class names: from the dataset, or from the table itself."""

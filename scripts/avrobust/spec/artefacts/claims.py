@@ -28,6 +28,7 @@ from avrobust.spec.measures import (
     OF_ONE_CONDITION,
     PERCENTAGES,
     RANKED,
+    SCORED,
     SELECTED,
 )
 from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
@@ -242,7 +243,9 @@ def quantity_of(value: Mapping, strengths: Mapping[str, str], where: str) -> Qua
     quantity = record(Quantity, told | ({"attack": attacks(told["attack"])} if "attack" in told else {}), where)
     known = (*MEASURES, COSINE, *COUNTED, MISSED, *RANKED, *OF_CLASSES)
     if quantity.of and quantity.of not in known:
-        raise UserError(f"{where}: {quantity.of!r} is none of {', '.join(known)}")
+        raise UserError(
+            f"{where}: {quantity.of!r} is none of {', '.join(known)}, and no score of a modality: {', '.join(SCORED)}"
+        )
     if quantity.of and quantity.modality and quantity.of not in (*OF_ONE_CONDITION, COSINE, *RANKED):
         raise UserError(
             f"{where}: {quantity.of}[{quantity.modality}]: it is of modalities of its own; leave the other out"

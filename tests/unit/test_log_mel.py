@@ -90,6 +90,7 @@ def test_a_clip_does_not_depend_on_its_batch():
         ({"logarithm": "db"}, "logarithm is 'natural' or 'decibel', not 'db'"),
         ({"window": 2048}, "not 160, 2048, 1024"),
         ({"hop": 0}, "not 0, 400"),
+        ({"mels": 0}, "mels: at least 1 is needed, not 0"),
         ({"n_fft": 400, "mels": 128}, "of 128 mel bands are without a frequency"),
     ],
 )

@@ -196,6 +196,14 @@ def test_what_cannot_be_extracted_is_named_before_any_job(root: Path, change: ob
     assert "\n" not in str(raised.value)
 
 
+def test_a_misspelt_view_of_features_is_named_before_any_job(root: Path) -> None:
+    text = (unedited() / BALANCED).read_text(encoding="utf-8")
+    assert "name: features" in text
+    (root / BALANCED).write_text(text.replace("name: features", "name: featuers"), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"^view of audioset_balanced: 'featuers' is not in VIEWS of "):
+        plan(root, scale="paper", datasets={"audioset_balanced": {}})
+
+
 def test_a_net_that_takes_what_nothing_is_extracted_of_is_named(tmp_path: Path) -> None:
     root = copy_project(tmp_path)
     seen_through(root, "music", ["visual"])

@@ -168,6 +168,10 @@ def change(**attacks: object) -> Callable[[dict], None]:
             "attacks.released_random: 'pgd' is no attack that is fitted beforehand; name one that is",
         ),
         (
+            change(released_random={"update": "universal_random", "as_long_as": "released_random"}),
+            "attacks.released_random: 'released_random' is no attack that is fitted beforehand; name one that is",
+        ),
+        (
             change(released_random={"update": "universal_random", "as_long_as": "relaesed"}),
             "attacks.released_random: 'relaesed' is no attack that is fitted beforehand; name one that is",
         ),

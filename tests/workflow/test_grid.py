@@ -457,7 +457,14 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         ),
         (lambda paper: paper["variants"]["pcl"].pop("start"), ("variants.pcl", "search", "start")),
         (lambda paper: paper["variants"]["exfmem"].pop("defence"), ("variants.exfmem", "memory", "defence")),
-        (lambda paper: paper["variants"]["pcl"].update(start="pcl"), ("variants.pcl.start", "pcl starts from pcl")),
+        (lambda paper: paper["variants"]["pcl"].update(start="pcl"), ("variants.pcl: pcl needs pcl, for ever",)),
+        (
+            lambda paper: [
+                paper["variants"]["sum"].update(prepare={"name": "selected_mixup", "options": {"geometry": "film"}}),
+                paper["variants"]["film"].update(prepare={"name": "selected_mixup", "options": {"geometry": "sum"}}),
+            ],
+            ("variants.sum: sum needs film needs sum, for ever",),
+        ),
         (
             lambda paper: paper["variants"]["pcl"]["search"][0].pop("prox_weight"),
             ("variants.pcl.search", "same options"),
@@ -590,6 +597,17 @@ def test_printed_values_that_nothing_reads_are_named(tmp_path: Path) -> None:
     of_table, of_file = plan(root).notes
     assert "published/table1.csv: no row of table1 reads what is printed for MUSIC FGSM AV_clean and" in of_table
     assert of_file.endswith("published/tableA1.csv: no artefact reads it")
+
+
+def test_printed_values_that_nothing_reads_are_named_beside_what_a_scale_changes(tmp_path: Path) -> None:
+    """The demo changes other artefacts of the paper."""
+    root = copy_project(tmp_path)
+    path = root / "workflow/papers/li2022/artefacts.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("{attack: released}", "{attack: relesed}"), "utf-8")
+    notes = plan(root, papers=["li2022"]).notes
+    assert [note.split(" reads ")[0] for note in notes] == [
+        f"workflow/papers/li2022/published/{table}.csv: no row of {table}" for table in ("table1", "table2")
+    ]
 
 
 def test_a_twin_of_a_cell_that_nothing_reads_is_not_made_and_named(tmp_path: Path) -> None:

@@ -220,6 +220,21 @@ def test_what_nets_are_attacked_by_without_bounds_is_an_attack(tmp_path: Path) -
         plan(root)
 
 
+@pytest.mark.parametrize(
+    ("check", "changed"),
+    [
+        ("float32", "{dataset: music, variant: concat, attack: pdg}"),
+        ("coded", "{variant: concat, attack: pdg, budgets: [large, small]}"),
+    ],
+)
+def test_what_a_check_of_a_paper_attacks_by_is_an_attack(tmp_path: Path, check: str, changed: str) -> None:
+    root = copy_project(tmp_path)
+    told = changed.replace("pdg", "pgd")
+    replace(root / "workflow/papers/tian2021/paper.yaml", f"{check}: {told}", f"{check}: {changed}")
+    with pytest.raises(SettingsError, match=rf"paper\.yaml: {check}\.attack: 'pdg' is not known"):
+        plan(root)
+
+
 def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> None:
     """Two papers attack the nets of each other's variants; one of them tests the latest weights."""
     root = copy_project(tmp_path)
@@ -233,9 +248,17 @@ def test_nets_that_see_or_are_tested_otherwise_are_no_bundle(tmp_path: Path) -> 
     write_paper(root, told, "second")
     path = root / "workflow/scales/demo.yaml"
     replace(path, "surrogates: [audio, visual, concat,", "surrogates: [audio, theirs, visual, concat,")
-    made = plan(root, papers=["tian2021", "second"], second={"model_state": "latest"})
     with pytest.raises(SettingsError, match=r"bundles: undefended holds .* and theirs, .* tested on something else"):
-        made.attack.told(job(dataset="music", bundle="undefended", seed="1234"))
+        plan(root, papers=["tian2021", "second"], second={"model_state": "latest"})
+
+
+def test_attacks_on_features_and_from_pixels_on_are_no_bundle(tmp_path: Path) -> None:
+    root = copy_project(tmp_path)
+    together = "{attacks: [released_waveform, projected_waveform, released, projected]}"
+    replace(root / "workflow/scales/paper.yaml", "bundles:\n", f"bundles:\n  mixed: {together}\n")
+    said = r"bundles: mid_fusion\.mixed holds .*waveform, which goes through an extractor, and .*, which does not; put"
+    with pytest.raises(SettingsError, match=said):
+        plan(root, papers=["li2022"], scale="paper")
 
 
 def test_only_the_bundle_whose_clips_are_encoded_has_the_code_that_does_it(demo: Plan, paper: Plan) -> None:

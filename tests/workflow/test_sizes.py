@@ -27,11 +27,12 @@ def read(net: str = "RsV", steps: int | None = None, attack: str = "tma") -> Rea
 
 
 @pytest.fixture
-def settings(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def settings() -> SimpleNamespace:
     own = {"attacks": ATTACKS, "variants": VARIANTS, "training": TRAINING}
-    monkeypatch.setattr(sizes, "own_section", lambda root, paper, section: own[section])
     scale = {"papers": {"p": {"attacks": {"tma": {"steps": 3}}, "training": {}}}}
-    return SimpleNamespace(root=None, scale=scale, papers={"p": HERE}, chosen={"p": {"momentum": "with"}})
+    return SimpleNamespace(
+        own=lambda paper, section: own[section], scale=scale, papers={"p": HERE}, chosen={"p": {"momentum": "with"}}
+    )
 
 
 def test_sizes_of_attacks_and_of_adversarial_trainings(settings: SimpleNamespace) -> None:
@@ -41,16 +42,14 @@ def test_sizes_of_attacks_and_of_adversarial_trainings(settings: SimpleNamespace
     assert sizes.sizes(settings, "p", [read("RsV+ours")]) == {"tma": tma, "RsV+ours": {"steps": [4, 10]}}
 
 
-def test_sizes_of_a_training_before_and_of_what_an_objective_measures(
-    settings: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sizes_of_a_training_before_and_of_what_an_objective_measures(settings: SimpleNamespace) -> None:
     """Of a defence in two phases, which is named by the second."""
     first = {"start": "RsV", "training": "curriculum"}
     second = {"start": "RsV+1", "objective": {"name": "certified_margin"}}
     fewer = {**second, "objective": {"name": "certified_margin", "options": {"clips": 27, "weight": 2.0}}}
     settings.papers["p"] = {**HERE, "variants": {**VARIANTS, "RsV+1": first, "RsV+2": fewer}}
     own = {"attacks": ATTACKS, "variants": {**VARIANTS, "RsV+1": first, "RsV+2": second}, "training": TRAINING}
-    monkeypatch.setattr(sizes, "own_section", lambda root, paper, section: own[section])
+    settings.own = lambda paper, section: own[section]
     found = sizes.sizes(settings, "p", [read("RsV+1"), read("RsV+2")])
     assert found["RsV+1"] == {"steps": [4, 10]}
     assert found["RsV+2"] == {"steps": [4, 10], "measured_clips": [27, "all"]}

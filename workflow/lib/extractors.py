@@ -17,7 +17,7 @@ def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], file: s
     Raises:
         SettingsError: it goes by a choice that there is not, or is none of the extractors.
     """
-    if view["name"] != VIEW or "extractor" not in view["options"]:
+    if "extractor" not in view["options"]:
         return dict(view)
     known, given, where = (
         [*facts.get("extractors", {})],

@@ -35,7 +35,7 @@ from lib.errors import SettingsError, UnsaidError
 from lib.own_clips import LOCAL
 from lib.same_attacks import same_attacks
 from lib.sensitivity import taken, unchanged
-from lib.settings import Settings, known_name, own_section, place_of, published_file
+from lib.settings import Settings, known_name, place_of, published_file
 from lib.sizes import sizes
 from lib.variants import SINGLE, Variant, variant_of
 from lib.videollama import KIND as ASKED
@@ -163,9 +163,7 @@ class Grid:
             dataset, net = one = waiting.pop()
             if one not in found:
                 found.add(one)
-                facts = self.variants[net][1]
-                by = facts.get("prepare", {}).get("options", {}).get("geometry")
-                others = (facts.get("start"), by, *facts.get("branches", {}).values())
+                others = trained_before(self.variants[net][1])
                 waiting += [(dataset, other) for other in others if other in self.variants]
         return found
 
@@ -322,7 +320,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
             unread = kind.check_published(layout, settings.root / file)
             # A scale may have fewer rows than the paper, and what is printed is not of a user's own clips.
             aside = any(settings.datasets[one]["source"] == LOCAL for one in settings.papers[paper]["datasets"])
-            if unread and not aside and "artefacts" not in _over(settings, paper):
+            if unread and not aside and name not in _over(settings, paper).get("artefacts", {}):
                 more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
                 grid.notes.append(f"{file}: no row of {name} reads what is printed for {unread[0]}{more}")
     except (UserError, ValueError) as error:
@@ -525,7 +523,7 @@ def _or_skipped(grid: Grid, settings: Settings, paper: str, kind: Kind, spec: Ma
     A claim that names what the paper does not have either is left as it is.
     """
     over = _over(settings, paper)
-    own = {part: own_section(settings.root, paper, part) for part in NAMED if part in over}
+    own = {part: settings.own(paper, part) for part in NAMED if part in over}
     if "budgets" in own:
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
     made = []
@@ -667,8 +665,7 @@ def _check_variants(facts: Mapping, where: str) -> None:
         options = [sorted(candidate) for candidate in variant.get("search", [])]
         if any(names != options[0] for names in options):
             raise SettingsError(f"{where}.{name}.search: every candidate must give the same options")
-    for name in facts["variants"]:
-        _check_starts(name, facts["variants"], where)
+    _check_order(facts["variants"], where)
 
 
 def _check_branches(variants: Mapping, name: str, where: str) -> None:
@@ -685,12 +682,26 @@ def _check_branches(variants: Mapping, name: str, where: str) -> None:
             raise SettingsError(f"{place}: {other} has branches itself; give a net that has none")
 
 
-def _check_starts(name: str, variants: Mapping, where: str) -> None:
-    seen = [name]
-    while (start := variants[seen[-1]].get("start")) is not None:
-        if start in seen:
-            raise SettingsError(f"{where}.{name}.start: {' starts from '.join([*seen, start])}, for ever")
-        seen.append(start)
+def trained_before(variant: Mapping) -> list[str]:
+    """The nets that a variant is trained after: what it goes on from, chooses classes by, or takes encoders of."""
+    by = variant.get("prepare", {}).get("options", {}).get("geometry")
+    return [one for one in (variant.get("start"), by, *variant.get("branches", {}).values()) if one]
+
+
+def _check_order(variants: Mapping, where: str) -> None:
+    """Raise SettingsError if a net is trained after itself."""
+    done: set[str] = set()
+
+    def follow(way: list[str]) -> None:
+        if (name := way[-1]) in way[:-1]:
+            raise SettingsError(f"{where}.{name}: {' needs '.join(way[way.index(name) :])}, for ever")
+        if name not in done:
+            for other in trained_before(variants.get(name, {})):
+                follow([*way, other])
+            done.add(name)
+
+    for name in variants:
+        follow([name])
 
 
 def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:

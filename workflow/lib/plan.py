@@ -31,7 +31,6 @@ from lib.settings import (
     layers_of,
     load_settings,
     names,
-    own_section,
     paper_names,
     place_of,
     published_file,
@@ -171,7 +170,7 @@ class Plan:
         for name in self.grid.attacks:
             self.attack.attack_entries(name)
         self._check_any()
-        self._check_unbounded()
+        self._check_checked()
         self._check_named()
         self.calibration.check()
         self.fit.check()
@@ -228,6 +227,7 @@ class Plan:
             self.attack.check_task(objective, dataset, self.attack.place_of_attack(attack))
             if net in self.grid.ensembles:
                 self.attack.check_ensemble(dataset, net, attack)
+        self.attack.check_bundles()
 
     def _check_any(self) -> None:
         """Raise SettingsError if a table counts noise among any attacks of a budget, or one that does not keep it."""
@@ -255,12 +255,15 @@ class Plan:
                 where = f"{place_of(paper, 'lists')}.{of}" if of else place_of_artefact(paper, name, artefact.kind)
                 self.attack.check_attack(attack, where)
 
-    def _check_unbounded(self) -> None:
-        """Raise SettingsError if what nets are to be attacked by without bounds is no attack."""
+    def _check_checked(self) -> None:
+        """Raise SettingsError if what a paper names for its checks is no attack."""
         known = sorted({*self.grid.attacks, *digest.registered_names(self.attack.scripts, "attacks", "ATTACKS")})
         for paper, facts in self.settings.papers.items():
             for attack in facts.get("unbounded", ()):
                 known_name(attack, known, place_of(paper, "unbounded"))
+            for part in ("float32", "coded"):
+                if part in facts:
+                    known_name(facts[part]["attack"], known, f"{place_of(paper, part)}.attack")
 
     @property
     def notes(self) -> list[str]:
@@ -290,7 +293,7 @@ class Plan:
         root, scripts = self.settings.root, self.train.scripts
         # A scale may bundle what papers have that are not chosen.
         known = {
-            kind: {name for paper in paper_names(root) for part in parts for name in own_section(root, paper, part)}
+            kind: {name for paper in paper_names(root) for part in parts for name in self.settings.own(paper, part)}
             for kind, parts in (("surrogates", ("variants", "ensembles")), ("attacks", ("attacks",)))
         }
         known["surrogates"] |= {*self.grid.variants, *self.grid.ensembles}

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, cached_property, partial, reduce
 from operator import getitem
 from pathlib import Path
 from types import MappingProxyType
@@ -92,6 +92,11 @@ class Settings:
     def own_names(self, datasets: Iterable[str]) -> dict[str, str]:
         """What those of these datasets are called that are the user's own."""
         return {name: self.datasets[name]["shown"] for name in datasets if "shown" in self.datasets[name]}
+
+    @cached_property
+    def own(self) -> Callable[[str, str], Mapping]:
+        """What a paper's own files say in a section, whatever the scale lays over it; a file is read once for it."""
+        return cache(partial(own_section, self.root))
 
     def taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
         """A section of a paper, or a part of it, on a dataset, with every choice taken; an empty one if it has none.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from avrobust.spec.conditions import FREE, Reading
 from lib import choices
-from lib.settings import Settings, own_section
+from lib.settings import Settings
 
 # What a training says of the clips that it makes, and of what it goes down.
 PREPARED, OBJECTIVE = "prepare", "objective"
@@ -27,26 +27,29 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
     over = settings.scale.get("papers", {}).get(paper, {})
     sections = [section for section in ("attacks", "ensembles") if section in over]
     sections += ["variants", "training"] if {"variants", "training"} & {*over} else []
-    own = {section: own_section(settings.root, paper, section) for section in sections}
+    own = {section: settings.own(paper, section) for section in sections}
     here = settings.papers[paper]
     found: dict[str, dict[str, list]] = {}
 
-    def taken(facts: Mapping, one: Reading) -> Mapping:
-        return choices.resolve(facts, settings.chosen[paper], one.dataset, one.surrogate)
+    def taken(facts: Mapping, dataset: str, net: str) -> Mapping:
+        return choices.resolve(facts, settings.chosen[paper], dataset, net)
 
-    for one in readings:
-        if "attacks" in own and one.condition.modality not in FREE:
-            attacks = (taken(told["attacks"].get(one.attack, {}), one) for told in (own, here))
-            differing = _differ(*map(_numbers, attacks))
-            if one.condition.steps:
-                differing.pop(STEPS, None)
-            found.setdefault(one.attack, {}).update(differing)
-        if "ensembles" in own and one.surrogate in own["ensembles"]:
-            papers, ours = (told["ensembles"][one.surrogate].clips or ALL for told in (own, here))
-            found.setdefault(one.surrogate, {}).update({CLIPS: [ours, papers]} if ours != papers else {})
-        for net in (one.surrogate, one.victim) if "variants" in own else ():
-            trainings = (taken(_training(told, net), one) for told in (own, here))
-            found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
+    readings = list(readings)
+    attacked = (one for one in readings if "attacks" in own and one.condition.modality not in FREE)
+    attacks = dict.fromkeys((one.attack, one.dataset, one.surrogate, bool(one.condition.steps)) for one in attacked)
+    for attack, dataset, net, names_steps in attacks:
+        differing = _differ(*(_numbers(taken(told["attacks"].get(attack, {}), dataset, net)) for told in (own, here)))
+        if names_steps:
+            differing.pop(STEPS, None)
+        found.setdefault(attack, {}).update(differing)
+    surrogates = dict.fromkeys(one.surrogate for one in readings)
+    for net in surrogates.keys() & own["ensembles"].keys() if "ensembles" in own else ():
+        papers, ours = (told["ensembles"][net].clips or ALL for told in (own, here))
+        found.setdefault(net, {}).update({CLIPS: [ours, papers]} if ours != papers else {})
+    nets = ((net, one.dataset, one.surrogate) for one in readings for net in (one.surrogate, one.victim))
+    for net, dataset, by in dict.fromkeys(nets) if "variants" in own else ():
+        trainings = (taken(_training(told, net), dataset, by) for told in (own, here))
+        found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
     return {name: differing for name, differing in sorted(found.items()) if differing}
 
 

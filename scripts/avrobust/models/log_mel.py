@@ -53,6 +53,8 @@ class LogMel(nn.Module):
             raise ValueError(f"logarithm is {' or '.join(map(repr, LOGARITHMS))}, not {logarithm!r}")
         if not 1 <= hop <= window <= n_fft:
             raise ValueError(f"1 <= hop <= window <= n_fft is needed, not {hop}, {window}, {n_fft}")
+        if mels < 1:
+            raise ValueError(f"mels: at least 1 is needed, not {mels}")
         filters = melscale_fbanks(n_fft // 2 + 1, 0.0, sample_rate / 2, mels, sample_rate)
         if empty := int((filters.amax(dim=0) == 0).sum()):
             raise ValueError(f"{empty} of {mels} mel bands are without a frequency; give fewer, or more n_fft")

@@ -373,6 +373,15 @@ class Attack(Bundled):
             **self._state(wildcards),
         }
 
+    def check_bundles(self) -> None:
+        """Raise SettingsError if a bundle holds what one job cannot make together."""
+        for dataset, name in self.bundles:
+            bundle = Names(dataset=dataset, bundle=name)
+            if not self._seen(bundle).view:
+                self._common(bundle, self.view_on, "sees")
+            self._common(bundle, self.evaluation_on, "is tested on")
+            self._state(bundle)
+
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""
         return self.minutes_for(self.bundle_work(self.keys(wildcards)), attempt)

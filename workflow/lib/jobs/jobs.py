@@ -259,7 +259,7 @@ class Jobs:
             said = "is of no use, because" if "batch_size" in facts else "must be given, unless"
             raise SettingsError(f"{where}: batch_size {said} {facts['update']} takes each clip by itself")
         known = {*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}
-        if (of := self.fitted_as(name)) and (of not in known or self.fitted_as(of) != of):
+        if (of := self.fitted_as(name)) and (of not in known or not self.is_fitted(of)):
             raise SettingsError(f"{where}: {of!r} is no attack that is fitted beforehand; name one that is")
         if of and self.is_through(of) != self.is_through(name):
             raise SettingsError(f"{where}: one of it and {of} goes through an extractor; say {THROUGH} of both or none")
@@ -271,11 +271,15 @@ class Jobs:
             self._fitted_names[name] = self._fitted_as(name)
         return self._fitted_names[name]
 
+    def is_fitted(self, name: str) -> bool:
+        """Whether an attack is itself fitted before any cell of it."""
+        return digest.is_fitted(self.scripts, self.registered("attacks", "ATTACKS", self.attack_facts(name)["update"]))
+
     def _fitted_as(self, name: str) -> str:
+        if self.is_fitted(name):
+            return name
         facts = self.attack_facts(name)
         entry = self.registered("attacks", "ATTACKS", facts["update"])
-        if digest.is_fitted(self.scripts, entry):
-            return name
         option = digest.option_told(self.scripts, entry, FITTED_BY)
         return facts.get(option, "") if option else ""
 

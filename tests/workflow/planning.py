@@ -79,14 +79,14 @@ def files() -> list[str]:
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the project into `folder` and return it; without what a user may have made and committed.
+    """Copy the project into `folder` and return it; without its tests and what a user may have made and committed.
 
     It makes Tian & Xu's paper alone, of which most tests speak.
     """
-    for name in files():
-        if name.startswith(("paper_tables/", "results/")):
-            continue
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    copied = [name for name in files() if not name.startswith(("paper_tables/", "results/", "tests/"))]
+    for place in dict.fromkeys(str(Path(name).parent) for name in copied):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    for name in copied:
         shutil.copy2(ROOT / name, folder / name, follow_symlinks=False)
     replace(folder / "config.yaml", "papers: [tian2021, li2022, zhang2025]", "papers: [tian2021]")
     return folder
@@ -180,11 +180,19 @@ def plan(root: Path, **changes: object) -> Plan:
     return Plan.load(root, configuration(root, **changes))
 
 
+def unbundled(made: Plan) -> Plan:
+    """Return the plan with each cell in a job of its own."""
+    del made.settings.scale["bundles"]
+    for jobs in (made.attack, made.fit):
+        for known in ("bundles", "fit_bundles"):
+            vars(jobs).pop(known, None)
+    return made
+
+
 def codes(root: Path) -> dict[tuple[str, ...], str]:
     """Return the digest of every (program, ...): per cell for attack, per dataset and variant for train, one else."""
-    made = plan(root, scale="paper")
     # Each cell a bundle of its own, to see which code is in the digest of which cell.
-    del made.settings.scale["bundles"]
+    made = unbundled(plan(root, scale="paper"))
     attack = made.attack.code("attack.py", "variant", "attack")
     train = made.train.code("train.py", "variant", "training")
     digests = {}

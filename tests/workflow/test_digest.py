@@ -131,12 +131,13 @@ CLOSURES = {
     "localise": (
         "localise.py", [],
         MODEL | LOOKING | {"metrics/examples", "metrics/localisation", "evaluation/alone", "evaluation/arguments",
-                             "evaluation/attention", "evaluation/look", "metrics/scores", "models/folding", "parquet"},
+                             "evaluation/attention", "evaluation/look",
+                             "metrics/scores", "spec/scored", "models/folding", "parquet"},
     ),
     "embed": (
         "embed.py", [],
         MODEL | LOOKING | {"evaluation/alone", "evaluation/arguments", "evaluation/embedding", "evaluation/look",
-                             "metrics/clusters", "metrics/scores", "models/folding", "parquet"},
+                             "metrics/clusters", "metrics/scores", "spec/scored", "models/folding", "parquet"},
     ),
     "render": (
         "render.py", [],
@@ -211,12 +212,14 @@ CLOSURES = {
     ),
     "localisation": (
         "artefact.py", kind("localisation", "LOCALISATION_TABLE"),
-        ARTEFACT | {"foreign", "metrics/interval", "metrics/scores", "parquet", "report/localisation", "report/text",
+        ARTEFACT | {"foreign", "metrics/interval",
+                    "metrics/scores", "spec/scored", "parquet", "report/localisation", "report/text",
                     "spec/artefacts/localisation", "spec/budgets", "spec/units"},
     ),
     "tsne": (
         "artefact.py", kind("tsne", "TSNE"),
-        ARTEFACT | DRAWING | {"foreign", "metrics/interval", "metrics/scores", "openblas", "parquet", "processor",
+        ARTEFACT | DRAWING | {"foreign", "metrics/interval",
+                              "metrics/scores", "spec/scored", "openblas", "parquet", "processor",
                               "report/projection", "report/text", "report/tsne", "spec/artefacts/tsne",
                               "spec/budgets", "spec/units"},
     ),
@@ -234,7 +237,8 @@ CLOSURES = {
         MEASURED | RANKED | {
                     "metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked", "metrics/selection",
                     "spec/geometry",
-                    "metrics/measured", "metrics/scores", "report/claims", "report/sides", "report/sides_of_classes",
+                    "metrics/measured",
+                    "metrics/scores", "spec/scored", "report/claims", "report/sides", "report/sides_of_classes",
                     "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
                     "spec/budgets", "spec/units", "asked/answers", "asked/synonyms", "metrics/answers", "csv_text"},
     ),

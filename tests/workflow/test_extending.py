@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from difflib import ndiff
@@ -10,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from extending_page import ADDITIONS, DATA, sections, type_in
-from planning import changed, codes, copy_project, plan, unedited
+from planning import ROOT, changed, codes, copy_project, plan, unedited
 
 from avrobust import parquet
 from avrobust.data import manifest
@@ -79,6 +80,7 @@ print(json.dumps({
 def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """A copy of the project with all that the page says, and what is planned there."""
     root = copy_project(tmp_path_factory.mktemp("extended") / "project")
+    shutil.copytree(ROOT / "tests/workflow", root / "tests/workflow")
     for blocks in sections().values():
         for block in blocks:
             type_in(root, block)

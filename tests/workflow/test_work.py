@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from planning import ROOT, copy_project, plan, replace, unedited
+from planning import ROOT, copy_project, plan, replace, unbundled, unedited
 
 from avrobust.attacks.registry import ATTACKS
 from avrobust.lazy import load
@@ -25,9 +25,7 @@ def paper() -> Plan:
 @pytest.fixture(scope="module")
 def apart() -> Plan:
     """The paper scale with each attack in a job of its own."""
-    made = plan(unedited(), scale="paper")
-    del made.settings.scale["bundles"]
-    return made
+    return unbundled(plan(unedited(), scale="paper"))
 
 
 def cell(dataset: str, attack: str, variant: str = "concat") -> SimpleNamespace:
@@ -168,9 +166,7 @@ def test_fewer_steps_in_a_papers_file_are_less_work(apart: Plan, tmp_path) -> No
     root, job = copy_project(tmp_path), cell("kinetics_sounds", "mim_ce", "minsim_exfmem")
     told = "update: mim, objective: cross_entropy"
     replace(root / "workflow/papers/tian2021/attacks.yaml", told, f"{told}, steps: 5")
-    made = plan(root, scale="paper")
-    del made.settings.scale["bundles"]
-    shorter = made.attack.job_minutes(job, 1)
+    shorter = unbundled(plan(root, scale="paper")).attack.job_minutes(job, 1)
     assert work.START < shorter < apart.attack.job_minutes(job, 1)
 
 

@@ -14,7 +14,7 @@ from avrobust import parquet
 from avrobust.files import replacing
 from avrobust.program import UserError
 from avrobust.spec.conditions import Condition
-from avrobust.spec.measures import SCORED
+from avrobust.spec.scored import SCORED
 
 SCHEMA = pa.schema(
     [

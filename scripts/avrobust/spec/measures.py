@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 from avrobust.spec.conditions import CLEAN, Reading
 from avrobust.spec.geometry import KAPPAS, TAUS
@@ -89,11 +88,3 @@ OF_CLASSES = (*GEOMETRIES, *(f"{what}{SELECTED}" for what in GEOMETRIES))
 RANKED = (*RANKINGS, *PERCENTAGES, *NORMS, *CORRELATIONS)
 # Per cent of the clips that a model which answers in words recognises clean, and misses under an attack.
 MISSED = "missed"
-# Scores of clips that are localised or embedded, each with what it lies between by its definition.
-SCORED: Mapping[str, tuple[float, float]] = {
-    **dict.fromkeys(("recognised", "pointing", "mass", "pointing_other_boxes", "mass_other_boxes"), (0.0, 1.0)),
-    **dict.fromkeys(("position_share", "centre_pointing", "peak_shift"), (0.0, 1.0)),
-    **dict.fromkeys(("pointing_above_floor", "mass_above_floor", "correlation"), (-1.0, 1.0)),
-    **dict.fromkeys(("silhouette_audio", "silhouette_visual"), (-1.0, 1.0)),
-    **dict.fromkeys(("ratio_audio", "ratio_visual", "shift_audio", "shift_visual"), (0.0, inf)),
-}

@@ -19,8 +19,9 @@ from itertools import product
 from types import MappingProxyType
 
 from avrobust.spec.conditions import place
-from avrobust.spec.measures import MEASURES, OF_CLASSES, SCORED
+from avrobust.spec.measures import MEASURES, OF_CLASSES
 from avrobust.spec.nets import MEAN_LOGITS, OF_VICTIM, Ensemble
+from avrobust.spec.scored import SCORED
 
 # [dataset:]variant[<surrogate][/attack].measure[@budget[:steps]]; with brackets, of one modality, a measure of one
 # condition or a score.

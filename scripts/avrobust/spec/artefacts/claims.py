@@ -28,11 +28,11 @@ from avrobust.spec.measures import (
     OF_ONE_CONDITION,
     PERCENTAGES,
     RANKED,
-    SCORED,
     SELECTED,
 )
 from avrobust.spec.nets import Best, Nets, attacks, nets, pairs
 from avrobust.spec.record import record
+from avrobust.spec.scored import SCORED
 from avrobust.spec.units import COUNT, POINTS, SCORE
 
 # What a measure of one condition is read under where nothing is said.

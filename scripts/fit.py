@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from avrobust.attacks.fit import SPLITS
 from avrobust.attacks.perturbations import write_perturbations
 from avrobust.attacks.threat import bind
 from avrobust.evaluation.arguments import Opened, attacking_parser, conditions_of, opened
@@ -21,6 +22,8 @@ from avrobust.spec.conditions import ATTACKED
 
 log = logging.getLogger("fit")
 
+# What must be told of each attack.
+PARTS = ("attack", "spec", "split", "conditions")
 # What the perturbations of an attack depend on, beside itself, budgets, device and the files that are read.
 SHAPING = ("key", "epsilon_space", "model_state", "code", "precision", "view", "extractor", "batch_size", "threads")
 
@@ -44,6 +47,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run the program."""
     given = arguments()
+    _check(given.attacks)
     job = opened(given, {"net": given.model}, given.attacks[0]["split"])
     made, facts = {}, []
     for told in given.attacks:
@@ -59,6 +63,19 @@ def main() -> None:
     )
     for told in given.attacks:
         _resume(given, told).unlink(missing_ok=True)
+
+
+def _check(attacks: object) -> None:
+    """Raise UserError if `--attacks` does not tell attacks, each by a name of its own."""
+    if not isinstance(attacks, list) or not attacks:
+        raise UserError(f"--attacks: a list of one attack or more is needed, not {attacks!r}")
+    for one in attacks:
+        if not isinstance(one, Mapping) or not one.keys() >= {*PARTS}:
+            raise UserError(f"--attacks: {one!r} does not give {', '.join(PARTS)}")
+        if one["split"] not in SPLITS:
+            raise UserError(f"--attacks: {one['attack']}: split {one['split']!r} is none of {', '.join(SPLITS)}")
+        if sum(other["attack"] == one["attack"] for other in attacks if isinstance(other, Mapping)) > 1:
+            raise UserError(f"--attacks: {one['attack']} is given twice; leave one out, or give it another name")
 
 
 def _fitted(given: argparse.Namespace, job: Opened, told: Mapping) -> tuple[Fitted, dict]:

@@ -140,6 +140,23 @@ def test_what_cannot_be_fitted_is_named(tmp_path, monkeypatch, told, key, messag
         run(monkeypatch, fit, fitting(tmp_path, one(**told), key=key))
 
 
+@pytest.mark.parametrize(
+    ("attacks", "message"),
+    [
+        ([], r"a list of one attack or more is needed, not \[\]"),
+        ({"attack": "released"}, "a list of one attack or more is needed"),
+        ([{"attack": "released"}], "does not give attack, spec, split, conditions"),
+        (["released"], "'released' does not give attack, spec"),
+        ([one(split="tset")], "released: split 'tset' is none of train, val, test"),
+        ([one(), one(HONEST, split="train")], "released is given twice; leave one out"),
+    ],
+)
+def test_attacks_that_are_told_wrongly_are_named(tmp_path, monkeypatch, attacks, message):
+    words = [word for word in fitting(tmp_path) if not word.startswith("--attacks=")]
+    with pytest.raises(UserError, match=f"--attacks: .*{message}"):
+        run(monkeypatch, fit, [*words, f"--attacks={json.dumps(attacks)}"])
+
+
 def test_a_cell_without_its_perturbations_or_with_others_is_refused(tmp_path, monkeypatch):
     run(monkeypatch, fit, fitting(tmp_path))
     with pytest.raises(UserError, match="--perturbations: no one/released=FILE, which one/released adds"):

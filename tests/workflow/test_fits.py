@@ -109,23 +109,23 @@ def test_a_job_fits_before_the_cells_that_add_it_and_no_others(project: Path) ->
 def test_what_a_bundle_holds_of_a_net_is_fitted_by_one_job(made: Plan, tmp_path: Path) -> None:
     """Each attack to its own clips; a net or an attack of the user's that no bundle names has a file of its own."""
     root = retold(copy_project(tmp_path), fitted)
-    held = "  universal: {each: [concat], attacks: [released, released_random, honest, honest_random]}\n"
+    held = "  together: {each: [concat], attacks: [released, released_random, honest, honest_random]}\n"
     replace(root / "workflow/scales/demo.yaml", "bundles:\n", f"bundles:\n{held}")
     bundled = plan(root)
     assert set(bundled.fit.fit_bundles) == {
-        (dataset, net, "universal" if net == "concat" else attack) for dataset, net, attack in made.fit.fits
+        (dataset, net, "together" if net == "concat" else attack) for dataset, net, attack in made.fit.fits
     }
     alone = [told_of(made, "concat", name) for name in ("honest", "released")]
-    assert told_of(bundled, "concat", "universal") == [*alone[0], *alone[1]]
+    assert told_of(bundled, "concat", "together") == [*alone[0], *alone[1]]
     assert told_of(bundled, "film", "released") == told_of(made, "film", "released")
     keys = [("music", "concat", name) for name in ("honest", "released")]
     assert made.fit.passes(keys) == sum(made.fit.passes([key]) for key in keys)
-    assert jobs(bundled, "tian2021")["fit", "music", "fit_concat_s1234_universal"] == made.fit.passes(keys)
+    assert jobs(bundled, "tian2021")["fit", "music", "fit_concat_s1234_together"] == made.fit.passes(keys)
     cells = SimpleNamespace(dataset="music", bundle="concat.universal", seed="1234")
-    own = FILE.format("concat", "universal")
+    own = FILE.format("concat", "together")
     assert bundled.attack.perturbations(cells) == [own]
     assert bundled.attack.told(cells)["perturbations"] == [f"concat/{name}={own}" for name in ("honest", "released")]
-    where = place("concat", "universal")
+    where = place("concat", "together")
     test, train = (bundled.data.split_clips("music", split) for split in ("test", "train"))
     assert bundled.fit.job_memory_mb(where, 1) == bundled.fit.memory_for(max(test, train), 1)
     run = snakemake(root, "-n", "--", own)
@@ -178,6 +178,15 @@ def change(**attacks: object) -> Callable[[dict], None]:
         (
             lambda facts: facts["budgets"].update(l2={"audio": {"norm": "l2_clip", "snr": 20}}),
             "attacks.yaml: attacks.honest: budget l2 gives each clip its own epsilon by an snr",
+        ),
+        (
+            lambda facts: [
+                facts["labels"]["fusion"].update(audio="Sound"),
+                facts["artefacts"]["table2"].update(
+                    rows={"dataset": "music", "variant": "audio", "attack": "released", "ours_only": True}
+                ),
+            ],
+            "attacks.released: audio on music takes nothing of visual; leave that out",
         ),
         (
             lambda facts: facts["search"].update(attack="released"),

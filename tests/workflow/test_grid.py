@@ -466,6 +466,16 @@ def test_an_unknown_name_in_a_paper_is_one_line(
             ("variants.sum: sum needs film needs sum, for ever",),
         ),
         (
+            lambda paper: paper["variants"]["sum"].update(
+                prepare={
+                    "by": "mixing",
+                    "selected": {"name": "selected_mixup", "options": {"geometry": "sum"}},
+                    "plain": {"name": "mixup"},
+                }
+            ),
+            ("variants.sum: sum needs sum, for ever",),
+        ),
+        (
             lambda paper: paper["variants"]["pcl"]["search"][0].pop("prox_weight"),
             ("variants.pcl.search", "same options"),
         ),

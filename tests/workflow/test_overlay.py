@@ -121,6 +121,10 @@ def test_a_scale_may_name_another_view_than_the_one_it_extends(root: Path) -> No
             "workflow/scales/mine.yaml: bundles.all.attacks: 'fgms' is not known; allowed are fgsm, ",
         ),
         (
+            {"extends": "demo", "bundles": {"pgd": {"attacks": ["pgd", "mim"]}}},
+            "workflow/scales/mine.yaml: bundles.pgd: an attack is called so, and what it makes alone",
+        ),
+        (
             {"extends": "demo", "datasets": {"ave": {"rendered": {"tests": 1}}}},
             "mine.yaml: datasets.ave: rendered: unknown key tests = 1; allowed are classes, ",
         ),

@@ -143,3 +143,12 @@ def test_with_the_classes_of_the_paper_its_rows_stay(table: Path) -> None:
 def test_what_a_user_calls_other_clips_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"datasets\.ave: name needs `source: local`, but the source is render"):
         plan(unedited(), datasets={"ave": {"name": "Mine"}})
+
+
+def test_figures_of_classes_show_the_first_of_them_that_they_have(table: Path) -> None:
+    """Else the job that measures a net would be told classes that no clip is of."""
+    given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}
+    made = plan(unedited(), papers=["li2022"], datasets={"audioset_balanced": given})
+    hulls, crust = (made.grid.artefacts["li2022", name].spec for name in ("figure3", "figure1b"))
+    assert (hulls["classes"], crust["of_class"]) == (["cat", "dog_bark"], "cat")
+    assert made.grid.measured["audioset_balanced", "mid_fusion"] == {"cat", "dog_bark"}

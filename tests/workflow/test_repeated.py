@@ -3,9 +3,26 @@
 from types import SimpleNamespace
 
 import pytest
+from snakemake import common, rules
+from snakemake.jobs import Job
+from snakemake.output_index import OutputIndex
 from snakemake.settings.enums import Quietness
 
-from lib.repeated import _looked_up_once, _unless_unseen
+from lib.repeated import _looked_up_once, _unless_unseen, asked_once
+
+
+def test_snakemake_calls_what_looks_once() -> None:
+    """By these names: rules.py takes the second one of them from common.py."""
+    before = OutputIndex.match_producers, common.get_function_params, Job.log_info
+    assert rules.get_function_params is common.get_function_params
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in ((OutputIndex, "match_producers"), (common, "get_function_params"), (Job, "log_info")):
+            patch.setattr(owner, name, getattr(owner, name))
+        patch.setattr(rules, "get_function_params", rules.get_function_params)
+        asked_once.__wrapped__()
+        after = OutputIndex.match_producers, common.get_function_params, Job.log_info
+        assert [one.__wrapped__ for one in after] == [*before]
+        assert rules.get_function_params is common.get_function_params
 
 
 def test_the_rules_of_a_file_are_looked_up_once_by_each_index() -> None:

@@ -55,6 +55,13 @@ def test_sizes_of_a_training_before_and_of_what_an_objective_measures(settings: 
     assert found["RsV+2"] == {"steps": [4, 10], "measured_clips": [27, "all"]}
 
 
+def test_of_what_goes_by_dataset_the_last_that_is_read_is_said(settings: SimpleNamespace) -> None:
+    steps = {"by": "dataset", "music": 3, "ave": 5}
+    settings.papers["p"] = {**HERE, "attacks": {"tma": {**HERE["attacks"]["tma"], "steps": steps}}}
+    readings = [read(), read()._replace(dataset="ave"), read()]
+    assert sizes.sizes(settings, "p", readings)["tma"]["steps"] == [3, 10]
+
+
 def test_fewer_transforms_are_a_size(settings: SimpleNamespace) -> None:
     settings.papers["p"] = {**HERE, "attacks": {"tma": {**ATTACKS["tma"], "transforms": ["identity", "masking"]}}}
     assert sizes.sizes(settings, "p", [read()]) == {"tma": {"transforms": ["identity and masking", "all"]}}

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -683,9 +683,19 @@ def _check_branches(variants: Mapping, name: str, where: str) -> None:
 
 
 def trained_before(variant: Mapping) -> list[str]:
-    """The nets that a variant is trained after: what it goes on from, chooses classes by, or takes encoders of."""
-    by = variant.get("prepare", {}).get("options", {}).get("geometry")
-    return [one for one in (variant.get("start"), by, *variant.get("branches", {}).values()) if one]
+    """The nets that a variant may be trained after: what it goes on from, chooses classes by, or takes encoders of."""
+    start = [variant["start"]] if "start" in variant else []
+    return [*start, *_chosen_by(variant.get("prepare", {})), *variant.get("branches", {}).values()]
+
+
+def _chosen_by(prepare: Mapping) -> Iterator[str]:
+    """By the classes of which nets a preparation chooses, with each alternative of a choice."""
+    for name, value in prepare.items():
+        if isinstance(value, Mapping):
+            # All that it goes by are nets where the option itself goes by a choice.
+            yield from (of for by, of in value.items() if by != "by") if name == "geometry" else _chosen_by(value)
+        elif name == "geometry":
+            yield value
 
 
 def _check_order(variants: Mapping, where: str) -> None:

@@ -74,6 +74,11 @@ def _shown(kind: str, spec: Mapping, own: Mapping[str, Own], said: Mapping[str, 
         shown["rows"] = [{**row, "ours_only": True} if row["read"]["dataset"] in own else row for row in shown["rows"]]
     if kind == "heat_maps":
         shown["rows"] = list(_with_classes(shown["rows"], own))
+    if classes := next((own[name].classes for name in _datasets(spec) if name in own), ()):
+        if kind == "hulls":
+            shown["classes"] = list(classes[: len(shown["classes"])])
+        if kind == "crust":
+            shown["of_class"] = classes[0]
     return shown
 
 

@@ -303,6 +303,8 @@ class Plan:
             where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}"
             if "surrogates" in facts and "each" in facts:
                 raise SettingsError(f"{where}: surrogates together or `each` by itself; take one of both")
+            if bundle in known["attacks"]:
+                raise SettingsError(f"{where}: an attack is called so, and what it makes alone; give another name")
             for kind in known.keys() & facts:
                 for name in facts[kind]:
                     known_name(name, sorted(known[kind]), f"{where}.{kind}")

@@ -36,7 +36,7 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
 
     readings = list(readings)
     attacked = (one for one in readings if "attacks" in own and one.condition.modality not in FREE)
-    attacks = dict.fromkeys((one.attack, one.dataset, one.surrogate, bool(one.condition.steps)) for one in attacked)
+    attacks = _each((one.attack, one.dataset, one.surrogate, bool(one.condition.steps)) for one in attacked)
     for attack, dataset, net, names_steps in attacks:
         differing = _differ(*(_numbers(taken(told["attacks"].get(attack, {}), dataset, net)) for told in (own, here)))
         if names_steps:
@@ -47,10 +47,15 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
         papers, ours = (told["ensembles"][net].clips or ALL for told in (own, here))
         found.setdefault(net, {}).update({CLIPS: [ours, papers]} if ours != papers else {})
     nets = ((net, one.dataset, one.surrogate) for one in readings for net in (one.surrogate, one.victim))
-    for net, dataset, by in dict.fromkeys(nets) if "variants" in own else ():
+    for net, dataset, by in _each(nets) if "variants" in own else ():
         trainings = (taken(_training(told, net), dataset, by) for told in (own, here))
         found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
     return {name: differing for name, differing in sorted(found.items()) if differing}
+
+
+def _each(found: Iterable[tuple]) -> list[tuple]:
+    """Each once, by where it comes last, as what comes last is what is said."""
+    return [*dict.fromkeys(reversed([*found]))][::-1]
 
 
 def _training(paper: Mapping, net: str | None) -> dict:

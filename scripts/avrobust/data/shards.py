@@ -213,7 +213,7 @@ def _open(kind: type[Shards], path: str) -> tuple[pa.RecordBatchFileReader, Form
         ours = shard.schema.equals(form.schema)
     except KeyError as error:
         raise UserError(
-            f"{path}: an Arrow file, but not of {kind.holding}: it has no {error}; give one of these"
+            f"{path}: an Arrow file, but not of {kind.holding}: it has no {error}; give one, or {remaking(path)}"
         ) from None
     except (*DAMAGE, AttributeError) as error:
         raise UserError(

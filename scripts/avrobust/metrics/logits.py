@@ -13,8 +13,8 @@ from avrobust import parquet
 from avrobust.files import remaking
 from avrobust.metrics.schema import FLOAT, IDENTITY, KEY
 from avrobust.program import UserError
+from avrobust.spec.achieved import NORMS
 from avrobust.spec.conditions import UNBOUNDED, Condition
-from avrobust.spec.measures import NORMS
 
 # So many rows are read at a time.
 ROWS = 4096

@@ -107,7 +107,7 @@ class Ranked:
         return self._tasks[reading.dataset]
 
     def largest(self, norm: str, reading: Reading) -> float:
-        """Return the largest norm of all clips and seeds; `norm`: of `avrobust.spec.measures.NORMS`."""
+        """Return the largest norm of all clips and seeds; `norm`: of `avrobust.spec.achieved.NORMS`."""
         return float(max(of.of_all[f"{LARGEST}{norm}"][0] for of in self._under(reading)))
 
     def positives(self, reading: Reading) -> np.ndarray:

@@ -17,7 +17,7 @@ from avrobust.program import UserError
 ENCODERS = {"audio": AUDIO_ENCODERS, "visual": VISUAL_ENCODERS}
 
 
-def is_named(part: object) -> bool:
+def _is_named(part: object) -> bool:
     """Whether `part` says what to build by its name."""
     return isinstance(part, Mapping) and isinstance(part.get("name"), str)
 
@@ -34,7 +34,7 @@ def build_extractor(
     Raises:
         UserError: no modality or an unknown one, an unknown name or option, or weights that are not the encoder's.
     """
-    if not isinstance(parts, Mapping) or not parts or not all(is_named(part) for part in parts.values()):
+    if not isinstance(parts, Mapping) or not parts or not all(_is_named(part) for part in parts.values()):
         raise UserError(
             f'extractor {name}: encoders are JSON {{modality: {{"name": ..., "options": {{}}}}}}, not {parts!r}'
         )

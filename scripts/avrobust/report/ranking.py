@@ -112,7 +112,7 @@ def _said(table: Layout, ranked: Ranked, row: Row) -> Iterator[str]:
     attacked = ATTACKED[reading.condition.modality]
     if len(attacked) > 1:
         yield "the joint attack has the budget of each modality, together more than one alone"
-    norms = [column.measure for column in table.columns if column.measure in NORMS]
+    norms = dict.fromkeys(column.measure for column in table.columns if column.measure in NORMS)
     for name in (name for name in norms if name.split("_")[-1] in attacked):
         mean, largest = ranked.measured(name, [reading]).value, ranked.largest(name, reading)
         if round(largest, DECIMALS[SCORE]) != round(mean, DECIMALS[SCORE]):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from avrobust.spec.achieved import NORMS
 from avrobust.spec.conditions import CLEAN, Reading
 from avrobust.spec.geometry import KAPPAS, TAUS
 
@@ -69,7 +70,6 @@ RANKINGS = ("map", "auc", "d_prime", "map_drop")
 PERCENTAGES = ("top1", "flipped")
 # Of these, what counts right answers, which clips of several labels have not.
 RIGHT = ("top1",)
-NORMS = tuple(f"{of}norm_{name}" for of in ("", "step_", "clip_") for name in ("audio", "visual"))
 # Of the drop of a class's average precision, with what its training clips are like in the net's own feature space:
 # Pearson's and Spearman's, and these given the logarithm of the number of training clips and the clean precision.
 GEOMETRIES = ("kappa", *(f"rho{tau}" for tau in TAUS))

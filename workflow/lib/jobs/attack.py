@@ -255,17 +255,17 @@ class Attacking(Jobs):
         """(dataset, net, name) -> what one job fits: of a net, all that a bundle of the scale holds, or an attack."""
         found: dict[tuple[str, str, str], list[Key]] = {}
         for key in sorted(self.fits):
-            found.setdefault(self.fit_place(key), []).append(key)
+            found.setdefault(self.fit_key(key), []).append(key)
         return found
 
-    def fit_place(self, key: Key) -> tuple[str, str, str]:
+    def fit_key(self, key: Key) -> tuple[str, str, str]:
         """Dataset, net and name of what is fitted together with this."""
         dataset, net, attack = key
         return dataset, net, self._named_bundle(*key) or attack
 
     def fitted_file(self, key: Key, seed: int | str) -> str:
         """The file that holds what is fitted with a seed."""
-        dataset, net, name = self.fit_place(key)
+        dataset, net, name = self.fit_key(key)
         return f"{self.place(dataset)}/perturbations/{dataset}/{net}/s{seed}/{name}.pt"
 
     def _bundle(self, dataset: str, net: str, attack: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from avrobust.spec.budgets import FROM
-from avrobust.spec.conditions import Condition
+from avrobust.spec.conditions import ATTACKED, Condition
 from lib import digest, work
 from lib.errors import SettingsError
 from lib.grid import Key
@@ -46,7 +46,7 @@ class Fit(Bundled):
     def entries(self, part: str, wildcards: Wildcards) -> list[str]:
         """The registry entries that a fit uses."""
         if part != "attack":
-            return [*super().entries(part, wildcards)]
+            return super().entries(part, wildcards)
         of_attacks = [one for _, _, attack in self.keys(wildcards) for one in self.attack_entries(attack)]
         return [*of_attacks, *self._seen(wildcards).entries]
 
@@ -76,6 +76,10 @@ class Fit(Bundled):
             where = self.place_of_attack(attack)
             if net in self.grid.ensembles:
                 raise SettingsError(f"{where}: {net} on {dataset} is several nets, and it is fitted to one; name a net")
+            taken = self.variant_on(net, dataset).net_parts.keys()
+            for one in self.fits[dataset, net, attack]:
+                if taken.isdisjoint(ATTACKED[one.modality]):
+                    raise SettingsError(f"{where}: {net} on {dataset} takes nothing of {one.modality}; leave that out")
             for budget in dict.fromkeys(one.budget for one in self.fits[dataset, net, attack]):
                 given = self._budget(budget)
                 if FROM not in given and any("snr" in of for of in given.values()):

@@ -242,6 +242,8 @@ def quantity_of(value: Mapping, strengths: Mapping[str, str], where: str) -> Qua
         told = {**told, "attack": WITHOUT_ATTACK[told["of"]]}
     quantity = record(Quantity, told | ({"attack": attacks(told["attack"])} if "attack" in told else {}), where)
     known = (*MEASURES, COSINE, *COUNTED, MISSED, *RANKED, *OF_CLASSES)
+    if quantity.of in SCORED:
+        raise UserError(f"{where}: {quantity.of} is a score of a modality; write {quantity.of}[audio], or [clean]")
     if quantity.of and quantity.of not in known:
         raise UserError(
             f"{where}: {quantity.of!r} is none of {', '.join(known)}, and no score of a modality: {', '.join(SCORED)}"

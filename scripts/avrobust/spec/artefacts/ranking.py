@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from avrobust.program import UserError
+from avrobust.spec.achieved import NORMS
 from avrobust.spec.conditions import Reading, reading
 from avrobust.spec.kind import CELLS, METRICS, Kind, Need
-from avrobust.spec.measures import NORMS, PERCENTAGES, RANKINGS, RIGHT
+from avrobust.spec.measures import PERCENTAGES, RANKINGS, RIGHT
 from avrobust.spec.published import published_at, read_published
 from avrobust.spec.record import record
 

@@ -1,4 +1,4 @@
-"""Density-convexity mix-up (Li et al., ICASSP 2022, section 3.4): of classes that lie densely and are not convex."""
+"""Density-convexity mix-up (Li et al., ICASSP 2022, section 6): of classes that lie densely and are not convex."""
 
 import logging
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ class SelectedMixup(Mixup):
         return found
 
     def facts(self) -> dict[str, float]:
-        """Return how many classes are eligible, 0 where all are mixed; above which rho; the share of clips mixed."""
+        """Return how many classes are eligible, 0 where any is mixed; above which rho; the share of clips mixed."""
         seen, mixed = self._seen, self._mixed
         self._seen, self._mixed = 0, 0
         return {"eligible_classes": len(self.eligible), "density": self.density, "mixed_share": mixed / seen}

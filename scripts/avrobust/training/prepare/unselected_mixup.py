@@ -11,7 +11,7 @@ from avrobust.training.prepare.selected_mixup import SelectedMixup
 class UnselectedMixup(SelectedMixup):
     """As many clips of each batch as `SelectedMixup` of the same options mixes, they and their partners of any class.
 
-    What the selection does beside mixing is what sets the two apart. A clip is not its own partner.
+    What the selection does beside mixing is what sets the two apart. A clip is not its own partner, unless it is alone.
     """
 
     def chosen(self, clip_ids: Sequence[str], labels: Tensor, epoch: int) -> dict[int, tuple[float, int]]:

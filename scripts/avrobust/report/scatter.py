@@ -279,12 +279,17 @@ def _classes(axis: Axes, figure: Layout, points: Sequence[Point], trends: bool) 
     _names(axis, figure, points)
 
 
+def _said(point: Point) -> str:
+    """What the paper writes beside a class: its name, and its density at both quantiles."""
+    return f"{point.name.replace('_', ' ')} [{point.columns['rho60']:.2g}, {point.columns['rho80']:.2g}]"
+
+
 def _names(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:
     """Write names of classes, none over another one."""
     shown = named(figure, points)
     texts = [
         axis.text(
-            0.5, 0.5, f"{point.name} [{point.columns['rho60']:.2g}, {point.columns['rho80']:.2g}]",
+            0.5, 0.5, _said(point),
             fontsize=6.2, ha="center", va="center", zorder=6, bbox=UNDER,
             fontweight="bold" if point.name == figure.highlighted else "normal",
         )

@@ -92,7 +92,7 @@ def test_planted_coefficients_are_those_of_the_data_and_the_figure_is_the_same_t
 def test_where_no_class_is_named_some_are_all_along(tmp_path: Path, files) -> None:
     spec = {name: value for name, value in SPEC.items() if name not in ("named", "highlighted")} | {"over": "rho60"}
     words, _ = drawn_twice("scatter", spec, tmp_path, **files)
-    assert sum(f"{name} [" in words for name in NAMES) == 8
+    assert sum(f"{name.replace('_', ' ')} [" in words for name in NAMES) == 8
     assert "density ρ60 of the class" in words and {
         line["highlighted"] for line in table(tmp_path / "one/figure.csv")
     } == {"no"}
@@ -101,7 +101,7 @@ def test_where_no_class_is_named_some_are_all_along(tmp_path: Path, files) -> No
 def test_what_it_needs_and_mistakes_in_its_layout() -> None:
     needs = list(SCATTER.needs(SCATTER.parse(SPEC)))
     assert [need.family for need in needs] == [METRICS] * 4 + [GEOMETRY]
-    assert [need.example for need in needs] == ["", "class 1", "class 7", "Siren", ""]
+    assert [need.example for need in needs] == ["", "class 1", "class_7", "Siren", ""]
     with pytest.raises(UserError, match="over: 'n' is none of kappa, rho60, rho80"):
         SCATTER.parse(SPEC | {"over": "n"})
     with pytest.raises(UserError, match="read: modality clean takes nothing of any class"):

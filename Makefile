@@ -25,8 +25,8 @@ reference: setup ## make the demo's tables and figures anew as paper_tables/refe
 check-reference: setup ## make the demo and say which entries and weights this machine makes otherwise, and by how much
 	@$(activate) && $(demo_on_cpu) && python scripts/reference.py check --made results/demo/made.tsv
 
-plan: setup ## say what the paper scale needs: clips, download, disk, hours of training and attacking; nothing is made
-	@$(activate) && python workflow/data_plan.py && echo && python workflow/compute_plan.py
+plan: setup ## say what the paper scale, or config="scale=..." of --config, needs: clips, download, disk, hours; nothing is made
+	@$(activate) && python workflow/data_plan.py $(config) && echo && python workflow/compute_plan.py $(config)
 
 test: setup ## run the whole test suite
 	@$(MAKE) --no-print-directory lint

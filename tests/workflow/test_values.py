@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import re
 import shutil
 from functools import reduce
 from operator import getitem
@@ -314,6 +315,21 @@ def test_cells_that_nothing_plans_are_named_where_they_are_asked_for() -> None:
     with pytest.raises(SettingsError, match=r"no\.parquet: no such cells are planned on music; it has .*undefended"):
         made.check_targets(["-n", "results/demo/cells/music/s1234/no.parquet"])
     made.check_targets(["-n", "results/demo/cells/music/s1234/undefended.parquet", "results/demo/cells"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("paper_tables/tian2021/tabel2.csv", r"nothing makes it; like it are paper_tables/tian2021/table2\.csv, "),
+        ("paper_tables/li2022/table2.csv", "papers: li2022 is none of those that are made, tian2021; add it"),
+        ("paper_tables/checkz.csv", r"nothing makes it; like it are paper_tables/checks\.csv"),
+    ],
+)
+def test_a_page_that_nothing_makes_is_named_with_those_like_it(asked: str, message: str) -> None:
+    made = plan(unedited())
+    with pytest.raises(SettingsError, match=f"^{re.escape(asked)}: {message}"):
+        made.check_targets(["-n", "--", asked])
+    made.check_targets(["-n", *made.targets["tian2021"], "paper_tables/reference/demo/table1.csv"])
 
 
 def test_a_transform_of_ones_own_is_one_and_what_goes_by_a_dataset_is_not_looked_at(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +40,9 @@ from lib.variants import NET, Variant, variant_of
 
 # A file of cells, as one asks for it: its dataset and its bundle.
 CELLS_OF = re.compile(r"^results/.+/cells/(\w+)/s\d+/([^/]+)\.(?:parquet|json)$")
+
+# A published file, as one asks for it, below its paper's folder or of all papers.
+PUBLISHED = re.compile(r"^paper_tables/(?!reference/)(?:(\w+)/)?\w+\.(?:csv|md|png|svg)$")
 
 
 class Plan:
@@ -94,7 +98,14 @@ class Plan:
         for name, (_, _, why, suffixes) in self.tables.skipped.items():
             if asked := [word for word in words if word in (f"paper_tables/{name}{suffix}" for suffix in suffixes)]:
                 raise SettingsError(f"{asked[0]} cannot be made: {why}")
+        made = [f"paper_tables/{name}{suffix}" for name, of in self.tables.published.items() for suffix in of]
         for word in words:
+            if (found := PUBLISHED.match(word)) and word not in made:
+                if (paper := found[1]) in paper_names(self.settings.root) and paper not in self.settings.papers:
+                    chosen = ", ".join(self.settings.papers)
+                    raise SettingsError(f"{word}: papers: {paper} is none of those that are made, {chosen}; add it")
+                near = ", ".join(get_close_matches(word, made)) or "the files of `snakemake -n -- all`"
+                raise SettingsError(f"{word}: nothing makes it; like it are {near}")
             if (cells := CELLS_OF.search(word)) and cells.groups() not in self.attack.bundles:
                 there = ", ".join(name for dataset, name in self.attack.bundles if dataset == cells[1])
                 raise SettingsError(f"{word}: no such cells are planned on {cells[1]}; it has {there or 'none'}")

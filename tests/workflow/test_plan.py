@@ -131,7 +131,7 @@ def test_cells_of_a_table_are_those_of_all_seeds(paper: Plan) -> None:
 
 
 def test_conditions_are_canonical_and_sorted(paper: Plan) -> None:
-    official = job(dataset="kinetics_sounds", bundle="concat.fgsm", seed="1235")
+    official = job(dataset="kinetics_sounds", bundle="concat.one_step", seed="1235")
     wanted = '{"concat":[["audio","large"],["both","small"],["visual","large"]]}'
     told = '{"attack":"fgsm_official","spec":{"update":"fgsm_official"},"surrogate":"concat","victims":' + wanted + "}"
     cells = paper.attack.told(official)["cells"]
@@ -150,7 +150,11 @@ def test_a_bundle_is_a_cell_by_itself_unless_the_scale_says_otherwise(demo: Plan
     # Of many clips the family of FGSM, noise beside it, that of MIM, and PGD by itself; of few all that is plain.
     held = {name.partition(".")[2]: {attack for _, attack in of} for name, of in cells(paper, "kinetics_sounds").items()
             if name.startswith("pcl.")}  # fmt: skip
-    families = {"fgsm": {"fgsm", "fgsm_ce", "random_sign"}, "mim": {"mim", "mim_ce", "mim_official"}, "pgd": {"pgd"}}
+    families = {
+        "one_step": {"fgsm", "fgsm_ce", "random_sign"},
+        "momentum": {"mim", "mim_ce", "mim_official"},
+        "pgd": {"pgd"},
+    }
     assert held == families
     assert {attack for _, attack in cells(paper, "ave")["pcl.plain"]} == set.union(*families.values())
     # Each net by itself. One cell of the paper scale is made in float32 too, and seven more nets are attacked by PGD.

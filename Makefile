@@ -8,7 +8,7 @@ on_gpu := --device cuda --precision bfloat16 --batch-size 48 --audio-samples 655
 demo_on_cpu := snakemake --config scale=demo device=cpu -- all \
   && snakemake --config scale=demo device=cpu --summary -- all > results/demo/made.tsv
 
-.PHONY: help setup demo reference check-reference plan test parts runs bench lint lock clean
+.PHONY: help setup demo reference check-reference plan test bench lint lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -29,15 +29,9 @@ plan: setup ## say what the paper scale, or config="scale=..." of --config, need
 	@$(activate) && python workflow/data_plan.py $(config) && echo && python workflow/compute_plan.py $(config)
 
 test: setup ## run the whole test suite
-	@$(MAKE) --no-print-directory lint
-# Whole runs compute on one core at most times, and wait for SLURM: they go on beside the others.
-	@$(MAKE) --no-print-directory -j2 parts runs
-
-parts: setup ## run the tests of units and of the workflow's plans alone
-	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow
-
-runs: setup ## run the tests of whole runs alone
-	@$(activate) && python -m pytest tests/end_to_end
+	@$(activate) && $(MAKE) --no-print-directory lint
+# Whole runs use all cores by themselves.
+	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow && python -m pytest tests/end_to_end
 
 bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading, features and start-up, ours beside textbook loops
 	@$(activate) && for name in attack_loop training ista packing encoding reading features rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done

@@ -84,7 +84,7 @@ CLASSES = ARTEFACT | DRAWING | {
 }  # fmt: skip
 POINTS = {
     "csv_text", "metrics/estimate", "metrics/measured", "report/drawing", "report/points", "report/text",
-    "spec/factors", "spec/figure", "spec/geometry", "spec/measures", "spec/published", "spec/units",
+    "spec/factors", "spec/figure", "spec/geometry", "spec/achieved", "spec/measures", "spec/published", "spec/units",
 }  # fmt: skip
 # Kinds of artefacts that build a net.
 OF_NETS = ("diagram", "listing")
@@ -173,22 +173,24 @@ CLOSURES = {
     "table": (
         "artefact.py", kind("table", "TABLE"),
         MEASURED | {"csv_text", "data/manifest", "metrics/estimate", "metrics/measured", "report/entries",
-                    "report/text", "report/table", "spec/artefacts/table", "spec/geometry", "spec/measures",
+                    "report/text", "report/table", "spec/artefacts/table", "spec/geometry",
+                    "spec/achieved", "spec/measures",
                     "spec/published", "spec/units"},
     ),
     "ranking": (
         "artefact.py", kind("ranking", "RANKING"),
         ARTEFACT | RANKED | {"csv_text", "metrics/ranked", "report/drawing", "report/entries", "report/ranking",
-                             "report/text", "spec/artefacts/ranking", "spec/geometry", "spec/measures",
+                             "report/text", "spec/artefacts/ranking", "spec/geometry", "spec/achieved", "spec/measures",
                              "spec/published", "spec/units"},
     ),
     "scatter": (
         "artefact.py", kind("scatter", "SCATTER"),
         ARTEFACT | DRAWING | RANKED | {"metrics/correlation", "metrics/drops", "metrics/geometry", "metrics/ranked",
                                        "report/drawing", "report/placing", "report/scatter", "report/text",
-                                       "spec/artefacts/scatter", "spec/geometry", "spec/measures", "spec/units"},
+                                       "spec/artefacts/scatter", "spec/geometry",
+                                       "spec/achieved", "spec/measures", "spec/units"},
     ),
-    "rank": ("rank.py", [], {"files", "program", "spec/conditions", "spec/geometry", "spec/measures"} | RANKED),
+    "rank": ("rank.py", [], {"files", "program", "spec/conditions", "spec/achieved"} | RANKED),
     "sweep": (
         "artefact.py", kind("sweep", "SWEEP"),
         MEASURED | DRAWING | {"report/text", "report/sweep", "spec/artefacts/sweep", "spec/units"},
@@ -239,13 +241,15 @@ CLOSURES = {
                     "spec/geometry",
                     "metrics/measured",
                     "metrics/scores", "spec/scored", "report/claims", "report/sides", "report/sides_of_classes",
-                    "report/text", "report/trainings", "spec/artefacts/claims", "spec/measures", "spec/nets",
+                    "report/text", "report/trainings", "spec/artefacts/claims",
+                    "spec/achieved", "spec/measures", "spec/nets",
                     "spec/budgets", "spec/units", "asked/answers", "asked/synonyms", "metrics/answers", "csv_text"},
     ),
     "checks": (
         "checks.py", [],
         RANKED | {"files", "program", "metrics/ranked", "metrics/rows", "evaluation/checks", "report/text",
-                  "spec/any_of", "spec/budgets", "spec/conditions", "spec/geometry", "spec/measures", "spec/units"},
+                  "spec/any_of", "spec/budgets", "spec/conditions", "spec/geometry",
+                  "spec/achieved", "spec/measures", "spec/units"},
     ),
     "calibration": (
         "artefact.py", kind("calibration", "CALIBRATION"),

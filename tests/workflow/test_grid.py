@@ -468,9 +468,9 @@ def test_an_unknown_name_in_a_paper_is_one_line(
         (
             lambda paper: paper["variants"]["sum"].update(
                 prepare={
-                    "by": "mixing",
-                    "selected": {"name": "selected_mixup", "options": {"geometry": "sum"}},
-                    "plain": {"name": "mixup"},
+                    "by": "model_state",
+                    "best": {"name": "selected_mixup", "options": {"geometry": "sum"}},
+                    "latest": {"name": "mixup"},
                 }
             ),
             ("variants.sum: sum needs sum, for ever",),

@@ -121,7 +121,7 @@ def test_what_a_bundle_holds_of_a_net_is_fitted_by_one_job(made: Plan, tmp_path:
     keys = [("music", "concat", name) for name in ("honest", "released")]
     assert made.fit.passes(keys) == sum(made.fit.passes([key]) for key in keys)
     assert jobs(bundled, "tian2021")["fit", "music", "fit_concat_s1234_together"] == made.fit.passes(keys)
-    cells = SimpleNamespace(dataset="music", bundle="concat.universal", seed="1234")
+    cells = SimpleNamespace(dataset="music", bundle="concat.together", seed="1234")
     own = FILE.format("concat", "together")
     assert bundled.attack.perturbations(cells) == [own]
     assert bundled.attack.told(cells)["perturbations"] == [f"concat/{name}={own}" for name in ("honest", "released")]

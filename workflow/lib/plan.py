@@ -268,7 +268,7 @@ class Plan:
 
     def _check_checked(self) -> None:
         """Raise SettingsError if what a paper names for its checks is no attack."""
-        known = sorted({*self.grid.attacks, *digest.registered_names(self.attack.scripts, "attacks", "ATTACKS")})
+        known = sorted(self.attack.known_attacks)
         for paper, facts in self.settings.papers.items():
             for attack in facts.get("unbounded", ()):
                 known_name(attack, known, place_of(paper, "unbounded"))
@@ -301,14 +301,14 @@ class Plan:
                 known_name(name, sorted(registered), place_of(paper, "parts"))
 
     def _check_bundles(self) -> None:
-        root, scripts = self.settings.root, self.train.scripts
+        root = self.settings.root
         # A scale may bundle what papers have that are not chosen.
         known = {
             kind: {name for paper in paper_names(root) for part in parts for name in self.settings.own(paper, part)}
             for kind, parts in (("surrogates", ("variants", "ensembles")), ("attacks", ("attacks",)))
         }
         known["surrogates"] |= {*self.grid.variants, *self.grid.ensembles}
-        known["attacks"] |= {*self.grid.attacks, *digest.registered_names(scripts, "attacks", "ATTACKS")}
+        known["attacks"] |= self.attack.known_attacks
         known["each"], known["datasets"] = known["surrogates"], names(root / "workflow/datasets")
         for bundle, facts in self.settings.scale.get("bundles", {}).items():
             where = f"workflow/scales/{self.settings.scale_name}.yaml: bundles.{bundle}"

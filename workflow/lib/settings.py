@@ -95,7 +95,7 @@ class Settings:
 
     @cached_property
     def own(self) -> Callable[[str, str], Mapping]:
-        """What a paper's own files say in a section, whatever the scale lays over it; a file is read once for it."""
+        """What a paper's own files say in a section, whatever the scale lays over it; a section is read once."""
         return cache(partial(own_section, self.root))
 
     def taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:

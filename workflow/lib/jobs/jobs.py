@@ -205,9 +205,7 @@ class Jobs:
         """The attack of a training, that of a name as its paper describes it, every choice taken."""
         if not isinstance(told, str):
             return told
-        known_name(
-            told, sorted({*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}), where
-        )
+        known_name(told, sorted(self.known_attacks), where)
         if state := self.state_of(told):
             raise SettingsError(f"{where}: {told} is of the {state} weights of trained nets; give an attack of any")
         if why := self.of_cells_alone(told):
@@ -246,6 +244,11 @@ class Jobs:
         entry = self.registered("attacks", "ATTACKS", described["update"])
         return prod(described.get(name) or digest.number(self.scripts, entry, name) or 1 for name in PLACES)
 
+    @property
+    def known_attacks(self) -> set[str]:
+        """The names of all attacks: those that papers describe, and the registered ones."""
+        return {*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}
+
     def attack_entries(self, name: str) -> list[str]:
         """The registry entries that an attack uses; SettingsError if an option of it is wrong."""
         if name not in self._attack_entries:
@@ -258,8 +261,7 @@ class Jobs:
         if self.mixes_clips(name) != ("batch_size" in facts):
             said = "is of no use, because" if "batch_size" in facts else "must be given, unless"
             raise SettingsError(f"{where}: batch_size {said} {facts['update']} takes each clip by itself")
-        known = {*self.grid.attacks, *digest.registered_names(self.scripts, "attacks", "ATTACKS")}
-        if (of := self.fitted_as(name)) and (of not in known or not self.is_fitted(of)):
+        if (of := self.fitted_as(name)) and (of not in self.known_attacks or not self.is_fitted(of)):
             raise SettingsError(f"{where}: {of!r} is no attack that is fitted beforehand; name one that is")
         if of and self.is_through(of) != self.is_through(name):
             raise SettingsError(f"{where}: one of it and {of} goes through an extractor; say {THROUGH} of both or none")

@@ -30,8 +30,9 @@ plan: setup ## say what the paper scale, or config="scale=..." of --config, need
 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint
-# Whole runs use all cores by themselves.
-	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow && python -m pytest tests/end_to_end
+# Whole runs use all cores by themselves, but wait for a cluster, and at their ends for one job.
+	@$(activate) && python -m pytest -n logical --maxprocesses 4 --dist loadfile tests/unit tests/workflow \
+	  && python -m pytest -n 2 --dist loadfile tests/end_to_end
 
 bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading, features and start-up, ours beside textbook loops
 	@$(activate) && for name in attack_loop training ista packing encoding reading features rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done

@@ -1,7 +1,11 @@
 """One whole run for all end-to-end tests; each test that changes anything works in a copy of its own."""
 
+import fcntl
 import os
 import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from long_training import NET, LongTraining, train_uninterrupted
@@ -32,11 +36,7 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="session")
 def finished(untouched: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """`snakemake all` from nothing. Never changed: `finished_copy` is for that."""
-    project = untouched.copy(tmp_path_factory.mktemp("finished") / "project")
-    assert not project.results.exists()
-    assert not project.published.exists()
-    project.make("all")
-    return project
+    return _once(tmp_path_factory, "finished", lambda root: _finish(untouched.copy(root)))
 
 
 @pytest.fixture
@@ -54,7 +54,8 @@ def finished_copy(finished: Project, tmp_path) -> Project:
 @pytest.fixture(scope="session")
 def uninterrupted(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> LongTraining:
     """The finished project's clips with a longer training, done once in one go."""
-    return train_uninterrupted(finished.copy(tmp_path_factory.mktemp("long") / "project"))
+    project = _once(tmp_path_factory, "long", lambda root: train_uninterrupted(finished.copy(root)))
+    return LongTraining.of(project)
 
 
 @pytest.fixture
@@ -64,3 +65,23 @@ def untrained(uninterrupted: LongTraining, tmp_path) -> Project:
     for path in (project.root / NET).iterdir():
         path.unlink()
     return project
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Project:
+    """Return the project of a name, which the first process that asks has made for all that share these tests."""
+    # Each process of xdist has a folder of its own below that of the run.
+    shared = factory.getbasetemp()
+    root = (shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared) / name
+    with Path(f"{root}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "made").exists():
+            shutil.rmtree(root, ignore_errors=True)  # of one that failed, which each tries for itself
+            make(root / "project")
+            (root / "made").touch()
+    return Project(root / "project")
+
+
+def _finish(project: Project) -> None:
+    assert not project.results.exists()
+    assert not project.published.exists()
+    project.make("all")

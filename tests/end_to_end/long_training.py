@@ -20,17 +20,19 @@ class LongTraining:
     history: bytes
     memory_mib: int
 
+    @classmethod
+    def of(cls, project: Project) -> "LongTraining":
+        """Read what `train_uninterrupted` made."""
+        net = project.root / NET
+        files = (net / "model.pt").read_bytes(), (net / "history.csv").read_bytes()
+        return cls(project, *files, provenance(project)["peak_memory_mib"])
 
-def train_uninterrupted(project: Project) -> LongTraining:
+
+def train_uninterrupted(project: Project) -> None:
     """Make the training of a finished project long, and do it in one go."""
     project.edit_yaml("workflow/scales/tiny.yaml", lambda scale: undefended(scale).update(epochs=EPOCHS))
     project.make(MODEL)
-    made = provenance(project)
-    assert made["resumed_epochs"] == 0
-    net = project.root / NET
-    return LongTraining(
-        project, (net / "model.pt").read_bytes(), (net / "history.csv").read_bytes(), made["peak_memory_mib"]
-    )
+    assert provenance(project)["resumed_epochs"] == 0
 
 
 def provenance(project: Project) -> dict:

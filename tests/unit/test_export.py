@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,14 +57,23 @@ def run_attack(monkeypatch, folder: Path, shard: Path, cells: list[dict], view=V
     return pq.read_table(folder / "cells.parquet").to_pandas()
 
 
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-    """A finished file of three cells, and its rows."""
-    shard = write_shard(tmp_path / "made/0.arrow")
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """A finished file of three cells beside its nets and its shard, and its rows; never changed."""
+    folder = tmp_path_factory.mktemp("attacked")
+    shard = write_shard(folder / "0.arrow")
     for seed, name in enumerate(("one", "two")):
         state = {"model": narrow_net(classes=len(CLASSES), seed=seed).state_dict(), "objective": {}}
-        save_model(tmp_path / f"made/{name}.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
-    return tmp_path / "made", run_attack(monkeypatch, tmp_path / "made", shard, CELLS)
+        save_model(folder / f"{name}.pt", narrow_spec(), Part("cross_entropy"), CLASSES, state, state, {})
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return folder, run_attack(monkeypatch, folder, shard, CELLS)
+
+
+@pytest.fixture
+def made(tmp_path, attacked):
+    """A copy of that file and of all beside it, and its rows."""
+    folder, rows = attacked
+    return shutil.copytree(folder, tmp_path / "made"), rows
 
 
 def exported(

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import hypothesis
@@ -13,6 +13,19 @@ from snakemake.cli import parse_args
 # No deadline: how long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a file's tests, let go of the plans and syntax trees that they were told from.
+
+    There are millions of objects in them, which each collection of garbage in later tests would go through.
+    """
+    yield
+    for module in (request.module, *(made for name, made in list(sys.modules.items()) if name.startswith("lib."))):
+        for known in vars(module).values():
+            if hasattr(known, "cache_clear") and known.__module__ == module.__name__:
+                known.cache_clear()
 
 
 @pytest.fixture

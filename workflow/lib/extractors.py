@@ -36,6 +36,11 @@ def view_taken(facts: Mapping, view: Mapping, chosen: Mapping[str, str], file: s
     return {**view, "options": {**view["options"], "extractor": given}}
 
 
+def extractor_of(facts: Mapping) -> str | None:
+    """Return the name of the extractor of whose features a dataset's view is; None where it is of clips."""
+    return facts["view"]["options"].get("extractor")
+
+
 def parts_of(extractor: Mapping) -> dict[str, dict]:
     """Return modality -> {name, options} of the encoders of an extractor."""
     given = {modality: extractor[modality] for modality in MODALITIES if modality in extractor}

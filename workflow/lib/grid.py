@@ -1,17 +1,16 @@
 """From the artefacts of all papers to what they need: every cell once, with all its victims and conditions."""
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from avrobust.lazy import load
 from avrobust.program import UserError
-from avrobust.spec import budgets, notation
+from avrobust.spec import budgets
 from avrobust.spec.coded import refusal
-from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNBOUNDED, UNDER_ATTACK, Condition, Reading
+from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.curriculum import CURRICULUM
 from avrobust.spec.kind import (
     ANSWERS,
@@ -26,18 +25,18 @@ from avrobust.spec.kind import (
     Kind,
     Need,
 )
-from avrobust.spec.measures import SELECTED
 from avrobust.spec.nets import Ensemble
 from avrobust.spec.registry import KINDS
 from lib import choices, digest, schedules
 from lib.class_names import class_names
-from lib.errors import SettingsError, UnsaidError
+from lib.errors import SettingsError
+from lib.layout_facts import FACTS, crafted_by
 from lib.own_clips import LOCAL
-from lib.same_attacks import same_attacks
-from lib.sensitivity import taken, unchanged
-from lib.settings import Settings, known_name, place_of, published_file
+from lib.settings import Settings, place_of, published_file
 from lib.sizes import sizes
-from lib.variants import SINGLE, Variant, variant_of
+from lib.strengths import budgets_of, calibrated, calibration_layout, calibrations_of, check_made, with_budgets
+from lib.training_order import check_variants, trained_before
+from lib.variants import SINGLE, variant_of
 from lib.videollama import KIND as ASKED
 
 # Dataset, net whose gradients are taken, attack.
@@ -58,10 +57,6 @@ OF_SECTION = {"claims": "claims", "choices": "choices", "calibration": "calibrat
 FIRST = "first"
 # Kinds of artefacts that read as many seeds as others ask for.
 AS_MADE = ("claims", "realisable", "matrix")
-# Options of selected_mixup that choose classes.
-CHOOSING = ("geometry", "tau", "convexity", "density", "densest", "kappa")
-# Choices of all papers, at the top of config.yaml.
-COMMON_CHOICES = ("failed_clips", "audio_recipe")
 
 
 @dataclass(frozen=True)
@@ -202,7 +197,7 @@ def expand(settings: Settings) -> Grid:
             mean different nets, attacks or budgets by one name.
     """
     grid = Grid()
-    _check_made(settings)
+    check_made(settings)
     for paper, facts in settings.papers.items():
         for name, variant in facts["variants"].items():
             _agree(grid.variants.setdefault(name, (paper, variant))[1], variant, f"variant {name}")
@@ -210,10 +205,10 @@ def expand(settings: Settings) -> Grid:
             _agree(grid.ensembles.setdefault(name, ensemble), ensemble, f"ensemble {name}")
         for name, attack in facts["attacks"].items():
             _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
-        _check_variants(facts, place_of(paper, "variants"))
-        for name, budget in _budgets(settings, paper)[1].items():
+        check_variants(facts, place_of(paper, "variants"))
+        for name, budget in budgets_of(settings, paper)[1].items():
             _agree(grid.budgets.setdefault(name, budget), budget, f"budget {name}")
-        for name, calibration in _calibrations(settings, paper).items():
+        for name, calibration in calibrations_of(settings, paper).items():
             _agree(grid.calibrations.setdefault(name, (paper, calibration))[1], calibration, f"calibration {name}")
         for name, artefact in facts["artefacts"].items():
             if artefact["kind"] == ASKED and (why := settings.unasked):
@@ -224,7 +219,7 @@ def expand(settings: Settings) -> Grid:
         _add(grid, settings, paper, "claims", "claims", {"claims": facts["claims"]})
         _add(grid, settings, paper, "choices", "choices", {"choices": facts["choices"]})
         if facts.get("calibrations"):
-            _add(grid, settings, paper, "calibration", "calibration", _calibration(settings, paper))
+            _add(grid, settings, paper, "calibration", "calibration", calibration_layout(settings, paper))
         if paper in grid.attacked:
             _add(grid, settings, paper, "realisable", "realisable", {"cells": _attacked(grid, settings, paper)})
     for paper in settings.papers:
@@ -297,9 +292,9 @@ def _can_be_coded(grid: Grid, settings: Settings, dataset: str, where: str) -> b
 
 def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, spec: Mapping) -> None:
     facts, where = settings.papers[paper], place_of_artefact(paper, name, kind_name)
-    told, known = _budgets(settings, paper)
+    told, known = budgets_of(settings, paper)
     facts = {**facts, "budgets": known}
-    spec = _with_budgets(spec, told, known, where)
+    spec = with_budgets(spec, told, known, where)
     if kind_name not in KINDS:
         raise SettingsError(f"{where}.kind: {kind_name!r} is none of {', '.join(KINDS)}")
     kind = load(KINDS, kind_name)
@@ -308,7 +303,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         dataset, net = spec["read"]["dataset"], spec["read"]["variant"]
         _check_names(Reading(dataset, net, net, "", CLEAN), facts, where)
     if "attack" in kind.facts:  # before its label is looked for
-        spec["attack"] = _crafted_by(variant_of(settings, paper, net, dataset))
+        spec["attack"] = crafted_by(variant_of(settings, paper, net, dataset))
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
         if kind_name == "claims":
@@ -564,241 +559,9 @@ def _over(settings: Settings, paper: str) -> Mapping:
     return settings.scale.get("papers", {}).get(paper, {})
 
 
-def _used_labels(labels: Mapping[str, Mapping[str, str]], spec: Mapping) -> dict[str, dict[str, str]]:
-    """Those of the datasets and attacks that a layout names, so that another one's makes no figure anew."""
-    named = set(re.findall(r"\w+", json.dumps(spec)))
-    return {
-        kind: {name: text for name, text in labels.get(kind, {}).items() if name in named}
-        for kind in ("dataset", "attack")
-    }
-
-
-# What a layout says beside what its author wrote.
-FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
-    "paper": lambda settings, paper, spec: paper,
-    "same": same_attacks,
-    "citation": lambda settings, paper, spec: settings.papers[paper]["citation"],
-    "labels": lambda settings, paper, spec: _used_labels(settings.papers[paper]["labels"], spec),
-    "alike": schedules.alike_of,
-    "shares": schedules.shares_of,
-    # Dataset, surrogate, victim, attack, modality and budget of what is near a printed number by construction.
-    "calibrated": lambda settings, paper, spec: [
-        [*one[:4], one.condition.modality, one.condition.budget] for one in calibrated(settings, paper)
-    ],
-    "seed": lambda settings, paper, spec: settings.scale["seeds"][0],
-    "chosen": lambda settings, paper, spec: {
-        **settings.chosen[paper],
-        **{name: settings.config[name] for name in COMMON_CHOICES},
-    },
-    "scale": lambda settings, paper, spec: settings.scale_name,
-    "set_by_scale": lambda settings, paper, spec: list(settings.scale.get("papers", {}).get(paper, {})),
-    # Of a diagram, which names a net on a dataset.
-    "net": lambda settings, paper, spec: (
-        variant_of(settings, paper, spec["read"]["variant"], spec["read"]["dataset"]).net
-    ),
-    "view": lambda settings, paper, spec: settings.datasets[spec["read"]["dataset"]]["view"],
-    "extractor": lambda settings, paper, spec: extractor_of(settings.datasets[spec["read"]["dataset"]]),
-    "rates": lambda settings, paper, spec: {
-        rate: settings.datasets[spec["read"]["dataset"]][rate] for rate in ("audio_rate", "frame_rate")
-    },
-    "classes": lambda settings, paper, spec: len(
-        class_names(settings.root, settings.datasets[spec["read"]["dataset"]])
-    ),
-    "names": lambda settings, paper, spec: settings.own_names(settings.papers[paper]["datasets"]),
-    "taken": taken,
-    "unchanged": unchanged,
-    "several": lambda settings, paper, spec: sorted(
-        name for name in settings.papers[paper]["datasets"] if settings.datasets[name].get("task", SINGLE) != SINGLE
-    ),
-    "selections": lambda settings, paper, spec: _selections(settings, paper, spec),
-    "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
-}
-
-
-def extractor_of(dataset: Mapping) -> Mapping:
-    """What makes the features that the nets of a dataset see; nothing where they see clips."""
-    return dataset.get("extractors", {}).get(dataset["view"]["options"].get("extractor"), {})
-
-
-def _selections(settings: Settings, paper: str, spec: Mapping) -> dict[str, Mapping]:
-    """How the trainings of a paper choose the classes that they mix, by dataset/variant, where a claim asks for it."""
-    if SELECTED not in json.dumps(spec["claims"]):
-        return {}
-    found = {}
-    for dataset in settings.papers[paper]["datasets"]:
-        for name in settings.papers[paper]["variants"]:
-            try:
-                prepare = variant_of(settings, paper, name, dataset).recipe.get("prepare", {})
-            except UnsaidError:
-                continue
-            if prepare.get("name") == "selected_mixup":
-                ways = prepare["options"].items()
-                found[f"{dataset}/{name}"] = {key: value for key, value in ways if key in CHOOSING}
-    return found
-
-
-def _crafted_by(variant: Variant) -> str:
-    """By which attack a training crafts, as its paper calls it where it names one; nothing if it crafts nothing."""
-    told = variant.recipe.get("prepare", {}).get("options", {}).get("attack", "")
-    return told if isinstance(told, str) else told.get("update", "")
-
-
 def _agree(one: object, other: object, what: str) -> None:
     if one != other:
         raise SettingsError(f"{what} means different things in two papers")
-
-
-def _check_variants(facts: Mapping, where: str) -> None:
-    for name, variant in facts["variants"].items():
-        known = {"start": facts["variants"], "training": facts["training"]}
-        for part, names in known.items():
-            if part in variant and variant[part] not in names:
-                raise SettingsError(f"{where}.{name}.{part}: {variant[part]!r} is none of {', '.join(names)}")
-        _check_branches(facts["variants"], name, where)
-        for part in ("memory", "search"):
-            if part in variant and "start" not in variant:
-                raise SettingsError(f"{where}.{name}: {part} needs `start`, the variant that goes before")
-        if "search" in variant and "defence" in variant:
-            raise SettingsError(f"{where}.{name}: search is of a net that passes its features through no defence")
-        if "memory" in variant and "defence" not in variant:
-            raise SettingsError(f"{where}.{name}: memory needs `defence`, what it is filled for")
-        options = [sorted(candidate) for candidate in variant.get("search", [])]
-        if any(names != options[0] for names in options):
-            raise SettingsError(f"{where}.{name}.search: every candidate must give the same options")
-    _check_order(facts["variants"], where)
-
-
-def _check_branches(variants: Mapping, name: str, where: str) -> None:
-    """Raise SettingsError if a net does not have the encoders of those that it takes them from."""
-    variant = variants[name]
-    for modality, other in variant.get("branches", {}).items():
-        place = f"{where}.{name}.branches.{modality}"
-        if "start" in variant:
-            raise SettingsError(f"{place}: {name} goes on from {variant['start']} as a whole; leave one of both out")
-        known_name(other, list(variants), place)
-        if modality not in variant or variants[other].get(modality) != variant[modality]:
-            raise SettingsError(f"{place}: {other} has another {modality} encoder than {name}; give both the same")
-        if "branches" in variants[other]:
-            raise SettingsError(f"{place}: {other} has branches itself; give a net that has none")
-
-
-def trained_before(variant: Mapping) -> list[str]:
-    """The nets that a variant may be trained after: what it goes on from, chooses classes by, or takes encoders of."""
-    start = [variant["start"]] if "start" in variant else []
-    return [*start, *_chosen_by(variant.get("prepare", {})), *variant.get("branches", {}).values()]
-
-
-def _chosen_by(prepare: Mapping) -> Iterator[str]:
-    """By the classes of which nets a preparation chooses, with each alternative of a choice."""
-    for name, value in prepare.items():
-        if isinstance(value, Mapping):
-            # All that it goes by are nets where the option itself goes by a choice.
-            yield from (of for by, of in value.items() if by != "by") if name == "geometry" else _chosen_by(value)
-        elif name == "geometry":
-            yield value
-
-
-def _check_order(variants: Mapping, where: str) -> None:
-    """Raise SettingsError if a net is trained after itself."""
-    done: set[str] = set()
-
-    def follow(way: list[str]) -> None:
-        if (name := way[-1]) in way[:-1]:
-            raise SettingsError(f"{where}.{name}: {' needs '.join(way[way.index(name) :])}, for ever")
-        if name not in done:
-            for other in trained_before(variants.get(name, {})):
-                follow([*way, other])
-            done.add(name)
-
-    for name in variants:
-        follow([name])
-
-
-def _budgets(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]]:
-    """Return a paper's budgets as they are told, with every choice taken, and in their long form."""
-    facts, where = settings.papers[paper], place_of(paper, "budgets")
-    if f'"by": "{choices.DATASET}"' in json.dumps(facts["budgets"]):
-        raise SettingsError(f"{where} cannot go by dataset: a claim or a caption speaks of several")
-    told = dict(choices.resolve(facts["budgets"], settings.chosen[paper]))
-    try:
-        known = budgets.named(told)
-    except ValueError as error:
-        raise SettingsError(f"{where}.{error}") from None
-    if UNBOUNDED in known:
-        raise SettingsError(f"{where}.{UNBOUNDED} is the name of the whole valid range; take another")
-    judged = facts["search"]["budget"] if "search" in facts else None
-    if judged is not None and (judged not in known or budgets.FROM in known[judged]):
-        raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} is none of {', '.join(known)}")
-    return told, known
-
-
-def _calibrations(settings: Settings, paper: str) -> dict[str, dict]:
-    """Return how a paper's budgets are calibrated that it does not give, with every choice taken."""
-    facts, where = settings.papers[paper], place_of(paper, "calibrations")
-    made = {}
-    for name, told in choices.resolve(facts.get("calibrations", {}), settings.chosen[paper]).items():
-        others = told["others"]
-        if isinstance(others, str):
-            try:
-                others = notation.listed(others.removeprefix("$"), facts.get("lists", {}))
-            except notation.NotationError as error:
-                raise SettingsError(f"{where}.{name}.others: {error}") from None
-        known_name(told["dataset"], facts["datasets"], f"{where}.{name}.dataset")
-        for part, nets in (("variant", [told["variant"]]), ("others", others)):
-            for net in nets:
-                known_name(net, list(facts["variants"]), f"{where}.{name}.{part}")
-        others = [net for net in others if net != told["variant"]]
-        made[name] = {"modality": "both", "near": 20, "black_box": None, **told, "others": others}
-    return made
-
-
-def _calibration(settings: Settings, paper: str) -> dict:
-    """Return the layout of the curves that a paper's budgets are calibrated by."""
-    shown = ("dataset", "variant", "attack", "success", "black_box")
-    budgets_of = [
-        {"name": name, **{part: of[part] for part in shown}} for name, of in _calibrations(settings, paper).items()
-    ]
-    sources = {one["dataset"]: settings.datasets[one["dataset"]]["source"] for one in budgets_of}
-    title = "How far an attack may go: calibrated to what the paper prints"
-    return {"title": title, "strengths": budgets_of, "sources": sources}
-
-
-def calibrated(settings: Settings, paper: str) -> list[Reading]:
-    """Return what a paper's budgets are calibrated by, as it is read of the test clips."""
-    of_budgets = _budgets(settings, paper)[1].items()
-    made = _calibrations(settings, paper)
-    return [
-        Reading(of["dataset"], of["variant"], of["variant"], of["attack"], Condition(of["modality"], name))
-        for name, budget in of_budgets
-        if budgets.FROM in budget and (of := made.get(budget[budgets.FROM]))
-    ]
-
-
-def _check_made(settings: Settings) -> None:
-    """Raise SettingsError if no job makes a budget that is said to come from one."""
-    known = [name for facts in settings.papers.values() for name in facts.get("calibrations", {})]
-    for paper in settings.papers:
-        for name, budget in _budgets(settings, paper)[1].items():
-            if budgets.FROM in budget:
-                known_name(budget[budgets.FROM], known, f"{place_of(paper, 'budgets')}.{name}.{budgets.FROM}")
-
-
-def _with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], where: str) -> object:
-    """Put the points of a list for its name, under `budgets`, and numbers for names in captions."""
-    if isinstance(value, list):
-        return [_with_budgets(part, told, known, where) for part in value]
-    if not isinstance(value, Mapping):
-        return value
-    made = {name: _with_budgets(part, told, known, where) for name, part in value.items()}
-    if "budgets" in made:
-        made["budgets"] = [point for name in made["budgets"] for point in budgets.points(name, told)]
-    if "caption" in made:
-        printed = {name: budgets.printed(budget) or name for name, budget in known.items()}
-        try:
-            made["caption"] = made["caption"].format_map(printed)
-        except KeyError as error:
-            raise SettingsError(f"{where}: caption: {error} is none of {', '.join(known)}") from None
-    return made
 
 
 def _check_names(wanted: Reading, facts: Mapping, where: str) -> None:

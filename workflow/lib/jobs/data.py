@@ -10,6 +10,7 @@ from avrobust.program import UserError
 from avrobust.spec.rendered import SPLITS, Clearness, Dataset
 from lib.class_names import class_names
 from lib.errors import SettingsError
+from lib.extractors import extractor_of
 from lib.grid import Grid
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
@@ -108,7 +109,7 @@ class Data(Jobs):
 
     def extractor_of(self, dataset: str) -> str | None:
         """The extractor of whose features a dataset's view is; None where it is of clips."""
-        return self.settings.datasets[dataset]["view"]["options"].get("extractor")
+        return extractor_of(self.settings.datasets[dataset])
 
     def packed_shards(self, dataset: str) -> list[str]:
         """All shards of a dataset's packed clips."""

@@ -8,20 +8,23 @@ from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.settings.enums import Quietness
 
-from lib.repeated import _looked_up_once, _unless_unseen, asked_once
+from lib.repeated import _looked_up_once, _unless_unseen, _without_parameters, asked_once
 
 
 def test_snakemake_calls_what_looks_once() -> None:
     """By these names: rules.py takes the second one of them from common.py."""
     before = OutputIndex.match_producers, common.get_function_params, Job.log_info
+    of_environments = Job.conda_env_spec
     assert rules.get_function_params is common.get_function_params
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in ((OutputIndex, "match_producers"), (common, "get_function_params"), (Job, "log_info")):
+        for owner, name in ((OutputIndex, "match_producers"), (common, "get_function_params"), (Job, "log_info"),
+                            (Job, "conda_env_spec")):  # fmt: skip
             patch.setattr(owner, name, getattr(owner, name))
         patch.setattr(rules, "get_function_params", rules.get_function_params)
         asked_once.__wrapped__()
         after = OutputIndex.match_producers, common.get_function_params, Job.log_info
         assert [one.__wrapped__ for one in after] == [*before]
+        assert Job.conda_env_spec.fget.__wrapped__ is of_environments.fget
         assert rules.get_function_params is common.get_function_params
 
 
@@ -48,3 +51,20 @@ def test_a_job_is_written_unless_a_dry_run_leaves_it_out(dryrun: bool, quiet: se
     job = SimpleNamespace(dag=SimpleNamespace(workflow=workflow))
     _unless_unseen(lambda job, **told: found.append(told))(job, indent=True)
     assert found == ([{"indent": True}] if written else [])
+
+
+@pytest.mark.parametrize(("dryrun", "environment", "told"), [(True, "e.yaml", "nothing"), (True, len, "parameters"),
+                                                          (False, "e.yaml", "parameters")])  # fmt: skip
+def test_parameters_are_found_for_an_environment_that_goes_by_them_or_for_a_job_that_is_seen(
+    dryrun: bool, environment: object, told: str
+) -> None:
+    """And the environment is the same."""
+
+    def expanded(wildcards: dict, params: str = "nothing", input: tuple = ()) -> tuple:
+        return params, wildcards, input
+
+    workflow = SimpleNamespace(dryrun=dryrun, output_settings=SimpleNamespace(quiet={Quietness.RULES}))
+    job = SimpleNamespace(dag=SimpleNamespace(workflow=workflow), wildcards_dict={"seed": "1"}, input=("a",))
+    job.rule = SimpleNamespace(conda_env=environment, expand_conda_env=expanded)
+    of_job = property(lambda job: expanded(job.wildcards_dict, "parameters", job.input))
+    assert _without_parameters(of_job).fget(job) == (told, {"seed": "1"}, ("a",))

@@ -14,11 +14,13 @@ def asked_once() -> None:
     """Let Snakemake look once which rules make a file and which arguments a function takes, and write no job unseen.
 
     By itself it does the first for each job that reads a file, the second at every call of the function, and in a dry
-    run it formats the text of each job that `--quiet rules` then leaves out.
+    run it formats the text of each job that `--quiet rules` then leaves out, and finds the parameters of all, also
+    where there is no result to compare them with.
     """
     OutputIndex.match_producers = _looked_up_once(OutputIndex.match_producers)
     common.get_function_params = rules.get_function_params = cache(common.get_function_params)
     Job.log_info = _unless_unseen(Job.log_info)
+    Job.conda_env_spec = _without_parameters(Job.conda_env_spec)
 
 
 def _looked_up_once(of_file: Callable) -> Callable:
@@ -33,11 +35,26 @@ def _looked_up_once(of_file: Callable) -> Callable:
     return match_producers
 
 
+def _is_unseen(job: Job) -> bool:
+    workflow = job.dag.workflow
+    return workflow.dryrun and Quietness.RULES in (workflow.output_settings.quiet or ())
+
+
 def _unless_unseen(log_info: Callable) -> Callable:
     @wraps(log_info)
     def log_info_if_seen(self: Job, *given: object, **more: object) -> None:
-        workflow = self.dag.workflow
-        if not (workflow.dryrun and Quietness.RULES in (workflow.output_settings.quiet or ())):
+        if not _is_unseen(self):
             log_info(self, *given, **more)
 
     return log_info_if_seen
+
+
+def _without_parameters(of_job: property) -> property:
+    @wraps(of_job.fget)
+    def conda_env_spec(self: Job) -> object:
+        # Only a function would be told them.
+        if _is_unseen(self) and not callable(self.rule.conda_env):
+            return self.rule.expand_conda_env(self.wildcards_dict, input=self.input)
+        return of_job.fget(self)
+
+    return property(conda_env_spec)

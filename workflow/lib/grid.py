@@ -440,10 +440,11 @@ def _check_counted(settings: Settings, need: Need, where: str) -> None:
 def _in_files(settings: Settings, facts: Mapping, family: str, wanted: Reading) -> bool:
     """Whether victims are also asked about clips as files hold them, of which right answers are counted."""
     dataset = settings.datasets[wanted.dataset]
-    held = is_bounded(settings.root / "scripts", dataset["view"]["name"])
-    single = dataset.get("task", SINGLE) == SINGLE
-    white_box = not (facts.get("files") == OF_WHITE_BOX and is_transfer(wanted))
-    return family in OF_CELLS and held and single and white_box
+    if family not in OF_CELLS or dataset.get("task", SINGLE) != SINGLE:
+        return False
+    if facts.get("files") == OF_WHITE_BOX and is_transfer(wanted):
+        return False
+    return is_bounded(settings.root / "scripts", dataset["view"]["name"])
 
 
 @cache

@@ -57,7 +57,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     ranked = {key for of_one in needs for key in of_one[METRICS]}
     for (dataset, bundle), keys in plan.attack.bundles.items():
         # The one that is made in float32 too is beside a cell that an artefact needs.
-        if cells & {(*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys}:
+        if cells & {*keys, *((*key[:2], key[2].removesuffix(f"_{FLOAT32}")) for key in keys)}:
             of_bundle = {
                 (dataset, net) for key in keys for net in (*plan.grid.nets_of(key[1]), *plan.attack.cells[key])
             }
@@ -86,19 +86,19 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         of_clips = plan.features.clips_of_jobs(dataset)
         found |= {("features", dataset, name): clips for name, clips in of_clips.items()}
     every_seed = plan.grid.with_starts(nets)
+    of_every_seed = fits_of_every_seed | (found.keys() - once)
     for dataset, net in plan.grid.with_starts(nets | once_nets):
         of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}
         variant = plan.train.variant_on(net, dataset)
         if by := variant.recipe.get("prepare", {}).get("options", {}).get("geometry"):
             of_net["geometry", dataset, f"geometry_{by}_s{{seed}}"] = plan.analysis.geometry_passes(dataset)
         found |= of_net
+        once |= of_net.keys()
         if (dataset, net) in every_seed:
-            once -= of_net.keys()
-        else:
-            once |= of_net.keys()
+            of_every_seed |= of_net.keys()
         if variant.search:
             found["search", dataset, f"search_{net}"] = plan.train.search_passes(net, dataset)
-    once -= fits_of_every_seed
+    once -= of_every_seed
     seeds = plan.settings.scale["seeds"]
     of_jobs = {job: seeds[:1] if job in once else seeds for job in found}
     named = {(*job, seed): passes for job, passes in found.items() for seed in of_jobs[job]}

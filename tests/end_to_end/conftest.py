@@ -30,7 +30,7 @@ def cluster() -> None:
 @pytest.fixture(scope="session")
 def untouched(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The workflow before its first run, copied once, so that all tests are of one state. Never run in."""
-    return Project.from_repository(tmp_path_factory.mktemp("untouched") / "project")
+    return _once(tmp_path_factory, "untouched", Project.from_repository)
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,17 @@ def test_what_is_printed_steps_aside_of_these_rows_alone(table: Path) -> None:
     assert own(table).notes == plan(unedited()).notes
 
 
+def test_what_is_printed_steps_aside_of_rankings_too(table: Path) -> None:
+    """Whose rows are told apart by other keys than the dataset."""
+    given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}
+    made = plan(unedited(), papers=["li2022"], datasets={"kinetics_sounds_31": given}).grid.artefacts
+    ours_only = {
+        name: {row.get("ours_only", False) for row in made["li2022", name].spec["rows"]}
+        for name in ("table1", "table2")
+    }
+    assert ours_only == {"table1": {True, False}, "table2": {True}}
+
+
 def test_nothing_that_is_printed_stands_in_figures_of_them(table: Path) -> None:
     """Neither values beside bars and curves nor lines of what the paper's text says."""
     given = {"source": "local", "table": str(table), "folder": str(table.parent), "classes": "table"}

@@ -44,7 +44,15 @@ def extractor_of(facts: Mapping) -> str | None:
 def parts_of(extractor: Mapping) -> dict[str, dict]:
     """Return modality -> {name, options} of the encoders of an extractor."""
     given = {modality: extractor[modality] for modality in MODALITIES if modality in extractor}
-    return {modality: {"name": part["name"], "options": part.get("options", {})} for modality, part in given.items()}
+    return {modality: _part(part) for modality, part in given.items()}
+
+
+def _part(given: str | Mapping) -> dict:
+    part = {"name": given} if isinstance(given, str) else given
+    options = dict(part.get("options", {}))
+    if "net" in options:  # a part that holds another one
+        options["net"] = _part(options["net"])
+    return {"name": part["name"], "options": options}
 
 
 def named_weights(extractor: Mapping) -> dict[str, str]:

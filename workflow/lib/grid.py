@@ -35,7 +35,7 @@ from lib.own_clips import LOCAL
 from lib.settings import Settings, place_of, published_file
 from lib.sizes import sizes
 from lib.strengths import budgets_of, calibrated, calibration_layout, calibrations_of, check_made, with_budgets
-from lib.training_order import check_variants, trained_before
+from lib.training_order import check_training, check_variants, trained_before
 from lib.variants import SINGLE, variant_of
 from lib.videollama import KIND as ASKED
 
@@ -205,6 +205,7 @@ def expand(settings: Settings) -> Grid:
             _agree(grid.ensembles.setdefault(name, ensemble), ensemble, f"ensemble {name}")
         for name, attack in facts["attacks"].items():
             _agree(grid.attacks.setdefault(name, (paper, attack))[1], attack, f"attack {name}")
+        check_training(facts["training"], place_of(paper, "training"))
         check_variants(facts, place_of(paper, "variants"))
         for name, budget in budgets_of(settings, paper)[1].items():
             _agree(grid.budgets.setdefault(name, budget), budget, f"budget {name}")
@@ -243,11 +244,17 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
         return
     of, facts = grid.attacks.get(attack, (paper, {"update": attack}))
     twin = f"{attack}_{FLOAT32}"
+    if twin in grid.attacks:
+        named = f"{place_of(grid.attacks[twin][0], 'attacks')}.{twin}"
+        raise SettingsError(f"{named}: so the one is called that is {attack} in {FLOAT32}; give another name")
     grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
-    grid.cells[dataset, net, twin] = {net: victims[net]}
-    grid.filed.add(((dataset, net, twin), net))
-    if (dataset, net, attack) in grid.ranked:
-        grid.ranked.add((dataset, net, twin))
+    key, of_twin = (dataset, net, attack), (dataset, net, twin)
+    grid.cells[of_twin] = {net: victims[net]}
+    if (key, net) in grid.filed:
+        grid.filed.add((of_twin, net))
+    for made_so in (grid.ranked, grid.of_first_seed, grid.of_every_seed):
+        if key in made_so:
+            made_so.add(of_twin)
 
 
 def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:

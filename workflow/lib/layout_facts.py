@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from avrobust.spec.measures import SELECTED
 from lib import schedules
 from lib.class_names import class_names
-from lib.errors import UnsaidError
+from lib.errors import SettingsError, UnsaidError
 from lib.extractors import extractor_of
 from lib.same_attacks import same_attacks
 from lib.sensitivity import taken, unchanged
-from lib.settings import Settings
+from lib.settings import Settings, place_of
 from lib.strengths import calibrated
 from lib.variants import SINGLE, Variant, variant_of
 
@@ -35,6 +35,12 @@ def _extractor(dataset: Mapping) -> Mapping:
     return dataset.get("extractors", {}).get(extractor_of(dataset), {})
 
 
+def _window(settings: Settings, paper: str) -> Mapping:
+    if "window" not in settings.papers[paper]:
+        raise SettingsError(f"{place_of(paper, 'window')} must be given, the samples that a listing is of")
+    return settings.papers[paper]["window"]
+
+
 def _selections(settings: Settings, paper: str, spec: Mapping) -> dict[str, Mapping]:
     """How the trainings of a paper choose the classes that they mix, by dataset/variant, where a claim asks for it."""
     if SELECTED not in json.dumps(spec["claims"]):
@@ -47,7 +53,7 @@ def _selections(settings: Settings, paper: str, spec: Mapping) -> dict[str, Mapp
             except UnsaidError:
                 continue
             if prepare.get("name") == "selected_mixup":
-                ways = prepare["options"].items()
+                ways = prepare.get("options", {}).items()
                 found[f"{dataset}/{name}"] = {key: value for key, value in ways if key in CHOOSING}
     return found
 
@@ -96,5 +102,5 @@ FACTS: Mapping[str, Callable[[Settings, str, Mapping], object]] = {
         name for name in settings.papers[paper]["datasets"] if settings.datasets[name].get("task", SINGLE) != SINGLE
     ),
     "selections": lambda settings, paper, spec: _selections(settings, paper, spec),
-    "samples": lambda settings, paper, spec: settings.papers[paper]["window"]["training"],
+    "samples": lambda settings, paper, spec: _window(settings, paper)["training"],
 }

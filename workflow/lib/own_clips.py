@@ -70,7 +70,7 @@ def _shown(kind: str, spec: Mapping, own: Mapping[str, Own], said: Mapping[str, 
     shown = {**spec, "title": f"{spec['title']}{_of(spec, said)}"}
     if kind in WHOLE and {*_datasets(spec)} & {*own}:
         shown["ours_only"] = True
-    if kind == "table":
+    if kind in ("table", "ranking"):
         shown["rows"] = [{**row, "ours_only": True} if row["read"]["dataset"] in own else row for row in shown["rows"]]
     if kind == "heat_maps":
         shown["rows"] = list(_with_classes(shown["rows"], own))

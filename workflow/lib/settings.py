@@ -228,9 +228,13 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     file = f"workflow/datasets/{name}.yaml"
     if source == "lists" and (missing := [key for key in OF_LISTS if key not in facts]):
         raise SettingsError(f"{file}: {', '.join(missing)} must be given where clips come from lists")
-    unlisted = [split for split in ("train", "val", "test") if split not in facts.get("lists", {})]
+    # The rows of one that is downloaded are not known before.
+    listed = {split for split, file in facts.get("lists", {}).items() if isinstance(file, str)}
+    unlisted = [split for split in ("train", "val", "test") if split not in listed]
     if source == "lists" and unlisted and "clips" not in facts:
-        raise SettingsError(f"{file}: lists: {', '.join(unlisted)} must be given, or how many `clips` there are")
+        raise SettingsError(
+            f"{file}: lists: {', '.join(unlisted)} must be given as files that are there, or how many `clips` there are"
+        )
     if given.get("classes") != "table" and ("classes" in facts) == ("class_index" in facts):
         raise SettingsError(f"{file}: either classes or class_index must be given")
     if source == "render" and (rendered := facts.get("rendered", {}).get("classes")):

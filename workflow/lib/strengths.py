@@ -23,8 +23,10 @@ def budgets_of(settings: Settings, paper: str) -> tuple[Mapping, dict[str, dict]
     if UNBOUNDED in known:
         raise SettingsError(f"{where}.{UNBOUNDED} is the name of the whole valid range; take another")
     judged = facts["search"]["budget"] if "search" in facts else None
-    if judged is not None and (judged not in known or budgets.FROM in known[judged]):
-        raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} is none of {', '.join(known)}")
+    given = [name for name, budget in known.items() if budgets.FROM not in budget]
+    if judged is not None and judged not in given:
+        why = "is calibrated after the search" if judged in known else "is none"
+        raise SettingsError(f"{place_of(paper, 'search')}.budget: {judged!r} {why}; give one of {', '.join(given)}")
     return told, known
 
 
@@ -94,4 +96,7 @@ def with_budgets(value: object, told: Mapping, known: Mapping[str, Mapping], whe
             made["caption"] = made["caption"].format_map(printed)
         except KeyError as error:
             raise SettingsError(f"{where}: caption: {error} is none of {', '.join(known)}") from None
+        except (ValueError, AttributeError, IndexError) as error:
+            said = f"caption: braces are around the name of a budget, and doubled where they are text ({error})"
+            raise SettingsError(f"{where}: {said}") from None
     return made

@@ -27,6 +27,15 @@ def check_variants(facts: Mapping, where: str) -> None:
     _check_order(facts["variants"], where)
 
 
+def check_training(training: Mapping, where: str) -> None:
+    """Raise SettingsError if a section that several nets are trained by names a net that each would wait for."""
+    for name, section in training.items():
+        if other := next(_chosen_by(section), None):
+            raise SettingsError(
+                f"{where}.{name}: geometry: {other} must be said in `prepare` of each variant that chooses by it"
+            )
+
+
 def _check_branches(variants: Mapping, name: str, where: str) -> None:
     """Raise SettingsError if a net does not have the encoders of those that it takes them from."""
     variant = variants[name]

@@ -98,7 +98,7 @@ def fit(
             saved = number
     except Terminated as ended:
         done = f"{resume} holds what is fitted after pass {saved} of {passes}; the same command goes on from there"
-        ended.kept = done if saved else "no pass was finished; the same command starts with the first"
+        ended.kept = done if saved else "no pass of this attack was finished; the same command goes on with its first"
         raise
     return Fitted(found, lengths, resumed)
 

@@ -373,13 +373,20 @@ def _otherwise(quantity: object, claim: Mapping, rule: Mapping, nets: Mapping[st
     of, swaps = rule.get("of"), rule.get("attacks", {})
     clean = "clean" in (quantity.get("of"), quantity.get("modality"))
     if of is None and "attack" in quantity:
-        made["attack"] = swaps.get(quantity["attack"], quantity["attack"])
+        made["attack"] = _swapped(quantity["attack"], swaps)
     elif of is not None and quantity.get("surrogate", quantity["variant"]) in of and not clean:
         attacks = [quantity["attack"]] if "attack" in quantity else claim.get("attacks", [])
         if len(attacks) != 1:
             raise NotationError("a twin for some nets needs one attack, of the claim or of each quantity")
-        made["attack"] = swaps.get(attacks[0], attacks[0])
+        made["attack"] = _swapped(attacks[0], swaps)
     return made
+
+
+def _swapped(attack: str | Mapping, swaps: Mapping[str, str]) -> str | dict:
+    """Another attack in the place of one, and of each of those of which the best is taken."""
+    if isinstance(attack, Mapping):
+        return {**attack, "of": [swaps.get(one, one) for one in attack["of"]]}
+    return swaps.get(attack, attack)
 
 
 def _table(told: Mapping, labels: Mapping) -> dict:

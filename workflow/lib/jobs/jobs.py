@@ -283,7 +283,10 @@ class Jobs:
         facts = self.attack_facts(name)
         entry = self.registered("attacks", "ATTACKS", facts["update"])
         option = digest.option_told(self.scripts, entry, FITTED_BY)
-        return facts.get(option, "") if option else ""
+        told = facts.get(option, "") if option else ""
+        if not isinstance(told, str):
+            raise SettingsError(f"{self.place_of_attack(name)}.{option}: {told!r} must be the name of one attack")
+        return told
 
     def place_of_attack(self, name: str) -> str:
         """Where a paper describes an attack; its name where none does."""

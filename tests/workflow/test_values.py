@@ -84,7 +84,11 @@ def test_published_weights_have_an_address_and_a_digest(root: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  train: res", "  trian: res", r"music\.yaml: lists: train must be given, or how many `clips`"),
+        (
+            "  train: res",
+            "  trian: res",
+            r"music\.yaml: lists: train must be given as files that are there, or how many `clips`",
+        ),
         (
             "protocol: released",
             "protocol: relased",

@@ -244,10 +244,12 @@ def _add_twin(grid: Grid, settings: Settings, paper: str) -> None:
         return
     of, facts = grid.attacks.get(attack, (paper, {"update": attack}))
     twin = f"{attack}_{FLOAT32}"
-    if twin in grid.attacks:
+    in_float32 = {**facts, "precision": FLOAT32}
+    # Two papers may name the same.
+    if grid.attacks.get(twin, (of, in_float32))[1] != in_float32:
         named = f"{place_of(grid.attacks[twin][0], 'attacks')}.{twin}"
         raise SettingsError(f"{named}: so the one is called that is {attack} in {FLOAT32}; give another name")
-    grid.attacks[twin] = of, {**facts, "precision": FLOAT32}
+    grid.attacks.setdefault(twin, (of, in_float32))
     key, of_twin = (dataset, net, attack), (dataset, net, twin)
     grid.cells[of_twin] = {net: victims[net]}
     if (key, net) in grid.filed:

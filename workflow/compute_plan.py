@@ -38,7 +38,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
     """
     needs = [of_one.needs for (of, _), of_one in plan.grid.artefacts.items() if of == paper and of_one.of_all]
     # What is made with every seed, and what with the first one alone.
-    found, nets, once, once_nets, fits_of_every_seed = {}, set(), set(), set(), set()
+    found, nets, once, once_nets, of_every_seed = {}, set(), set(), set(), set()
     for family, looked in plan.analysis.looked_into.items():
         for dataset, net, attack in {key for of_one in needs for key in of_one[family]}:
             nets.add((dataset, net))
@@ -73,7 +73,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
                 once |= {job, *fits, *ranks}
                 once_nets |= of_bundle
             else:
-                fits_of_every_seed |= fits.keys()
+                of_every_seed |= fits.keys()
                 nets |= of_bundle
     for name, (of, facts) in plan.grid.calibrations.items():
         if of == paper:
@@ -86,7 +86,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
         of_clips = plan.features.clips_of_jobs(dataset)
         found |= {("features", dataset, name): clips for name, clips in of_clips.items()}
     every_seed = plan.grid.with_starts(nets)
-    of_every_seed = fits_of_every_seed | (found.keys() - once)
+    of_every_seed |= found.keys() - once
     for dataset, net in plan.grid.with_starts(nets | once_nets):
         of_net = {("train", dataset, f"train_{net}_s{{seed}}"): plan.train.passes(net, dataset)}
         variant = plan.train.variant_on(net, dataset)

@@ -1,6 +1,7 @@
 """Fixed nets of which a dataset keeps the features: which one its view reads, and what each of them is made of."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from lib import choices
 from lib.errors import SettingsError, UnsaidError
@@ -44,15 +45,16 @@ def extractor_of(facts: Mapping) -> str | None:
 def parts_of(extractor: Mapping) -> dict[str, dict]:
     """Return modality -> {name, options} of the encoders of an extractor."""
     given = {modality: extractor[modality] for modality in MODALITIES if modality in extractor}
-    return {modality: _part(part) for modality, part in given.items()}
+    return {modality: part_of(part) for modality, part in given.items()}
 
 
-def _part(given: str | Mapping) -> dict:
-    part = {"name": given} if isinstance(given, str) else given
-    options = dict(part.get("options", {}))
+def part_of(given: str | Mapping, own: Mapping[str, Mapping] = MappingProxyType({})) -> dict:
+    """Return {name, options} of a part; `own`: options of all parts of a name, which those given come before."""
+    given = {"name": given} if isinstance(given, str) else given
+    options = {**own.get(given["name"], {}), **given.get("options", {})}
     if "net" in options:  # a part that holds another one
-        options["net"] = _part(options["net"])
-    return {"name": part["name"], "options": options}
+        options["net"] = part_of(options["net"], own)
+    return {"name": given["name"], "options": options}
 
 
 def named_weights(extractor: Mapping) -> dict[str, str]:

@@ -229,7 +229,7 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
     if source == "lists" and (missing := [key for key in OF_LISTS if key not in facts]):
         raise SettingsError(f"{file}: {', '.join(missing)} must be given where clips come from lists")
     # The rows of one that is downloaded are not known before.
-    listed = {split for split, file in facts.get("lists", {}).items() if isinstance(file, str)}
+    listed = {split for split, listing in facts.get("lists", {}).items() if isinstance(listing, str)}
     unlisted = [split for split in ("train", "val", "test") if split not in listed]
     if source == "lists" and unlisted and "clips" not in facts:
         raise SettingsError(

@@ -53,12 +53,12 @@ def calibrations_of(settings: Settings, paper: str) -> dict[str, dict]:
 def calibration_layout(settings: Settings, paper: str) -> dict:
     """Return the layout of the curves that a paper's budgets are calibrated by."""
     shown = ("dataset", "variant", "attack", "success", "black_box")
-    budgets_of = [
+    strengths = [
         {"name": name, **{part: of[part] for part in shown}} for name, of in calibrations_of(settings, paper).items()
     ]
-    sources = {one["dataset"]: settings.datasets[one["dataset"]]["source"] for one in budgets_of}
+    sources = {one["dataset"]: settings.datasets[one["dataset"]]["source"] for one in strengths}
     title = "How far an attack may go: calibrated to what the paper prints"
-    return {"title": title, "strengths": budgets_of, "sources": sources}
+    return {"title": title, "strengths": strengths, "sources": sources}
 
 
 def calibrated(settings: Settings, paper: str) -> list[Reading]:

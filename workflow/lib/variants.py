@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lib.extractors import part_of
 from lib.settings import Settings
 
 # The parts of a net, and in which table of which registry each stands.
@@ -63,15 +64,7 @@ class Variant:
     def net_parts(self) -> dict[str, dict]:
         """Part of the net -> {name, options}."""
         facts = {"head": "linear", **self.facts}
-        return {part: self._part(facts[part]) for part in NET if part in facts}
-
-    def _part(self, given: str | Mapping) -> dict:
-        """Return {name, options} of a part; the paper's own options of all parts of that name, then those given."""
-        given = {"name": given} if isinstance(given, str) else given
-        options = {**self.parts.get(given["name"], {}), **given.get("options", {})}
-        if "net" in options:  # a part that holds another one
-            options["net"] = self._part(options["net"])
-        return {"name": given["name"], "options": options}
+        return {part: part_of(facts[part], self.parts) for part in NET if part in facts}
 
     @property
     def weights(self) -> dict[str, str]:

@@ -137,7 +137,7 @@ def test_an_attack_with_an_objective_of_its_own_needs_no_plain_training(project:
 
 def test_the_ensembles_of_zhang_et_al_are_all_nets_but_one_and_all_nets() -> None:
     """The demo attacks some clips by them; the paper scale all, and an ensemble says nothing of it."""
-    for scale, clips in (("demo", 12), ("paper", None)):
+    for scale, clips in (("demo", 8), ("paper", None)):
         made = plan(unedited(), papers=["zhang2025"], scale=scale)
         wanted = {f"all-{net}": Ensemble(tuple(one for one in NETS if one != net), clips) for net in NETS}
         others = {"all-AcV_losses": Ensemble(wanted["all-AcV"].nets, clips, "mean_losses"), "all": Ensemble(NETS, 100)}

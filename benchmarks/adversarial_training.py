@@ -7,9 +7,10 @@ that crafting takes of a clip are exact; the time is that of crafting and of the
 
     python benchmarks/adversarial_training.py                                    # the demo's sizes
     python benchmarks/adversarial_training.py --device cuda --frames 20 --frame-size 112 --audio-samples 160000 \\
-        --width 1 --batch-size 48 --steps 10 --copies 5
+        --hop 320 --mels 64 --width 1 --projection 512 --strides 32 16 --batch-size 48 --steps 10 --copies 5
 """
 
+import argparse
 import statistics
 import sys
 from collections.abc import Callable
@@ -51,12 +52,19 @@ def batches(forms: dict[str, Input], size: int) -> list[Batch]:
     ]
 
 
-def spec(width: float, samples_per_step: int, head: str = "linear") -> ModelSpec:
+def spec(given: argparse.Namespace, head: str) -> ModelSpec:
     """Return ResNet-18 that sees and VGG-11-BN that hears, concatenated: RcV."""
-    front = {"sample_rate": 8000, "n_fft": 512, "window": 480, "hop": samples_per_step // 10, "mels": 32}
-    net = {"name": "vgg11_bn", "options": {"width": width, "stride": 8}}
-    sound = {"net": net, "samples_per_step": samples_per_step, "projection": 64, "front": front}
-    sight = {"width": width, "projection": 64, "stride": 16}
+    window = 2 * given.hop
+    # As many points as the next power of two has.
+    front = {"n_fft": 1 << (window - 1).bit_length(), "window": window, "hop": given.hop, "mels": given.mels}
+    sight_stride, sound_stride = given.strides
+    sight = {"width": given.width, "projection": given.projection, "stride": sight_stride}
+    sound = {
+        "net": {"name": "vgg11_bn", "options": {"width": given.width, "stride": sound_stride}},
+        "samples_per_step": given.audio_samples // given.frames,
+        "projection": given.projection,
+        "front": {**front, "sample_rate": 16_000},
+    }
     return ModelSpec("concat", Part("log_mel", sound), Part("resnet18", sight), Part(head))
 
 
@@ -65,7 +73,11 @@ def main() -> None:
     parser = net_parser(__doc__)
     parser.set_defaults(audio_samples=24_000, frame_size=40)
     parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--hop", type=int, default=240, help="samples between spectra, half a window")
+    parser.add_argument("--mels", type=int, default=32)
     parser.add_argument("--width", type=float, default=0.125)
+    parser.add_argument("--projection", type=int, default=64)
+    parser.add_argument("--strides", type=int, nargs=2, default=(16, 8), metavar=("SIGHT", "SOUND"))
     parser.add_argument("--steps", type=int, default=4, help="of PGD, and the most of TMA")
     parser.add_argument("--copies", type=int, default=2, help="of TMA")
     given = parser.parse_args()
@@ -78,7 +90,7 @@ def main() -> None:
 
     def trained_by(name: str, objective: str = "cross_entropy", head: str = "linear", **options: object) -> tuple:
         """Return an epoch's run and its preparation."""
-        net = build(spec(given.width, given.audio_samples // given.frames, head), CLASSES, seed=0).to(device)
+        net = build(spec(given, head), CLASSES, seed=0).to(device)
         net = net.in_precision(given.precision)
         minimised = built(OBJECTIVES, {"name": objective}, net.dimensions, CLASSES)
         setting = Setting(minimised, device, 0, CLASSES, forms)

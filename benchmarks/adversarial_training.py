@@ -5,7 +5,7 @@ clips; CRMT-AT is AT by the uncertain margin on its own head; the rest craft by 
 Figure 9 (10 to 50 % of the steps) and by the curriculum of the paper's defence. Gradients and steps of the encoders
 that crafting takes of a clip are exact; the time is that of crafting and of the step of training together.
 
-    python benchmarks/adversarial_training.py                                    # the demo's sizes
+    python benchmarks/adversarial_training.py                                    # small sizes
     python benchmarks/adversarial_training.py --device cuda --frames 20 --frame-size 112 --audio-samples 160000 \\
         --hop 320 --mels 64 --width 1 --projection 512 --strides 32 16 --batch-size 48 --steps 10 --copies 5
 """

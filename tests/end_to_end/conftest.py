@@ -12,8 +12,17 @@ from long_training import NET, LongTraining, train_uninterrupted
 from project import Project
 from slurm_jobs import CLUSTER, GPU_TYPE, answer
 
+from avrobust.runtime import INSTRUCTIONS
+
 # Where a cluster was started for these tests, none answering is a failure and no reason to skip them.
 REQUIRED = "AVROBUST_TEST_SLURM"
+
+
+@pytest.fixture(autouse=True)
+def environment_of_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs find nothing of instructions in the environment: unit tests in this process need them there."""
+    for name in INSTRUCTIONS:
+        monkeypatch.delenv(name, raising=False)
 
 
 # Of the session, so that it comes before the whole run that other fixtures make.

@@ -285,10 +285,11 @@ def test_sizes_of_attacks_are_of_each_and_those_of_defended_nets_of_their_traini
     sizes = {
         "AcV+at": {"steps": [4, 10]},
         "AcV+crmt": crmt,
+        "RsV+mixup": {"densest": [0.5, 0.2]},
         "RsV+ours": {"steps": [4, 10]},
         "tma": {"copies": [2, 5], "steps": [3, 10]},
     }
     assert drawing.sizes_note(sizes, {"attack": {"tma": "TMA"}}) == (
         "steps 4 (10) of adversarial training; measured clips 27 (all) of the table of a loss; "
-        "copies 2 (5) of TMA; steps 3 (10) of TMA"
+        "densest 0.5 (0.2) of mix-up; copies 2 (5) of TMA; steps 3 (10) of TMA"
     )

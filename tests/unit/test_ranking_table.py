@@ -143,7 +143,7 @@ def metrics(tmp_path: Path) -> list[Path]:
     return [rank(file) for file in files]
 
 
-def made(folder: Path, metrics: list[Path], scale: str = "demo", **facts: object) -> tuple[list[dict], str]:
+def made(folder: Path, metrics: list[Path], **facts: object) -> tuple[list[dict], str]:
     """The lines of the table, and its page."""
     labels = {"dataset": LABELS["dataset"]}
     spec = expanded() | {"citation": "Li et al.", "labels": labels, **facts}
@@ -183,6 +183,15 @@ def test_entries_have_intervals_printed_values_and_what_is_to_be_known_of_them(t
     assert "Not the paper's data" in page
 
 
+def test_a_page_says_that_clips_are_a_part_of_the_papers_and_by_what_else_classes_are_mixed(
+    tmp_path: Path, metrics: list
+) -> None:
+    sizes = {"mid_fusion": {"densest": [0.5, 0.2]}, "other": {"steps": [1, 2]}}
+    _, page = made(tmp_path, metrics, sources={"audioset_balanced": "part"}, sizes=sizes)
+    assert "The clips are a part of the paper's: these numbers are not comparable with the published ones." in page
+    assert "Sizes here (the paper's): densest 0.5 (0.2) of mix-up." in page
+
+
 def test_a_note_names_the_norms_of_the_tables_columns_that_are_larger_in_one_clip(metrics: list, monkeypatch) -> None:
     monkeypatch.setattr(Ranked, "largest", lambda self, norm, reading: 41.0)
     layout = RANKING.parse(expanded(columns={"AUC": "auc*", "of clip": "clip_norm_audio*"}))
@@ -203,7 +212,8 @@ def test_two_papers_stand_below_each_other_though_their_keys_differ(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("source", "scale", "judged"), [("lists", "paper", 12), ("lists", "demo", 0), ("render", "paper", 0)]
+    ("source", "scale", "judged"),
+    [("lists", "paper", 12), ("lists", "demo", 0), ("render", "paper", 0), ("part", "paper", 0)],
 )
 def test_only_the_papers_own_clips_at_its_scale_are_judged(metrics: list, source: str, scale: str, judged: int) -> None:
     layout = RANKING.parse(expanded() | {"sources": {"audioset_balanced": source}})

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from planning import ROOT, plan, unedited
+from planning import ROOT, copy_project, plan, replace, unedited
 
 from avrobust.lazy import built
 from avrobust.models.build import ModelSpec, build
@@ -45,6 +45,22 @@ def test_clips_of_audioset_have_several_labels_and_those_of_kinetics_sounds_one(
         assert "task" not in told(planned("paper"), net, KINETICS)["model_spec"]
         assert told(planned("paper"), net)["objective"] == {"name": "binary_cross_entropy"}
         assert told(planned("paper"), net, KINETICS)["objective"] == {"name": "cross_entropy"}
+
+
+def test_balanced_segments_are_a_part_of_what_the_paper_has_and_all_of_audioset_is_not() -> None:
+    def whose(scale: str) -> dict[str, str]:
+        return planned(scale).grid.artefacts[PAPER, "table1"].spec["sources"]
+
+    assert whose("paper") == {AUDIOSET: "part"}
+    assert whose("audioset") == {"audioset": "lists"}
+    assert whose("demo") == {AUDIOSET: "render"}
+
+
+def test_a_dataset_is_a_part_of_one_that_is_there(tmp_path) -> None:
+    root = copy_project(tmp_path)
+    replace(root / f"workflow/datasets/{AUDIOSET}.yaml", "part_of: audioset", "part_of: audiosets")
+    with pytest.raises(SettingsError, match=rf"{AUDIOSET}.yaml: part_of: 'audiosets' is not known; .*audioset"):
+        plan(root, papers=[PAPER])
 
 
 def test_nets_at_the_papers_sizes() -> None:

@@ -67,6 +67,19 @@ def test_fewer_transforms_are_a_size(settings: SimpleNamespace) -> None:
     assert sizes.sizes(settings, "p", [read()]) == {"tma": {"transforms": ["identity and masking", "all"]}}
 
 
+def test_by_what_classes_are_chosen_to_be_mixed_are_sizes(settings: SimpleNamespace) -> None:
+    """The convexity too, by its name; not whose geometry it is."""
+    chosen = {"geometry": "RsV", "convexity": 0.5, "densest": 0.2}
+    here = {**chosen, "convexity": 0.95, "kappa": "kappa_05"}
+    mixed = ({"RsV+m": {"prepare": {"name": "selected_mixup", "options": one}}} for one in (chosen, here))
+    own, settings.papers["p"] = {"attacks": ATTACKS, "training": {}, "variants": next(mixed)}, {
+        **HERE, "variants": next(mixed)
+    }  # fmt: skip
+    settings.own = lambda paper, section: own[section]
+    found = sizes.sizes(settings, "p", [read("RsV+m")])
+    assert found["RsV+m"] == {"convexity": [0.95, 0.5], "kappa": ["kappa_05", "the task's own"]}
+
+
 def test_steps_that_a_figure_names_are_no_size(settings: SimpleNamespace) -> None:
     assert sizes.sizes(settings, "p", [read(steps=8)]) == {"tma": {"copies": [2, 5]}}
     assert sizes.sizes(settings, "p", [read(attack="fgsm"), read()._replace(condition=CLEAN)]) == {}

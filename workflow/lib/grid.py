@@ -390,7 +390,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         spec["sizes"] = sizes(settings, paper, [need.reading for need in needs])
     if "sources" in kind.facts:
         used = sorted({need.reading.dataset for need in needs})
-        spec["sources"] = {dataset: settings.datasets[dataset]["source"] for dataset in used}
+        spec["sources"] = {dataset: settings.datasets[dataset]["clips_are"] for dataset in used}
     by_family = {family: tuple(sorted(found)) for family, found in keys.items()}
     manifests = tuple(sorted({need.reading.dataset for need in needs if need.unseen}))
     cells = keys[CELLS] | keys[METRICS]

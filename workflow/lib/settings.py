@@ -165,6 +165,7 @@ def load_settings(
         where = said(config, "datasets", name)
         datasets[name] = _dataset(name, facts, config["datasets"].get(name, {}), scale, taken, where)
         datasets[name]["rendered_in"] = rendered_in
+        datasets[name]["clips_are"] = _clips_are(datasets[name], known["datasets"], f"workflow/datasets/{name}.yaml")
         for extractor, described in facts.get("extractors", {}).items():
             for modality, of in named_weights(described).items():
                 where = f"workflow/datasets/{name}.yaml: extractors.{extractor}.{modality}.weights"
@@ -276,6 +277,14 @@ def _dataset(name: str, facts: Mapping, given: Mapping, scale: Mapping, chosen: 
         "lists": {**facts.get("lists", {}), **given.get("lists", {})},
         "options": options,
     }
+
+
+def _clips_are(dataset: Mapping, known: Sequence[str], file: str) -> str:
+    """Whose clips those of a dataset are: its source, or `part` where the papers' own have more."""
+    if "part_of" in dataset:
+        known_name(dataset["part_of"], known, f"{file}: part_of")
+        return "part" if dataset["source"] == "lists" else dataset["source"]
+    return dataset["source"]
 
 
 def _without_parents(facts: Mapping, over: Mapping) -> Mapping:

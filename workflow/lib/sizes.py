@@ -1,4 +1,4 @@
-"""Sizes of attacks and of adversarial trainings that a scale has otherwise than the paper's own files say."""
+"""Sizes of attacks and of trainings' preparations that a scale has otherwise than the paper's own files say."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -14,15 +14,16 @@ MEASURED = "measured_clips"
 STEPS = "steps"
 # What an ensemble may attack fewer of.
 CLIPS, ALL = "clips", "all"
-# What it means where a paper's file does not say it.
-UNSAID = {MEASURED: ALL, "transforms": ALL}
+# By which convexity a mix-up chooses classes, a name; and what it means where a paper's file does not say it.
+KAPPA = "kappa"
+UNSAID = {MEASURED: ALL, "transforms": ALL, KAPPA: "the task's own"}
 
 
 def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[str, dict[str, list]]:
     """Return attack or net -> size -> [what it is here, in the paper], of those that are read and that differ.
 
-    Of a net it is what it and those before it are trained on that counts: how clips are attacked, and of how many its
-    objective measures something. By which transforms an attack makes copies is a size too.
+    Of a net it is what it and those before it are trained on that counts: how clips are attacked, which are mixed, and
+    of how many its objective measures something. By which transforms an attack makes copies is a size too.
     """
     over = settings.scale.get("papers", {}).get(paper, {})
     sections = [section for section in ("attacks", "ensembles") if section in over]
@@ -88,11 +89,11 @@ def _of_training(told: Mapping) -> Iterator[tuple[str, object]]:
 
 
 def _numbers(value: Mapping) -> Iterator[tuple[str, object]]:
-    """Numbers and lists of names, by what they are called, however deep they stand."""
+    """Numbers, lists of names and a convexity, by what they are called, however deep they stand."""
     for name, part in value.items():
         if isinstance(part, Mapping):
             yield from _numbers(part)
-        elif isinstance(part, int | float) and not isinstance(part, bool):
+        elif (isinstance(part, int | float) and not isinstance(part, bool)) or name == KAPPA:
             yield name, part
         elif isinstance(part, list) and all(isinstance(one, str) for one in part):
             yield name, " and ".join(part)

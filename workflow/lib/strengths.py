@@ -56,7 +56,7 @@ def calibration_layout(settings: Settings, paper: str) -> dict:
     strengths = [
         {"name": name, **{part: of[part] for part in shown}} for name, of in calibrations_of(settings, paper).items()
     ]
-    sources = {one["dataset"]: settings.datasets[one["dataset"]]["source"] for one in strengths}
+    sources = {one["dataset"]: settings.datasets[one["dataset"]]["clips_are"] for one in strengths}
     title = "How far an attack may go: calibrated to what the paper prints"
     return {"title": title, "strengths": strengths, "sources": sources}
 

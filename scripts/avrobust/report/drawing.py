@@ -32,6 +32,8 @@ OUTLINED = (withStroke(linewidth=1.8, foreground="white"),)
 # Of an interval, which may stand on a bar of four points that is still to be seen.
 THINLY_OUTLINED = (withStroke(linewidth=1.1, foreground="white"),)
 MARK = {"color": "white", "markeredgecolor": "black", "markersize": 3.4, "markeredgewidth": 0.6}
+# Sizes by which classes are chosen whose clips are mixed.
+SELECTING = ("tau", "convexity", "density", "densest", "kappa")
 CROSS = {"color": "black", "markersize": 4.5, "markeredgewidth": 1.1}
 
 # In inches: heights of a line of text of each kind, and what is left free at the sides of the axes.
@@ -87,6 +89,7 @@ def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str,
         for option, (ours, papers) in options.items():
             # A net is defended, and its size that of its training; several as one attack fewer clips.
             name = "adversarial training" if "+" in of else "ensembles" if option == "clips" else names.get(of, of)
+            name = "mix-up" if option in SELECTING else name
             # A net's loss may measure a table, which not all that train adversarially have.
             name = "the table of a loss" if option == "measured_clips" else name
             found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(name)

@@ -6,7 +6,7 @@ import pandas as pd
 
 # Clips of this source are the papers' own, and the sizes of this scale are.
 PUBLISHED_SOURCE, PUBLISHED_SCALE = "lists", "paper"
-SOURCES = {"render": "rendered", "local": "the user's own"}
+SOURCES = {"render": "rendered", "local": "the user's own", "part": "a part of the paper's"}
 INTERVALS = "Intervals speak of other clips and, from three seeds on, of other trainings."
 
 

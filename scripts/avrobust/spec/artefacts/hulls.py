@@ -1,7 +1,8 @@
 """The classes of nets as convex hulls in a t-SNE, and what the space itself says of them: Li et al. (2022), figure 3.
 
 A picture shows what t-SNE keeps, neighbours; areas and overlaps in it are its own. What the paper reads off it, classes
-that are denser and less convex after a training, is therefore also measured in the features: `avrobust.spec.geometry`.
+with a denser crust and clearer boundaries after a training, is therefore also measured in the features:
+`avrobust.spec.geometry`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

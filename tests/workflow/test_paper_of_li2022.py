@@ -169,6 +169,15 @@ def test_the_video_may_be_standardised() -> None:
     assert spec["visual"]["name"] == "standardised_video_transformer"
 
 
+def test_nets_that_standardise_an_input_are_not_attacked_together_with_others_that_do_not(tmp_path) -> None:
+    root = copy_project(tmp_path)
+    variants = root / f"workflow/papers/{PAPER}/variants.yaml"
+    replace(variants, "visual: {name: *video, options", "visual: {name: standardised_video_transformer, options")
+    said = f"on_features on {AUDIOSET}: pre_transformer_fusion standardises visual and .* does not, so that an epsilon"
+    with pytest.raises(SettingsError, match=said):
+        plan(root, papers=[PAPER])
+
+
 def test_the_mixup_chooses_by_density_and_convexity_and_its_control_does_not() -> None:
     chosen, plain = (
         told(planned("paper"), f"mid_fusion+{name}")["recipe"]["prepare"] for name in ("mixup", "plain_mixup")

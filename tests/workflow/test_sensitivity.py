@@ -98,7 +98,7 @@ def test_an_ensemble_of_mean_losses_says_so_and_is_its_own_code() -> None:
     assert joined == {"all-AcV": None, "all-AcV_losses": "mean_losses"}
     losses = "avrobust.models.mean_losses:MeanLosses"
     assert losses in made.attack.entries("attack", job)
-    assert losses not in made.attack.entries("attack", SimpleNamespace(dataset=KS, bundle="all-AcV.temporal"))
+    assert losses not in made.attack.entries("attack", SimpleNamespace(dataset=KS, bundle="all-AcV.ensemble"))
 
 
 def test_what_a_choice_makes_the_default_is_not_made_beside_it() -> None:

@@ -347,7 +347,7 @@ class _Text:
                 continue
             broken.append("")
             for letter in word:
-                if broken[-1] and not self._fits(broken[-1] + letter, width):
+                while broken[-1] and not self._fits(broken[-1] + letter, width):
                     behind = broken[-1].rfind("_") + 1 or len(broken[-1])
                     broken[-1:] = broken[-1][:behind], broken[-1][behind:]
                 broken[-1] += letter

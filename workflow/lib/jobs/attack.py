@@ -20,7 +20,7 @@ from lib.jobs.data import Data
 from lib.jobs.jobs import MODEL_STATE, MOST_TIMES, Jobs, Wildcards, canonical
 from lib.jobs.seen import Seen, seen
 from lib.settings import Settings, place_of
-from lib.variants import OBJECTIVE, SINGLE
+from lib.variants import NET, OBJECTIVE, SINGLE
 
 # What an ensemble maximises where nothing else is said: of the mean of its nets' logits.
 PLAIN_OBJECTIVE = "cross_entropy"
@@ -379,8 +379,25 @@ class Attack(Bundled):
             bundle = Names(dataset=dataset, bundle=name)
             if not self._seen(bundle).view:
                 self._common(bundle, self.view_on, "sees")
+                self._check_units(bundle)
             self._common(bundle, self.evaluation_on, "is tested on")
             self._state(bundle)
+
+    def _check_units(self, wildcards: Wildcards) -> None:
+        """Raise SettingsError if an epsilon would count in two units: not all nets standardise an input."""
+        dataset = wildcards.dataset
+        for modality in MODALITIES:
+            nets: dict[bool, str] = {}
+            for net in self._nets(wildcards):
+                if encoder := self.variant_on(net, dataset).net_parts.get(modality):
+                    entry = self.registered(*NET[modality], encoder["name"])
+                    nets[digest.has_method(self.scripts, entry, "scale")] = net
+            if len(nets) > 1:
+                raise SettingsError(
+                    f"{wildcards.bundle} on {dataset}: {nets[True]} standardises {modality} and {nets[False]} does "
+                    "not, so that an epsilon would be of two units; give both the same encoder, or attack them in "
+                    "bundles of their own"
+                )
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit of a bundle in minutes, by the work of its cells."""

@@ -7,8 +7,11 @@ on_gpu := --device cuda --precision bfloat16 --batch-size 48 --audio-samples 655
 # The demo on the CPU, and which files are of it: others may lie beside them, such as those of `snakemake sensitivity`.
 demo_on_cpu := snakemake --config scale=demo device=cpu -- all \
   && snakemake --config scale=demo device=cpu --summary -- all > results/demo/made.tsv
-# Of tests: one more than cores, and five at most. Those of a cluster, which come first, wait for it most of their time.
+# One process more than cores, and five at most: tests of a cluster, which come first, wait for it most of their time.
 processes = $$(python -c 'import os; print(min(os.cpu_count(), 4) + 1)')
+# Files and not their folder: of a file inside a folder that is named, too, pytest forgets the place.
+on_cluster := tests/end_to_end/test_slurm.py
+tests := $(on_cluster) tests/unit tests/workflow $(filter-out $(on_cluster),$(wildcard tests/end_to_end/test_*.py))
 
 .PHONY: help setup demo reference check-reference plan test bench lint lock clean
 
@@ -32,8 +35,7 @@ plan: setup ## say what the paper scale, or config="scale=..." of --config, need
 
 test: setup ## run the whole test suite
 	@$(activate) && $(MAKE) --no-print-directory lint
-	@$(activate) && python -m pytest -n $(processes) --dist loadfile --no-loadscope-reorder \
-	  tests/end_to_end/test_slurm.py tests/unit tests/workflow tests/end_to_end
+	@$(activate) && python -m pytest -n $(processes) --dist loadfile --no-loadscope-reorder $(tests)
 
 bench: setup ## time attacks, training, sparse coding, rendering, packing, encoding, reading, features and start-up, ours beside textbook loops
 	@$(activate) && for name in attack_loop training ista packing encoding reading features rendering start_up; do echo "## $$name" && python benchmarks/$$name.py || exit; done

@@ -44,7 +44,7 @@ bench: setup ## time attacks, training, sparse coding, rendering, packing, encod
 	  echo "## training, GPU" && python benchmarks/training.py $(on_gpu) && \
 	  echo "## adversarial_training, GPU" && python benchmarks/adversarial_training.py --device cuda --frames 20 \
 	    --frame-size 112 --audio-samples 160000 --hop 320 --mels 64 --width 1 --projection 512 --strides 32 16 \
-	    --batch-size 48 --steps 10 --copies 5; \
+	    --batch-size 16 --steps 10 --copies 5 --rounds 1; \
 	else echo "No CUDA GPU here: attacks and trainings are not timed on one."; fi
 
 lint: setup ## check style, formatting and the workflow

@@ -7,7 +7,7 @@ that crafting takes of a clip are exact; the time is that of crafting and of the
 
     python benchmarks/adversarial_training.py                                    # small sizes
     python benchmarks/adversarial_training.py --device cuda --frames 20 --frame-size 112 --audio-samples 160000 \\
-        --hop 320 --mels 64 --width 1 --projection 512 --strides 32 16 --batch-size 48 --steps 10 --copies 5
+        --hop 320 --mels 64 --width 1 --projection 512 --strides 32 16 --batch-size 16 --steps 10 --copies 5 --rounds 1
 """
 
 import argparse

@@ -15,10 +15,10 @@ from nets import (
     clips,
     clips_in_time,
     linear_net,
-    narrow_net,
     net_in_time,
     objective_of,
     partners_of,
+    shallow_net,
 )
 from torch import Tensor
 
@@ -79,7 +79,7 @@ def context(name: str, inputs: dict[str, Tensor], budgets: dict[str, Budget], cl
 
 def fitting(name: str, fusion: str = "concat") -> tuple[LateFusion, dict[str, Tensor]]:
     """A net that an attack is at home on, and four clips."""
-    return (net_in_time(fusion), clips_in_time(4)) if name in IN_TIME else (narrow_net(fusion), clips(4))
+    return (net_in_time(fusion), clips_in_time(4)) if name in IN_TIME else (shallow_net(fusion), clips(4))
 
 
 def on(net, inputs, labels, budgets, attack: Attack, objective=CROSS_ENTROPY) -> dict[str, Tensor]:
@@ -247,7 +247,7 @@ def test_ball_range_and_untouched_modality(name, fusion):
 def test_random_signs_move_every_value_by_epsilon_up_and_down_alike_and_end_at_the_range():
     """Of 16,384 signs half are up, ± 2 % (five deviations); both modalities and all clips have their own."""
     inputs = {"audio": torch.zeros(4, 1, 4096), "visual": torch.full((4, 3, 32, 32), 0.5)}
-    made = attacked(narrow_net(), inputs, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
+    made = attacked(shallow_net(), inputs, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
     for key, size in (("audio", torch.tensor(0.01)), ("visual", UNITS["visual"].budget(0.01).epsilon)):
         signs = (made[key] - inputs[key]) / size
         torch.testing.assert_close(signs.abs(), torch.ones_like(signs), rtol=0, atol=1e-4)
@@ -255,7 +255,7 @@ def test_random_signs_move_every_value_by_epsilon_up_and_down_alike_and_end_at_t
         assert not torch.equal(signs[0].sign(), signs[1].sign())
     assert not torch.equal((made["audio"] > 0).flatten()[:3072], (made["visual"] > 0.5).flatten()[:3072])
     loud = {name: torch.ones_like(value) for name, value in inputs.items()}
-    ended = attacked(narrow_net(), loud, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
+    ended = attacked(shallow_net(), loud, LABELS, {"audio": 0.01, "visual": 0.01}, "random_sign")
     for key, moved in made.items():
         assert torch.equal(ended[key] == 1, moved > inputs[key])
 
@@ -264,7 +264,7 @@ def test_random_signs_move_every_value_by_epsilon_up_and_down_alike_and_end_at_t
 def test_random_signs_fill_the_ball_of_every_norm_by_one_way_for_all_budgets(norm):
     """Twice the budget is twice the noise, whichever net: a sweep of it is one way, as far as each point allows."""
     inputs = {"audio": torch.zeros(4, 1, 4096), "visual": torch.full((4, 3, 32, 32), 0.5)}
-    nets = narrow_net(), narrow_net("film", seed=3)
+    nets = shallow_net(), shallow_net("film", seed=3)
     near, far = (
         attacked(net, inputs, LABELS, {"audio": size, "visual": size}, "random_sign", norm=norm)
         for net, size in zip(nets, (0.1, 0.2), strict=True)
@@ -281,7 +281,7 @@ def test_random_signs_take_no_gradient_and_no_step():
 
     inputs = clips(4)
     budgets = {key: UNITS[key].budget(0.01) for key in inputs}
-    made = on(narrow_net(), inputs, LABELS, budgets, build_attack("random_sign"), forbidden)
+    made = on(shallow_net(), inputs, LABELS, budgets, build_attack("random_sign"), forbidden)
     assert all(not torch.equal(made[key], inputs[key]) for key in inputs)
     with pytest.raises(UserError, match="an attack that takes no step cannot take 5"):
         build_attack("random_sign").in_steps(5)
@@ -375,7 +375,7 @@ def test_every_attack_keeps_to_the_ball_of_any_norm(name, norm):
 @pytest.mark.parametrize("name", [name for name in EVERY if MADE[name].mixes_clips])
 def test_who_says_that_clips_mix_means_it(name):
     """In float64, where a sum in another order turns no sign: beside others a clip goes another way."""
-    net, inputs = narrow_net().double(), {key: value.double() for key, value in clips(4).items()}
+    net, inputs = shallow_net().double(), {key: value.double() for key, value in clips(4).items()}
     epsilons, one = {"audio": 0.01, "visual": 0.01}, {key: value[:1] for key, value in inputs.items()}
     beside, alone = (attacked(net, some, LABELS[: len(some["audio"])], epsilons, name) for some in (inputs, one))
     assert any((beside[key][:1] - alone[key]).abs().max() > 1e-4 for key in inputs)
@@ -442,7 +442,7 @@ def textbook(net, inputs: dict, epsilons: dict[str, float], name: str) -> dict[s
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "mim", "fgsm_official", "mim_official"])
 @pytest.mark.parametrize("fusion", ["concat", "film"])
 def test_the_attacks_of_tian2021_are_the_textbook_ones_to_the_bit(name, fusion):
-    net, inputs = narrow_net(fusion), clips(4)
+    net, inputs = shallow_net(fusion), clips(4)
     for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.1, "visual": 0.1}):
         ours, theirs = attacked(net, inputs, LABELS, epsilons, name), textbook(net, inputs, epsilons, name)
         assert all(torch.equal(ours[key], theirs[key]) for key in inputs)
@@ -450,7 +450,7 @@ def test_the_attacks_of_tian2021_are_the_textbook_ones_to_the_bit(name, fusion):
 
 @pytest.mark.parametrize("name", ["i_fgsm", "mi_fgsm", "ni_fgsm"])
 def test_in_one_step_it_is_fgsm(name):
-    net, inputs, budgets = narrow_net(), clips(4), {key: UNITS[key].budget(0.01) for key in ("audio", "visual")}
+    net, inputs, budgets = shallow_net(), clips(4), {key: UNITS[key].budget(0.01) for key in ("audio", "visual")}
     one = on(net, inputs, LABELS, budgets, build_attack(name, {"steps": 1}))
     fgsm = on(net, inputs, LABELS, budgets, build_attack("fgsm"))
     assert all(torch.equal(one[key], fgsm[key]) for key in inputs)
@@ -479,7 +479,7 @@ def test_an_option_that_means_nothing_is_refused(name, options, message):
 
 
 def test_gradients_are_those_of_the_textbook_loop():
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = shallow_net(), clips(4)
     leaves = {key: value.clone().requires_grad_() for key, value in inputs.items()}
     F.cross_entropy(net(leaves), LABELS, reduction="sum").backward()
     ours = Loss(net, CROSS_ENTROPY, inputs, LABELS).first_gradients(net.modalities)
@@ -503,7 +503,7 @@ def test_attacks_raise_the_loss_and_more_budget_raises_it_more(name):
 
 
 def test_iterating_beats_a_single_step():
-    net, inputs = narrow_net(), clips(4)
+    net, inputs = shallow_net(), clips(4)
     with torch.no_grad():
         labels = net(inputs).argmax(dim=1)
         losses = {
@@ -516,7 +516,7 @@ def test_iterating_beats_a_single_step():
 
 
 def test_a_unimodal_net_is_only_touched_through_its_own_modality():
-    net, inputs = narrow_net("audio"), clips(4)
+    net, inputs = shallow_net("audio"), clips(4)
     result = attacked(net, inputs, LABELS, {"audio": 0.01, "visual": 0.01}, "pgd")
     assert result["visual"] is inputs["visual"]
     assert not torch.equal(result["audio"], inputs["audio"])

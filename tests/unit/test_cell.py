@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from nets import CROSS_ENTROPY, attacked_rows, batches, budgets, build_attack, narrow_net
+from nets import CROSS_ENTROPY, attacked_rows, batches, budgets, build_attack, shallow_net
 
 from avrobust.attacks.budget import units
 from avrobust.attacks.threat import Threat
@@ -23,7 +23,7 @@ CONDITIONS = [Condition(modality, budget) for modality in ("audio", "visual", "b
 
 
 def rows(name: str = "pgd", fusion: str = "concat", size: int = 6, attack=None):
-    threat = Threat(attack or build_attack(name), narrow_net(fusion), CROSS_ENTROPY)
+    threat = Threat(attack or build_attack(name), shallow_net(fusion), CROSS_ENTROPY)
     return attacked_rows(threat, batches(size), CONDITIONS, GIVEN)[0]
 
 
@@ -47,7 +47,7 @@ def test_one_row_per_clip_and_condition_and_the_clean_ones():
 
 
 def test_predictions_and_losses_are_the_nets_own():
-    net, (whole,) = narrow_net(), batches(6)
+    net, (whole,) = shallow_net(), batches(6)
     clean = rows().to_pandas().query("modality == 'clean'")
     with torch.no_grad():
         logits = net({"audio": whole["audio"], "visual": whole["visual"].float() / 255})
@@ -121,12 +121,12 @@ def test_the_officials_are_stored_with_their_real_norms():
 @pytest.mark.parametrize("blind", ["audio", "visual", "all"])
 def test_clips_without_a_gradient_are_counted(blind):
     """A classifier that does not look at one of the features: nothing of that input reaches the loss."""
-    net = narrow_net()
+    net = shallow_net()
     half = net.classifier.weight.shape[1] // 2  # the frame's feature is the first
     with torch.no_grad():
         net.classifier.weight[:, :half] *= blind not in ("visual", "all")
         net.classifier.weight[:, half:] *= blind not in ("audio", "all")
-    for seeing, count in ((narrow_net(), 0), (net, 6)):
+    for seeing, count in ((shallow_net(), 0), (net, 6)):
         threat = Threat(build_attack("pgd"), seeing, CROSS_ENTROPY)
         assert attacked_rows(threat, batches(4), CONDITIONS, GIVEN)[1] == count
 
@@ -145,7 +145,7 @@ def test_a_condition_is_the_same_beside_others(name, steps, apart):
     """Also where what is made of both modalities serves the conditions of one."""
     attack = build_attack(name)
     assert attack.in_steps(steps).takes_modalities_apart == apart
-    threat = Threat(attack, narrow_net(), CROSS_ENTROPY)
+    threat = Threat(attack, shallow_net(), CROSS_ENTROPY)
     asked = [Condition(modality, budget, steps) for modality in ("audio", "both", "visual") for budget in STRENGTHS]
     together = attacked_rows(threat, batches(6), asked, GIVEN)[0]
     for one in asked:
@@ -165,7 +165,7 @@ def test_equal_budgets_are_attacked_once_and_written_by_every_name():
     attack = dataclasses.replace(build_attack("fgsm"), direction=counting)
     given = budgets(small=0.01, readme=[0.01, 0.02], uneven={"audio": 0.01, "visual": 0.3})
     asked = [Condition("audio", name) for name in ("small", "readme/1", "uneven", "readme/2")]
-    threat = Threat(attack, narrow_net(), CROSS_ENTROPY)
+    threat = Threat(attack, shallow_net(), CROSS_ENTROPY)
     table = attacked_rows(threat, batches(6), [*asked, Condition("audio", "small", 2)], given)[0].to_pandas()
     assert len(runs) == 3, "0.01, 0.02, and 0.01 in two steps"
     one, *others = (table[(table.budget == name) & table.steps.isna()] for name in ("small", "readme/1", "uneven"))
@@ -177,7 +177,7 @@ def test_equal_budgets_are_attacked_once_and_written_by_every_name():
 
 def test_a_number_of_steps_is_that_of_the_condition():
     asked = [Condition("both", "weak"), Condition("both", "weak", 1)]
-    threat = Threat(build_attack("pgd"), narrow_net(), CROSS_ENTROPY)
+    threat = Threat(build_attack("pgd"), shallow_net(), CROSS_ENTROPY)
     table = attacked_rows(threat, batches(6), asked, GIVEN)[0].to_pandas()
     # Ten steps of an eighth reach the surface, one goes an eighth of the way.
     assert table[table.steps == 1].norm_audio.tolist() == pytest.approx([0.01 / 8] * 6, rel=1e-4)
@@ -191,7 +191,7 @@ def test_another_norm_and_a_range_are_the_budgets_own():
         l2={"audio": told}, quiet={"audio": {"norm": "l2_clip", "snr": 20}}, half={"epsilon": 0.9, "range": [-0.5, 1]}
     )
     asked = [Condition("audio", "l2"), Condition("audio", "quiet"), Condition("both", "half")]
-    threat = Threat(build_attack("fgsm"), narrow_net(), CROSS_ENTROPY)
+    threat = Threat(build_attack("fgsm"), shallow_net(), CROSS_ENTROPY)
     (batch,) = batches(6)
     batch["audio"] = batch["audio"].clamp(-0.5, 1)
     table = attacked_rows(threat, [batch], asked, given)[0].to_pandas()
@@ -207,7 +207,7 @@ def test_an_epsilon_as_wide_as_the_budgets_own_range_is_written_as_wide():
     given = budgets(half={"epsilon": "range", "range": [-0.5, 1]})
     (batch,) = batches(6)
     batch["audio"] = batch["audio"].clamp(-0.5, 1)
-    threat, condition = Threat(build_attack("fgsm"), narrow_net(), CROSS_ENTROPY), Condition("audio", "half")
+    threat, condition = Threat(build_attack("fgsm"), shallow_net(), CROSS_ENTROPY), Condition("audio", "half")
     table = attacked_rows(threat, [batch], [condition], given)[0].to_pandas()
     half = table[table.budget == "half"]
     assert half.epsilon_audio.tolist() == [1.5] * 6
@@ -218,7 +218,7 @@ def test_without_bounds_the_first_clips_alone_are_attacked_whatever_the_batches(
     given = budgets(weak=0.01)
     anything = {name: {"norm": "linf", "epsilon": "range"} for name in ("audio", "visual")}
     given = dataclasses.replace(given, named={**given.named, UNBOUNDED: anything})
-    threat = Threat(build_attack("pgd"), narrow_net(), CROSS_ENTROPY)
+    threat = Threat(build_attack("pgd"), shallow_net(), CROSS_ENTROPY)
     asked = [Condition("both", "weak"), Condition("both", UNBOUNDED)]
     whole = batches(12, 12)[0]
     with torch.no_grad():
@@ -238,7 +238,7 @@ def test_without_bounds_a_random_attack_draws_for_the_first_clips_alone():
     """By a random start in the whole range, each clip's own: as if the others were not there."""
     anything = {name: {"norm": "linf", "epsilon": "range"} for name in ("audio", "visual")}
     given = dataclasses.replace(budgets(), named={UNBOUNDED: anything})
-    threat = Threat(build_attack("pgd_random", {"steps": 1}), narrow_net(), CROSS_ENTROPY, name="mine")
+    threat = Threat(build_attack("pgd_random", {"steps": 1}), shallow_net(), CROSS_ENTROPY, name="mine")
     asked = [Condition("both", UNBOUNDED)]
     (whole,) = batches(12, 12)
     few = {name: values[:UNBOUNDED_CLIPS] for name, values in whole.items()}
@@ -249,7 +249,7 @@ def test_without_bounds_a_random_attack_draws_for_the_first_clips_alone():
 
 def test_a_transferred_attack_perturbs_by_the_surrogate_and_asks_every_victim():
     """Crafted once: the surrogate's own answers, and another net's under fewer conditions."""
-    victim, surrogate, (whole,) = narrow_net(seed=0), narrow_net(seed=1), batches(6)
+    victim, surrogate, (whole,) = shallow_net(seed=0), shallow_net(seed=1), batches(6)
     threat = Threat(build_attack("fgsm"), surrogate, CROSS_ENTROPY)
     asked = {"own": [Condition("audio", "strong"), Condition("both", "weak")], "other": [Condition("audio", "strong")]}
     cell = Cell("own", "fgsm", threat, {"own": surrogate, "other": victim}, asked)
@@ -268,7 +268,7 @@ def test_a_transferred_attack_perturbs_by_the_surrogate_and_asks_every_victim():
 
 
 def test_a_bundle_is_what_its_cells_are_one_by_one():
-    nets = {name: narrow_net(seed=seed) for seed, name in enumerate("ab")}
+    nets = {name: shallow_net(seed=seed) for seed, name in enumerate("ab")}
     cells = [
         Cell(name, attack, Threat(build_attack(attack), net, CROSS_ENTROPY), nets, dict.fromkeys(nets, CONDITIONS[:3]))
         for name, net in nets.items()
@@ -281,7 +281,7 @@ def test_a_bundle_is_what_its_cells_are_one_by_one():
 
 def test_the_cosine_of_features_of_steps_is_that_of_their_means():
     """What one step of a clip adds to its mean, the other takes away."""
-    net, shift = narrow_net(), torch.tensor([1.0, -1.0])[:, None]
+    net, shift = shallow_net(), torch.tensor([1.0, -1.0])[:, None]
     threat, encode, head = Threat(build_attack("fgsm"), net, CROSS_ENTROPY), net.encode, net.head
     wanted = attacked_rows(threat, batches(6), [], GIVEN)[0].to_pandas().cosine
     net.encode = lambda name, x: encode(name, x)[:, None] + shift
@@ -291,7 +291,7 @@ def test_the_cosine_of_features_of_steps_is_that_of_their_means():
 
 
 def test_maps_have_no_cosine():
-    net = narrow_net()
+    net = shallow_net()
     encode = net.encode
     net.encode = lambda name, x: encode(name, x) if name == "audio" else encode(name, x)[:, :, None, None]
     net.head = lambda features: net.classifier(torch.cat([features["visual"][:, :, 0, 0], features["audio"]], 1))

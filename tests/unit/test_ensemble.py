@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import CROSS_ENTROPY, batches, budgets, build_attack, clips, linear_net, narrow_net, net_with_memory
+from nets import CROSS_ENTROPY, batches, budgets, build_attack, clips, linear_net, net_with_memory, shallow_net
 
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -25,7 +25,7 @@ BOTH = Condition("both", "weak")
 
 
 def rows(surrogate, name: str = "mi_fgsm", size: int = 6, victims=None):
-    victims = victims or {"victim": narrow_net(seed=9)}
+    victims = victims or {"victim": shallow_net(seed=9)}
     threat = Threat(build_attack(name), surrogate, CROSS_ENTROPY, name=name)
     cell = Cell("surrogate", name, threat, victims, dict.fromkeys(victims, (BOTH,)))
     return in_order([part.rows for part in evaluate([cell], batches(size), GIVEN, CPU)])
@@ -39,7 +39,7 @@ def in_steps(net, steps: int = 3):
 
 
 def test_logits_are_the_mean_and_features_stand_side_by_side():
-    nets, inputs = [in_steps(narrow_net(seed=seed)) for seed in (0, 1, 2)], clips(2)
+    nets, inputs = [in_steps(shallow_net(seed=seed)) for seed in (0, 1, 2)], clips(2)
     many = Ensemble(nets)
     with torch.no_grad():
         features = {name: many.encode(name, inputs[name]) for name in many.modalities}
@@ -55,7 +55,7 @@ def test_logits_are_the_mean_and_features_stand_side_by_side():
 @pytest.mark.parametrize("steps", [None, 4])
 def test_one_net_alone_is_that_net_to_the_bit(name, steps):
     def net():
-        return in_steps(narrow_net(seed=3), steps) if steps else narrow_net(seed=3)
+        return in_steps(shallow_net(seed=3), steps) if steps else shallow_net(seed=3)
 
     assert rows(Ensemble([net()]), name).equals(rows(net(), name))
 
@@ -70,13 +70,13 @@ def test_an_objective_of_features_is_that_of_one_net_alone_and_the_mean_over_sev
         surrogate = Trained(net, CROSS_ENTROPY, list("abcde"), {})
         threat, victims = (
             bind(AttackSpec(name, options=options), surrogate, name),
-            {"victim": in_steps(narrow_net(seed=9))},
+            {"victim": in_steps(shallow_net(seed=9))},
         )
         cell = Cell("surrogate", name, threat, victims, {"victim": [BOTH]})
         return in_order([part.rows for part in evaluate([cell], batches(6), GIVEN, CPU)]).to_pandas()
 
     def net(seed):
-        return in_steps(narrow_net(seed=seed))
+        return in_steps(shallow_net(seed=seed))
 
     alone = made(net(3))
     assert made(Ensemble([net(3)])).equals(alone)
@@ -124,8 +124,8 @@ def test_the_gradient_of_mean_losses_is_the_mean_of_the_nets_own():
 
 
 def test_the_mean_of_one_nets_losses_is_its_own_and_mig_has_none():
-    assert rows(MeanLosses([narrow_net(seed=3)])).equals(rows(narrow_net(seed=3)))
-    surrogate = Trained(MeanLosses([narrow_net(), narrow_net(seed=1)]), CROSS_ENTROPY, list("abcde"), {})
+    assert rows(MeanLosses([shallow_net(seed=3)])).equals(rows(shallow_net(seed=3)))
+    surrogate = Trained(MeanLosses([shallow_net(), shallow_net(seed=1)]), CROSS_ENTROPY, list("abcde"), {})
     for name in ("mi_fgsm", "pam", "tma"):
         assert bind(AttackSpec(name), surrogate).model is surrogate.model
     with pytest.raises(UserError, match="attack mig: MinusProbability is of one net's logits, not of several nets'"):
@@ -133,14 +133,14 @@ def test_the_mean_of_one_nets_losses_is_its_own_and_mig_has_none():
 
 
 def test_no_clip_depends_on_its_batch():
-    many = Ensemble([narrow_net(seed=seed) for seed in (0, 1)])
+    many = Ensemble([shallow_net(seed=seed) for seed in (0, 1)])
     one, six = (rows(many, size=size).to_pandas() for size in (1, 6))
     assert one.prediction.tolist() == six.prediction.tolist()
     assert (one.loss - six.loss).abs().max() < 1e-3
 
 
 def test_no_parameter_of_a_net_gets_a_gradient_and_the_nets_stay_as_they_were():
-    nets = [narrow_net(seed=seed) for seed in (0, 1)]
+    nets = [shallow_net(seed=seed) for seed in (0, 1)]
     before = [net.classifier.weight.clone() for net in nets]
     rows(Ensemble(nets))
     for net, weight in zip(nets, before, strict=True):
@@ -149,7 +149,7 @@ def test_no_parameter_of_a_net_gets_a_gradient_and_the_nets_stay_as_they_were():
 
 
 def test_past_the_defences_is_past_those_of_every_net():
-    defended, plain = net_with_memory(4), narrow_net(seed=1)
+    defended, plain = net_with_memory(4), shallow_net(seed=1)
     many = Trained(Ensemble([defended, plain]), CROSS_ENTROPY, list("abcde"), {})
     bare = bind(AttackSpec("fgsm", without_defences=True), many).model
     assert isinstance(bare, Ensemble) and not any(net.defences for net in bare.nets)
@@ -163,7 +163,7 @@ def test_past_the_defences_is_past_those_of_every_net():
 
 
 def test_the_precision_is_that_of_every_net():
-    many = Ensemble([narrow_net(seed=seed) for seed in (0, 1)])
+    many = Ensemble([shallow_net(seed=seed) for seed in (0, 1)])
     lower = many.in_precision("bfloat16")
     assert many.in_precision("float32") is many and many.precision == "float32"
     assert lower.precision == "bfloat16" and {net.precision for net in lower.nets} == {"bfloat16"}
@@ -172,15 +172,15 @@ def test_the_precision_is_that_of_every_net():
 
 def test_nets_that_are_no_ensemble_are_refused():
     with pytest.raises(UserError, match="take the same modalities, and clips of a single label"):
-        Ensemble([narrow_net(), narrow_net("visual")])
-    several = narrow_net()
+        Ensemble([shallow_net(), shallow_net("visual")])
+    several = shallow_net()
     several.task = "multiple"
     with pytest.raises(UserError, match=r"audio, visual \(multiple\)"):
         Ensemble([several])
-    shapes = Ensemble([in_steps(narrow_net(), 2), in_steps(narrow_net(), 3)])
+    shapes = Ensemble([in_steps(shallow_net(), 2), in_steps(shallow_net(), 3)])
     with pytest.raises(UserError, match="features of one shape, steps x size, not 2x64, 3x64 of audio"):
         shapes(clips(1))
-    maps = narrow_net()
+    maps = shallow_net()
     encode = maps.encode
     maps.encode = lambda modality, x: encode(modality, x)[:, :, None, None]
     with pytest.raises(UserError, match="not 64x1x1 of audio"):
@@ -198,7 +198,7 @@ def test_a_surrogate_is_crafted_on_once_and_answered_by_every_victim(count, monk
         return gradients(loss, inputs, attacked, points, context)
 
     monkeypatch.setattr(Loss, "gradients", counting)
-    nets = {f"net{seed}": narrow_net(seed=seed) for seed in range(3)}
+    nets = {f"net{seed}": shallow_net(seed=seed) for seed in range(3)}
     many = Ensemble(list(nets.values())[:2])
     victims = {name: nets[name] for name in list(nets)[:count]}
     made = rows(many, "mi_fgsm", victims=victims).to_pandas()
@@ -210,9 +210,9 @@ def test_attacks_of_one_surrogate_share_its_first_gradients(monkeypatch):
     taken = []
     gradients = Loss.gradients
     monkeypatch.setattr(Loss, "gradients", lambda loss, *given: taken.append(1) or gradients(loss, *given))
-    many = Ensemble([narrow_net(seed=seed) for seed in (0, 1)])
+    many = Ensemble([shallow_net(seed=seed) for seed in (0, 1)])
     attacks = {name: replace(build_attack(name), steps=1) for name in ("fgsm", "i_fgsm", "mi_fgsm", "ni_fgsm")}
-    victims = {"victim": narrow_net(seed=9)}
+    victims = {"victim": shallow_net(seed=9)}
     cells = [
         Cell("all", name, Threat(attack, many, CROSS_ENTROPY), victims, {"victim": [BOTH]})
         for name, attack in attacks.items()
@@ -224,7 +224,7 @@ def test_attacks_of_one_surrogate_share_its_first_gradients(monkeypatch):
 
 
 def test_it_moves_every_net_that_it_is_made_of():
-    nets = [narrow_net(seed=seed) for seed in (0, 1, 2)]
+    nets = [shallow_net(seed=seed) for seed in (0, 1, 2)]
     inputs, labels = clips(6), torch.arange(6) % 5
     loss = Loss(Ensemble(nets), CROSS_ENTROPY, inputs, labels)
     made = perturb(loss, GIVEN.under(BOTH, inputs), build_attack("mi_fgsm"))

@@ -103,12 +103,12 @@ def test_features_are_extracted_once_for_all_seeds(tmp_path):
 
 
 def test_jobs_of_features_are_as_large_as_the_shards_that_they_take():
-    """16 packed shards each, of 500 clips, which differ by at most one."""
+    """Four packed shards each, of 2,000 clips, which differ by at most one."""
     made = plan(unedited(), scale="paper", datasets={"audioset": {}})
     found = made.features.clips_of_jobs("audioset")
     assert list(found) == [f"features_log_mel_r2plus1d_{number:04d}" for number in range(261)]
     assert sum(found.values()) == 2_084_320 and set(found.values()) - {found["features_log_mel_r2plus1d_0260"]} <= {
-        7999, 8000,
+        7993, 7994,
     }  # fmt: skip
 
 

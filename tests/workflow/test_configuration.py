@@ -1,9 +1,11 @@
 """What a user writes, in files, on the command line and in variables: all of it counts, or one line says why not."""
 
+import json
 import re
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -300,6 +302,12 @@ def test_the_commands_are_found() -> None:
     assert len(commands) > 30
 
 
+@cache
+def planned(root: Path, config: str) -> Plan:
+    """Return the plan of a configuration, given as JSON; most commands have the same."""
+    return Plan.load(root, json.loads(config))
+
+
 @pytest.mark.parametrize("command", [name for name, words in shown().items() if "--help" not in words])
 def test_a_command_that_is_shown_is_understood_as_it_is_meant(
     command: str, with_scale: Path, arguments: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch
@@ -309,10 +317,10 @@ def test_a_command_that_is_shown_is_understood_as_it_is_meant(
     monkeypatch.chdir(with_scale)
     if program == "python":
         assert (ROOT / words[0]).is_file()
-        Plan.load(with_scale, paper_scale_config(with_scale, words[1:]))
+        planned(with_scale, json.dumps(paper_scale_config(with_scale, words[1:])))
         return
     given = arguments(*words)
-    plan = Plan.load(with_scale, read_config(with_scale, given.config or (), given.configfile))
+    plan = planned(with_scale, json.dumps(read_config(with_scale, given.config or (), given.configfile)))
     rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", "\n".join(RULES), flags=re.MULTILINE))
     assert {*(given.forcerun or ())} <= rules
     for target in given.targets or ():

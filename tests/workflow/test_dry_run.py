@@ -59,7 +59,7 @@ DEMO = {
 }  # fmt: skip
 # Lists instead of rendering, two datasets from archives, ImageNet's weights, three seeds.
 PAPER = {name: count for name, count in DEMO.items() if name != "render"} | {
-    "manifest_of_lists": 3, "archive": 2, "fetch": 2 + 32 + 9, "weights": 1, "pack": 2 + 32 + 9,
+    "manifest_of_lists": 3, "archive": 2, "fetch": 1 + 8 + 3, "weights": 1, "pack": 1 + 8 + 3,
     # A job for each of ten nets on AVE and 15 on MUSIC, on Kinetics-Sounds one for FGSM's family, MIM's and PGD each.
     # Attacks take gradients in bfloat16: one is made in float32 too.
     "train": 3 * 38, "attack": 3 * (10 + 15 + 3 * 10 + 1), "localise": 3 * 9, "embed": 3 * 2,

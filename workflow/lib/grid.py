@@ -286,10 +286,10 @@ def _add_coded(grid: Grid, settings: Settings, paper: str) -> None:
 def _can_be_coded(grid: Grid, settings: Settings, dataset: str, where: str) -> bool:
     """Whether a file holds what a dataset's view shows; SettingsError if one would, but not of this size and rate."""
     facts = settings.datasets[dataset]
-    view = digest.registered(settings.root / "scripts", "views", "VIEWS", facts["view"]["name"])
+    view = digest.registered(settings.scripts, "views", "VIEWS", facts["view"]["name"])
     if view is None:  # which is said when all views are looked at
         return False
-    if not digest.has_method(settings.root / "scripts", view, "written"):
+    if not digest.has_method(settings.scripts, view, "written"):
         name = facts["view"]["name"]
         grid.notes.append(f"{where}: the view {name} of {dataset} has no `written`, so none of its clips is encoded")
         return False
@@ -318,7 +318,7 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         if kind_name == "claims":
             spec["claims"] = _or_skipped(grid, settings, paper, kind, spec, facts)
         layout = kind.parse(spec)
-        needs = list(kind.needs(layout))
+        needs = list(dict.fromkeys(kind.needs(layout)))  # columns share most of theirs
         if kind.check_published:
             file = published_file(paper, name)
             unread = kind.check_published(layout, settings.root / file)
@@ -453,7 +453,7 @@ def _in_files(settings: Settings, facts: Mapping, family: str, wanted: Reading) 
         return False
     if facts.get("files") == OF_WHITE_BOX and is_transfer(wanted):
         return False
-    return is_bounded(settings.root / "scripts", dataset["view"]["name"])
+    return is_bounded(settings.scripts, dataset["view"]["name"])
 
 
 @cache
@@ -493,7 +493,7 @@ def _is_control(grid: Grid, settings: Settings, paper: str, surrogate: str, vict
     """Whether a net loses or wins by construction, or the attack takes no gradient."""
     if any(settings.papers[paper]["variants"][net].get("control") for net in (*grid.nets_of(surrogate), victim)):
         return True
-    scripts, update = settings.root / "scripts", grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
+    scripts, update = settings.scripts, grid.attacks[attack][1]["update"] if attack in grid.attacks else attack
     entry = digest.registered(scripts, "attacks", "ATTACKS", update)
     return entry is not None and digest.takes_no_gradient(scripts, entry)
 

@@ -46,7 +46,7 @@ def _same_on(settings: Settings, paper: str, names: Iterable[str], dataset: str,
 def _does(settings: Settings, variant: Variant, told: Mapping) -> str:
     """What an attack does on a net, as text."""
     spec = AttackSpec.of(told)
-    objective, scripts = spec.objective_part, settings.root / "scripts"
+    objective, scripts = spec.objective_part, settings.scripts
     entry = digest.registered(scripts, "attacks", "ATTACKS", spec.update)
     trained = objective["name"] == TRAINING_OBJECTIVE or (
         objective["name"] is None and entry is not None and not digest.has_objective(scripts, entry)

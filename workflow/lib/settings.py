@@ -89,6 +89,11 @@ class Settings:
         """The name of the scale, which is part of every path of a result."""
         return self.config["scale"]
 
+    @cached_property
+    def scripts(self) -> Path:
+        """The folder of the programs."""
+        return self.root / "scripts"
+
     def own_names(self, datasets: Iterable[str]) -> dict[str, str]:
         """What those of these datasets are called that are the user's own."""
         return {name: self.datasets[name]["shown"] for name in datasets if "shown" in self.datasets[name]}

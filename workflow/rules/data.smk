@@ -170,7 +170,7 @@ rule fetch:
 
 
 rule pack:
-    """Decode a few hundred clips into one shard for random access, and say what became of each of them."""
+    """Decode many clips into one shard for random access, and say what became of each of them."""
     input:
         manifest="results/{scale}/data/{dataset}/manifest.csv",
         classes="results/{scale}/data/{dataset}/classes.txt",

@@ -17,7 +17,7 @@ from lib.settings import Settings
 from lib.variants import SINGLE
 
 # Packed shards of which one of features is made, by one job.
-TOGETHER = 16
+TOGETHER = 4
 
 # A clip comes to fewer than so many frames more than its length times the rate: its last frame is repeated.
 MORE_FRAMES = 3

@@ -55,7 +55,7 @@ class Jobs:
 
     def __init__(self, settings: Settings, grid: Grid):
         self.settings, self.grid = settings, grid
-        self.scripts = settings.root / "scripts"
+        self.scripts = settings.scripts
         self._variants: dict[tuple[str, str], Variant] = {}
         self._attack_entries: dict[str, list[str]] = {}
         self._fitted_names: dict[str, str] = {}

@@ -8,12 +8,11 @@ as a whole, or adding an attack would make every cell anew: a job counts the ent
 
 import ast
 import hashlib
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-PACKAGE = "avrobust"
+from lib.source import PACKAGE, code_of, tree
 
 # What `digest` has returned -> the digest of each file that it was taken of, by the file's path below `scripts`.
 SEEN: dict[str, dict[str, str]] = {}
@@ -30,7 +29,7 @@ def digest(scripts: Path, program: str, entries: Iterable[str] = ()) -> str:
 # Seeds, and jobs of which the entries are the same, have the same.
 @cache
 def _digest(scripts: Path, program: str, entries: tuple[str, ...]) -> str:
-    files = {path.relative_to(scripts).as_posix(): file_digest(path) for path in closure(scripts, program, entries)}
+    files = {path.relative_to(scripts).as_posix(): code_of(path)[0] for path in closure(scripts, program, entries)}
     whole = hashlib.sha256("\n".join(entries).encode())
     for name, of_file in files.items():
         whole.update(f"\n{name} {of_file}".encode())
@@ -48,7 +47,7 @@ def closure(scripts: Path, program: str, entries: Iterable[str] = ()) -> list[Pa
         if path is None or path in seen or path.name == "registry.py":
             continue
         seen.add(path)
-        waiting += [_file_of(scripts, name) for name in _imports(path)]
+        waiting += [_file_of(scripts, name) for name in code_of(path)[1]]
     return sorted(seen)
 
 
@@ -79,7 +78,7 @@ def _assigned(scripts: Path, entry: str) -> ast.expr | None:
     """What a module gives a name, as an expression."""
     module, name = entry.split(":")
     path = _file_of(scripts, module)
-    for node in _tree(path).body if path else ():
+    for node in tree(path).body if path else ():
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
@@ -223,7 +222,7 @@ def _literal(node: ast.expr | None) -> object:
 def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | None:
     module, name = entry.split(":")
     path = _file_of(scripts, module)
-    for node in _tree(path).body if path else ():
+    for node in tree(path).body if path else ():
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             return node
         if isinstance(node, ast.ImportFrom) and node.module and name in (alias.name for alias in node.names):
@@ -232,60 +231,12 @@ def _definition(scripts: Path, entry: str) -> ast.FunctionDef | ast.ClassDef | N
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_bytes(), filename=str(path))
-    except SyntaxError as error:
-        # Snakemake would show an exception as one of its own.
-        sys.exit(f"error: {path}, line {error.lineno}: {error.msg}")
-
-
-@cache
 def _tables(path: Path) -> dict[str, dict[str, str]]:
-    assignments = (node for node in _tree(path).body if isinstance(node, ast.Assign))
+    assignments = (node for node in tree(path).body if isinstance(node, ast.Assign))
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
-
-
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    """Return the modules of ours that a file imports, and whatever it imports from them, which may be modules too."""
-    names: list[str] = []
-    for node in _statements(_tree(path)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return frozenset(name for name in names if name.split(".")[0] == PACKAGE)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a tree's node and all statements in it; to look into their expressions too would take ten times as long."""
-    yield node
-    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for inner in getattr(node, part, ()):
-            yield from _statements(inner)
 
 
 @cache
 def _file_of(scripts: Path, module: str) -> Path | None:
     path = scripts.joinpath(*module.split(".")).with_suffix(".py")
     return path if path.is_file() else None
-
-
-@cache
-def file_digest(path: Path) -> str:
-    """Return the digest of what a file does, 64 hexadecimal digits; empty if it is not there."""
-    if not path.is_file():
-        return ""
-    # unparse and not dump: a dump names the fields of this Python's own tree, which change between versions.
-    return hashlib.sha256(ast.unparse(_without_docstrings(_tree(path))).encode()).hexdigest()
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in _statements(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        first = node.body[0] if node.body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree

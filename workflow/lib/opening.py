@@ -11,7 +11,7 @@ from typing import Any
 
 from snakemake.cli import parse_args
 
-from lib import checksums, hangup, killed, repeated, versions, waking
+from lib import checksums, hangup, killed, repeated, source, versions, waking
 from lib.configuration import check_once
 from lib.errors import SettingsError
 from lib.plan import Plan
@@ -28,6 +28,7 @@ def opened(workflow: Any) -> Plan:
     conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
     try:
         check_folder(root)
+        source.keep_in(root / ".snakemake/code.json")
         check_variables(os.environ)
         check_once(sys.argv[1:])
         config = read_config(root, told.config_args, told.configfiles, alone=told.replace_workflow_config)

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from lib import digest
+from lib.source import code_of
 
 PACKAGES = ("torch", "numpy")
 
@@ -72,7 +73,7 @@ def changed(results: Path, scripts: Path, made: Iterable[Made]) -> list[str]:
     """Return a line that names the files of `scripts` that do something else than when results were made with them."""
     known = _known(results)
     others = {
-        code: [name for name, then in files.items() if digest.file_digest(scripts / name) != then]
+        code: [name for name, then in files.items() if code_of(scripts / name)[0] != then]
         for code, files in known.items()
     }
     counts = Counter((name, rule) for rule, provenance in made for name in others.get(provenance.get("code"), ()))

@@ -132,8 +132,17 @@ ENDLESS = """
 """
 
 
+def start_told(hangup: signal.Handlers, folder: Path) -> subprocess.Popen:
+    """Start an endless program that was told so of SIGHUP, whatever these tests were (`nohup make test`)."""
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        return start(folder, ENDLESS)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_closed_terminal_ends_a_program_in_order(tmp_path) -> None:
-    process = start(tmp_path, ENDLESS)
+    process = start_told(signal.SIG_DFL, tmp_path)
     wait_for(lambda: any(tmp_path.glob(".part-*-made.csv")), process)
     process.send_signal(signal.SIGHUP)
     status, lines = ended(process)
@@ -143,11 +152,7 @@ def test_a_closed_terminal_ends_a_program_in_order(tmp_path) -> None:
 
 
 def test_a_program_under_nohup_goes_on_when_the_terminal_is_closed(tmp_path) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        process = start(tmp_path, ENDLESS)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    process = start_told(signal.SIG_IGN, tmp_path)
     wait_for(lambda: any(tmp_path.glob(".part-*-made.csv")), process)
     process.send_signal(signal.SIGHUP)
     process.terminate()

@@ -1,6 +1,6 @@
 """Time the extraction of features, and measure its memory, over few clips and over many: it is a stream.
 
-The clips are a dozen rendered ones, packed again and again under other names, 500 a shard as at both scales, and the
+The clips are a dozen rendered ones, packed again and again under other names, 500 a shard as in the demo, and the
 extractor is the demo's. A program of its own extracts all clips of a run, as the rule `features` lets it, and says what
 it took; memory is that of its process at its most, packed shards that are mapped into it included.
 

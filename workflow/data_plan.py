@@ -8,7 +8,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,7 +33,8 @@ SECONDS_OF_A_WHOLE_VIDEO = 123
 def row(plan: Plan, dataset: str) -> dict:
     """Return what is left to do for a dataset; `folder`: of its files, which others may share."""
     facts, clips = plan.settings.datasets[dataset], plan.data.clips(dataset)
-    statuses = _statuses(plan.settings.root / plan.data.place(dataset) / "data" / dataset / "locations")
+    shards = {Path(one).stem for one in plan.data.packed_shards(dataset)}
+    statuses = _statuses(plan.settings.root / plan.data.place(dataset) / "data" / dataset / "locations", shards)
     here, lost = statuses["ok"], sum(statuses[name] for name in ("gone", "geo", "age", "media"))
     left = max(clips - here - lost, 0)
     archived = "archive" in facts["sources"]
@@ -88,14 +89,14 @@ def feature_bytes(plan: Plan, dataset: str) -> float:
     return FEATURES.itemsize * values
 
 
-def _statuses(folder: Path) -> Counter[str]:
-    """Count what came of the clips of all shards, of those being fetched too."""
+def _statuses(folder: Path, shards: Set[str]) -> Counter[str]:
+    """Count what came of the clips of these shards, of those being fetched too; others are of another size."""
     found: Counter[str] = Counter()
-    tables = {path.stem: path for path in sorted(folder.glob("*.csv"))}
+    tables = {path.stem: path for path in sorted(folder.glob("*.csv")) if path.stem in shards}
     for path in tables.values():
         found.update(pd.read_csv(path)["status"])
     for path in sorted(folder.glob("*.jsonl")):
-        if path.stem not in tables:
+        if path.stem in shards - tables.keys():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             records = [json.loads(line) for line in lines if line.endswith("\n")]
             found.update({record["video_id"]: record["kind"] for record in records}.values())

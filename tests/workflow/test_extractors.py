@@ -1,4 +1,4 @@
-"""Features of a dataset: which extractor a view reads, jobs of sixteen shards, weights, mistakes before any job."""
+"""Features of a dataset: which extractor a view reads, jobs of 8,000 clips, weights, mistakes before any job."""
 
 import argparse
 import json
@@ -14,7 +14,6 @@ import extract
 import moments
 from lib.errors import SettingsError
 from lib.extractors import view_taken
-from lib.jobs.data import TOGETHER
 from lib.plan import Plan
 
 NAMES = ("audioset", "audioset_balanced", "kinetics_sounds_31")
@@ -38,15 +37,17 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("extractors") / "project")
 
 
-def test_sixteen_packed_shards_make_one_of_features_and_none_is_left_out() -> None:
+def test_packed_shards_of_8000_clips_make_one_of_features_and_none_is_left_out() -> None:
     made = planned(scale="paper")
+    together = made.data.together
+    assert together == 4 and planned().data.together == 16
     for name in NAMES:
         packed = made.data.packed_shards(name)
         features = made.data.shards(Wildcards(dataset=name))
-        assert len(features) == -(-len(packed) // TOGETHER)
+        assert len(features) == -(-len(packed) // together)
         taken = [made.features.packed(wildcards(name, shard=Path(path).stem)) for path in features]
-        assert [path for of in taken for path in of] == packed and {len(of) for of in taken[:-1]} <= {TOGETHER}
-    assert len(made.data.shards(Wildcards(dataset="audioset"))) == 261, "4,169 packed ones"
+        assert [path for of in taken for path in of] == packed and {len(of) for of in taken[:-1]} <= {together}
+    assert len(made.data.shards(Wildcards(dataset="audioset"))) == 261, "1,043 packed ones"
     assert made.features.parts(wildcards("kinetics_sounds_31"))[-1].endswith("log_mel_r2plus1d/0002_moments.json")
 
 

@@ -723,4 +723,4 @@ print(*{name.split(".")[0] for name in sys.modules}, *(name for name in sys.modu
     heavy = {"torch", "torchvision", "pandas", "numpy", "matplotlib", "pyarrow", "scipy", "sklearn", "av"}
     assert heavy & set(loaded) == set()
     own = {name for name in loaded if name.startswith("avrobust.") and not name.startswith("avrobust.spec")}
-    assert own <= {"avrobust.csv_text", "avrobust.lazy", "avrobust.program"}
+    assert own <= {"avrobust.csv_text", "avrobust.files", "avrobust.lazy", "avrobust.program"}

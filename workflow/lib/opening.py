@@ -1,5 +1,6 @@
 """How the workflow starts: what the user told it is read and checked before any rule, and old results are named."""
 
+import atexit
 import gc
 import io
 import os
@@ -25,10 +26,11 @@ def opened(workflow: Any) -> Plan:
     gc.freeze()
     gc.set_threshold(100_000)
     root, told = Path(workflow.basedir), workflow.config_settings
+    kept = root / ".snakemake/digests.json"
     conda = "conda" in map(str, workflow.deployment_settings.deployment_method)
     try:
         check_folder(root)
-        source.keep_in(root / ".snakemake/code.json")
+        source.take_from(kept)
         check_variables(os.environ)
         check_once(sys.argv[1:])
         config = read_config(root, told.config_args, told.configfiles, alone=told.replace_workflow_config)
@@ -47,8 +49,12 @@ def opened(workflow: Any) -> Plan:
         results = root / plan.data.results
         versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
 
+        atexit.register(source.keep_in, kept, root)
+
         def start(log: str) -> None:
             versions.remember(results)
+            # For the Snakemakes of jobs, which keep nothing: many of them would write at a time.
+            source.keep_in(kept, root)
             waking.by_one_timer(workflow.scheduler)
 
         # As `onstart:` in a Snakefile does: not in a dry run.

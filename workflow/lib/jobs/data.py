@@ -16,8 +16,8 @@ from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.variants import SINGLE
 
-# Packed shards of which one of features is made, by one job.
-TOGETHER = 4
+# Clips of packed shards of which one job makes one of features: six minutes of a GPU.
+CLIPS_OF_FEATURES = 8000
 
 # A clip comes to fewer than so many frames more than its length times the rate: its last frame is repeated.
 MORE_FRAMES = 3
@@ -117,8 +117,13 @@ class Data(Jobs):
 
     def feature_files(self, dataset: str, extractor: str, suffix: str) -> list[str]:
         """What is made of all of them by an extractor: `.arrow`, the features, or what stands beside them."""
-        count = ceil(self._shards(dataset) / TOGETHER)
+        count = ceil(self._shards(dataset) / self.together)
         return self._numbered(f"features/{dataset}/{extractor}", dataset, count, suffix)
+
+    @property
+    def together(self) -> int:
+        """How many packed shards make one of features."""
+        return max(1, CLIPS_OF_FEATURES // self.settings.scale["shard_size"])
 
     def shard_reports(self, wildcards: Wildcards) -> list[str]:
         """What became of the clips of each shard of a dataset."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from lib import extractors
 from lib.errors import SettingsError
 from lib.grid import Grid
-from lib.jobs.data import TOGETHER, Data
+from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.settings import Settings
 from lib.variants import NET
@@ -34,8 +34,8 @@ class Features(Jobs):
 
     def packed(self, wildcards: Wildcards) -> list[str]:
         """The packed shards of which one of features is made."""
-        first = int(wildcards.shard) * TOGETHER
-        return self.data.packed_shards(wildcards.dataset)[first : first + TOGETHER]
+        first = int(wildcards.shard) * self.data.together
+        return self.data.packed_shards(wildcards.dataset)[first : first + self.data.together]
 
     def parts(self, wildcards: Wildcards) -> list[str]:
         """The moments of every shard of features."""
@@ -60,7 +60,7 @@ class Features(Jobs):
         if not (name := self.data.extractor_of(dataset)):
             return {}
         clips, shards = self.data.clips(dataset), len(self.data.packed_shards(dataset))
-        firsts = [first * clips // shards for first in (*range(0, shards, TOGETHER), shards)]
+        firsts = [first * clips // shards for first in (*range(0, shards, self.data.together), shards)]
         return {f"features_{name}_{number:04d}": last - first for number, (first, last) in enumerate(pairwise(firsts))}
 
     def entries(self, part: str, wildcards: Wildcards) -> Iterable[str]:

@@ -47,7 +47,7 @@ def opened(workflow: Any) -> Plan:
         if killed.missing(root):
             (killed.report if _is_dry_run(sys.argv[1:]) else killed.put_back)(root)
         results = root / plan.data.results
-        versions.report(results, root / "scripts", root / "envs/environment.yaml" if conda else None)
+        versions.report(results, plan.settings.scripts, root / "envs/environment.yaml" if conda else None)
 
         atexit.register(source.keep_in, kept, root)
 

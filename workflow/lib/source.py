@@ -113,11 +113,11 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield from _statements(inner)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in _statements(tree):
+def _without_docstrings(module: ast.Module) -> ast.Module:
+    for node in _statements(module):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             node.body = node.body[1:] or [ast.Pass()]
-    return tree
+    return module

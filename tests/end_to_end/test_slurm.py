@@ -50,9 +50,8 @@ def few_jobs(fresh_copy: Project) -> Project:
 
 def _keep_one_of_a_kind(paper: dict) -> None:
     artefacts = paper["artefacts"]
-    paper["artefacts"] = {name: artefacts[name] for name in ("table1", "table3", "figure5", "localisation")}
+    paper["artefacts"] = {name: artefacts[name] for name in ("table3", "figure5", "localisation")}
     paper["claims"] = []
-    keep_rows(paper, "table1", lambda row: row["attack"] == "fgsm")
     keep_rows(paper, "table3", lambda row: victim(row) in ("concat", "pcl") and row["attack"] == "fgsm")
     for artefact, part in (("figure5", "panels"), ("localisation", "rows")):
         del artefacts[artefact][part][1:]
@@ -75,7 +74,7 @@ def test_jobs_of_a_cluster_make_the_tables_of_a_local_run(
     output = few_jobs.make("--profile", "slurm", "--config", "scale=tiny", "device=cuda_or_cpu", "--", "all")
 
     rules = submitted(output, ASKED)
-    assert len(rules) < 40
+    assert len(rules) < 15
     gpus, partitions, states = (remembered(field) for field in ("tres-per-job", "Partition", "State"))
     for job, rule in rules.items():
         assert (rule, gpus[job]) == (rule, ASKED[rule])
@@ -183,7 +182,7 @@ def test_a_training_over_its_time_limit_goes_on_with_more(
     with training(untrained, monkeypatch) as snakemake:
         _, saved = stop_in_the_middle(untrained, snakemake)
         (job,) = jobs_of(untrained)
-        update(f"JobId={job.number}", "EndTime=now")
+        update(f"JobId={job.number}", "EndTime=now+1")  # the present second may have passed before SLURM reads it
         output = finish(snakemake)
     first, second = jobs_of(untrained)
     assert (job.time_limit, second.time_limit) == ("1:00", "2:00")

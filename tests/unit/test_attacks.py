@@ -15,6 +15,7 @@ from nets import (
     clips,
     clips_in_time,
     linear_net,
+    narrow_net,
     net_in_time,
     objective_of,
     partners_of,
@@ -442,7 +443,7 @@ def textbook(net, inputs: dict, epsilons: dict[str, float], name: str) -> dict[s
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "mim", "fgsm_official", "mim_official"])
 @pytest.mark.parametrize("fusion", ["concat", "film"])
 def test_the_attacks_of_tian2021_are_the_textbook_ones_to_the_bit(name, fusion):
-    net, inputs = shallow_net(fusion), clips(4)
+    net, inputs = narrow_net(fusion), clips(4)
     for epsilons in ({"audio": 0.012}, {"visual": 0.012}, {"audio": 0.1, "visual": 0.1}):
         ours, theirs = attacked(net, inputs, LABELS, epsilons, name), textbook(net, inputs, epsilons, name)
         assert all(torch.equal(ours[key], theirs[key]) for key in inputs)
@@ -479,7 +480,7 @@ def test_an_option_that_means_nothing_is_refused(name, options, message):
 
 
 def test_gradients_are_those_of_the_textbook_loop():
-    net, inputs = shallow_net(), clips(4)
+    net, inputs = narrow_net(), clips(4)
     leaves = {key: value.clone().requires_grad_() for key, value in inputs.items()}
     F.cross_entropy(net(leaves), LABELS, reduction="sum").backward()
     ours = Loss(net, CROSS_ENTROPY, inputs, LABELS).first_gradients(net.modalities)

@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from nets import CROSS_ENTROPY, batches, budgets, build_attack, clips, linear_net, net_with_memory, shallow_net
+from nets import (
+    CROSS_ENTROPY,
+    batches,
+    budgets,
+    build_attack,
+    clips,
+    linear_net,
+    narrow_net,
+    net_with_memory,
+    shallow_net,
+)
 
 from avrobust.attacks.loop import perturb
 from avrobust.attacks.loss import Loss
@@ -149,7 +159,7 @@ def test_no_parameter_of_a_net_gets_a_gradient_and_the_nets_stay_as_they_were():
 
 
 def test_past_the_defences_is_past_those_of_every_net():
-    defended, plain = net_with_memory(4), shallow_net(seed=1)
+    defended, plain = net_with_memory(4), narrow_net(seed=1)
     many = Trained(Ensemble([defended, plain]), CROSS_ENTROPY, list("abcde"), {})
     bare = bind(AttackSpec("fgsm", without_defences=True), many).model
     assert isinstance(bare, Ensemble) and not any(net.defences for net in bare.nets)
@@ -178,12 +188,12 @@ def test_nets_that_are_no_ensemble_are_refused():
     with pytest.raises(UserError, match=r"audio, visual \(multiple\)"):
         Ensemble([several])
     shapes = Ensemble([in_steps(shallow_net(), 2), in_steps(shallow_net(), 3)])
-    with pytest.raises(UserError, match="features of one shape, steps x size, not 2x64, 3x64 of audio"):
+    with pytest.raises(UserError, match="features of one shape, steps x size, not 2x8, 3x8 of audio"):
         shapes(clips(1))
     maps = shallow_net()
     encode = maps.encode
     maps.encode = lambda modality, x: encode(modality, x)[:, :, None, None]
-    with pytest.raises(UserError, match="not 64x1x1 of audio"):
+    with pytest.raises(UserError, match="not 8x1x1 of audio"):
         Ensemble([maps])(clips(1))
 
 

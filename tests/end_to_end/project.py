@@ -18,15 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import preloaded
 import psutil
 import yaml
+from preloaded import TIME_LIMIT
 
 from avrobust.spec import notation
 from lib.settings import MAY_LACK, PAPER_FILES
 
 REPOSITORY = Path(__file__).parents[2]
 PARTS = ("Snakefile", "config.yaml", "envs", "profiles", "resources", "scripts", "workflow")
-TIME_LIMIT = 600
 Result = TypeVar("Result")
 
 TABLES = ("table1", "table2", "table3", "controls")
@@ -132,27 +133,20 @@ class Project:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start `snakemake` with `arguments`; its output goes to a pipe."""
-        environment = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
-        # `python` in a rule's command is the one that runs these tests.
-        environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+        command = [sys.executable, "-m", "snakemake", *arguments]
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
-            cwd=self.root,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
     def make(self, *arguments: str) -> str:
         """Run `snakemake`, which must succeed, and return all that it writes."""
-        status, output = self._run(arguments)
+        status, output = preloaded.snakemake(arguments, self.root, environment())
         assert status == 0, f"snakemake {' '.join(arguments)} ended with {status}:\n{output}"
         return output
 
     def fail(self, *arguments: str) -> str:
         """Run `snakemake`, which must fail, and return all that it writes."""
-        status, output = self._run(arguments)
+        status, output = preloaded.snakemake(arguments, self.root, environment())
         assert status == 1, f"snakemake {' '.join(arguments)} ended with {status}:\n{output}"
         return output
 
@@ -165,14 +159,6 @@ class Project:
             made.removeprefix("results/tiny/").removesuffix(" (update)"): re.sub("^publish_.*", "publish", rule)
             for rule, made in jobs
         }
-
-    def _run(self, arguments: tuple[str, ...]) -> tuple[int, str]:
-        process = self.start(*arguments)
-        try:
-            output, _ = process.communicate(timeout=TIME_LIMIT)
-        finally:
-            kill_tree(process)
-        return process.returncode, output
 
     # Files
 
@@ -212,6 +198,12 @@ class Project:
         """Return what every file in paper_tables holds, but for the index, which says how the last run went."""
         files = (path for path in self.published.rglob("*") if path.is_file() and path.name != "index.csv")
         return {path.relative_to(self.published).as_posix(): path.read_bytes() for path in files}
+
+
+def environment() -> dict[str, str]:
+    """Return what Snakemake runs in: `python` in a rule's command is the one that runs these tests."""
+    own = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}
+    return own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"}
 
 
 def program_below(process: subprocess.Popen, program: str) -> psutil.Process | None:

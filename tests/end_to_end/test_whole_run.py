@@ -17,6 +17,8 @@ from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, SCALE, TABLES, P
 
 from avrobust.spec.units import UNITS
 
+# A net that alone answers to what is made with it.
+OF_ONE_NET = "models/music/film/s1234/model.pt", "cells/music/s1234/film.fgsm.parquet"
 STATISTICS = ["published", "ours", "low", "high", "n", "seeds", "scale"]
 
 
@@ -254,7 +256,7 @@ def test_clips_made_elsewhere_on_one_core_have_the_same_bytes(finished, fresh_co
 
 def test_the_number_of_cores_changes_no_net_and_no_cell(finished_copy):
     """Where the scale gives a job two threads, one core and two make the same net and the same cell."""
-    net, cell = "models/music/concat/s1234/model.pt", "cells/music/s1234/concat.fgsm.parquet"
+    net, cell = OF_ONE_NET
     finished_copy.edit_yaml("workflow/scales/tiny.yaml", lambda scale: scale["threads"].update(train=2, attack=2))
     made = []
     for cores in ("1", "2"):
@@ -273,7 +275,7 @@ def test_the_instructions_of_the_environment_change_no_net_and_no_cell(finished,
         "MKL_CBWR": "AVX2",
     }.items():
         monkeypatch.setenv(variable, value)
-    made = ["models/music/concat/s1234/model.pt", "cells/music/s1234/concat.fgsm.parquet"]
+    made = OF_ONE_NET
     for name in made:
         (finished_copy.results / name).unlink()
     finished_copy.make(f"results/tiny/{made[-1]}")

@@ -1,7 +1,6 @@
 """A copy of the project to plan in, what Snakemake plans there, and the workflow layer's own objects by short names."""
 
 import atexit
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
+import preloaded
 import yaml
 
 from lib.plan import Plan
@@ -155,23 +155,10 @@ def retold(root: Path, *changes: Callable[[dict], None]) -> Path:
     return root
 
 
-@cache
-def _preloaded() -> subprocess.Popen:
-    """A process that has Snakemake imported, which is half of what a plan takes; it ends with this one."""
-    program = [sys.executable, str(Path(__file__).with_name("preloaded.py"))]
-    return subprocess.Popen(program, stdin=subprocess.PIPE)
-
-
 def snakemake(root: Path, *arguments: str, **environment: str) -> Run:
     """Run Snakemake in a copy of the project, without what the user's own environment says of profiles and sites."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("SNAKEMAKE_", "AVROBUST_"))}
-    with TemporaryDirectory(prefix="avrobust-") as folder:
-        told, output, status = (Path(folder, name) for name in ("told.json", "output", "status"))
-        told.write_text(json.dumps([arguments, str(root), own | environment]), encoding="utf-8")
-        os.mkfifo(status)
-        # Short enough that lines of several threads do not mix.
-        os.write(_preloaded().stdin.fileno(), f"{folder}\n".encode())
-        return Run(int(status.read_text(encoding="ascii")), output.read_text(encoding="utf-8"))
+    return Run(*preloaded.snakemake(arguments, root, own | environment))
 
 
 def program(root: Path, name: str, *arguments: str) -> subprocess.CompletedProcess:

@@ -11,7 +11,10 @@ demo_on_cpu := snakemake --config scale=demo device=cpu -- all \
 processes = $$(python -c 'import os; print(min(os.cpu_count(), 4) + 1)')
 # Files and not their folder: of a file inside a folder that is named, too, pytest forgets the place.
 on_cluster := tests/end_to_end/test_slurm.py
-tests := $(on_cluster) tests/unit tests/workflow $(filter-out $(on_cluster),$(wildcard tests/end_to_end/test_*.py))
+# Of those end to end the longest first: no process is left with one of them while the others have nothing to do.
+long := $(foreach name,extended_run interruption real_data whole_run,tests/end_to_end/test_$(name).py)
+short := $(filter-out $(on_cluster) $(long),$(wildcard tests/end_to_end/test_*.py))
+tests := $(on_cluster) tests/unit tests/workflow $(long) $(short)
 
 .PHONY: help setup demo reference check-reference plan test bench lint lock clean
 

@@ -566,3 +566,12 @@ def test_the_inventory_says_what_is_not_done_and_why(tmp_path: Path) -> None:
         f"{tmp_path}/paper/table1  failed: attack: no clips",
         f"{tmp_path}/paper/figure5{{.csv,_measures.csv}}  skipped: not asked for",
     ]
+
+
+def test_what_writes_tables_figures_and_claims_starts_without_all_of_scipys_statistics() -> None:
+    """They take a second to load, which a run of `all` would spend a hundred times."""
+    kinds = ("table", "ranking", "claims", "bars", "curves", "sweep", "scatter")
+    loaded = ", ".join(f"avrobust.report.{kind}" for kind in kinds)
+    code = f"import sys, {loaded}; print('scipy.stats' in sys.modules)"
+    made = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(SCRIPTS)}, capture_output=True)
+    assert made.stdout == b"False\n", made.stderr

@@ -84,6 +84,16 @@ def copy_project(folder: Path) -> Path:
 
     It makes Tian & Xu's paper alone, of which most tests speak.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    # File by file in Python it takes a third as long as to plan.
+    subprocess.run(["cp", "-a", f"{_pristine()}/.", folder], check=True)
+    return folder
+
+
+@cache
+def _pristine() -> Path:
+    """The project as tests copy it; nothing is ever run in it."""
+    folder = _temporary()
     copied = [name for name in files() if not name.startswith(("paper_tables/", "results/", "tests/"))]
     for place in dict.fromkeys(str(Path(name).parent) for name in copied):
         (folder / place).mkdir(parents=True, exist_ok=True)
@@ -96,9 +106,14 @@ def copy_project(folder: Path) -> Path:
 @cache
 def unedited() -> Path:
     """Return a copy of the project for tests that plan in it and edit nothing."""
+    return copy_project(_temporary())
+
+
+def _temporary() -> Path:
+    """A folder that is gone once the tests are through."""
     folder = TemporaryDirectory(prefix="avrobust-")
     atexit.register(folder.cleanup)
-    return copy_project(Path(folder.name))
+    return Path(folder.name)
 
 
 def replace(path: Path, old: str, new: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 # Of a variable of which less is left than this share, what others say of it is all there is.
 _NOTHING = 1e-9
@@ -28,6 +27,9 @@ def pearson(x: np.ndarray, y: np.ndarray, given: Sequence[np.ndarray] = ()) -> n
 
 def spearman(x: np.ndarray, y: np.ndarray, given: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Return Spearman's: that of the ranks, as `pearson`; ties have their mean rank."""
+    # A second to load, which most figures would take for nothing.
+    from scipy.stats import rankdata
+
     return pearson(*(rankdata(of, axis=0) for of in (x, y)), [rankdata(of, axis=0) for of in given])
 
 

@@ -20,7 +20,6 @@ from hashlib import sha256
 from math import inf, sqrt
 
 import numpy as np
-from scipy.stats import rankdata
 
 from avrobust.metrics.interval import TAIL, standard_error, student
 
@@ -223,6 +222,9 @@ def spearman(first: Sequence["Estimate | float"], second: Sequence["Estimate | f
 
     At least one is an estimate. NaN where one side has only one value.
     """
+
+    # A second to load, half of the start of a table, which seldom ranks anything.
+    from scipy.stats import rankdata
 
     def correlation(*values: np.ndarray) -> np.ndarray:
         shape = np.broadcast_shapes(*(np.shape(value) for value in values))

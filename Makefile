@@ -12,9 +12,9 @@ processes = $$(python -c 'import os; print(min(os.cpu_count(), 4) + 1)')
 # Files and not their folder: of a file inside a folder that is named, too, pytest forgets the place.
 on_cluster := tests/end_to_end/test_slurm.py
 # Of those end to end the longest first: no process is left with one of them while the others have nothing to do.
-long := $(foreach name,extended_run interruption real_data whole_run,tests/end_to_end/test_$(name).py)
-short := $(filter-out $(on_cluster) $(long),$(wildcard tests/end_to_end/test_*.py))
-tests := $(on_cluster) tests/unit tests/workflow $(long) $(short)
+longest := $(foreach name,extended_run interruption real_data whole_run,tests/end_to_end/test_$(name).py)
+the_rest := $(filter-out $(on_cluster) $(longest),$(wildcard tests/end_to_end/test_*.py))
+tests := $(on_cluster) tests/unit tests/workflow $(longest) $(the_rest)
 
 .PHONY: help setup demo reference check-reference plan test bench lint lock clean
 

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Let go of looking for garbage among what is imported: an eighth of the time of tests that plan."""
+    """Look for garbage seldom, and never among what is imported: an eighth of the time of tests that plan."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000)

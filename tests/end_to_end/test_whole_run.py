@@ -17,7 +17,7 @@ from project import CLAIMS, CLASSES, CLIPS, FIGURES, PUBLISHED, SCALE, TABLES, P
 
 from avrobust.spec.units import UNITS
 
-# A net that alone answers to what is made with it.
+# One training and one attack are all that is made of them: no other net answers to what is made with this one.
 OF_ONE_NET = "models/music/film/s1234/model.pt", "cells/music/s1234/film.fgsm.parquet"
 STATISTICS = ["published", "ours", "low", "high", "n", "seeds", "scale"]
 

@@ -156,23 +156,23 @@ def drawn(folder: Path, variables: dict[str, object], settings: str = "") -> dic
 LOUD = "axes.grid: True\nfigure.facecolor: lightgrey\nfont.family: serif\nsavefig.bbox: tight\nlines.linestyle: --\n"
 
 
-@pytest.mark.parametrize("case", ["of the user", "of nobody", "in folders"])
+@pytest.mark.parametrize("case", ["in the folder of settings", "in the working folder", "of nobody", "of the user"])
 def test_the_users_matplotlib_changes_no_byte(case: str, plain: dict[str, bytes], tmp_path: Path) -> None:
-    """Settings and backends that are there, that cannot be taken, and those that lie where matplotlib looks."""
+    """Settings and backends that are there, and those that cannot be taken."""
     (tmp_path / "own").mkdir()
     (tmp_path / "own/matplotlibrc").write_text(LOUD, encoding="utf-8")
     (tmp_path / "latin").write_bytes("font.family: Grün\n".encode("latin-1"))
     variables = {
-        "of the user": {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": tmp_path / "own/matplotlibrc",
-        },
+        "in the folder of settings": {"MPLCONFIGDIR": tmp_path / "own"},
         # A file where a folder should be: not even root can make one there.
         "of nobody": {
             "MPLBACKEND": "holograms", "MATPLOTLIBRC": tmp_path / "latin", "MPLCONFIGDIR": tmp_path / "latin/folder",
         },
-        "in folders": {"MPLCONFIGDIR": tmp_path / "own"},
-    }[case]  # fmt: skip
-    assert drawn(tmp_path, variables, LOUD if case == "in folders" else "") == plain
+        "of the user": {
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": tmp_path / "own/matplotlibrc",
+        },
+    }.get(case, {})  # fmt: skip
+    assert drawn(tmp_path, variables, LOUD if case == "in the working folder" else "") == plain
 
 
 def test_another_font_of_our_fonts_name_is_not_taken(plain: dict[str, bytes], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def pearson(x: np.ndarray, y: np.ndarray, given: Sequence[np.ndarray] = ()) -> n
 
 def spearman(x: np.ndarray, y: np.ndarray, given: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Return Spearman's: that of the ranks, as `pearson`; ties have their mean rank."""
-    # A second to load, which most figures would take for nothing.
+    # A second to load, for what seldom ranks.
     from scipy.stats import rankdata
 
     return pearson(*(rankdata(of, axis=0) for of in (x, y)), [rankdata(of, axis=0) for of in given])

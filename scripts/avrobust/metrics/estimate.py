@@ -222,8 +222,7 @@ def spearman(first: Sequence["Estimate | float"], second: Sequence["Estimate | f
 
     At least one is an estimate. NaN where one side has only one value.
     """
-
-    # A second to load, half of the start of a table, which seldom ranks anything.
+    # A second to load, for what seldom ranks.
     from scipy.stats import rankdata
 
     def correlation(*values: np.ndarray) -> np.ndarray:

@@ -133,7 +133,7 @@ def verdicts(
 
 @pytest.mark.parametrize("clips", [88, 3104])
 @pytest.mark.parametrize(("seeds", "design"), DESIGNS)
-@pytest.mark.parametrize("share", [0.005, 0.02, 0.2])
+@pytest.mark.parametrize("share", [0.005, 0.01, 0.02, 0.05, 0.2])
 def test_of_no_effect_a_test_seldom_says_anything(
     share: float, seeds: int, design: Callable[[float, int], np.ndarray], clips: int
 ) -> None:
@@ -142,7 +142,9 @@ def test_of_no_effect_a_test_seldom_says_anything(
         assert found.get(word, 0) <= tolerated(0.05, EXPERIMENTS)
 
 
-@pytest.mark.parametrize(("clips", "shares", "experiments"), [(88, (0.005, 0.02, 0.2), 120), (3104, (0.005, 0.2), 40)])
+@pytest.mark.parametrize(
+    ("clips", "shares", "experiments"), [(88, (0.005, 0.01, 0.02, 0.05, 0.2), 150), (3104, (0.005, 0.2), 60)]
+)
 @pytest.mark.parametrize(("seeds", "design"), DESIGNS)
 def test_of_no_effect_a_claim_of_many_tests_seldom_says_anything(
     seeds: int, design: Callable[[float, int], np.ndarray], clips: int, shares: tuple[float, ...], experiments: int

@@ -227,6 +227,13 @@ def wait_for(look: Callable[[], Result], process: subprocess.Popen) -> Result:
     return found
 
 
+def finish(snakemake: subprocess.Popen) -> str:
+    """Wait until Snakemake has succeeded and return all that it wrote."""
+    output, _ = snakemake.communicate(timeout=TIME_LIMIT)
+    assert snakemake.returncode == 0, output
+    return output
+
+
 def kill_tree(process: subprocess.Popen) -> None:
     """Kill a Snakemake with SIGKILL and then all that it started, and wait until they are gone."""
     try:

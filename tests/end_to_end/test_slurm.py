@@ -22,7 +22,7 @@ import pytest
 import torch
 import yaml
 from long_training import MODEL, NET, LongTraining, check_same_bytes, check_went_on, provenance
-from project import TIME_LIMIT, Project, keep_rows, kill_tree, victim
+from project import Project, finish, keep_rows, kill_tree, victim
 from slurm_jobs import ENDED, GPU_TYPE, drained_node, jobs_of, remembered, restarts, slurm_log, update
 
 from avrobust.models.files import read_tensors
@@ -136,13 +136,6 @@ def stop_in_the_middle(project: Project, snakemake: subprocess.Popen) -> tuple[p
     until(lambda: trainer.status() == psutil.STATUS_STOPPED, "the training to stop", snakemake)
     assert not (project.root / MODEL).exists(), "the training ended before it could be stopped"
     return trainer, len(read_tensors(resume, torch.device("cpu"))["history"])
-
-
-def finish(snakemake: subprocess.Popen) -> str:
-    """Wait until Snakemake has succeeded and return all that it wrote."""
-    output, _ = snakemake.communicate(timeout=TIME_LIMIT)
-    assert snakemake.returncode == 0, output
-    return output
 
 
 def test_a_preempted_training_goes_on(uninterrupted: LongTraining, untrained: Project, monkeypatch, tmp_path) -> None:

@@ -65,7 +65,7 @@ def jobs(plan: Plan, paper: str) -> dict[tuple[str, str, str], int]:
             found[job] = plan.attack.bundle_work(keys)
             fitted = {plan.attack.fit_key(key) for key in plan.attack.fits_of(keys)}
             fits = {("fit", of, f"fit_{net}_s{{seed}}_{name}"): (of, net, name) for of, net, name in fitted}
-            found |= {of_fit: plan.fit.passes(plan.fit.fit_bundles[one]) for of_fit, one in fits.items()}
+            found |= {of_fit: plan.fit.passes(plan.attack.fit_bundles[one]) for of_fit, one in fits.items()}
             logits = plan.attack.ranked_logits(keys) if ranked.intersection(keys) else 0
             ranks = {("rank", dataset, f"rank_{bundle}_s{{seed}}"): logits} if logits else {}
             found |= ranks

@@ -195,9 +195,8 @@ def plan(root: Path, **changes: object) -> Plan:
 def unbundled(made: Plan) -> Plan:
     """Return the plan with each cell in a job of its own."""
     del made.settings.scale["bundles"]
-    for jobs in (made.attack, made.fit):
-        for known in ("bundles", "fit_bundles"):
-            vars(jobs).pop(known, None)
+    for known in ("bundles", "fit_bundles", "_named_bundle"):
+        vars(made.attack).pop(known, None)
     return made
 
 

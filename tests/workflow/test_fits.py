@@ -54,7 +54,7 @@ def told_of(made: Plan, net: str, bundle: str) -> list[dict]:
 
 def test_a_net_is_fitted_under_all_conditions_that_any_cell_needs(made: Plan) -> None:
     """Of the attack itself and of its control, which alone attacks FiLM; one that nobody adds is not fitted."""
-    of_music = {(net, attack) for dataset, net, attack in made.fit.fits if dataset == "music"}
+    of_music = {(net, attack) for dataset, net, attack in made.attack.fits if dataset == "music"}
     assert {("concat", "released"), ("concat", "honest"), ("film", "released")} <= of_music
     assert ("film", "honest") not in of_music and not any("random" in attack for _, attack in of_music)
     conditions = {
@@ -77,7 +77,7 @@ def test_it_asks_for_time_by_its_passes_clips_and_conditions(made: Plan) -> None
     key = {name: ("music", "concat", name) for name in ("released", "honest")}
     test, train = (made.data.split_clips("music", split) for split in ("test", "train"))
     assert made.fit.passes([key["released"]]) == test * 3 * 4 * 6
-    assert made.fit.passes([key["honest"]]) == train * 3 * 20 * len(made.fit.fits[key["honest"]])
+    assert made.fit.passes([key["honest"]]) == train * 3 * 20 * len(made.attack.fits[key["honest"]])
     assert 0 < made.fit.job_minutes(place("concat", "honest"), 1) <= made.settings.scale["minutes"]["attack"]
     assert (
         made.fit.job_memory_mb(place("concat", "honest"), 1) > 0
@@ -112,8 +112,8 @@ def test_what_a_bundle_holds_of_a_net_is_fitted_by_one_job(made: Plan, tmp_path:
     held = "  together: {each: [concat], attacks: [released, released_random, honest, honest_random]}\n"
     replace(root / "workflow/scales/demo.yaml", "bundles:\n", f"bundles:\n{held}")
     bundled = plan(root)
-    assert set(bundled.fit.fit_bundles) == {
-        (dataset, net, "together" if net == "concat" else attack) for dataset, net, attack in made.fit.fits
+    assert set(bundled.attack.fit_bundles) == {
+        (dataset, net, "together" if net == "concat" else attack) for dataset, net, attack in made.attack.fits
     }
     alone = [told_of(made, "concat", name) for name in ("honest", "released")]
     assert told_of(bundled, "concat", "together") == [*alone[0], *alone[1]]

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from avrobust.lazy import load
 from avrobust.program import UserError
 from avrobust.spec import budgets
+from avrobust.spec.artefacts.claims import CLAIMS, Claims
 from avrobust.spec.coded import refusal
 from avrobust.spec.conditions import ATTACKED, CLEAN, FREE, UNDER_ATTACK, Condition, Reading
 from avrobust.spec.curriculum import CURRICULUM
@@ -22,7 +23,6 @@ from avrobust.spec.kind import (
     METRICS,
     SCORES,
     TRAININGS,
-    Kind,
     Need,
 )
 from avrobust.spec.nets import Ensemble
@@ -315,9 +315,14 @@ def _add(grid: Grid, settings: Settings, paper: str, name: str, kind_name: str, 
         spec["attack"] = crafted_by(variant_of(settings, paper, net, dataset))
     spec |= {fact: FACTS[fact](settings, paper, spec) for fact in kind.facts if fact in FACTS}
     try:
-        if kind_name == "claims":
-            spec["claims"] = _or_skipped(grid, settings, paper, kind, spec, facts)
         layout = kind.parse(spec)
+        if kind_name == "claims":
+            why = _why_skipped(grid, settings, paper, layout, facts)
+            spec["claims"] = [
+                one | ({"skipped": why[one["name"]]} if one["name"] in why else {}) for one in spec["claims"]
+            ]
+            claims = [replace(one, skipped=why.get(one.name, "")) for one in layout.claims]
+            layout = replace(layout, claims=tuple(claims))
         needs = list(dict.fromkeys(kind.needs(layout)))  # columns share most of theirs
         if kind.check_published:
             file = published_file(paper, name)
@@ -520,24 +525,23 @@ def is_transfer(wanted: Reading) -> bool:
     return wanted.surrogate != wanted.victim
 
 
-def _or_skipped(grid: Grid, settings: Settings, paper: str, kind: Kind, spec: Mapping, facts: Mapping) -> list[dict]:
-    """Return claims, each with the reason where the scale lacks what the paper has: it is `skipped`, never re-mapped.
+def _why_skipped(grid: Grid, settings: Settings, paper: str, given: Claims, facts: Mapping) -> dict[str, str]:
+    """Return claim -> reason of those for which the scale lacks what the paper has: they are never re-mapped.
 
     So is one of what a model says that cannot be asked here, and a comparison of schedules that are others here.
 
-    A claim that names what the paper does not have either is left as it is.
+    A claim that names what the paper does not have either is none of them.
     """
     over = _over(settings, paper)
     own = {part: settings.own(paper, part) for part in NAMED if part in over}
     if "budgets" in own:
         own["budgets"] = budgets.named(choices.resolve(own["budgets"], settings.chosen[paper]))
-    made = []
-    for claim in spec["claims"]:
-        parsed = kind.parse({**spec, "claims": [claim]})
-        every = list(kind.needs(parsed))
+    found = {}
+    for claim in given.claims:
+        every = list(CLAIMS.needs(replace(given, claims=(claim,))))
         needs = [need for need in every if need.family != ANSWERS]
         if needs != every and (why := settings.unasked):
-            made.append({**claim, "skipped": why})
+            found[claim.name] = why
             continue
         missing = [_lacking(need.reading, facts) for need in needs]
         if "artefacts" in over and not any(missing):
@@ -547,15 +551,13 @@ def _or_skipped(grid: Grid, settings: Settings, paper: str, kind: Kind, spec: Ma
             missing += [f"no artefact reads {need.reading}" for need in needs if not _has_steps(grid, need.reading)]
         missing += [
             schedules.other_than_said(settings, paper, test.dataset, dict.fromkeys(test.victims))
-            for one in parsed.claims
-            for test in one.tests
+            for test in claim.tests
         ]
         reason = next(filter(None, missing), "")
         is_mistake = any(_lacking(need.reading, {**facts, **own}) for need in needs)
-        made.append(
-            {**claim, "skipped": f"scale {settings.scale_name}: {reason}"} if reason and not is_mistake else claim
-        )
-    return made
+        if reason and not is_mistake:
+            found[claim.name] = f"scale {settings.scale_name}: {reason}"
+    return found
 
 
 def _has_steps(grid: Grid, wanted: Reading) -> bool:

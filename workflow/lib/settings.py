@@ -71,7 +71,8 @@ VALIDATOR = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_c
 class Settings:
     """Everything that the workflow is told: `config` (config.yaml and --config), `scale`, `datasets`, `papers`.
 
-    `chosen`: paper -> choice -> the alternative that is taken. `weights`: name -> address and digest of the published
+    `told`: paper -> its own files' sections, whatever the scale lays over them. `chosen`: paper -> choice -> the
+    alternative that is taken. `weights`: name -> address and digest of the published
     weights that a paper's encoders may start from. `unasked`: why VideoLLaMA2 cannot be asked; nothing where it can.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     scale: Mapping
     datasets: Mapping[str, Mapping]
     papers: Mapping[str, Mapping]
+    told: Mapping[str, Mapping]
     chosen: Mapping[str, Mapping[str, str]]
     weights: Mapping[str, Mapping[str, str]]
     unasked: str
@@ -100,15 +102,19 @@ class Settings:
 
     @cached_property
     def own(self) -> Callable[[str, str], Mapping]:
-        """What a paper's own files say in a section, whatever the scale lays over it; a section is read once."""
-        return cache(partial(own_section, self.root))
+        """Of (paper, section): what the paper's own files say; of one that is not made, what factors may make."""
+        unmade = cache(partial(made_by_factors, self.root))
+        return lambda paper, section: (self.told[paper] if paper in self.told else unmade(paper))[section]
 
-    def taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
-        """A section of a paper, or a part of it, on a dataset, with every choice taken; an empty one if it has none.
+    @cached_property
+    def taken(self) -> Callable[..., Mapping]:
+        """Of (paper, dataset, section, *part): what is said there, with every choice taken; empty if nothing is.
 
-        Raises:
-            UnsaidError: something of it goes by dataset, and nothing is said for this one.
+        It raises UnsaidError where something of it goes by dataset, and nothing is said for this one.
         """
+        return cache(self._taken)
+
+    def _taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
         value = reduce(getitem, part, self.papers[paper].get(section, {}))
         try:
             return choices.resolve(value, self.chosen[paper], dataset)
@@ -143,11 +149,11 @@ def load_settings(
         known_name(name, sorted(weights), said(config, "weights"))
         if not (root / path).is_file():
             raise SettingsError(f"{said(config, 'weights', name)}: {path!r} is no file")
-    papers, chosen = {}, {}
+    papers, told, chosen = {}, {}, {}
     own, unasked = own_datasets(config, scale["source"]), lacking(config, conda=conda)
     for name in config["papers"]:
         known_name(name, known["papers"], said(config, "papers"))
-        papers[name] = _paper(root, name, _of_layers(layers, "papers", name), own, bool(unasked))
+        papers[name], told[name] = _paper(root, name, _of_layers(layers, "papers", name), own, bool(unasked))
         chosen[name] = choices.chosen(papers[name], config.get(name, {}), partial(said, config, name))
         for variant, facts in papers[name]["variants"].items():
             for part, given in facts.items():
@@ -178,7 +184,7 @@ def load_settings(
         if datasets[name]["source"] == LOCAL:
             datasets[name] |= {"shown": own[name].name, "own_classes": own[name].classes}
     _check_shown(config, datasets, papers)
-    return Settings(root, config, scale, datasets, papers, chosen, weights, unasked)
+    return Settings(root, config, scale, datasets, papers, told, chosen, weights, unasked)
 
 
 def read_config(root: Path, words: Sequence[str], more: Sequence[Path] = (), *, alone: bool = False) -> dict:
@@ -338,8 +344,10 @@ def _of_layers(layers: Sequence[tuple[str, Mapping]], kind: str, name: str) -> l
     return [(f"{file}: {kind}.{name}", told[kind][name]) for file, told in layers if name in told.get(kind, {})]
 
 
-def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[str, Own], leaves_answers: bool) -> dict:
-    """Return a paper from its files and what a scale says of it: as it is meant, not in compact notation.
+def _paper(
+    root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[str, Own], leaves_answers: bool
+) -> tuple[dict, dict]:
+    """Return a paper from its files and what a scale says of it, and by its files alone: as meant, not in short.
 
     A dataset that is there for the answers of a model alone is one of the paper's unless it `leaves_answers` out.
     """
@@ -348,11 +356,12 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     for file in PAPER_FILES:
         if file in MAY_LACK and not (root / f"workflow/papers/{name}/{file}.yaml").exists():
             continue
-        told = read_yaml(root / f"workflow/papers/{name}/{file}.yaml")
-        check(told, schemas / f"{file}.json", f"workflow/papers/{name}/{file}.yaml")
-        paper |= told
-    for section in (meant := _meant(name, paper)):
-        choices.check(meant, section, place_of(name, section))
+        held = read_yaml(root / f"workflow/papers/{name}/{file}.yaml")
+        check(held, schemas / f"{file}.json", f"workflow/papers/{name}/{file}.yaml")
+        paper |= held
+    told = _meant(name, paper)
+    for section in told:
+        choices.check(told, section, place_of(name, section))
     for place, over in layers:
         for section in over:
             known_name(section, [one for sections in PAPER_FILES.values() for one in sections], place)
@@ -379,7 +388,7 @@ def _paper(root: Path, name: str, layers: list[tuple[str, dict]], own: Mapping[s
     if not leaves_answers:
         asked = (one["spec"]["read"]["dataset"] for one in paper["artefacts"].values() if one["kind"] == KIND)
         paper["datasets"] = list(dict.fromkeys([*paper["datasets"], *asked]))
-    return in_its_place(paper, own)
+    return in_its_place(paper, own), told
 
 
 def _meant(name: str, paper: Mapping) -> dict:
@@ -396,11 +405,10 @@ def _meant(name: str, paper: Mapping) -> dict:
     return meant
 
 
-def own_section(root: Path, paper: str, section: str) -> Mapping:
-    """Return what a paper's own files say in a section, whatever a scale lays over it."""
-    files = [paper_file(paper, one) for one in (*MADE_BY_FACTORS, section)]
-    told = {name: value for file in dict.fromkeys(files) for name, value in read_yaml(root / file).items()}
-    return (_meant(paper, told) if section in MADE_BY_FACTORS else told)[section]
+def made_by_factors(root: Path, paper: str) -> Mapping:
+    """Return the variants, ensembles and attacks of a paper by its own files, whatever a scale lays over them."""
+    files = dict.fromkeys(paper_file(paper, section) for section in MADE_BY_FACTORS)
+    return _meant(paper, {name: value for file in files for name, value in read_yaml(root / file).items()})
 
 
 def paper_file(paper: str, section: str) -> str:

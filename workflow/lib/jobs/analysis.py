@@ -6,9 +6,11 @@ from typing import ClassVar, NamedTuple
 from avrobust.spec.conditions import Condition
 from avrobust.spec.kind import EMBEDDINGS, LOCALISATION, METRICS
 from lib import work
-from lib.grid import Key
-from lib.jobs.attack import Attacking, _sorted, told_of_condition
+from lib.grid import Grid, Key
+from lib.jobs.attack import Attack, Attacking, _sorted, told_of_condition
+from lib.jobs.data import Data
 from lib.jobs.jobs import MOST_TIMES, Wildcards, canonical, key_of
+from lib.settings import Settings
 from lib.variants import SINGLE
 
 
@@ -27,6 +29,10 @@ class Analysis(Attacking):
         LOCALISATION: LookedInto("localise", ".parquet", ".npz"),
         EMBEDDINGS: LookedInto("embed", ".scores.parquet", ".parquet"),
     }
+
+    def __init__(self, settings: Settings, grid: Grid, data: Data, attack: Attack):
+        super().__init__(settings, grid, data)
+        self.attack = attack
 
     def told(self, family: str) -> Callable[[Wildcards], dict]:
         """What a job of a family is told: the attack, its conditions and their budgets as JSON, how the net is seen.
@@ -70,7 +76,7 @@ class Analysis(Attacking):
     def job_minutes(self, family: str) -> Callable[[Wildcards, int], int]:
         """Time limit of an attack in minutes, by its work."""
 
-        return lambda wildcards, attempt: self.minutes_for(self.passes(family, key_of(wildcards)), attempt)
+        return lambda wildcards, attempt: self.attack.minutes_for(self.passes(family, key_of(wildcards)), attempt)
 
     def passes(self, family: str, key: Key) -> int:
         """The work of looking into a net."""
@@ -78,7 +84,7 @@ class Analysis(Attacking):
 
     def geometry_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit in minutes of measuring the classes of a net, by its work."""
-        return self.minutes_for(self.geometry_passes(wildcards.dataset), attempt)
+        return self.attack.minutes_for(self.geometry_passes(wildcards.dataset), attempt)
 
     def geometry_passes(self, dataset: str) -> int:
         """The work of measuring the classes of a net: a look at each training clip, or some more for its classes."""
@@ -94,8 +100,8 @@ class Analysis(Attacking):
         """Every file of cells that `all` makes, all seeds: the rows or what is said of them."""
         return [
             f"{self.place(dataset)}/cells/{dataset}/s{seed}/{bundle}.{suffix}"
-            for (dataset, bundle), keys in self.of_all.items()
-            for seed in self.seeds_of(keys)
+            for (dataset, bundle), keys in self.attack.of_all.items()
+            for seed in self.attack.seeds_of(keys)
         ]
 
     @property
@@ -103,15 +109,15 @@ class Analysis(Attacking):
         """What was measured of those of them whose clips have several labels, none of which is the right answer."""
         return [
             f"{self.place(dataset)}/{METRICS}/{dataset}/s{seed}/{bundle}.parquet"
-            for (dataset, bundle), keys in self.of_all.items()
+            for (dataset, bundle), keys in self.attack.of_all.items()
             if self.settings.datasets[dataset].get("task", SINGLE) != SINGLE
-            for seed in self.seeds_of(keys)
+            for seed in self.attack.seeds_of(keys)
         ]
 
     @property
     def names(self) -> str:
         """What datasets of the user's own are called among them, as JSON."""
-        return canonical(self.settings.own_names({dataset for dataset, _ in self.bundles}))
+        return canonical(self.settings.own_names({dataset for dataset, _ in self.attack.bundles}))
 
     def _conditions(self, family: str, wildcards: Wildcards) -> list[Condition]:
         return _sorted(self.grid.conditions[family].get(key_of(wildcards), ()))

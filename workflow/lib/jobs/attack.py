@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from types import SimpleNamespace as Names
 from typing import TypeVar
 
@@ -87,11 +87,6 @@ class Attacking(Jobs):
         """How many gradients a step takes: of each net of the surrogate, at as many places as the attack says."""
         return len(self.grid.nets_of(net)) * self.places_of(self.attack_on(attack, dataset, net))
 
-    def minutes_for(self, passes: int, attempt: int) -> int:
-        """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""
-        most = self.settings.scale["minutes"]["attack"]
-        return min(attempt, MOST_TIMES) * work.minutes(most, passes, max(passes, self.most_work))
-
     def view_on(self, variant: str, dataset: str) -> str:
         """How a net under attack sees a clip, as JSON."""
         view = self.settings.datasets[dataset]["view"]
@@ -148,6 +143,61 @@ class Attacking(Jobs):
                     f"attack {attack} on ensemble {net}: {name} was trained by {of.objective['name']}, which is of one "
                     "net; give the attack an `objective`"
                 )
+
+
+class Bundled(Attacking, ABC):
+    """What is made of a bundle by one job: of cells, or of what is fitted for them."""
+
+    @abstractmethod
+    def keys(self, wildcards: Wildcards) -> list[Key]:
+        """What the job makes, by dataset, net and attack."""
+
+    @abstractmethod
+    def conditions(self, wildcards: Wildcards) -> list[Condition]:
+        """The conditions of all of it."""
+
+    def budget_files(self, wildcards: Wildcards) -> list[str]:
+        """The budgets of a bundle that a job makes."""
+        return self.files_of_budgets(self.conditions(wildcards))
+
+    def clips_at_a_time(self, wildcards: Wildcards) -> str:
+        """Clips that a bundle attacks at a time: fewer by as many nets as a gradient is taken of, so that all fit."""
+        most = max(len(self.grid.nets_of(net)) for _, net, _ in self.keys(wildcards))
+        return str(max(1, self.clips_of_a_batch(self._seen(wildcards)) // most))
+
+    def shards(self, wildcards: Wildcards) -> list[str]:
+        """The shards that a bundle reads."""
+        return self._seen(wildcards).shards
+
+    def weights(self, wildcards: Wildcards) -> list[str]:
+        """The published weights of the extractor that a bundle goes through."""
+        return list(self._seen(wildcards).weights)
+
+    def _state(self, wildcards: Wildcards) -> dict[str, str]:
+        """Which weights the attacks of a bundle say that its nets have; SettingsError if they do not agree."""
+        of_state = {self.state_of(attack): attack for _, _, attack in self.keys(wildcards)}
+        if len(of_state) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{' and '.join(sorted(of_state.values()))}, which are of other weights of their nets; put them apart"
+            )
+        (state,) = of_state
+        return {MODEL_STATE: state} if state else {}
+
+    def _seen(self, wildcards: Wildcards) -> Seen:
+        """How the nets of a bundle get clips; SettingsError if some attacks go through an extractor and some do not."""
+        of_attacks = {self.is_through(attack): attack for _, _, attack in self.keys(wildcards)}
+        if len(of_attacks) > 1:
+            raise SettingsError(
+                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
+                f"{of_attacks[True]}, which goes through an extractor, and {of_attacks[False]}, which does not; put "
+                "them apart"
+            )
+        return self.seen(wildcards.dataset, True in of_attacks)
+
+
+class Attack(Bundled):
+    """Every bundle of cells: which there are, their files and work, and what is fitted before them."""
 
     @cached_property
     def most_work(self) -> int:
@@ -273,8 +323,12 @@ class Attacking(Jobs):
         together = name and "surrogates" in self.settings.scale["bundles"][name]
         return name if together else f"{net}.{name or attack}"
 
-    def _named_bundle(self, dataset: str, net: str, attack: str) -> str:
-        """The first of the scale's bundles that a cell fits; nothing if there is none."""
+    @cached_property
+    def _named_bundle(self) -> Callable[[str, str, str], str]:
+        """Of (dataset, net, attack): the first of the scale's bundles that a cell fits; nothing if there is none."""
+        return cache(self._first_bundle)
+
+    def _first_bundle(self, dataset: str, net: str, attack: str) -> str:
         cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
         aside = (dataset, net, attack) in self.grid.aside
         for name, bundle in self.settings.scale.get("bundles", {}).items():
@@ -283,60 +337,10 @@ class Attacking(Jobs):
                 return name
         return ""
 
-
-class Bundled(Attacking, ABC):
-    """What is made of a bundle by one job: of cells, or of what is fitted for them."""
-
-    @abstractmethod
-    def keys(self, wildcards: Wildcards) -> list[Key]:
-        """What the job makes, by dataset, net and attack."""
-
-    @abstractmethod
-    def conditions(self, wildcards: Wildcards) -> list[Condition]:
-        """The conditions of all of it."""
-
-    def budget_files(self, wildcards: Wildcards) -> list[str]:
-        """The budgets of a bundle that a job makes."""
-        return self.files_of_budgets(self.conditions(wildcards))
-
-    def clips_at_a_time(self, wildcards: Wildcards) -> str:
-        """Clips that a bundle attacks at a time: fewer by as many nets as a gradient is taken of, so that all fit."""
-        most = max(len(self.grid.nets_of(net)) for _, net, _ in self.keys(wildcards))
-        return str(max(1, self.clips_of_a_batch(self._seen(wildcards)) // most))
-
-    def shards(self, wildcards: Wildcards) -> list[str]:
-        """The shards that a bundle reads."""
-        return self._seen(wildcards).shards
-
-    def weights(self, wildcards: Wildcards) -> list[str]:
-        """The published weights of the extractor that a bundle goes through."""
-        return list(self._seen(wildcards).weights)
-
-    def _state(self, wildcards: Wildcards) -> dict[str, str]:
-        """Which weights the attacks of a bundle say that its nets have; SettingsError if they do not agree."""
-        of_state = {self.state_of(attack): attack for _, _, attack in self.keys(wildcards)}
-        if len(of_state) > 1:
-            raise SettingsError(
-                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
-                f"{' and '.join(sorted(of_state.values()))}, which are of other weights of their nets; put them apart"
-            )
-        (state,) = of_state
-        return {MODEL_STATE: state} if state else {}
-
-    def _seen(self, wildcards: Wildcards) -> Seen:
-        """How the nets of a bundle get clips; SettingsError if some attacks go through an extractor and some do not."""
-        of_attacks = {self.is_through(attack): attack for _, _, attack in self.keys(wildcards)}
-        if len(of_attacks) > 1:
-            raise SettingsError(
-                f"workflow/scales/{self.settings.scale_name}.yaml: bundles: {wildcards.bundle} holds "
-                f"{of_attacks[True]}, which goes through an extractor, and {of_attacks[False]}, which does not; put "
-                "them apart"
-            )
-        return self.seen(wildcards.dataset, True in of_attacks)
-
-
-class Attack(Bundled):
-    """Every bundle of cells."""
+    def minutes_for(self, passes: int, attempt: int) -> int:
+        """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""
+        most = self.settings.scale["minutes"]["attack"]
+        return min(attempt, MOST_TIMES) * work.minutes(most, passes, max(passes, self.most_work))
 
     def keys(self, wildcards: Wildcards) -> list[Key]:
         """The cells of a bundle."""

@@ -9,7 +9,7 @@ from avrobust.spec.conditions import Condition
 from lib import work
 from lib.errors import SettingsError
 from lib.grid import Grid
-from lib.jobs.attack import Attacking, told_of_condition
+from lib.jobs.attack import Attack, Attacking, told_of_condition
 from lib.jobs.data import Data
 from lib.jobs.jobs import Jobs, Wildcards, canonical, one_of
 from lib.jobs.train import Train
@@ -24,9 +24,10 @@ SPLIT = "val"
 class Calibration(Attacking):
     """Every budget that a job makes, with the first seed of the nets that it is calibrated by."""
 
-    def __init__(self, settings: Settings, grid: Grid, data: Data, train: Train):
+    def __init__(self, settings: Settings, grid: Grid, data: Data, train: Train, attack: Attack):
         super().__init__(settings, grid, data)
         self.train = train
+        self.attack = attack
 
     @property
     def budgets(self) -> str:
@@ -80,7 +81,7 @@ class Calibration(Attacking):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit in minutes, as of an attack on as many clips."""
-        return self.minutes_for(self.passes(wildcards), attempt)
+        return self.attack.minutes_for(self.passes(wildcards), attempt)
 
     def passes(self, wildcards: Wildcards) -> int:
         """The work of a calibration."""

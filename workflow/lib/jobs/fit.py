@@ -6,9 +6,11 @@ from avrobust.spec.budgets import FROM
 from avrobust.spec.conditions import ATTACKED, Condition
 from lib import digest, work
 from lib.errors import SettingsError
-from lib.grid import Key
-from lib.jobs.attack import Bundled, told_of_condition
+from lib.grid import Grid, Key
+from lib.jobs.attack import Attack, Bundled, told_of_condition
+from lib.jobs.data import Data
 from lib.jobs.jobs import Wildcards, canonical, one_of
+from lib.settings import Settings
 
 # Passes that an attack is taken to make whose file does not say how many.
 MOST_PASSES = 100
@@ -17,18 +19,22 @@ MOST_PASSES = 100
 class Fit(Bundled):
     """Every perturbation that is found for all clips before any of them is attacked, of a net's bundle together."""
 
+    def __init__(self, settings: Settings, grid: Grid, data: Data, attack: Attack):
+        super().__init__(settings, grid, data)
+        self.attack = attack
+
     @property
     def names(self) -> str:
         """A regular expression for what is fitted together."""
-        return one_of(name for _, _, name in self.fit_bundles)
+        return one_of(name for _, _, name in self.attack.fit_bundles)
 
     def keys(self, wildcards: Wildcards) -> list[Key]:
         """What is fitted together, in one file."""
-        return self.fit_bundles[wildcards.dataset, wildcards.variant, wildcards.bundle]
+        return self.attack.fit_bundles[wildcards.dataset, wildcards.variant, wildcards.bundle]
 
     def conditions(self, wildcards: Wildcards) -> list[Condition]:
         """The conditions of all of it."""
-        return [condition for key in self.keys(wildcards) for condition in self.fits[key]]
+        return [condition for key in self.keys(wildcards) for condition in self.attack.fits[key]]
 
     def told(self, wildcards: Wildcards) -> dict:
         """What a fit is told: attacks with conditions and splits, and budgets, as JSON; how the net sees clips."""
@@ -60,7 +66,7 @@ class Fit(Bundled):
 
     def job_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Time limit in minutes, by the work of its passes."""
-        return self.minutes_for(self.passes(self.keys(wildcards)), attempt)
+        return self.attack.minutes_for(self.passes(self.keys(wildcards)), attempt)
 
     def passes(self, keys: Iterable[Key]) -> int:
         """The work of fits: in each pass a gradient of every clip under every condition."""
@@ -72,15 +78,15 @@ class Fit(Bundled):
 
     def check(self) -> None:
         """Raise SettingsError if something is to be fitted that cannot be."""
-        for dataset, net, attack in self.fits:
+        for dataset, net, attack in self.attack.fits:
             where = self.place_of_attack(attack)
             if net in self.grid.ensembles:
                 raise SettingsError(f"{where}: {net} on {dataset} is several nets, and it is fitted to one; name a net")
             taken = self.variant_on(net, dataset).net_parts.keys()
-            for one in self.fits[dataset, net, attack]:
+            for one in self.attack.fits[dataset, net, attack]:
                 if taken.isdisjoint(ATTACKED[one.modality]):
                     raise SettingsError(f"{where}: {net} on {dataset} takes nothing of {one.modality}; leave that out")
-            for budget in dict.fromkeys(one.budget for one in self.fits[dataset, net, attack]):
+            for budget in dict.fromkeys(one.budget for one in self.attack.fits[dataset, net, attack]):
                 given = self._budget(budget)
                 if FROM not in given and any("snr" in of for of in given.values()):
                     raise SettingsError(
@@ -89,13 +95,13 @@ class Fit(Bundled):
 
     def _spec(self, key: Key) -> dict:
         dataset, net, attack = key
-        conditions = [told_of_condition(one) for one in self.fits[key]]
+        conditions = [told_of_condition(one) for one in self.attack.fits[key]]
         spec = self.attack_on(attack, dataset, net)
         return {"attack": attack, "spec": spec, "conditions": conditions, "split": self.split(key)}
 
     def _passes(self, key: Key) -> int:
         said = self._said(key, "passes")
-        gradients = len(self.fits[key]) * (MOST_PASSES if said is None else said)
+        gradients = len(self.attack.fits[key]) * (MOST_PASSES if said is None else said)
         passes = work.attack_passes(self._clips(key), [gradients], 0)
         return passes * (work.EXTRACTOR if self.is_through(key[2]) else 1)
 

@@ -12,6 +12,7 @@ scores and counts.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 
 from avrobust.program import UserError
@@ -90,8 +91,7 @@ class Quantity:
     @property
     def each(self) -> Sequence["Quantity"]:
         """The same with each of several attacks of which the best is read; itself where there is one."""
-        attacks = self.attack.attacks if isinstance(self.attack, Best) else (self.attack,)
-        return [replace(self, attack=one) for one in attacks]
+        return [replace(self, attack=one) for one in self.attack.attacks] if isinstance(self.attack, Best) else [self]
 
     @property
     def clean(self) -> bool:
@@ -105,7 +105,7 @@ class Quantity:
         read["modality"] = CLEAN.modality if self.clean else self.modality or BOTH
         return [reading({**read, "surrogate": one, "victim": net}) for one, net in pairs(self.surrogate, self.victim)]
 
-    @property
+    @cached_property
     def readings(self) -> Mapping[Reading, float]:
         """What is read, with its weight."""
         return MEASURES[self.of].over(self.places)[0] if self.of in MEASURES else dict.fromkeys(self.places, 1.0)

@@ -2,9 +2,10 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
+
+import preloaded
 
 from avrobust.lazy import load
 from avrobust.spec.registry import KINDS
@@ -21,8 +22,7 @@ def arguments(kind: str, spec: object, stem: Path, **given: object) -> list[str]
 
 def make(kind: str, spec: object, stem: Path, **given: object) -> subprocess.CompletedProcess:
     """Run the program."""
-    command = [sys.executable, str(PROGRAM), *arguments(kind, spec, stem, **given)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return preloaded.program([PROGRAM, *arguments(kind, spec, stem, **given)])
 
 
 def drawn_twice(kind: str, spec: object, folder: Path, **given: object) -> tuple[str, str]:

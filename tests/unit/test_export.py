@@ -3,13 +3,13 @@
 import csv
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
+import preloaded
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -106,7 +106,8 @@ def packed_from(folder: Path) -> Store:
     pack += ["--audio-rate", 11025, "--frame-rate", 8, "--short-side", 36, "--minimum-frames", 1]
     pack += ["--failed-clips", "drop", "--shard", folder / "0.arrow", "--availability", folder / "availability.csv"]
     for name, told in (("manifest", [*local, "--class-list", classes, "--classes", *CLASSES]), ("pack", pack)):
-        subprocess.run([sys.executable, SCRIPTS / f"{name}.py", *map(str, told)], check=True)
+        made = preloaded.program([SCRIPTS / f"{name}.py", *told])
+        assert made.returncode == 0, made.stderr
     return Store([folder / "0.arrow"])
 
 

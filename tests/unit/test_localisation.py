@@ -11,6 +11,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+import preloaded
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -327,8 +328,7 @@ KEY = {"dataset": "music", "variant": "attended_concat", "seed": 3, "attack": "f
 
 
 def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return preloaded.program([SCRIPTS / name, *arguments])
 
 
 def write_model(path: Path, fusion: str = "attended_concat") -> Path:

@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import preloaded
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -149,7 +149,7 @@ def test_what_cannot_be_ranked_or_compared_is_named_in_one_line(world, tmp_path:
 
 def program(cells: Path, rows: Path) -> subprocess.CompletedProcess:
     words = ["--cells", str(cells), "--replicates", "20", "--rows", str(rows), "--provenance", f"{rows}.json"]
-    return subprocess.run([sys.executable, str(PROGRAM), *words], capture_output=True, text=True)
+    return preloaded.program([PROGRAM, *words])
 
 
 def test_what_was_run_is_written_down_and_values_that_are_not_there_are_counted(world, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+import preloaded
 import pytest
 import torch
 from PIL import Image
@@ -148,7 +148,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 def program(folder: Path, what: str, *more: str) -> tuple[int, list[str]]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run([sys.executable, PROGRAM, what, *more], cwd=folder, env=own, capture_output=True, text=True)
+    done = preloaded.program([PROGRAM, what, *more], folder, own)
     return done.returncode, (done.stdout + done.stderr).splitlines()
 
 

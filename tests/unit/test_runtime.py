@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import preloaded
 import pytest
 import torch
 
@@ -13,8 +15,8 @@ from avrobust.processor import flags, has_common_instructions, name
 from avrobust.runtime import INSTRUCTIONS, promised_gpus
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+OURS = f"import sys\nsys.path.append({str(SCRIPTS)!r})\n"
 CODE = """
-import sys
 from avrobust.program import run
 from avrobust.runtime import prepare
 run(lambda: print(prepare(sys.argv[1], 1).type))
@@ -25,16 +27,18 @@ PROMISES = [{"SLURM_JOB_GPUS": "0"}, {"SLURM_STEP_GPUS": "2,3"}, {"SLURM_GPUS_ON
 NO_PROMISES = [{}, {"SLURM_JOB_ID": "7"}, {"SLURM_JOB_GPUS": ""}, {"SLURM_GPUS_ON_NODE": "0"}]
 
 
-def prepared(device: str, **said: str) -> tuple[int, str]:
+@pytest.fixture
+def prepared(tmp_path: Path) -> Callable[..., tuple[int, str]]:
     """Prepare in a process in which torch sees no GPU, on any machine; return its status and what it wrote."""
+    (tmp_path / "prepared.py").write_text(OURS + CODE, encoding="utf-8")
     own = {name: value for name, value in os.environ.items() if name not in SAYS}
-    made = subprocess.run(
-        [sys.executable, "-c", CODE, device],
-        env={**own, "PYTHONPATH": str(SCRIPTS), "CUDA_VISIBLE_DEVICES": "", **said},
-        capture_output=True,
-        text=True,
-    )
-    return made.returncode, (made.stdout + made.stderr).strip()
+
+    def run(device: str, **said: str) -> tuple[int, str]:
+        environment = {**own, "CUDA_VISIBLE_DEVICES": "", **said}
+        made = preloaded.program([tmp_path / "prepared.py", device], environment=environment)
+        return made.returncode, (made.stdout + made.stderr).strip()
+
+    return run
 
 
 @pytest.mark.parametrize("said", PROMISES)
@@ -52,7 +56,7 @@ def test_all_of_a_promise_is_told() -> None:
     assert promised_gpus({"SLURM_JOB_GPUS": "1", "SLURM_GPUS_ON_NODE": "1"}) == "SLURM_JOB_GPUS=1, SLURM_GPUS_ON_NODE=1"
 
 
-def test_a_broken_promise_is_an_error_that_names_it_and_the_setting() -> None:
+def test_a_broken_promise_is_an_error_that_names_it_and_the_setting(prepared) -> None:
     status, text = prepared("auto", SLURM_JOB_GPUS="0")
     assert status == 1
     assert text.startswith("error: SLURM gave this job a GPU (SLURM_JOB_GPUS=0), but torch sees no CUDA GPU")
@@ -60,25 +64,24 @@ def test_a_broken_promise_is_an_error_that_names_it_and_the_setting() -> None:
 
 
 @pytest.mark.parametrize(("device", "said"), [("auto", {}), ("cuda_or_cpu", PROMISES[0]), ("cpu", PROMISES[0])])
-def test_the_cpu_is_taken_where_nothing_was_promised_or_it_is_allowed(device: str, said: dict) -> None:
+def test_the_cpu_is_taken_where_nothing_was_promised_or_it_is_allowed(prepared, device: str, said: dict) -> None:
     assert prepared(device, **said) == (0, "cpu")
 
 
-def test_cuda_is_never_done_without() -> None:
+def test_cuda_is_never_done_without(prepared) -> None:
     said = "error: device is cuda, but torch sees no CUDA GPU; set `device: cpu` to run without one"
     assert prepared("cuda") == (1, said)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA GPU here")
 @pytest.mark.parametrize("device", ["auto", "cuda", "cuda_or_cpu"])
-def test_a_gpu_is_taken_where_there_is_one(device: str) -> None:
+def test_a_gpu_is_taken_where_there_is_one(prepared, device: str) -> None:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
     assert prepared(device, SLURM_JOB_GPUS="0", CUDA_VISIBLE_DEVICES=visible) == (0, "cuda")
 
 
 # As `CODE`, for each device where torch says that there is a GPU; none is touched. It says what cuDNN may do.
 WITH_A_GPU = """
-import sys
 import torch
 from avrobust.runtime import prepare
 torch.cuda.is_available = lambda: True
@@ -90,13 +93,11 @@ for device in sys.argv[1:]:
 """
 
 
-def test_a_gpu_that_is_there_is_taken_unless_the_device_is_cpu() -> None:
+def test_a_gpu_that_is_there_is_taken_unless_the_device_is_cpu(tmp_path: Path) -> None:
     """Convolutions in float32, by algorithms that give the same bits again."""
     taken = {"auto": "cuda", "cuda": "cuda", "cuda_or_cpu": "cuda", "cpu": "cpu"}
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    made = subprocess.run(
-        [sys.executable, "-c", WITH_A_GPU, *taken], env=environment, capture_output=True, text=True, check=True
-    )
+    (tmp_path / "prepared.py").write_text(OURS + WITH_A_GPU, encoding="utf-8")
+    made = preloaded.program([tmp_path / "prepared.py", *taken])
     assert made.stdout.splitlines() == [f"{device} 3 False False True" for device in taken.values()]
 
 

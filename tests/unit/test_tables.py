@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import preloaded
 import pytest
 from artefacts import make
 from cell_files import CLEAN, write_cell
@@ -498,8 +499,7 @@ def test_stacked_columns_keep_each_tables_order(tmp_path: Path) -> None:
 
 
 def program(name: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return preloaded.program([SCRIPTS / name, *arguments])
 
 
 def test_programs_from_cells_to_terminal(tmp_path: Path) -> None:

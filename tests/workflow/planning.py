@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -178,8 +177,7 @@ def snakemake(root: Path, *arguments: str, **environment: str) -> Run:
 
 def program(root: Path, name: str, *arguments: str) -> subprocess.CompletedProcess:
     """Run a program of workflow/ in the project."""
-    command = [sys.executable, f"workflow/{name}.py", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return preloaded.program([f"workflow/{name}.py", *arguments], root)
 
 
 def configuration(root: Path, **changes: object) -> dict:

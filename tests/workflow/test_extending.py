@@ -63,7 +63,7 @@ def test_an_addition_is_a_file_a_line_and_what_uses_it(tmp_path: Path, name: str
 DATASETS = ("music", "kinetics_sounds", "ave")
 TOLD = """
 import json, sys
-sys.path[:0] = ["tests/workflow", "tests/sites", "scripts", "workflow"]
+sys.path[:0] = ["tests/workflow", "tests/programs", "scripts", "workflow"]
 from types import SimpleNamespace as Job
 from planning import ROOT, codes, plan
 tables, manifest = plan(ROOT).tables, plan(ROOT, scale="paper").data
@@ -80,7 +80,7 @@ print(json.dumps({
 def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """A copy of the project with all that the page says, and what is planned there."""
     root = copy_project(tmp_path_factory.mktemp("extended") / "project")
-    for folder in ("tests/workflow", "tests/sites"):
+    for folder in ("tests/workflow", "tests/programs"):
         shutil.copytree(ROOT / folder, root / folder)
     for blocks in sections().values():
         for block in blocks:

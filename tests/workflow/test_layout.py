@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -262,45 +263,50 @@ def test_the_snakefile_is_short() -> None:
     assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 61
 
 
-@pytest.mark.parametrize("path", [*PROGRAMS, *PACKAGE], ids=lambda path: path.name)
-def test_the_science_knows_no_workflow(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            # The digest of the code follows absolute imports only.
-            assert node.level == 0
-            assert node.module.split(".")[0] not in ("snakemake", "lib")
-        elif isinstance(node, ast.Import):
-            assert all(alias.name.split(".")[0] not in ("snakemake", "lib") for alias in node.names)
+def nodes(paths: Iterable[Path]) -> Iterator[tuple[str, list[ast.AST]]]:
+    """Yield the name of each file with all of its syntax tree."""
+    for path in paths:
+        yield path.name, list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize("path", [path for path in PACKAGE if path.name != "lazy.py"], ids=lambda path: path.name)
-def test_only_a_registry_loads_by_name(path: Path) -> None:
-    # The digest cannot see what such a call brings in.
-    assert not re.search(r"import_module|__import__|runpy|exec\(", path.read_text(encoding="utf-8"))
+def test_the_science_knows_no_workflow() -> None:
+    for file, found in nodes([*PROGRAMS, *PACKAGE]):
+        for node in found:
+            if isinstance(node, ast.ImportFrom):
+                # The digest of the code follows absolute imports only.
+                assert node.level == 0, file
+                assert node.module.split(".")[0] not in ("snakemake", "lib"), file
+            elif isinstance(node, ast.Import):
+                assert all(alias.name.split(".")[0] not in ("snakemake", "lib") for alias in node.names), file
 
 
-@pytest.mark.parametrize("path", PACKAGE, ids=lambda path: path.name)
-def test_the_package_knows_no_paper_and_no_place(path: Path) -> None:
+def test_only_a_registry_loads_by_name() -> None:
+    for path in PACKAGE:
+        # The digest cannot see what such a call brings in.
+        found = re.search(r"import_module|__import__|runpy|exec\(", path.read_text(encoding="utf-8"))
+        assert bool(found) == (path.name == "lazy.py"), path.name
+
+
+def test_the_package_knows_no_paper_and_no_place() -> None:
     papers = "|".join(entry.parent.name for entry in (ROOT / "workflow/papers").glob("*/paper.yaml"))
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert [text for text in texts - docstrings if re.search(rf"({papers})|workflow/|resources/", text)] == []
+    for file, found in nodes(PACKAGE):
+        docstrings = {ast.get_docstring(node, clean=False) for node in found if isinstance(node, documented)}
+        texts = {node.value for node in found if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        assert [text for text in texts - docstrings if re.search(rf"({papers})|workflow/|resources/", text)] == [], file
 
 
 # What is filled, or moves on.
 CHANGING = {"Budget", "Chosen", "Grid", "Reading", "Sieve"}
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, *sorted((ROOT / "workflow/lib").rglob("*.py"))], ids=lambda path: path.name)
-def test_values_do_not_change(path: Path) -> None:
+def test_values_do_not_change() -> None:
     """A dataclass can be shared, cached and a key, because nobody changes it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef) and node.name not in CHANGING:
+    for file, found in nodes([*PACKAGE, *sorted((ROOT / "workflow/lib").rglob("*.py"))]):
+        classes = [node for node in found if isinstance(node, ast.ClassDef) and node.name not in CHANGING]
+        for node in classes:
             for decorator in map(ast.unparse, node.decorator_list):
-                assert not decorator.startswith("dataclass") or "frozen=True" in decorator, node.name
+                assert not decorator.startswith("dataclass") or "frozen=True" in decorator, (file, node.name)
 
 
 def test_packages_are_empty() -> None:

@@ -1,0 +1,99 @@
+"""Programs for tests without their imports: a process that has imported what they do forks for each of them.
+
+That import is a third of what a plan of Snakemake takes, and most of what a program does to train or draw little. A
+fork does what `python` does with the same arguments, but that all of a process of tests have one seed for the order of
+sets. What tests kill, what is looked at for its imports or memory, jobs of SLURM, and the whole run that others begin
+with are programs of their own.
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Lock
+from typing import BinaryIO
+
+from asked import ask
+
+from avrobust.processor import has_common_instructions
+
+TIME_LIMIT = 600
+HERE = Path(__file__).parent
+SNAKEMAKE = ("snakemake.cli",)
+PROGRAMS = (
+    *("numpy", "torch", "pandas", "pyarrow.parquet", "pyarrow.compute", "scipy.special", "av", "yaml", "PIL.Image"),
+    *("matplotlib.figure", "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg"),
+)
+# What programs set before they import these.
+SET = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
+SET |= {"OPENBLAS_CORETYPE": "Haswell"} if has_common_instructions() else {}
+_starting = Lock()
+# Ends with this process, whose end of the pipe to it is the only one.
+_forking: list[subprocess.Popen] = []
+
+
+def snakemake(arguments: Iterable[str], root: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run Snakemake in the folder `root`; return its exit status and all that it wrote.
+
+    Several threads may do so at a time. The programs of its rules are forks, too, by the `python` on its PATH.
+    """
+    found = {**environment, "PATH": f"{_folder()}{os.pathsep}{environment['PATH']}"}
+    with TemporaryFile() as output:
+        status = _ask("snakemake", ["-m", "snakemake", *arguments], root, found, output, output)
+        return status, _text(output)
+
+
+def program(
+    arguments: Iterable[object], root: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess:
+    """Run `python` with these arguments, of which the first is the path of a program, as `subprocess.run` does."""
+    given = list(map(str, arguments))
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        status = _ask("program", given, root or Path.cwd(), environment or os.environ, output, errors)
+        return subprocess.CompletedProcess(given, status, _text(output), _text(errors))
+
+
+def _ask(
+    name: str, arguments: list[str], root: Path, environment: Mapping[str, str], output: BinaryIO, errors: BinaryIO
+) -> int:
+    with Path(os.devnull).open("rb") as nothing:
+        streams = [stream.fileno() for stream in (nothing, output, errors)]
+        return ask(str(_folder() / name), arguments, str(root), environment, streams, TIME_LIMIT)
+
+
+def _text(file: BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _folder() -> Path:
+    with _starting:
+        return _started()
+
+
+@cache
+def _started() -> Path:
+    """The folder with the sockets of `forking.py`, which is started, and with a `python` that asks it."""
+    kept = TemporaryDirectory(prefix="avrobust-")
+    atexit.register(kept.cleanup)
+    folder = Path(kept.name)
+    places = {"snakemake": SNAKEMAKE, "program": PROGRAMS}
+    told = [f"{folder / name}={','.join(modules)}" for name, modules in places.items()]
+    python = folder / "python"
+    python.write_text(
+        f"#!{sys.executable} -IS\nimport sys\n\nsys.path.append({str(HERE)!r})\nfrom asked import python\n\n"
+        f"python({str(folder / 'program')!r})\n",
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    started = subprocess.Popen(
+        [sys.executable, HERE / "forking.py", *told],
+        env=os.environ | SET, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    _forking.append(started)
+    assert started.stdout.readline(), "the process that forks for programs did not start"
+    return folder

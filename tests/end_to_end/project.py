@@ -144,6 +144,14 @@ class Project:
         assert status == 0, f"snakemake {' '.join(arguments)} ended with {status}:\n{output}"
         return output
 
+    def make_alone(self, *arguments: str) -> str:
+        """As `make`, by programs that have their imports and what the environment says for themselves, as a user's."""
+        started = self.start(*arguments)
+        try:
+            return finish(started)
+        finally:
+            kill_tree(started)
+
     def fail(self, *arguments: str) -> str:
         """Run `snakemake`, which must fail, and return all that it writes."""
         status, output = preloaded.snakemake(arguments, self.root, environment())

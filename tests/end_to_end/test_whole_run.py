@@ -262,7 +262,7 @@ def test_the_number_of_cores_changes_no_net_and_no_cell(finished_copy):
     for cores in ("1", "2"):
         for name in (net, cell):
             (finished_copy.results / name).unlink()
-        finished_copy.make("--cores", cores, f"results/tiny/{cell}")
+        finished_copy.make_alone("--cores", cores, f"results/tiny/{cell}")
         made.append([(finished_copy.results / name).read_bytes() for name in (net, cell)])
     assert made[0] == made[1]
 
@@ -278,7 +278,7 @@ def test_the_instructions_of_the_environment_change_no_net_and_no_cell(finished,
     made = OF_ONE_NET
     for name in made:
         (finished_copy.results / name).unlink()
-    finished_copy.make(f"results/tiny/{made[-1]}")
+    finished_copy.make_alone(f"results/tiny/{made[-1]}")
     for name in made:
         assert (finished_copy.results / name).read_bytes() == (finished.results / name).read_bytes(), name
 

@@ -1,6 +1,6 @@
 """How one process lets another run a program for it: what it is told, and what the other answers.
 
-A program that does so is `python` to the commands of a rule; it imports no more than this, so that its start is short.
+Run as a program it is `python` to the commands of a rule; it imports no more than this, so that its start is short.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 LENGTH = 8
@@ -24,10 +25,9 @@ def ask(
 ) -> int:
     """Return the exit status of `python` with these arguments, as `subprocess` does; `streams`: input, output, errors.
 
-    The socket at `place` is that of `forking.py`.
+    The socket at `place` is that of `forking.py`. What has not ended after so many seconds is killed.
 
     Raises:
-        TimeoutError: it has not ended after so many seconds. It is killed.
         ConnectionError: whoever should run it is gone.
     """
     told = json.dumps([list(arguments), folder, dict(environment)]).encode()
@@ -36,7 +36,12 @@ def ask(
         socket.send_fds(connection, [len(told).to_bytes(LENGTH, "big")], streams)
         connection.sendall(told)
         connection.settimeout(seconds)
-        answer = connection.recv(16)
+        try:
+            answer = connection.recv(16)
+        except TimeoutError:
+            connection.settimeout(None)
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(16)
     if not answer:
         raise ConnectionError(f"nothing ran python {' '.join(arguments)}")
     return int(answer)
@@ -54,15 +59,19 @@ def heard(connection: socket.socket) -> tuple[list[str], str, dict[str, str], li
     return arguments, folder, environment, streams
 
 
-def python(place: str) -> NoReturn:
-    """Do what `python` does with the arguments of this program, and end as it ends."""
-    arguments = sys.argv[1:]
+def python(place: str, arguments: Sequence[str]) -> NoReturn:
+    """Do what `python` does with these arguments, and end as it ends."""
     if not arguments or not arguments[0].endswith(".py"):
         os.execv(sys.executable, [sys.executable, *arguments])
     # Not by pathlib, which takes as long to import as all else here.
     status = ask(place, arguments, os.getcwd(), os.environ, (0, 1, 2))  # noqa: PTH109
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # of SIGKILL, which is as it is
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     # Without the end of an interpreter, which takes as long as its start.
     os._exit(status)
+
+
+if __name__ == "__main__":
+    python(sys.argv[1], sys.argv[2:])

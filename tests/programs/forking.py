@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -44,28 +44,29 @@ def main() -> None:
         for listener in ready:
             names = modules.pop(listener)
             if not os.fork():
+                for other in modules:
+                    other.close()
                 _import(names)
                 _fork_for_each(listener, before)
+            # Whoever asks there is refused once the fork is gone.
+            listener.close()
 
 
-def _asked(listeners: object) -> list[socket.socket]:
+def _asked(listeners: Iterable[socket.socket]) -> list[socket.socket]:
     """Wait until something is asked for, and return where; nothing once this process is to end."""
     ready, _, _ = select.select([sys.stdin, *listeners], [], [])
     return [] if sys.stdin in ready else ready
 
 
-def _import(names: list[str]) -> None:
+def _import(names: Iterable[str]) -> None:
     for name in names:
         import_module(name)
-    # A program imports our own from its folder.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "avrobust"]:
-        del sys.modules[name]
     # Else each fork looks through all that was imported for garbage, and so copies it.
     gc.collect()
     gc.freeze()
 
 
-def _fork_for_each(listener: socket.socket, before: dict) -> NoReturn:
+def _fork_for_each(listener: socket.socket, before: Mapping) -> NoReturn:
     while _asked([listener]):
         connection, _ = listener.accept()
         # Several programs run at a time; those that have ended are let go of.
@@ -79,11 +80,12 @@ def _fork_for_each(listener: socket.socket, before: dict) -> NoReturn:
     os._exit(0)
 
 
-def _answer(connection: socket.socket, before: dict) -> NoReturn:
+def _answer(connection: socket.socket, before: Mapping) -> NoReturn:
     told = heard(connection)
-    ended, written = os.pipe()
-    os.set_blocking(written, False)
-    signal.set_wakeup_fd(written)
+    woken, waking = os.pipe()
+    os.set_blocking(woken, False)
+    os.set_blocking(waking, False)
+    signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     child = os.fork()
     if not child:
@@ -94,18 +96,23 @@ def _answer(connection: socket.socket, before: dict) -> NoReturn:
         _become(*told)
     for stream in told[-1]:
         os.close(stream)
-    # Whoever asks says nothing more: what comes is its end.
-    ready, _, _ = select.select([ended, connection], [], [])
-    if ended not in ready:
-        with suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    # SIGCHLD also comes of one that is stopped.
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        ready, _, _ = select.select([woken, connection], [], [])
+        if connection in ready:  # whoever asks says nothing more: this is its end
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+                os.killpg(child, signal.SIGKILL)
+            ended = os.waitpid(child, 0)
+            break
+        with suppress(BlockingIOError):
+            os.read(woken, 4096)
     with suppress(OSError):
-        connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+        connection.sendall(str(os.waitstatus_to_exitcode(ended[1])).encode())
     os._exit(0)
 
 
-def _become(arguments: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> NoReturn:
+def _become(arguments: list[str], folder: str, environment: Mapping[str, str], streams: list[int]) -> NoReturn:
     """Be `python` with these arguments: `-m module ...` or `program.py ...`."""
     try:
         os.setsid()
@@ -115,6 +122,9 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], stre
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
+        if known := sys.modules.get("multiprocessing.process"):
+            # Where its own processes find the program's file.
+            known.ORIGINAL_DIR = folder
         if arguments[0] == "-m":
             sys.argv, sys.path[0] = arguments[1:], folder
             run = partial(runpy.run_module, alter_sys=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from artefacts import PROGRAM, arguments, make
+from artefacts import PROGRAM, arguments, make, make_alone
 from cell_files import CLEAN, write_cell
 from PIL import Image
 
@@ -107,8 +107,8 @@ def test_data_beside_the_figure(cells: Cells) -> None:
 
 def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
     cells, folders = write_cells(tmp_path / "cells"), (tmp_path / "one", tmp_path / "two")
-    for folder in folders:
-        made = make("sweep", SPEC, folder / "figure", cells=cells)
+    for folder, run in zip(folders, (make, make_alone), strict=True):
+        made = run("sweep", SPEC, folder / "figure", cells=cells)
         assert made.returncode == 0, made.stderr
     for kind in ("csv", "svg", "png"):
         first, second = (folder / f"figure.{kind}" for folder in folders)

@@ -182,16 +182,16 @@ def killed_while(line: list[str], resume: Path) -> None:
 
 def test_killed_it_goes_on_after_its_last_pass_with_the_same_bits(tmp_path, monkeypatch):
     """In the first fit or in the second, of which the first is not made again."""
-    line = fitting(tmp_path, one({**RELEASED, "passes": 8}), one({**HONEST, "passes": 8}, "honest", "train"))
+    line = fitting(tmp_path, one({**RELEASED, "passes": 12}), one({**HONEST, "passes": 12}, "honest", "train"))
     run(monkeypatch, fit, line)
     whole = (tmp_path / "p.pt").read_bytes()
-    for name, passes in (("released", (1, 0)), ("honest", (8, 1))):
+    for name, passes in (("released", (1, 0)), ("honest", (12, 1))):
         (tmp_path / "p.pt").unlink()
         killed_while(line, tmp_path / f"p.{name}.resume.pt")
         assert not (tmp_path / "p.pt").exists()
         run(monkeypatch, fit, line)
         resumed = [said["resumed_passes"] for said in json.loads((tmp_path / "p.json").read_text())["fits"]]
-        assert all(least <= of <= 8 for least, of in zip(passes, resumed, strict=True)) and resumed[1] < 8
+        assert all(least <= of <= 12 for least, of in zip(passes, resumed, strict=True)) and resumed[1] < 12
         assert (tmp_path / "p.pt").read_bytes() == whole and not list(tmp_path.glob("*.resume.pt"))
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -285,6 +286,21 @@ def test_only_a_registry_loads_by_name() -> None:
         # The digest cannot see what such a call brings in.
         found = re.search(r"import_module|__import__|runpy|exec\(", path.read_text(encoding="utf-8"))
         assert bool(found) == (path.name == "lazy.py"), path.name
+
+
+# Packages that do not load all of their modules by themselves, and modules of them that they do load.
+IN_PARTS, LOADED = ("matplotlib", "PIL", "pyarrow", "scipy", "sklearn"), {"pyarrow.ipc"}
+
+
+def test_what_is_used_of_a_package_in_parts_is_imported() -> None:
+    """Another file may have imported it in a test, and not in a program."""
+    for file, found in nodes([*PROGRAMS, *PACKAGE]):
+        named = [alias for node in found if isinstance(node, ast.Import) for alias in node.names]
+        short = {alias.asname or alias.name: alias.name for alias in named if alias.name in IN_PARTS}
+        imported = {alias.name for alias in named}
+        used = [node for node in found if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+        parts = {f"{short[node.value.id]}.{node.attr}" for node in used if node.value.id in short}
+        assert {part for part in parts - imported - LOADED if find_spec(part)} == set(), file
 
 
 def test_the_package_knows_no_paper_and_no_place() -> None:

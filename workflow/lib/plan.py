@@ -187,7 +187,7 @@ class Plan:
         self.fit.check()
         sound: set[tuple[str, str]] = set()
 
-        def check_by(name: str, value: Mapping, where: str) -> None:
+        def check_once(name: str, value: Mapping, where: str) -> None:
             # Most variants say the same on most datasets; as text, because a schema tells 1 from true.
             if (name, repr(value)) not in sound:
                 check(value, self.settings.root / f"workflow/schemas/{name}.json", where)
@@ -196,7 +196,7 @@ class Plan:
         for paper, facts in self.settings.papers.items():
             for dataset in facts["datasets"]:
                 sections = {name: self.settings.taken(paper, dataset, name) for name in ("window", "evaluation")}
-                check_by("taken", sections, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
+                check_once("taken", sections, f"workflow/papers/{paper}/paper.yaml, on {dataset}")
         for keys in self.grid.conditions.values():
             if attack := next((attack for _, _, attack in keys if self.attack.state_of(attack)), None):
                 state = self.attack.state_of(attack)
@@ -217,10 +217,10 @@ class Plan:
                         raise
                     continue
                 for recipe in (variant.recipe, variant.search_recipe):
-                    check_by("training", recipe, f"training of {name} on {dataset}")
+                    check_once("training", recipe, f"training of {name} on {dataset}")
                     self.train.check_warm_up(name, dataset, recipe)
                 memory = {"memory": variant.memory}
-                check_by("taken", memory, f"{place_of(paper, 'variants')}.{name}, on {dataset}")
+                check_once("taken", memory, f"{place_of(paper, 'variants')}.{name}, on {dataset}")
                 self.train.training_entries(name, dataset)
                 where = f"{place_of(paper, 'variants')}.{name}"
                 for part, place, given in variant.options():

@@ -103,23 +103,27 @@ class Settings:
     @cached_property
     def own(self) -> Callable[[str, str], Mapping]:
         """Of (paper, section): what the paper's own files say; of one that is not made, what factors may make."""
-        unmade = cache(partial(made_by_factors, self.root))
-        return lambda paper, section: (self.told[paper] if paper in self.told else unmade(paper))[section]
+        told, unmade = self.told, cache(partial(made_by_factors, self.root))
+        return lambda paper, section: (told[paper] if paper in told else unmade(paper))[section]
 
     @cached_property
     def taken(self) -> Callable[..., Mapping]:
         """Of (paper, dataset, section, *part): what is said there, with every choice taken; empty if nothing is.
 
-        It raises UnsaidError where something of it goes by dataset, and nothing is said for this one.
+        All who ask get the same mapping, which nobody changes. It raises UnsaidError where something of it goes by
+        dataset, and nothing is said for this one.
         """
-        return cache(self._taken)
+        return cache(partial(_taken, self.papers, self.chosen))
 
-    def _taken(self, paper: str, dataset: str, section: str, *part: str) -> Mapping:
-        value = reduce(getitem, part, self.papers[paper].get(section, {}))
-        try:
-            return choices.resolve(value, self.chosen[paper], dataset)
-        except UnsaidError as error:
-            raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
+
+def _taken(
+    papers: Mapping[str, Mapping], chosen: Mapping[str, Mapping], paper: str, dataset: str, section: str, *part: str
+) -> Mapping:
+    value = reduce(getitem, part, papers[paper].get(section, {}))
+    try:
+        return choices.resolve(value, chosen[paper], dataset)
+    except UnsaidError as error:
+        raise UnsaidError(f"{'.'.join([place_of(paper, section), *part])}: {error}") from None
 
 
 def load_settings(

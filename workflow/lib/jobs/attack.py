@@ -1,8 +1,8 @@
 """What workflow/rules/attack.smk asks: bundles of cells, their nets and budgets, and how much work they are."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, cached_property
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache, cached_property, partial
 from types import SimpleNamespace as Names
 from typing import TypeVar
 
@@ -326,16 +326,7 @@ class Attack(Bundled):
     @cached_property
     def _named_bundle(self) -> Callable[[str, str, str], str]:
         """Of (dataset, net, attack): the first of the scale's bundles that a cell fits; nothing if there is none."""
-        return cache(self._first_bundle)
-
-    def _first_bundle(self, dataset: str, net: str, attack: str) -> str:
-        cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
-        aside = (dataset, net, attack) in self.grid.aside
-        for name, bundle in self.settings.scale.get("bundles", {}).items():
-            fits = bundle.get("aside", False) == aside
-            if fits and all(one in bundle.get(part, [one]) for part, one in cell.items()):
-                return name
-        return ""
+        return cache(partial(_first_bundle, self.settings.scale.get("bundles", {}), self.grid.aside))
 
     def minutes_for(self, passes: int, attempt: int) -> int:
         """Time limit in minutes: of what the scale says for the largest bundle, the share of this work."""
@@ -459,6 +450,15 @@ class Attack(Bundled):
                     f"{other}, one of which {what} something else on {wildcards.dataset}; put them apart"
                 )
         return options
+
+
+def _first_bundle(bundles: Mapping[str, Mapping], aside: Collection[Key], dataset: str, net: str, attack: str) -> str:
+    cell = {"datasets": dataset, "surrogates": net, "each": net, "attacks": attack}
+    for name, bundle in bundles.items():
+        fits = bundle.get("aside", False) == ((dataset, net, attack) in aside)
+        if fits and all(one in bundle.get(part, [one]) for part, one in cell.items()):
+            return name
+    return ""
 
 
 def _sorted(conditions: Iterable[Condition]) -> list[Condition]:

@@ -6,6 +6,7 @@ import pytest
 from snakemake import common, rules
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
 from lib.repeated import _looked_up_once, _unless_unseen, _without_parameters, asked_once
@@ -13,17 +14,17 @@ from lib.repeated import _looked_up_once, _unless_unseen, _without_parameters, a
 
 def test_snakemake_calls_what_looks_once() -> None:
     """By these names: rules.py takes the second one of them from common.py."""
-    before = OutputIndex.match_producers, common.get_function_params, Job.log_info
+    places = {"match_producers": OutputIndex, "get_function_params": common, "log_info": Job,
+              "_free_resources": JobScheduler}  # fmt: skip
+    before = [getattr(owner, name) for name, owner in places.items()]
     of_environments = Job.conda_env_spec
     assert rules.get_function_params is common.get_function_params
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in ((OutputIndex, "match_producers"), (common, "get_function_params"), (Job, "log_info"),
-                            (Job, "conda_env_spec")):  # fmt: skip
+        for name, owner in {**places, "conda_env_spec": Job}.items():
             patch.setattr(owner, name, getattr(owner, name))
         patch.setattr(rules, "get_function_params", rules.get_function_params)
         asked_once.__wrapped__()
-        after = OutputIndex.match_producers, common.get_function_params, Job.log_info
-        assert [one.__wrapped__ for one in after] == [*before]
+        assert [getattr(owner, name).__wrapped__ for name, owner in places.items()] == before
         assert Job.conda_env_spec.fget.__wrapped__ is of_environments.fget
         assert rules.get_function_params is common.get_function_params
 
@@ -46,11 +47,13 @@ def test_the_rules_of_a_file_are_looked_up_once_by_each_index() -> None:
      (False, {Quietness.RULES}, True)],
 )  # fmt: skip
 def test_a_job_is_written_unless_a_dry_run_leaves_it_out(dryrun: bool, quiet: set | None, written: bool) -> None:
+    """And what it took is given back by the scheduler, which took nothing of it in a dry run."""
     found = []
     workflow = SimpleNamespace(dryrun=dryrun, output_settings=SimpleNamespace(quiet=quiet))
     job = SimpleNamespace(dag=SimpleNamespace(workflow=workflow))
-    _unless_unseen(lambda job, **told: found.append(told))(job, indent=True)
-    assert found == ([{"indent": True}] if written else [])
+    _unless_unseen(lambda job, **told: found.append(told), 0)(job, indent=True)
+    _unless_unseen(lambda scheduler, job: found.append(scheduler), 1)("scheduler", job)
+    assert found == ([{"indent": True}, "scheduler"] if written else [])
 
 
 @pytest.mark.parametrize(("dryrun", "environment", "told"), [(True, "e.yaml", "nothing"), (True, len, "parameters"),

@@ -6,6 +6,7 @@ from functools import cache, wraps
 from snakemake import common, rules
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
 
@@ -14,13 +15,14 @@ def asked_once() -> None:
     """Let Snakemake look once which rules make a file and which arguments a function takes, and write no job unseen.
 
     By itself it does the first for each job that reads a file, the second at every call of the function, and in a dry
-    run it formats the text of each job that `--quiet rules` then leaves out, and finds the parameters of all, also
-    where there is no result to compare them with.
+    run it formats the text of each job that `--quiet rules` then leaves out, finds the parameters of all, also where
+    there is no result to compare them with, and gives back resources that no job has taken.
     """
     OutputIndex.match_producers = _looked_up_once(OutputIndex.match_producers)
     common.get_function_params = rules.get_function_params = cache(common.get_function_params)
-    Job.log_info = _unless_unseen(Job.log_info)
+    Job.log_info = _unless_unseen(Job.log_info, 0)
     Job.conda_env_spec = _without_parameters(Job.conda_env_spec)
+    JobScheduler._free_resources = _unless_unseen(JobScheduler._free_resources, 1)
 
 
 def _looked_up_once(of_file: Callable) -> Callable:
@@ -40,13 +42,15 @@ def _is_unseen(job: Job) -> bool:
     return workflow.dryrun and Quietness.RULES in (workflow.output_settings.quiet or ())
 
 
-def _unless_unseen(log_info: Callable) -> Callable:
-    @wraps(log_info)
-    def log_info_if_seen(self: Job, *given: object, **more: object) -> None:
-        if not _is_unseen(self):
-            log_info(self, *given, **more)
+def _unless_unseen(done: Callable, place: int) -> Callable:
+    """Do it only for jobs that are seen; the job is the argument in this place."""
 
-    return log_info_if_seen
+    @wraps(done)
+    def done_if_seen(*given: object, **more: object) -> None:
+        if not _is_unseen(given[place]):
+            done(*given, **more)
+
+    return done_if_seen
 
 
 def _without_parameters(of_job: property) -> property:

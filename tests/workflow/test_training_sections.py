@@ -63,6 +63,18 @@ def test_the_program_gets_what_the_paper_says(told: Callable[[dict, dict], Path]
     assert plainly.optimiser == ADAM and plainly.prepare == {"name": "plain"}
 
 
+def test_what_is_equal_to_a_sound_recipe_and_is_none_is_still_refused(tmp_path: Path) -> None:
+    """Recipes that are the same are checked once, and in Python true is 1."""
+    root = copy_project(tmp_path)
+    facts = paper(root)
+    trainings = facts["training"]["undefended"]
+    steps = {"music": 1, "kinetics_sounds": 1, "ave": True}
+    trainings |= {dataset: {**trainings["music"], "accumulation": number} for dataset, number in steps.items()}
+    write_paper(root, facts)
+    with pytest.raises(SettingsError, match="training of audio on ave: accumulation: True must be of type integer"):
+        plan(root)
+
+
 def test_a_training_takes_a_budget_of_the_paper_by_its_name(told: Callable[[dict, dict], Path]) -> None:
     made = plan(told({}, crafted({"update": "pgd"}, "large")))
     recipe = json.loads(made.train.told(SimpleNamespace(dataset="music", variant="film"))["recipe"])

@@ -85,8 +85,9 @@ def test_density_by_hand():
 
 
 def test_a_class_without_a_shell_has_no_density():
-    """Two clips are as far from their mean; of one, or of equal ones, all distances are 0."""
-    for far in ([3.0, 3.0], [0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 5.0]):
+    """Two clips are as far from their mean, others as far but for rounding; of one, or equal ones, all are at 0."""
+    rounded = [1.0] * 5 + [np.nextafter(1.0, 2.0)]
+    for far in ([3.0, 3.0], [0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 5.0], rounded):
         assert math.isnan(density(np.array(far), 4, 0.6))
 
 
@@ -569,6 +570,26 @@ def test_what_it_cannot_select_by_is_named(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             SelectedMixup(one, "AcV", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"probability": -0.1}, "probability must be from 0 to 1, not -0.1"),
+        ({"probability": 2}, "probability must be from 0 to 1, not 2"),
+        ({"probability": math.nan}, "probability must be from 0 to 1, not nan"),
+        ({"alpha": 0}, "alpha must be a number above 0, not 0"),
+        ({"alpha": math.inf}, "alpha must be a number above 0, not inf"),
+        ({"densest": 1.5}, "densest must be a share of the classes, from 0 to 1, not 1.5"),
+        ({"densest": 0.0}, "densest must be a share of the classes, from 0 to 1, not 0.0"),
+    ],
+)
+def test_a_share_that_is_none_is_refused(tmp_path, options, said):
+    with pytest.raises(UserError, match=said):
+        SelectedMixup(setting(tmp_path), "AcV", **options)
+    if "densest" not in options:
+        with pytest.raises(UserError, match=said):
+            Mixup(SETTING, **options)
 
 
 def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):

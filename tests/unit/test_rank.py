@@ -136,8 +136,22 @@ def test_what_cannot_be_ranked_or_compared_is_named_in_one_line(world, tmp_path:
         Ranked([rank(cell), rank(cell)])
     fewer = {condition: logits[1:] for condition, logits in answers.items()}
     other = write_ranked_cell(tmp_path, "sounds/csn/1/projected", labels[1:], fewer)
-    with pytest.raises(UserError, match="sounds/csn/csn/projected was measured on other clips than"):
+    with pytest.raises(UserError, match="sounds/csn/csn/projected with seed 1 was measured on other clips than"):
         Ranked([rank(cell), rank(other)]).in_common([READING, READING._replace(attack="projected")])
+    # Of each seed, also of one net alone.
+    second = write_ranked_cell(tmp_path, "sounds/csn/2/released", labels[1:], fewer)
+    said = "sounds/csn/csn/released with seed 2 was measured on other clips than sounds/csn/csn/released with seed 1"
+    with pytest.raises(UserError, match=said):
+        Ranked([rank(cell), rank(second)]).measured("map", [READING])
+    wider = {condition: np.pad(logits, ((0, 0), (0, 1))) for condition, logits in answers.items()}
+    second = write_ranked_cell(tmp_path, "sounds/csn/2/released", labels, wider)
+    with pytest.raises(UserError, match="released with seed 2 was measured with other classes than"):
+        Ranked([rank(cell), rank(second)]).measured("map", [READING])
+    broken = {condition: np.where(np.eye(*logits.shape, 3), np.nan, logits) for condition, logits in answers.items()}
+    broken = write_ranked_cell(tmp_path, "sounds/csn/3/released", labels, broken)
+    made = program(broken, tmp_path / "rows")
+    assert made.returncode == 1 and "Traceback" not in made.stderr
+    assert "csn/csn/released, audio at small: the logits of clip clip0 are no numbers" in made.stderr.splitlines()[-1]
     plain = write_cell(tmp_path, "music/concat/1/fgsm", [0, 1], {CLEAN: [0, 1]})
     made = program(plain, tmp_path / "rows")
     assert made.returncode == 1 and "Traceback" not in made.stderr

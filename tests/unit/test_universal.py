@@ -208,6 +208,14 @@ def test_it_goes_on_after_a_whole_pass_and_ends_with_the_same_bits(tmp_path, mon
     assert fitted(tmp_path, model, in_parts(11, 2), **told, key="a").resumed_passes == 0
 
 
+def test_a_clip_whose_gradient_is_no_number_ends_the_fit_and_leaves_no_file(tmp_path):
+    clips = in_parts(4, 2)
+    clips[1]["visual"][0, 1, 2] = math.nan
+    with pytest.raises(UserError, match=r"visual at step: the gradient of visual of some clip is no number in pass 1;"):
+        fitted(tmp_path, net(), clips, [AUDIO._replace(modality="visual")])
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_budget_of_each_clips_own_is_refused(tmp_path):
     with pytest.raises(UserError, match="budget quiet: an snr gives each clip its own epsilon"):
         fitted(tmp_path, net(), in_parts(4, 2), [Condition("audio", "quiet")])

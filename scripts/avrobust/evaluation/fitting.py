@@ -76,7 +76,7 @@ def fit(
     there and ends with the same bits.
 
     Raises:
-        UserError: a budget gives each clip an epsilon of its own.
+        UserError: a budget gives each clip an epsilon of its own, or a gradient is no number.
         Terminated: SIGTERM came; `kept` says which pass `resume` is of.
     """
     passes, state = threat.attack.fit.passes, _load(resume, key, device)
@@ -93,6 +93,11 @@ def fit(
         for number in range(resumed + 1, passes + 1):
             _pass(threat, islice(shown, len(batches)), clips, found, under, device)
             for condition, of in under.items():
+                if broken := [name for name, moved in found[str(condition)].items() if not moved.isfinite().all()]:
+                    raise UserError(
+                        f"{condition}: the gradient of {broken[0]} of some clip is no number in pass {number}; look at "
+                        "the clips' features and at the net's training"
+                    )
                 lengths[str(condition)].append(_lengths(condition, of, found[str(condition)], budgets))
             write_tensors(resume, {"key": key, "passes": number, "perturbations": found, "lengths": lengths})
             saved = number

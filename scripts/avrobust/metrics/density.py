@@ -35,11 +35,11 @@ def density(
 ) -> float:
     """Return rho between the quantiles `tau` and `outermost` of the distances (n,); nan where it is not defined.
 
-    That is where both radii are the same, or the smaller one is 0. `outermost` = 0.99 leaves out the one clip that
-    decides about R.
+    That is where both radii are the same but for rounding, or the smaller one is 0. `outermost` = 0.99 leaves out the
+    one clip that decides about R.
     """
     inner, outer = np.quantile(distances, [tau, outermost])
-    if not 0 < inner < outer:
+    if not 0 < inner < outer * (1 - 1e-9):
         return float("nan")
     larger, smaller = (log_volume(radius, dimensions, exponent=exponent) for radius in (outer, inner))
     return (outermost - tau) * len(distances) / (larger - smaller)

@@ -48,7 +48,8 @@ def read_logits(path: str | Path) -> Iterator[Logits]:
     """Yield what a file holds of clips as floats, in its order; cells without logits, and what is unbounded, left out.
 
     Raises:
-        UserError: it cannot be read, no row has logits, rows are not in order, or a clip occurs twice in a condition.
+        UserError: it cannot be read, no row has logits, rows are not in order, a clip occurs twice in a condition, or
+            a logit is no number.
     """
     parquet.metadata(path, (*KEY, "clip_id", "form", "label", "logits", *NORMS), IDENTITY, _OTHERWISE)
     seen: set[tuple] = set()
@@ -59,6 +60,11 @@ def read_logits(path: str | Path) -> Iterator[Logits]:
             raise UserError(f"{path}: rows are not in order, or a clip occurs twice; {remaking(path)}")
         seen.add(key)
         logits = np.asarray(table["logits"].combine_chunks().flatten()).reshape(len(names), -1)
+        if broken := [name for name, of in zip(names, np.isfinite(logits).all(axis=1), strict=True) if not of]:
+            where = f"{surrogate}/{victim}/{attack}, {Condition(*condition)}"
+            raise UserError(
+                f"{path}: {where}: the logits of clip {broken[0]} are no numbers; look at the net's training"
+            )
         norms = {name: np.asarray(table[name].combine_chunks()) for name in NORMS}
         place = Place(surrogate, victim, attack)
         targets = _targets(table["label"].to_pylist(), logits.shape)

@@ -63,7 +63,8 @@ class Ranked:
         """The cells of these readings, of the seeds that all of them have.
 
         Raises:
-            UserError: one is missing, no seed is common, or they are of other clips, so that none could be paired.
+            UserError: one is missing, no seed is common, or they are of other clips or classes, or have other numbers
+                of replicates, so that none could be paired.
         """
         cells = {reading[:4]: self._cell(reading) for reading in readings}
         seeds = set.intersection(*(set(of) for of in cells.values())) if cells else set()
@@ -71,10 +72,11 @@ class Ranked:
             one, other = (f"{'/'.join(place)} has {sorted(cells[place])}" for place in (min(cells), max(cells)))
             raise UserError(f"no seed is common: {one}, {other}; make both with the same seeds")
         kept = {place: {seed: of[seed] for seed in sorted(seeds)} for place, of in cells.items()}
-        first, *others = ((place, next(iter(of.values()))[CLEAN].clip_names) for place, of in kept.items())
-        if other := next((place for place, names in others if names != first[1]), None):
-            one, two = ("/".join(place) for place in (first[0], other))
-            raise UserError(f"{two} was measured on other clips than {one}; make both cells again from the same data")
+        found = [(place, seed, of[seed][CLEAN]) for place, of in kept.items() for seed in of]
+        for place, seed, clean in found[1:]:
+            if differs := _difference(clean, found[0][2]):
+                one, two = (f"{'/'.join(where)} with seed {number}" for where, number in (found[0][:2], (place, seed)))
+                raise UserError(f"{two} was measured {differs} than {one}; make both again alike, from the same data")
         made = Ranked(())
         made._cells, made._tasks = kept, self._tasks
         return made
@@ -177,6 +179,16 @@ def _condensed(table: pa.Table) -> Condensed:
     of_all = {name: values[(~labels & (measures == name)).argmax()] for name in {*measures[~labels].tolist()}}
     positives = np.asarray(table["positives"].to_pylist(), object)[labels & (measures == PRECISION)].astype(int)
     return Condensed(of_classes, positives, of_all, table["clips"][0].as_py(), table["clip_names"][0].as_py())
+
+
+def _difference(one: Condensed, other: Condensed) -> str:
+    """In what two cells cannot be compared, as a message says it; nothing if they can."""
+    if one.clip_names != other.clip_names:
+        return "on other clips"
+    shapes = one.of_classes[AREA].shape, other.of_classes[AREA].shape
+    if shapes[0][0] != shapes[1][0]:
+        return "with other classes"
+    return f"with other replicates ({shapes[0][1] - 1}, not {shapes[1][1] - 1})" if shapes[0] != shapes[1] else ""
 
 
 def mean_of_seeds(of_seeds: np.ndarray, clips: int) -> Estimate:

@@ -164,8 +164,9 @@ def _which(rows: pd.DataFrame, chosen: np.ndarray, keys: Sequence[str]) -> str:
 def _cell(entry: Mapping[str, str]) -> str:
     if not entry["ours"]:
         return "–"
-    # What all clips have alike, such as the norm of one perturbation for all, needs no interval.
-    exact = entry["low"] == entry["ours"] == entry["high"]
+    # What all clips have alike, such as the norm of one perturbation for all, needs no interval; d' of an area of 1,
+    # which is infinite, has none.
+    exact = entry["low"] == entry["ours"] == entry["high"] or not entry["low"]
     said = entry["ours"] if exact else f"{entry['ours']} [{entry['low']}, {entry['high']}]"
     return f"{said} ({entry['published']})" if entry["published"] else said
 

@@ -1,6 +1,7 @@
 """mixup (Zhang et al., ICLR 2018) of clips within a batch, sound and picture by the same share."""
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,10 @@ class Mixup(Plain):
         super().__init__(setting)
         if getattr(setting.objective, "needs_one_label", False):
             raise UserError(f"mixup: {type(setting.objective).__name__} needs one label a clip")
+        if not 0 < alpha < inf:
+            raise UserError(f"mixup: alpha must be a number above 0, not {alpha!r}")
+        if not 0 <= probability <= 1:
+            raise UserError(f"mixup: probability must be from 0 to 1, not {probability!r}")
         self.alpha, self.probability = alpha, probability
 
     def __call__(self, model: LateFusion, batch: Batch, epoch: int) -> tuple[dict[str, Tensor], Tensor]:

@@ -48,6 +48,8 @@ class SelectedMixup(Mixup):
             raise UserError(f"selected_mixup: tau is 60 or 80, not {tau!r}")
         if isinstance(density, str) and density != "quantile":
             raise UserError(f"selected_mixup: density is a number or quantile, not {density!r}")
+        if not 0 < densest < 1:
+            raise UserError(f"selected_mixup: densest must be a share of the classes, from 0 to 1, not {densest!r}")
         kappa = kappa or KAPPA[getattr(setting.objective, "task", "single")]
         if kappa not in KAPPAS:
             raise UserError(f"selected_mixup: kappa is one of {', '.join(KAPPAS)}, not {kappa!r}")

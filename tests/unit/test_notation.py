@@ -315,7 +315,7 @@ def test_choices_are_numbered_and_set_by_their_names() -> None:
     [
         ({"keys": ["speed"]}, "artefacts.table9: 'speed' is none of labels: dataset, net, attack, column"),
         ({"rows": {**TABLE["rows"], "variant": "film"}}, "'film' is none of labels.net: concat, sum"),
-        ({"rows": [TABLE["rows"], {"dataset": "ave"}]}, "row 2: surrogate, victim, attack must be given"),
+        ({"rows": [TABLE["rows"], {"dataset": "ave"}]}, r"row 2 \(dataset ave\): surrogate, victim, attack must"),
         ({"columns": {"Z": "sound@small"}}, "column Z: 'sound' is none of clean, majority, audio, visual, both"),
         ({"columns": {"Z": "audio"}}, "column Z: audio needs a budget"),
         ({"columns": {"Z": "clean@small"}}, "column Z: clean has no budget"),

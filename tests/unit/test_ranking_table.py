@@ -77,7 +77,14 @@ def test_the_short_form_stands_for_rows_of_which_some_are_printed() -> None:
     ("changes", "message"),
     [
         ({"printed": {"loss": "x"}}, "printed: 'loss' is none of keys: model, attack, modality"),
-        ({"rows": {"dataset": "d", "variant": "csn", "attack": "released"}}, "row 1: modality must be given"),
+        (
+            {"rows": {"dataset": "d", "variant": "csn", "attack": "released"}},
+            r"row 1 \(dataset d, variant csn, attack released\): modality must be given$",
+        ),
+        (
+            {"rows": {"dataset": "d", "attack": "mine", "modality": "audio"}},
+            r"\(.*attack mine.*\): surrogate, victim must be given; `variant` is short for surrogate and victim$",
+        ),
     ],
 )
 def test_mistakes_in_the_short_form_are_named(changes: dict, message: str) -> None:

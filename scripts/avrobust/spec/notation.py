@@ -411,8 +411,7 @@ def _ranking(told: Mapping, labels: Mapping) -> dict:
         raise NotationError(f"printed: {unknown[0]!r} is none of keys: {', '.join(told['keys'])}")
     made, clean = [], set()
     for number, row in enumerate(rows(told["rows"]), start=1):
-        if missing := [part for part in RANKED_PLACE if part not in place(row)]:
-            raise NotationError(f"row {number}: {', '.join(missing)} must be given")
+        _check_place(number, row, RANKED_PLACE)
         unattacked = row["modality"] in UNATTACKED
         net = row["dataset"], place(row)["victim"]
         # The clean clips of a net are the same in all of its cells.
@@ -457,9 +456,16 @@ def _with_any(listed: Sequence[Mapping]) -> Iterator[Mapping]:
             yield {**common, "variant": net, "attack": "any", "ours_only": True}
 
 
+def _check_place(number: int, row: Mapping, parts: Sequence[str]) -> None:
+    """Raise NotationError if one of all rows, which those that are written stand for, does not say where it is read."""
+    if missing := [part for part in parts if part not in place(row)]:
+        said = ", ".join(f"{key} {value}" for key, value in row.items())
+        short = "; `variant` is short for surrogate and victim" if {"surrogate", "victim"} <= {*missing} else ""
+        raise NotationError(f"row {number} ({said}): {', '.join(missing)} must be given{short}")
+
+
 def _row(number: int, row: Mapping, keys: Sequence[str], labels: Mapping) -> dict:
-    if missing := [part for part in PLACE if part not in place(row)]:
-        raise NotationError(f"row {number}: {', '.join(missing)} must be given")
+    _check_place(number, row, PLACE)
     return {
         "keys": {key: label(labels, key, row) for key in keys},
         "read": {part: row[part] for part in READ if part in row},

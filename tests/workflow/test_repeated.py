@@ -4,18 +4,20 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake import common, rules
+from snakemake.dag import DAG
+from snakemake.io import directory
 from snakemake.jobs import Job
 from snakemake.output_index import OutputIndex
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.enums import Quietness
 
-from lib.repeated import _looked_up_once, _unless_unseen, _without_parameters, asked_once
+from lib.repeated import _looked_up_once, _unless_unseen, _where_folders_are_made, _without_parameters, asked_once
 
 
 def test_snakemake_calls_what_looks_once() -> None:
     """By these names: rules.py takes the second one of them from common.py."""
     places = {"match_producers": OutputIndex, "get_function_params": common, "log_info": Job,
-              "_free_resources": JobScheduler}  # fmt: skip
+              "_free_resources": JobScheduler, "check_directory_outputs": DAG}  # fmt: skip
     before = [getattr(owner, name) for name, owner in places.items()]
     of_environments = Job.conda_env_spec
     assert rules.get_function_params is common.get_function_params
@@ -71,3 +73,12 @@ def test_parameters_are_found_for_an_environment_that_goes_by_them_or_for_a_job_
     job.rule = SimpleNamespace(conda_env=environment, expand_conda_env=expanded)
     of_job = property(lambda job: expanded(job.wildcards_dict, "parameters", job.input))
     assert _without_parameters(of_job).fget(job) == (told, {"seed": "1"}, ("a",))
+
+
+@pytest.mark.parametrize(("output", "checked"), [("made/a.csv", []), (directory("made"), ["all"])])
+def test_outputs_are_compared_with_each_other_where_one_of_them_is_a_folder(output: str, checked: list) -> None:
+    found, rules_of_all = [], [SimpleNamespace(output=["b.csv", output])]
+    _where_folders_are_made(lambda dag: found.append("all"))(
+        SimpleNamespace(workflow=SimpleNamespace(rules=rules_of_all))
+    )
+    assert found == checked

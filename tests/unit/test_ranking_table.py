@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from avrobust.metrics.ranked import Ranked
 from avrobust.program import UserError
-from avrobust.report.ranking import belongs, measure
+from avrobust.report.ranking import _cell, belongs, measure
 from avrobust.report.stack import stack
 from avrobust.spec import notation
 from avrobust.spec.artefacts.ranking import RANKING
@@ -236,3 +236,10 @@ def test_a_missing_published_value_and_a_missing_cell_are_named(tmp_path: Path, 
     assert run.returncode == 1 and "no published value for Fusion No mAP: spell it as in the published" in run.stderr
     run = make("ranking", expanded(), tmp_path / "table1", metrics=metrics[:2], published=[PUBLISHED / "table1.csv"])
     assert run.returncode == 1 and "no ranking of audioset_balanced/mid_fusion/released among those" in run.stderr
+
+
+def test_a_value_without_an_interval_stands_alone() -> None:
+    """As d' of an area of 1."""
+    entry = {"ours": "inf", "low": "", "high": "", "published": ""}
+    assert _cell(entry) == "inf" and _cell({**entry, "published": "2.1"}) == "inf (2.1)"
+    assert _cell({"ours": "2.0", "low": "1.9", "high": "2.2", "published": ""}) == "2.0 [1.9, 2.2]"

@@ -43,6 +43,7 @@ def files(tmp_path: Path) -> dict[str, list[Path]]:
     kappas = [0.9 - 0.05 * label for label in range(CLASSES)]
     kappas[3] = None
     columns = {"kappa_01": kappas, "rho60": [(7 * label) % CLASSES + 0.5 for label in range(CLASSES)]}
+    columns["rho80"] = [1.0, None, *[1.0] * (CLASSES - 2)]
     geometry = write_geometry(
         tmp_path, "sounds/csn/1", NAMES, n=[10 + label % 3 for label in range(CLASSES)], **columns
     )
@@ -84,7 +85,7 @@ def test_planted_coefficients_are_those_of_the_data_and_the_figure_is_the_same_t
     given_others = "log train_clips, clean"
     assert {given for *_, given in found} == {"", given_others} and found["spearman", "kappa_01", given_others]["value"]
     assert "csn, released, fitted on the test, audio; scale demo, n = 70 clips, of rendered clips, seeds: 1" in words
-    for name in ("Siren [0.5, 1]", "class 1 [7.5, 1]", "class 7 [7.5, 1]", "convexity κ of the class", "Audio alone."):
+    for name in ("Siren [0.5, 1]", "class 1 [7.5, –]", "class 7 [7.5, 1]", "convexity κ of the class", "Audio alone."):
         assert name in words, name
     assert "class 2 [" not in words and "Sizes at this scale (at the paper's): passes 5 (20)" in words
 

@@ -280,8 +280,9 @@ def _classes(axis: Axes, figure: Layout, points: Sequence[Point], trends: bool) 
 
 
 def _said(point: Point) -> str:
-    """What the paper writes beside a class: its name, and its density at both quantiles."""
-    return f"{point.name.replace('_', ' ')} [{point.columns['rho60']:.2g}, {point.columns['rho80']:.2g}]"
+    """What the paper writes beside a class: its name, and its density at both quantiles (a dash where it has none)."""
+    densities = (point.columns[name] for name in ("rho60", "rho80"))
+    return f"{point.name.replace('_', ' ')} [{', '.join(f'{one:.2g}' if one == one else '–' for one in densities)}]"
 
 
 def _names(axis: Axes, figure: Layout, points: Sequence[Point]) -> None:

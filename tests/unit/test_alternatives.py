@@ -59,6 +59,11 @@ SPEC = {
     "taken": {"weight": "one", "start": "vanilla", "backbone": "A", "success": "all", "steps": "3"},
     "unchanged": [["tma", "tma_few"]],
     "sources": {"music": "render"},
+    "sizes": {
+        "music": {"extractor_weights": ["drawn by a seed", "kinetics"]},
+        "tma": {"steps": [3, 10]},
+        "unread": {"steps": [1, 2]},
+    },
 }  # fmt: skip
 
 
@@ -136,7 +141,8 @@ def test_the_page_has_a_row_for_each_alternative(made: tuple) -> None:
     assert "- **defended**: TMA on A by AT: 40.00 [" in page and "] % (20 clips)\n" in page
     assert "| weight | one | none | 15.00 (-5.00 [" in page and "| not made |" in page
     assert "**Not the paper's data.** The clips are rendered" in page
-    assert "Scale `demo`, 1 seed.\n" in page
+    sizes = "extractor weights drawn by a seed (kinetics) of music; steps 3 (10) of tma"
+    assert f"Scale `demo`, 1 seed. Sizes at this scale (at the paper's): {sizes}.\n" in page
 
 
 def test_needs_are_the_numbers_as_they_are_and_as_they_change() -> None:

@@ -29,9 +29,12 @@ def read(net: str = "RsV", steps: int | None = None, attack: str = "tma") -> Rea
 @pytest.fixture
 def settings() -> SimpleNamespace:
     own = {"attacks": ATTACKS, "variants": VARIANTS, "training": TRAINING}
-    scale = {"papers": {"p": {"attacks": {"tma": {"steps": 3}}, "training": {}}}}
     return SimpleNamespace(
-        own=lambda paper, section: own[section], scale=scale, papers={"p": HERE}, chosen={"p": {"momentum": "with"}}
+        own=lambda paper, section: own[section],
+        scale={"papers": {"p": {"attacks": {"tma": {"steps": 3}}, "training": {}}}},
+        papers={"p": HERE},
+        chosen={"p": {"momentum": "with"}},
+        datasets={name: {"view": {"name": "clip", "options": {}}} for name in ("music", "ave")},
     )
 
 
@@ -83,6 +86,26 @@ def test_by_what_classes_are_chosen_to_be_mixed_are_sizes(settings: SimpleNamesp
 def test_steps_that_a_figure_names_are_no_size(settings: SimpleNamespace) -> None:
     assert sizes.sizes(settings, "p", [read(steps=8)]) == {"tma": {"copies": [2, 5]}}
     assert sizes.sizes(settings, "p", [read(attack="fgsm"), read()._replace(condition=CLEAN)]) == {}
+
+
+def test_an_extractor_that_starts_from_nothing_is_said_for_nothing_trains_it(settings: SimpleNamespace) -> None:
+    settings.scale = {}
+    extractors = {
+        "video": {"audio": {"name": "log_mel_steps"}, "visual": {"name": "r2plus1d18", "weights": "kinetics"}},
+        "other": {"pretrained": False, "visual": {"name": "r2plus1d18", "weights": "others"}},
+    }
+    settings.datasets["music"] = {
+        "view": {"name": "features", "options": {"extractor": "video"}}, "extractors": extractors
+    }  # fmt: skip
+    assert sizes.sizes(settings, "p", [read()]) == {}
+    extractors["video"]["pretrained"] = False
+    assert sizes.sizes(settings, "p", [read()]) == {"music": {"extractor_weights": ["drawn by a seed", "kinetics"]}}
+    extractors["video"]["audio"]["weights"] = "sounds"
+    assert sizes.sizes(settings, "p", [read()])["music"]["extractor_weights"][1] == "sounds and kinetics"
+    # Nothing is read of the other dataset.
+    settings.datasets["music"]["extractors"] = {}
+    settings.datasets["music"]["view"] = settings.datasets["ave"]["view"]
+    assert sizes.sizes(settings, "p", [read()]) == {}
 
 
 def test_a_scale_that_says_nothing_has_the_papers_sizes(settings: SimpleNamespace) -> None:

@@ -1,9 +1,9 @@
-"""Sizes of attacks and of trainings' preparations that a scale has otherwise than the paper's own files say."""
+"""What a scale has otherwise than the paper: sizes of attacks and of what trainings prepare, an extractor's weights."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from avrobust.spec.conditions import FREE, Reading
-from lib import choices
+from lib import choices, extractors
 from lib.settings import Settings
 
 # What a training says of the clips that it makes, and of what it goes down.
@@ -17,13 +17,16 @@ CLIPS, ALL = "clips", "all"
 # By which convexity a mix-up chooses classes, a name; and what it means where a paper's file does not say it.
 KAPPA = "kappa"
 UNSAID = {MEASURED: ALL, "transforms": ALL, KAPPA: "the task's own"}
+# What an extractor, which nothing trains, has in the place of published weights.
+EXTRACTOR_WEIGHTS, DRAWN = "extractor_weights", "drawn by a seed"
 
 
 def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[str, dict[str, list]]:
-    """Return attack or net -> size -> [what it is here, in the paper], of those that are read and that differ.
+    """Return attack, net or dataset -> size -> [what it is here, in the paper], of those that are read and that differ.
 
     Of a net it is what it and those before it are trained on that counts: how clips are attacked, which are mixed, and
-    of how many its objective measures something. By which transforms an attack makes copies is a size too.
+    of how many its objective measures something. By which transforms an attack makes copies is a size too, and so are
+    the weights of the extractor whose features a dataset gives.
     """
     over = settings.scale.get("papers", {}).get(paper, {})
     sections = [section for section in ("attacks", "ensembles") if section in over]
@@ -51,7 +54,19 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
     for net, dataset, by in _each(nets) if "variants" in own else ():
         trainings = (taken(_training(told, net), dataset, by) for told in (own, here))
         found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
+    for dataset in dict.fromkeys(one.dataset for one in readings):
+        if unused := _unused_weights(settings.datasets[dataset]):
+            found[dataset] = {EXTRACTOR_WEIGHTS: [DRAWN, " and ".join(unused)]}
     return {name: differing for name, differing in sorted(found.items()) if differing}
+
+
+def _unused_weights(facts: Mapping) -> list[str]:
+    """The published weights that the extractor of a dataset names and does not start from."""
+    if not (name := extractors.extractor_of(facts)):
+        return []
+    extractor = facts["extractors"][name]
+    used = extractors.weights_of(extractor)
+    return [weights for modality, weights in extractors.named_weights(extractor).items() if modality not in used]
 
 
 def _each(found: Iterable[tuple]) -> list[tuple]:

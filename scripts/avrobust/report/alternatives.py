@@ -132,7 +132,9 @@ def _why_alone(layout: Layout, run: Run, headline: Headline) -> str:
 def markdown(layout: Layout, taken: Mapping[str, Mean | Estimate], entries: pd.DataFrame, scale: str) -> str:
     """The ledger as a table for readers: a row per alternative, a column per number; warns of clips not the paper's."""
     units = {headline.name: headline.unit for headline in layout.headlines}
-    seeds, read = max(of.seeds for of in taken.values()), {name for one in layout.headlines for name in one.names}
+    seeds = max(of.seeds for of in taken.values())
+    read = {name for one in layout.headlines for name in one.names}
+    read |= {reading.dataset for one in layout.headlines for term in one.terms for reading in term.readings}
     sizes = sizes_note({name: of for name, of in layout.sizes.items() if name in read}, layout.labels)
     lines = [
         f"# What hangs on the choices of {layout.citation or layout.paper}",

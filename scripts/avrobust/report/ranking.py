@@ -126,7 +126,8 @@ def markdown(table: Layout, entries: pd.DataFrame) -> str:
     rows = wide(entries.assign(cell=cells), table.keys, "column", "cell").to_numpy()
     said = f"Published values: {table.citation}" if entries["published"].notna().any() else "No published values"
     scale = entries["scale"].iloc[0]
-    read = {name for row in table.rows for name in (row.reading.attack, row.reading.surrogate, row.reading.victim)}
+    readings = [row.reading for row in table.rows]
+    read = {name for one in readings for name in (one.dataset, one.attack, one.surrogate, one.victim)}
     sizes = sizes_note({name: of for name, of in table.sizes.items() if name in read}, table.labels)
     lines = [f"# {table.title}", "", table.caption, "", f"{said}. {READING}", ""]
     lines += [f"Scale `{scale}`. {_sizes(entries)}" + (f" Sizes here (the paper's): {sizes}." if sizes else ""), ""]

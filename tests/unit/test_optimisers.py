@@ -41,10 +41,10 @@ def descend(optimizer, own: list[torch.nn.Parameter], steps: range) -> None:
 SAME = {
     "sgd": (SGD, torch.optim.SGD, {"momentum": 0.9, "weight_decay": 1e-2}, {"momentum": 0.9, "weight_decay": 1e-2}),
     "plain": (SGD, torch.optim.SGD, {"momentum": 0.0, "weight_decay": 0.0}, {}),
-    "adam": (Adam, torch.optim.Adam, {}, {}),
+    "adam": (Adam, torch.optim.Adam, {}, {"fused": True}),
     "adam with decay": (
         Adam, torch.optim.Adam, {"beta1": 0.5, "beta2": 0.9, "eps": 1e-3, "weight_decay": 0.3},
-        {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.3},
+        {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.3, "fused": True},
     ),
 }  # fmt: skip
 
@@ -56,6 +56,19 @@ def test_it_takes_the_very_steps_of_torch(own, torchs, options, torchs_options):
     descend(torchs(groups(theirs), **torchs_options), theirs, range(7))
     assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
     assert torch.equal(ours[2], parameters()[2]) and not torch.equal(ours[1], parameters()[1])
+
+
+def test_adam_takes_a_gradient_in_another_order_in_memory():
+    """A channels-last kernel's gradient may come in the usual order."""
+    torch.manual_seed(0)
+    start, gradient = torch.randn(4, 3, 5, 5), torch.randn(4, 3, 5, 5)
+    moved = {}
+    for order in (torch.contiguous_format, torch.channels_last):
+        kernel, state = start.contiguous(memory_format=order).clone(), {}
+        Adam().move([kernel], [gradient], [state], 0.1)
+        Adam().move([kernel], [gradient], [state], 0.1)
+        moved[order] = kernel.contiguous()
+    assert torch.equal(*moved.values())
 
 
 def test_a_step_imports_no_compiler():

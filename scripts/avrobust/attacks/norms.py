@@ -47,7 +47,7 @@ class L2:
 
     def lengths(self, vectors: Tensor) -> Tensor:
         """Return the norm of each vector: (N, ...) -> the same, of size 1 in the axes of a vector."""
-        return vectors.pow(2).sum(dim=self._dims(vectors.dim()), keepdim=True).sqrt()
+        return torch.linalg.vector_norm(vectors, dim=self._dims(vectors.dim()), keepdim=True)
 
     def _dims(self, count: int) -> tuple[int, ...]:
         return tuple(range(1 if self.axes is None else max(1, count - self.axes), count))

@@ -4,6 +4,8 @@ Whatever is in the way of a deterministic gradient on CUDA is left out: frames a
 and steps are averaged by a matrix (adaptive pooling to more than one position adds in any order).
 """
 
+from math import log
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 # What is added below the root: its gradient at silence is finite, and the magnitude of silence 1e-5.
 SILENCE = 1e-10
 
-LOGARITHMS = {"natural": torch.log, "decibel": lambda energy: 10 * torch.log10(energy)}
+# By torch.log: log10, like sqrt, is MKL's, and goes by the processor (docs/results.md).
+LOGARITHMS = {"natural": torch.log, "decibel": lambda energy: 10 / log(10) * torch.log(energy)}
 
 
 class LogMel(nn.Module):
@@ -67,7 +70,7 @@ class LogMel(nn.Module):
         with torch.autocast(waveform.device.type, enabled=False):
             spectrum = torch.fft.rfft(self._frames(waveform.squeeze(1)) * self.shape, n=self.sizes[0])
             power = spectrum.real.square() + spectrum.imag.square()
-            energy = power if self.spectrum == "power" else (power + SILENCE).sqrt()
+            energy = power if self.spectrum == "power" else _root(power + SILENCE)
             return self.logarithm(energy @ self.filters + self.log_constant).transpose(1, 2).unsqueeze(1)
 
     def _frames(self, waveform: Tensor) -> Tensor:
@@ -78,6 +81,11 @@ class LogMel(nn.Module):
         padded = F.pad(waveform, (before, max(0, wanted - before - waveform.shape[1])))[:, :wanted]
         pieces = padded.unflatten(1, (-1, hop))
         return torch.cat([pieces[:, first : first + count] for first in range(blocks)], dim=2)[:, :, :window]
+
+
+def _root(positive: Tensor) -> Tensor:
+    """The square root, the same on every processor."""
+    return positive * positive.rsqrt()
 
 
 def averaging_matrix(positions: int, steps: int, device: torch.device) -> Tensor:

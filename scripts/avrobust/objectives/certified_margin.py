@@ -57,6 +57,6 @@ class CertifiedMargin(nn.Module):
         """Return (N,) from logits (N, C) and labels (N,) int64."""
         own = F.one_hot(labels, logits.shape[1]).bool()
         speeds = head.modality_weights.abs() * self.lipschitz
-        pairs = (speeds[:, labels].unsqueeze(2) + speeds.unsqueeze(1)).square().sum(dim=0).sqrt()
+        pairs = torch.linalg.vector_norm(speeds[:, labels].unsqueeze(2) + speeds.unsqueeze(1), dim=0)
         margins = (logits.gather(1, labels.unsqueeze(1)) - logits) / pairs.clamp_min(FLOOR)
         return -margins.masked_fill(own, float("inf")).amin(dim=1)

@@ -303,6 +303,16 @@ def test_what_is_used_of_a_package_in_parts_is_imported() -> None:
         assert {part for part in parts - imported - LOADED if find_spec(part)} == set(), file
 
 
+# Of a tensor these are MKL's on a CPU, which approximates them by what the processor has (docs/results.md).
+OF_THE_PROCESSOR = re.compile(r"(?<!\bmath)(?<!\bnp)\.(sqrt|log10|log2|acos|arccos|asin|arcsin|atan|arctan)_?$")
+
+
+def test_nothing_is_computed_by_what_differs_from_processor_to_processor() -> None:
+    for file, found in nodes(PACKAGE):
+        used = [ast.unparse(node) for node in found if isinstance(node, ast.Attribute)]
+        assert [name for name in used if OF_THE_PROCESSOR.search(name)] == [], file
+
+
 def test_the_package_knows_no_paper_and_no_place() -> None:
     papers = "|".join(entry.parent.name for entry in (ROOT / "workflow/papers").glob("*/paper.yaml"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)

@@ -20,7 +20,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 DEVICES = ("auto", "cpu", "cuda", "cuda_or_cpu")
 
 # Each part of torch that chooses by the processor takes what x86-64 has had since AVX2. MKL's AVX2 is not the same on
-# AMD and Intel; COMPATIBLE is (oneMKL developer guide: conditional numerical reproducibility).
+# AMD and Intel; COMPATIBLE is (oneMKL developer guide: conditional numerical reproducibility), but for roots, log10,
+# log2 and arcs of tensors, which nothing here takes.
 INSTRUCTIONS = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
 
 

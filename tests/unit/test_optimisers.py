@@ -59,9 +59,9 @@ def test_it_takes_the_very_steps_of_torch(own, torchs, options, torchs_options):
 
 
 def test_adam_takes_a_gradient_in_another_order_in_memory():
-    """A channels-last kernel's gradient may come in the usual order."""
+    """A channels-last kernel's gradient may come in the usual order. Of a multiple of what is computed at once."""
     torch.manual_seed(0)
-    start, gradient = torch.randn(4, 3, 5, 5), torch.randn(4, 3, 5, 5)
+    start, gradient = torch.randn(4, 4, 5, 5), torch.randn(4, 4, 5, 5)
     moved = {}
     for order in (torch.contiguous_format, torch.channels_last):
         kernel, state = start.contiguous(memory_format=order).clone(), {}

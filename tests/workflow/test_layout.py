@@ -304,12 +304,14 @@ def test_what_is_used_of_a_package_in_parts_is_imported() -> None:
 
 
 # Of a tensor these are MKL's on a CPU, which approximates them by what the processor has (docs/results.md).
-OF_THE_PROCESSOR = re.compile(r"(?<!\bmath)(?<!\bnp)\.(sqrt|log10|log2|acos|arccos|asin|arcsin|atan|arctan)_?$")
+OF_THE_PROCESSOR = re.compile(
+    r"^(?!math\.|np\.sqrt$).*\.(_foreach_)?(sqrt|log10|log2|acos|arccos|asin|arcsin|atan|arctan)_?$|\bpow\(.*0?\.5\)"
+)
 
 
 def test_nothing_is_computed_by_what_differs_from_processor_to_processor() -> None:
-    for file, found in nodes(PACKAGE):
-        used = [ast.unparse(node) for node in found if isinstance(node, ast.Attribute)]
+    for file, found in nodes([*PROGRAMS, *PACKAGE]):
+        used = [ast.unparse(node) for node in found if isinstance(node, ast.Attribute | ast.Call)]
         assert [name for name in used if OF_THE_PROCESSOR.search(name)] == [], file
 
 

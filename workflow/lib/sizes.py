@@ -56,7 +56,7 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
         found.setdefault(net, {}).update(_differ(*map(_of_training, trainings)))
     for dataset in dict.fromkeys(one.dataset for one in readings):
         if unused := _unused_weights(settings.datasets[dataset]):
-            found[dataset] = {EXTRACTOR_WEIGHTS: [DRAWN, " and ".join(unused)]}
+            found.setdefault(dataset, {})[EXTRACTOR_WEIGHTS] = [DRAWN, " and ".join(unused)]
     return {name: differing for name, differing in sorted(found.items()) if differing}
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 # What is added below the root: its gradient at silence is finite, and the magnitude of silence 1e-5.
 SILENCE = 1e-10
 
-# By torch.log: log10, like sqrt, is MKL's, and goes by the processor (docs/results.md).
+# By torch.log: MKL's log10 and sqrt go by the processor (docs/results.md).
 LOGARITHMS = {"natural": torch.log, "decibel": lambda energy: 10 / log(10) * torch.log(energy)}
 
 

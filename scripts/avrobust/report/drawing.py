@@ -82,8 +82,8 @@ def crosses(axis: Axes, places: Sequence[tuple[float, float]]) -> None:
 
 
 def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str, Mapping[str, str]]) -> str:
-    """What a scale has another number of than the paper: "steps 3 (10) of I-FGSM, TMA; copies 2 (5) of TMA"."""
-    names = labels.get("attack", {})
+    """What a scale has otherwise than the paper: "steps 3 (10) of I-FGSM, TMA; copies 2 (5) of TMA"."""
+    names = labels.get("attack", {}) | labels.get("dataset", {})
     found: dict[str, list[str]] = {}
     for of, options in sizes.items():
         for option, (ours, papers) in options.items():

@@ -97,13 +97,13 @@ def _place(one: Reading) -> list[str]:
 
 
 def sizes_of(figure: Figure, readings: Sequence[Reading]) -> str:
-    """Return what attacks and nets have another number of here than at the paper's scale: "steps 3 (10), copies 2 (5)".
+    """Return what attacks, nets and datasets have otherwise than at the paper's scale: "steps 3 (10), copies 2 (5)".
 
     Steps that a condition names are the paper's own.
     """
     found: dict[str, None] = {}
     for one in readings:
-        for of in dict.fromkeys((one.attack, one.surrogate, one.victim)):
+        for of in dict.fromkeys((one.attack, one.surrogate, one.victim, one.dataset)):
             for size, (ours, papers) in figure.sizes.get(of, {}).items():
                 if not (size == "steps" and of == one.attack and one.condition.steps):
                     found[f"{size.replace('_', ' ')} {ours} ({papers})"] = None

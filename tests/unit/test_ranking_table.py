@@ -193,11 +193,12 @@ def test_entries_have_intervals_printed_values_and_what_is_to_be_known_of_them(t
 def test_a_page_says_that_clips_are_a_part_of_the_papers_and_by_what_else_classes_are_mixed(
     tmp_path: Path, metrics: list
 ) -> None:
-    drawn = {"audioset_balanced": {"extractor_weights": ["drawn by a seed", "kinetics400"]}}
-    sizes = {"mid_fusion": {"densest": [0.5, 0.2]}, "other": {"steps": [1, 2]}, **drawn}
+    sizes = {"mid_fusion": {"densest": [0.5, 0.2]}, "other": {"steps": [1, 2]}}
+    sizes["audioset_balanced"] = {"extractor_weights": ["drawn by a seed", "kinetics400"]}
     _, page = made(tmp_path, metrics, sources={"audioset_balanced": "part"}, sizes=sizes)
     assert "The clips are a part of the paper's: these numbers are not comparable with the published ones." in page
-    assert "Sizes here (the paper's): densest 0.5 (0.2) of mix-up; extractor weights drawn by a seed (k" in page
+    drawn = "extractor weights drawn by a seed (kinetics400) of AudioSet (balanced)"
+    assert f"Sizes here (the paper's): densest 0.5 (0.2) of mix-up; {drawn}.\n" in page
 
 
 def test_a_note_names_the_norms_of_the_tables_columns_that_are_larger_in_one_clip(metrics: list, monkeypatch) -> None:

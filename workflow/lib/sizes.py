@@ -62,11 +62,8 @@ def sizes(settings: Settings, paper: str, readings: Iterable[Reading]) -> dict[s
 
 def _unused_weights(facts: Mapping) -> list[str]:
     """The published weights that the extractor of a dataset names and does not start from."""
-    if not (name := extractors.extractor_of(facts)):
-        return []
-    extractor = facts["extractors"][name]
-    used = extractors.weights_of(extractor)
-    return [weights for modality, weights in extractors.named_weights(extractor).items() if modality not in used]
+    extractor = facts["extractors"][name] if (name := extractors.extractor_of(facts)) else {}
+    return [] if extractors.weights_of(extractor) else [*extractors.named_weights(extractor).values()]
 
 
 def _each(found: Iterable[tuple]) -> list[tuple]:

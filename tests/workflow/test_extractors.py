@@ -160,6 +160,19 @@ MADE, VIEW = "extractors.log_mel_r2plus1d", "view.options.extractor"
             f"{MADE}.visual: r2plus1d18: frames_per_window: 0 must be at least 1",
         ),
         (
+            lambda told: told["extractors"]["log_mel_r2plus1d"].update(
+                audio={
+                    "name": "log_mel",
+                    "options": {
+                        "net": {"name": "resnet18", "options": {"widht": 0.5}},
+                        "samples_per_step": 16000,
+                        "front": {"sample_rate": 16000},
+                    },
+                }
+            ),
+            f"{MADE}.audio.net: resnet18: unknown option widht = 0.5; its options are width",
+        ),
+        (
             lambda told: told["extractors"]["log_mel_r2plus1d"]["view"].update(name="features"),
             f"{MADE}.view: 'features' is of what an extractor made; give one of clips",
         ),

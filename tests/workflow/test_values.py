@@ -15,10 +15,13 @@ import yaml
 from planning import ROOT, copy_project, paper, plan, replace, unedited, write_paper
 
 from avrobust.attacks import mig, pam, transforms
+from avrobust.lazy import attribute
+from avrobust.models import initialisation, pictures
 from avrobust.objectives import similarity
 from avrobust.training.prepare import adversarial
 from lib import digest
 from lib.errors import SettingsError
+from lib.variants import NET, OBJECTIVE, TRAINING
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +251,8 @@ def test_a_rendered_audioset_has_classes_of_the_published_one(root: Path, name: 
         ({"update": "fgsm_masked", "share": -1}, "fgsm_masked: share: -1 must be at least 0"),
         ({"update": "fgsm_masked", "modalities": ["sound"]}, "fgsm_masked: modalities.0: 'sound' is not allowed"),
         ({"update": "masked", "share": 1.5}, "masked: share: 1.5 must be at most 1"),
+        ({"update": "pgd", "step_size": 0}, "pgd: step_size: 0 must be more than 0"),
+        ({"update": "ni_fgsm", "norm": "l2"}, "ni_fgsm: norm: 'l2' is not allowed; allowed are mean, l1"),
     ],
 )
 def test_an_option_of_an_attack_that_its_program_would_refuse_is_named_before(
@@ -264,14 +269,48 @@ def test_an_option_of_an_attack_that_its_program_would_refuse_is_named_before(
 def test_what_is_known_of_options_is_of_those_that_are_there() -> None:
     known = json.loads((ROOT / "workflow/schemas/options.json").read_text(encoding="utf-8"))
     scripts = ROOT / "scripts"
-    for table, part in (("ATTACKS", "attacks"), ("PREPARATIONS", "training")):
-        for name, options in known[table].items():
-            assert options.keys() <= digest.options(scripts, digest.registered(scripts, part, table, name)).keys(), name
+    places = {table: part for part, table in (*NET.values(), OBJECTIVE, *TRAINING.values())}
+    places |= {"ATTACKS": "attacks", "VIEWS": "views"}
+    tables = {name: of for name, of in known.items() if name[0] not in "$t"}
+    assert tables.keys() <= places.keys()
+    for table, parts in tables.items():
+        for name, options in parts.items():
+            entry = digest.registered(scripts, places[table], table, name)
+            assert options.keys() <= digest.options(scripts, entry).keys(), name
+            if "stride" in options:
+                assert options["stride"]["enum"] == [*attribute(entry).strides, None]
     assert digest.keys(scripts, "avrobust.attacks.transforms:TRANSFORMS") == list(transforms.TRANSFORMS)
     assert known["$defs"]["gradient"]["enum"] == list(mig.GRADIENTS) == sorted(pam.GRADIENTS, reverse=True)
     assert known["$defs"]["statistics"]["enum"] == list(adversarial.STATISTICS)
     assert known["$defs"]["cosine"]["enum"] == list(similarity.SIMILARITIES)
     assert known["ATTACKS"]["pam"]["paths"]["maximum"] == len(pam.COLOURS)
+    assert known["$defs"]["pooling"]["enum"] == list(pictures.POOLINGS)
+    assert known["$defs"]["initialisation"]["enum"] == [*initialisation.WAYS, None]
+    front = digest.options(scripts, "avrobust.models.log_mel:LogMel")
+    assert known["$defs"]["front"]["properties"].keys() == front.keys()
+    assert known["$defs"]["front"]["required"] == [name for name, (_, needed) in front.items() if needed]
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    ("modality", "name", "least", "others"),
+    [
+        ("audio", "conv1d", 1 / 64, {}),
+        ("audio", "csn", 1 / 32, {"passes": 0}),
+        *(("visual", name, 1 / 64, {}) for name in ("alexnet", "resnet18", "vgg11_bn")),
+        ("visual", "r2plus1d18", 0.0223, {"frames_per_window": 2}),
+    ],
+)
+def test_the_least_width_of_a_net_is_what_leaves_it_a_channel(
+    modality: str, name: str, least: float, others: dict
+) -> None:
+    known = json.loads((ROOT / "workflow/schemas/options.json").read_text(encoding="utf-8"))
+    part, table = NET[modality]
+    said = known[table][name]["width"]
+    assert said.get("minimum", known["$defs"]["width"]["minimum"]) == least
+    kind = attribute(digest.registered(ROOT / "scripts", part, table, name))
+    assert all(parameter.numel() for parameter in kind(width=least, **others).parameters())
+    assert not all(parameter.numel() for parameter in kind(width=0.99 * least, **others).parameters())
 
 
 ZHANG = "workflow/papers/zhang2025/variants.yaml"
@@ -299,6 +338,46 @@ def test_an_option_of_a_training_that_its_program_would_refuse_is_named_before(
     finally:
         (root / ZHANG).write_text(text, encoding="utf-8")
     assert said in str(error.value), str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"audio": {"name": "conv1d", "options": {"width": 0}}}, "audio: conv1d: width: 0 must be at least 0.015625"),
+        ({"audio": {"name": "csn", "options": {"heads": 0}}}, "audio: csn: heads: 0 must be at least 1"),
+        ({"audio": {"name": "csn", "options": {"passes": -1}}}, "audio: csn: passes: -1 must be at least 0"),
+        ({"audio": {"name": "csn", "options": {"dropout": 1}}}, "audio: csn: dropout: 1 must be less than 1"),
+        (
+            {"audio": {"name": "log_mel_steps", "options": {"steps": 4, "front": {"sample_rate": 8000, "hops": 1}}}},
+            "audio: log_mel_steps: front: unknown key hops = 1; allowed are hop",
+        ),
+        (
+            {"visual": {"name": "resnet18", "options": {"stride": 5}}},
+            "visual: resnet18: stride: 5 is not allowed; allowed are 32, 16, 8, None",
+        ),
+        (
+            {"visual": {"name": "resnet18", "options": {"projection": "wide"}}},
+            "visual: resnet18: option projection = 'wide' is no int | None",
+        ),
+        (
+            {"visual": {"name": "resnet18", "options": {"projection": True}}},
+            "visual: resnet18: option projection = True is no int | None",
+        ),
+        (
+            {"visual": {"name": "resnet18", "options": {"stride": None, "projection": None, "width": 0}}},
+            "visual: resnet18: width: 0",
+        ),
+    ],
+)
+def test_an_option_of_a_net_that_its_training_would_refuse_or_ignore_is_named_before(
+    root: Path, part: dict, said: str
+) -> None:
+    told = paper(unedited())
+    told["variants"]["concat"].update(part)
+    write_paper(root, told)
+    with pytest.raises(SettingsError) as error:
+        plan(root)
+    assert str(error.value).startswith(f"workflow/papers/tian2021/variants.yaml: variants.concat.{said}")
 
 
 @pytest.mark.parametrize("entry", ["avrobust.attacks.mine:mine", "avrobust.attacks.mim:min"])

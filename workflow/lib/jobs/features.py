@@ -93,7 +93,9 @@ class Features(Jobs):
         for modality, part in extractors.parts_of(extractor).items():
             found.append(self.entry_with(*NET[modality], part["name"], part["options"], f"{where}.{modality}"))
             if inside := part["options"].get("net"):
-                found.append(self.entry_with(*NET["visual"], inside["name"], {}, f"{where}.{modality}.net"))
+                found.append(
+                    self.entry_with(*NET["visual"], inside["name"], inside["options"], f"{where}.{modality}.net")
+                )
         return found
 
 

@@ -47,7 +47,7 @@ TOLD = {"FUSIONS": 1, "HEADS": 3, "DEFENCES": 1, "OBJECTIVES": 2, "PREPARATIONS"
 
 
 # What a value of an option may be, by how its type is written.
-TYPES = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+TYPES = {"int": int, "float": int | float, "bool": bool, "str": str, "None": type(None)}
 
 
 class Jobs:
@@ -345,10 +345,8 @@ class Jobs:
                     f"{where}: unknown option {option} = {value!r}; its options are {', '.join(known) or 'none'}"
                 )
             kind = known[option][0]
-            wrong = isinstance(value, bool) if kind in ("int", "float") else False
-            wrong = wrong or not isinstance(value, TYPES.get(kind, object))
-            wrong = wrong or (isinstance(value, float) and not math.isfinite(value))
-            if wrong and not (isinstance(value, Mapping) and "by" in value):  # a choice may be any of its alternatives
+            fits = any(_is_of(value, one) for one in kind.split(" | "))
+            if not fits and not (isinstance(value, Mapping) and "by" in value):  # a choice may be any alternative
                 raise SettingsError(f"{where}: option {option} = {value!r} is no {kind}")
         self._check_values(table, name, given, where)
         if missing := [option for option, (_, needed) in known.items() if needed and option not in given]:
@@ -380,6 +378,14 @@ class Jobs:
                 f"scripts/{module.replace('.', '/')}.py has no {what}"
             )
         return entry
+
+
+def _is_of(value: object, kind: str) -> bool:
+    """Whether a value is of a type, as it is written; of types that are none of `TYPES` all are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    # To Python, true is an integer.
+    return kind not in TYPES or (isinstance(value, TYPES[kind]) and (kind == "bool" or not isinstance(value, bool)))
 
 
 def _goes_by_choice(value: object) -> bool:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from artefacts import drawn_twice, make
 from cell_files import CLEAN, write_cell
-from figures import BOTH, CLIPS, SPEC, factor, right, write_cells
+from figures import BOTH, CLIPS, NETS, SPEC, factor, right, write_cells
 from PIL import Image
 
 from avrobust.metrics.rows import Cells, cells_of
@@ -142,6 +142,16 @@ def test_marks_and_columns_beside_read_something_else(tmp_path: Path) -> None:
     assert {(one["net"], one["defence"]) for one in lines} == {("AcV", "AT")}
     asked = {need.reading[1:4] for need in needs(figure)}
     assert asked == {("AcV+at", "AcV+at", "tma"), ("AcV+at", "AcV+at", "pgd"), ("AcV", "AcV", "tma")}
+
+
+def test_white_box_is_who_answers_its_own_clips_where_others_answer_too() -> None:
+    def white_box(figure: Layout) -> list[tuple[str, str]]:
+        places = ((one, net) for one in figure.panels.values for net in (*figure.ticks.values, *figure.also))
+        return [place for place in places if figure.is_white_box(*place)]
+
+    assert white_box(layout(SPEC)) == [(net, net) for net in NETS]
+    alone = {**SPEC, "panels": factor("surrogate", NETS[0]), "ticks": factor("victim", NETS[0]), "also": {}}
+    assert white_box(layout(alone)) == []
 
 
 def test_a_surrogate_may_be_called_after_the_victim() -> None:

@@ -1,7 +1,8 @@
 """Diagrams and listings: shapes and parameters by hand, the printed listing, drawings equal byte for byte."""
 
 import csv
-from itertools import pairwise
+from collections import Counter
+from itertools import pairwise, product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -125,7 +126,8 @@ def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path, kind, spec)
         assert done.returncode == 0, done.stderr
     for suffix in (".svg", ".csv", ".png"):
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
-    texts = " ".join(ElementTree.parse(tmp_path / "one.svg").getroot().itertext())
+    words = [text.strip() for text in ElementTree.parse(tmp_path / "one.svg").getroot().itertext()]
+    texts = " ".join(words)
     with (tmp_path / "one.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert Image.open(tmp_path / "one.png").width == 1440
@@ -137,6 +139,12 @@ def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path, kind, spec)
     else:
         assert {row["as_printed"] for row in rows} == {"yes"} and len(rows) == 28
         assert rows[27]["output"] == "512x16" and texts.count("✓") == 28
+        # Of each layer a shape and a number of parameters, at full width and here; no parameters are left blank.
+        wanted = Counter()
+        for row, at in product(rows, ("", "_at_this_scale")):
+            wanted["×".join(f"{int(size):,}" for size in row[f"output{at}"].split("x"))] += 1
+            wanted[f"{int(row[f'parameters{at}']):,}"] += row[f"parameters{at}"] != "0"
+        assert wanted <= Counter(words)
         assert "28 of 28 layers as printed. 1,566,528 parameters at full width" in texts
 
 

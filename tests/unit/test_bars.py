@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from artefacts import drawn_twice, make
 from cell_files import CLEAN, write_cell
+from drawings import check_drawing
 from figures import BOTH, CLIPS, NETS, SPEC, factor, right, write_cells
 from PIL import Image
 
@@ -275,6 +276,7 @@ def test_a_figure_without_panels_has_groups_below_its_ticks(tmp_path: Path) -> N
     }
     made = make("bars", spec, tmp_path / "figure", cells=cells)
     assert made.returncode == 0, made.stderr
+    check_drawing("bars in groups", tmp_path / "figure.svg")
     text = "".join(ElementTree.parse(tmp_path / "figure.svg").getroot().itertext())
     assert all(words in text for words in ("Curriculum", "D*M: 5%", "accuracy (%)", "clean accuracy"))
     with Image.open(tmp_path / "figure.png") as image:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cell_files import CLEAN, write_cell
+from drawings import check_drawing
 from nets import narrow_net, narrow_spec
 from tiny_store import CLASSES, CLIPS, VIEW, write_shard
 
@@ -161,6 +162,7 @@ def test_the_curve_is_drawn_and_published_with_what_it_was_made_of(tmp_path, mad
     assert {(line["budget"], line["scale"], line["source"], line["seeds"]) for line in published} == {
         ("calibrated", "demo", "render", "1"),
     }  # fmt: skip
+    check_drawing("calibration", Path(to[".svg"]))
     drawn = Path(to[".svg"]).read_text()
     assert "published: 78.3 and 31.7" in drawn and "of rendered clips" in drawn and "clean error" in drawn
     assert Path(to[".png"]).stat().st_size > 0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from artefacts import make
+from drawings import check_drawing
 from tiny_store import CLASSES, write_shard
 
 import craft
@@ -281,6 +282,7 @@ def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path):
     crafting.write(KIND.parse(SPEC), Given("demo", examples=[str(tmp_path / "clip.npz")]), files)
     for suffix in KIND.files:
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+    check_drawing("crafting", tmp_path / "one.svg")
     texts = " ".join(" ".join(ElementTree.parse(tmp_path / "one.svg").getroot().itertext()).split())
     for text in (
         "5 steps in 2 random segments, 2 sampled", "in 2 copies, without 1 of 3 fused features", "masked in time",

@@ -94,5 +94,7 @@ def test_what_has_no_crust_is_said(files: dict[str, list[Path]], tmp_path: Path)
 def test_a_class_without_a_density_is_drawn_and_says_so(tmp_path: Path) -> None:
     """Two clips are as far from their mean: no shell."""
     made = write_classes(tmp_path, "mid", np.eye(2), [(0,), (0,)], ["Civil_siren"], {"Civil_siren": 0.5})
-    words, _ = drawn_twice("crust", SPEC, tmp_path, **{name: [path] for name, path in made.items()})
+    words, _ = drawn_twice(
+        "crust", SPEC, tmp_path, "crust of no density", **{name: [path] for name, path in made.items()}
+    )
     assert "crust R₆₀ to R: ρ = not defined" in " ".join(words.split())

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from artefacts import drawn_twice, make
 from cell_files import CLEAN, write_cell, write_training
+from drawings import check_drawing
 from figures import CLIPS, factor, right
 
 from avrobust.metrics.rows import Cells, cells_of
@@ -205,6 +206,7 @@ def test_series_of_one_net_have_one_cost_and_the_worst_of_two_attacks_is_in_the_
     assert wanted == {"tma", "pgd20"}
     made = make("curves", TWO, tmp_path / "figure", cells=paths, trainings=trainings)
     assert made.returncode == 0, made.stderr
+    check_drawing("curves and costs", tmp_path / "figure.svg")
     text = "".join(ElementTree.parse(tmp_path / "figure.svg").getroot().itertext())
     assert "PGD-20" in text and "no attack" in text and "worst" not in text and "training" not in text
 

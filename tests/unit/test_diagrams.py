@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from artefacts import make
+from drawings import check_drawing
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
@@ -126,6 +127,7 @@ def test_the_program_draws_and_writes_the_same_bytes_again(tmp_path, kind, spec)
         assert done.returncode == 0, done.stderr
     for suffix in (".svg", ".csv", ".png"):
         assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+    check_drawing(kind, tmp_path / "one.svg")
     words = [text.strip() for text in ElementTree.parse(tmp_path / "one.svg").getroot().itertext()]
     texts = " ".join(words)
     with (tmp_path / "one.csv").open(encoding="utf-8", newline="") as file:

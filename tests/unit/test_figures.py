@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from artefacts import PROGRAM, arguments, make, make_alone
 from cell_files import CLEAN, write_cell
+from drawings import check_drawing
 from PIL import Image
 
 from avrobust.metrics.rows import Cells, cells_of
@@ -114,6 +115,7 @@ def test_program_draws_equal_bytes_twice(tmp_path: Path) -> None:
         first, second = (folder / f"figure.{kind}" for folder in folders)
         assert first.read_bytes() == second.read_bytes()
 
+    check_drawing("sweep", folders[0] / "figure.svg")
     text = "".join(ElementTree.parse(folders[0] / "figure.svg").getroot().itertext())
     for words in (
         "accuracy (%)",

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from artefacts import make
+from drawings import check_drawing
 from hypothesis import example as tried
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -147,6 +148,7 @@ def drawn(tmp_path_factory) -> Path:
 
 
 def test_every_word_is_on_the_page(drawn):
+    check_drawing("heat_maps", drawn / "figure.svg")
     root = ElementTree.parse(drawn / "figure.svg").getroot()
     texts = ["".join(element.itertext()).strip() for element in root.iter("{http://www.w3.org/2000/svg}text")]
     whole = " ".join(texts).replace("\N{NO-BREAK SPACE}", " ")

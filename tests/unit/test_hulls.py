@@ -1,5 +1,6 @@
 """Hulls of classes in a t-SNE: areas and overlaps by hand and against scipy, what is measured, what is drawn."""
 
+import csv
 import math
 from pathlib import Path
 
@@ -145,6 +146,8 @@ def test_the_figure_and_its_data(files: dict[str, list[Path]], tmp_path: Path) -
     drawn = pd.read_csv(tmp_path / "one/figure.csv")
     assert len(drawn) == 2 * 29 and drawn["class"].value_counts()["Siren, Civil_siren"] == 12
     assert points.count("Siren, Pig") == 2, "each clip once, with all of its classes"
+    with (tmp_path / "one/figure_measures.csv").open(encoding="utf-8", newline="") as file:
+        assert {len(row["value"].partition(".")[2]) for row in csv.DictReader(file)} == {4}
     measured = pd.read_csv(tmp_path / "one/figure_measures.csv").set_index(
         ["space", "seed", "panel", "class", "measure"]
     )

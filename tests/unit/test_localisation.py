@@ -255,6 +255,8 @@ def test_chance_by_hand():
     tried = boxes((0, 0, 0.5, 0.5), (0.2, 0.25, 0.8, 1), (0, 0, 1, 1), NAN)
     assert localisation.position_share(tried, 4, 2).tolist()[:3] == pytest.approx([0.25, 0.75, 1])
     assert localisation.centre_pointing(tried).tolist()[:3] == [0, 1, 1]
+    beside = boxes((0, 0, 0.5, 1), (0, 0, 1, 0.5), (0.51, 0, 1, 1), (0, 0.51, 1, 1))
+    assert localisation.centre_pointing(beside).tolist() == [0, 0, 0, 0]
     assert localisation.position_share(tried, 4, 2)[3].isnan() and localisation.centre_pointing(tried)[3].isnan()
 
 

@@ -73,10 +73,10 @@ def test_the_worst_of_several_recognises_what_each_of_them_does(tmp_path: Path) 
 
 
 def test_an_attack_that_went_too_far_is_not_one_of_any_at_a_budget(tmp_path: Path) -> None:
-    """Whatever its code seems to promise; the float32 of the very epsilon is within it."""
+    """Whatever its code seems to promise; a millionth more, as float32 rounds, is within it."""
     weak = READING._replace(condition=Condition("audio", "small"))
     made = {}
-    for name, norm in (("pgd", 0.006000001), ("far", 0.00602)):
+    for name, norm in (("pgd", 0.0060009), ("far", 0.0060012)):
         (tmp_path / name).mkdir()
         given = {("audio", "small"): [0, 1, 0, 0]}
         made[name] = Cells(
@@ -85,7 +85,7 @@ def test_an_attack_that_went_too_far_is_not_one_of_any_at_a_budget(tmp_path: Pat
     made["pgd"].outcomes([AnyOf((weak,))])
     made["far"].outcomes([weak])
     with pytest.raises(
-        UserError, match=r"fgsm.* leaves its ball: audio moved by 0.00602, allowed 0.006; take it out of"
+        UserError, match=r"fgsm.* leaves its ball: audio moved by 0.0060012, allowed 0.006; take it out of"
     ):
         made["far"].outcomes([AnyOf((weak,))])
 

@@ -92,7 +92,7 @@ def test_planted_coefficients_are_those_of_the_data_and_the_figure_is_the_same_t
 
 def test_where_no_class_is_named_some_are_all_along(tmp_path: Path, files) -> None:
     spec = {name: value for name, value in SPEC.items() if name not in ("named", "highlighted")} | {"over": "rho60"}
-    words, _ = drawn_twice("scatter", spec, tmp_path, **files)
+    words, _ = drawn_twice("scatter", spec, tmp_path, "scatter over density", **files)
     assert sum(f"{name.replace('_', ' ')} [" in words for name in NAMES) == 8
     assert "density ρ60 of the class" in words and {
         line["highlighted"] for line in table(tmp_path / "one/figure.csv")
@@ -127,7 +127,7 @@ def test_where_too_few_classes_differ_there_is_no_trend(tmp_path: Path, files) -
     """The figure says so in the place of coefficients."""
     kappas = [1.0] * (CLASSES - 2) + [0.9, 0.8]
     files["geometry"] = [write_geometry(tmp_path / "alike", "sounds/csn/1", NAMES, kappa_01=kappas, rho60=kappas)]
-    words, _ = drawn_twice("scatter", SPEC, tmp_path, **files)
+    words, _ = drawn_twice("scatter", SPEC, tmp_path, "scatter of alike", **files)
     assert words.count("too few differ") == 4 * 3 and "trend" not in words
     lines = table(tmp_path / "one/figure_coefficients.csv")
     assert {line["value"] for line in lines if line["with"] == "kappa_01"} == {""}

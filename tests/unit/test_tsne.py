@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from artefacts import PROGRAM, arguments
+from drawings import check_drawing
 from matplotlib.figure import Figure
 from nets import budgets, build_objective, clips, narrow_net, narrow_spec
 from PIL import Image
@@ -462,6 +463,7 @@ def test_equal_bytes_in_another_process_whatever_the_environment_says_of_openbla
     for name in ("figure.csv", "figure.svg", "figure.png", "figure_measures.csv"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
+    check_drawing("tsne", one / "figure.svg", places=False)
     text = words(one / "figure.svg")
     for word in (*CLASSES, "visual", "attacked audio", "w/o MinSim", "w/ MinSim"):
         assert word in text

@@ -61,7 +61,13 @@ def test_parts_by_hand():
     assert [one.parameters for one in wide] == [1_566_528, 11_176_512, 0, 1024 * 11 + 11]
 
 
-def test_a_net_of_steps_with_a_defence():
+def drawn(name: str, spec: dict, folder: Path) -> None:
+    done = make("diagram", spec, folder / "figure")
+    assert done.returncode == 0, done.stderr
+    check_drawing(name, folder / "figure.svg")
+
+
+def test_a_net_of_steps_with_a_defence(tmp_path):
     front = {"sample_rate": 8000, "n_fft": 256, "window": 256, "hop": 64, "mels": 32}
     inner = {"name": "vgg11_bn", "options": {"width": 0.125, "stride": 8}}
     net = {
@@ -76,6 +82,17 @@ def test_a_net_of_steps_with_a_defence():
     assert (defence.role, defence.name, defence.output) == ("audio defence", "feature_memory", (3, 24))
     assert (fusion.output, head.output, head.activation) == ((3, 24), (5,), "sigmoid")
     assert "width" not in full_width(net)["audio"]["options"]["net"]["options"]
+    clip = {"name": "clip", "options": {"frames": 3, "seconds": 3, "frame_size": 40}}
+    both = {
+        **net,
+        "fusion": {"name": "sum"},
+        "visual": {"name": "resnet18", "options": {"width": 0.125, "projection": 24}},
+    }
+    drawn(
+        "diagram of steps",
+        {**SPEC, "net": both, "view": clip, "rates": {"audio_rate": 8000, "frame_rate": 8}},
+        tmp_path,
+    )
 
 
 def test_inputs_are_those_of_the_view():
@@ -184,7 +201,7 @@ def test_a_listing_without_its_printed_one_and_mistakes_of_a_layout_are_said(tmp
         LAYOUT({**LISTING, "part": "visual"})
 
 
-def test_a_net_on_features_begins_with_what_made_them():
+def test_a_net_on_features_begins_with_what_made_them(tmp_path):
     """Ten seconds of 8 kHz give 80 columns of 32 bands, forty frames ten windows; the extractor is counted apart."""
     front = {"sample_rate": 8000, "n_fft": 1024, "window": 1024, "hop": 500, "mels": 32}
     extractor = {
@@ -209,3 +226,4 @@ def test_a_net_on_features_begins_with_what_made_them():
     words = diagram._words(DIAGRAM.parse(spec), [sound, video, csn, transformer, fusion, head], [], "demo")
     trained = sum(one.parameters for one in (csn, transformer, fusion, head))
     assert words[1] == f"{trained:,} parameters that are trained, {video.parameters:,} that are fixed. Scale: demo."
+    drawn("diagram of features", spec, tmp_path)

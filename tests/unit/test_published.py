@@ -1,5 +1,7 @@
-"""The printed values: complete, and consistent with themselves but for the known misprints."""
+"""The printed values: proofread, complete, and consistent with themselves but for the known misprints."""
 
+import csv
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import pytest
 
 from avrobust.spec.published import Published, read_published
 
-FOLDER = Path(__file__).parents[2] / "workflow/papers/tian2021/published"
+PAPERS = Path(__file__).parents[2] / "workflow/papers"
+FOLDER = PAPERS / "tian2021/published"
+PROOFREAD = Path(__file__).with_name("proofread.csv")
 UNIMODAL = ["Unimodal_A_clean", "Unimodal_V_clean"]
 ATTACKED = ["X_A", "X_V", "X_AV"]
 DEFENDED = ["AV_clean", *ATTACKED, "Avg", "RI"]
@@ -55,6 +59,18 @@ def misfits_of_improvement(name: str) -> list[tuple[tuple[str, ...], float]]:
             if abs(totals[0] - totals[1] - value) > 1e-9:
                 found.append(((dataset, defence, attack), round(totals[0] - totals[1], 2)))
     return found
+
+
+def test_every_file_is_as_it_was_compared_with_its_paper() -> None:
+    """Most of what Li et al. and Zhang et al. print is told by nothing else of what they print."""
+    with PROOFREAD.open(encoding="utf-8", newline="") as file:
+        compared = {row["file"]: row["sha256"] for row in csv.DictReader(file)}
+    found = {
+        path.relative_to(PAPERS).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(PAPERS.glob("*/published/*.csv"))
+    }
+    differing = sorted(name for name in {*found, *compared} if found.get(name) != compared.get(name))
+    assert not differing, f"compare these with their paper, then write their SHA-256 into {PROOFREAD.name}: {differing}"
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -1,8 +1,11 @@
 """What Snakemake does once: it comes out the same, and what is to be seen is still written."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
+from planning import unedited
 from snakemake import common, rules
 from snakemake.dag import DAG
 from snakemake.io import directory
@@ -29,6 +32,20 @@ def test_snakemake_calls_what_looks_once() -> None:
         assert [getattr(owner, name).__wrapped__ for name, owner in places.items()] == before
         assert Job.conda_env_spec.fget.__wrapped__ is of_environments.fget
         assert rules.get_function_params is common.get_function_params
+
+
+def test_it_is_so_in_a_run() -> None:
+    """Nothing else would show it but the time that planning takes."""
+    lines = (
+        "import atexit",
+        "from snakemake.cli import main",
+        "from snakemake.output_index import OutputIndex",
+        "atexit.register(lambda: print('once' if hasattr(OutputIndex.match_producers, '__wrapped__') else 'always'))",
+        "main()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines), "-n", "--quiet", "all", "--", "paper_tables/checks.csv"]
+    run = subprocess.run(command, cwd=unedited(), capture_output=True, text=True, check=False)
+    assert run.stdout.splitlines()[-1] == "once", run.stderr
 
 
 def test_the_rules_of_a_file_are_looked_up_once_by_each_index() -> None:

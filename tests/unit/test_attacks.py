@@ -472,6 +472,13 @@ def test_options_are_what_an_attack_is_made_with():
         ("fgsm", {"steps": 4}, "fgsm: got an unexpected keyword argument 'steps'; its options are none"),
         ("pgd", {"steps": 0}, "steps of an attack are 1 or more, not 0"),
         ("pgdd", {}, "unknown name 'pgdd'"),
+        ("mig", {"points": 0}, "mig: gradient 'point' of 0 points; give point or path, of 1 or more"),
+        ("mig", {"gradient": "way"}, "mig: gradient 'way' of 20 points"),
+        ("pam", {"paths": 0}, "pam: gradient 'path' of 0 paths of 4 points"),
+        ("pam", {"paths": 9}, "pam: gradient 'path' of 9 paths of 4 points"),
+        ("pam", {"scales": 0}, "pam: gradient 'path' of 8 paths of 0 points"),
+        ("pam", {"gradient": "way"}, "pam: gradient 'way' of 8 paths"),
+        ("universal", {"passes": 0}, "passes of a fitted attack are 1 or more, not 0"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(name, options, message):

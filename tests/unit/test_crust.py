@@ -21,6 +21,7 @@ SPEC = {
     "read": {"dataset": "music", "variant": "mid"},
     "seed": 1,
     "sources": {"music": "render"},
+    "sizes": {"music": {"extractor_weights": ["drawn by a seed", "r2plus1d"]}},
     "labels": {"dataset": {"music": "MUSIC"}},
 }
 

@@ -34,6 +34,7 @@ SPEC = {
     "panels": PANELS,
     "seed": 1,
     "sources": {"music": "render"},
+    "sizes": {"music": {"extractor_weights": ["drawn by a seed", "r2plus1d"]}},
     "labels": {"dataset": {"music": "MUSIC"}},
 }
 SQUARE = np.array([[0, 0], [2, 0], [2, 2], [0, 2], [1, 1], [0.5, 1.5]])

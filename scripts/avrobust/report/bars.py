@@ -155,13 +155,12 @@ def _label(axis: Axes, figure: Layout, panel: str, number: int, middles: Mapping
 
 def _notes(figure: Layout) -> list[str]:
     """What is said below the drawing of the scale."""
-    sizes = drawing.sizes_note(figure.sizes, figure.labels)
     alike = [
         f"{figure.named.get(one, one)} comes to {figure.named.get(other, other)}" for one, other in figure.alike.items()
     ]
     shares = [f"{figure.named.get(one, one)} {counted}" for one, counted in figure.shares.items()]
     return [
-        f"Sizes at this scale (at the paper's): {sizes}." if sizes else "",
+        drawing.sizes_line(figure.sizes, figure.labels),
         f"Shares that are no whole number of steps at this scale: {'; '.join(shares)}." if shares else "",
         f"One bar, of as many steps, features and attack steps at this scale: {'; '.join(alike)}." if alike else "",
     ]

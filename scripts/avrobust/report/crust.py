@@ -132,7 +132,8 @@ def draw(
     """Draw the class as circles, and how far its clips are as a histogram, into the files `svg` and `png`."""
     handles = [*_handles(row)]
     columns = -(-len(handles) // 2)
-    notes = [figure.caption, _numbers(figure, row), _explained(row, clips)]
+    sizes = drawing.sizes_line(figure.sizes, figure.labels)
+    notes = [figure.caption, _numbers(figure, row), _explained(row, clips), sizes]
     heads, feet = drawing.heads(len(handles), columns), drawing.feet(notes)
     height = heads + SIDE + feet + 0.5
     with page(WIDTH, height, svg=svg, png=png) as canvas:

@@ -102,8 +102,7 @@ def draw(figure: Layout, found: Found, published: Printed, scale: str, *, svg: s
     handles = [Line2D([], [], **_style(figure, one), label=one.name) for one in figure.series]
     handles += [Line2D([], [], marker="x", linestyle="none", **drawing.CROSS, label="published")] * shown
     columns = min(len(handles), 5)
-    sizes = drawing.sizes_note(figure.sizes, figure.labels)
-    notes = [figure.caption, f"Sizes at this scale (at the paper's): {sizes}." if sizes else ""]
+    notes = [figure.caption, drawing.sizes_line(figure.sizes, figure.labels)]
     heads, feet = drawing.heads(len(handles), columns), drawing.feet(notes)
     height = heads + TALL + 0.62 + feet
     wide = (WIDTH - drawing.RIGHT) / len(figure.panels)

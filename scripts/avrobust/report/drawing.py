@@ -94,3 +94,9 @@ def sizes_note(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str,
             name = "the table of a loss" if option == "measured_clips" else name
             found.setdefault(f"{option.replace('_', ' ')} {ours} ({papers})", []).append(name)
     return "; ".join(f"{said} of {', '.join(dict.fromkeys(of))}" for said, of in found.items())
+
+
+def sizes_line(sizes: Mapping[str, Mapping[str, Sequence]], labels: Mapping[str, Mapping[str, str]]) -> str:
+    """What a figure says below itself of `sizes_note`; empty where all is as in the paper."""
+    said = sizes_note(sizes, labels)
+    return f"Sizes at this scale (at the paper's): {said}." if said else ""

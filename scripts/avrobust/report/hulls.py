@@ -193,7 +193,7 @@ def draw(figure: Layout, maps: Sequence[Map], measured: pd.DataFrame, scale: str
         *(_handle(name, style) for name, style in zip(figure.classes, STYLES, strict=False)),
         Line2D([], [], linestyle="none", marker="$\\odot$", color="#555555", markersize=8, label="a clip of several"),
     ]
-    notes = [figure.caption, _notes(figure)]
+    notes = [figure.caption, _notes(figure), drawing.sizes_line(figure.sizes, figure.labels)]
     heads, feet = drawing.heads(len(handles), len(handles)), drawing.feet(notes)
     tables = [list(_table(figure, one, measured)) for one in maps]
     aspect = min(max(*(high / wide for wide, high in map(_extent, maps)), LOWEST), HIGHEST)

@@ -83,8 +83,7 @@ def draw(figure: Layout, maps: list[Measured], scale: str, *, svg: str, png: str
     rows = _rows(maps, figure.floor)
     # A row of clean clips stands apart from the others by half a cell.
     heights = [max(len(one.of.rows.values) + 1.5 for one, _ in row) * CELL + ABOVE + BELOW for row in rows]
-    sizes = drawing.sizes_note(figure.sizes, figure.labels)
-    notes = [figure.caption, f"Sizes at this scale (at the paper's): {sizes}." if sizes else ""]
+    notes = [figure.caption, drawing.sizes_line(figure.sizes, figure.labels)]
     heads, feet = drawing.heads(0, 1) + 0.06, drawing.feet(notes)
     height = heads + sum(heights) + feet
     with page(WIDTH, height, svg=svg, png=png) as canvas:

@@ -201,7 +201,6 @@ def draw(
 ) -> None:
     """Draw the classes at the left, the coefficients at the right."""
     reading = figure.reading
-    sizes = drawing.sizes_note(figure.sizes, figure.labels)
     left_out = ", ".join(f"{count} with {why}" for why, count in of_classes.without.items() if count)
     kappa = figure.over if figure.over in KAPPAS else of_classes.kappa
     undefined = any(
@@ -214,7 +213,7 @@ def draw(
         "seeds on); classes are taken as they are. Open marks: given the logarithm of the number of training clips and "
         "the clean average precision.",
         f"Too few differ: fewer than {LEAST_DIFFERENT} classes from what most have." if undefined else "",
-        f"Sizes at this scale (at the paper's): {sizes}." if sizes else "",
+        drawing.sizes_line(figure.sizes, figure.labels),
     ]
     handles = [
         Line2D([], [], marker="o", linestyle="none", **POINT, label="class"),

@@ -1,6 +1,6 @@
 """The crust of a class: its clips around their mean, and the shell that has a density; Li et al. (2022), figure 1b."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from avrobust.program import UserError
@@ -26,6 +26,7 @@ class Layout:
     caption: str = ""
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,5 +51,5 @@ CRUST = Kind(
     reads=("geometry", "points"),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "seed", "labels", "names"),
+    facts=("citation", "sources", "sizes", "seed", "labels", "names"),
 )

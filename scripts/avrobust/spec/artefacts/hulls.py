@@ -42,6 +42,7 @@ class Layout:
     caption: str = ""
     citation: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, Mapping[str, Sequence]] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,5 +75,5 @@ HULLS = Kind(
     reads=("geometry", "points"),
     parse=layout,
     needs=needs,
-    facts=("citation", "sources", "seed", "labels", "names"),
+    facts=("citation", "sources", "sizes", "seed", "labels", "names"),
 )

@@ -112,6 +112,16 @@ def test_what_float32_rounds_of_large_features_is_no_escape():
                 given.check_promises(attack, clean, moved, {"audio": ball}, condition)
 
 
+def test_a_modality_that_a_budget_does_not_name_is_left_alone():
+    """Where both are attacked; whatever it moved all the same counts by its largest value."""
+    forms = {name: Input((4,), "float16", -1.0, 1.0, 1) for name in ("audio", "visual")}
+    given = Budgets(named({"sound": {"audio": {"norm": "l2_clip", "epsilon": 0.1}}}), units("pixel", forms))
+    both = Condition("both", "sound")
+    clean = {name: torch.zeros(2, 4) for name in forms}
+    assert given.given(both).keys() == given.under(both, clean).keys() == {"audio"}
+    assert given.norms(both, "visual", torch.tensor([[0.0, 0.3, -0.5, 0.1]])).item() == 0.5
+
+
 def test_the_officials_are_stored_with_their_real_norms():
     table = rows("mim_official").to_pandas().query("modality == 'both' and budget == 'weak'")
     assert table.norm_audio.max() == pytest.approx(0.0125, abs=1e-6)

@@ -119,7 +119,7 @@ def test_what_an_extractor_holds_may_be_a_name_alone(tmp_path: Path) -> None:
     facts = yaml.safe_load(file.read_text(encoding="utf-8"))
     facts["extractors"]["log_mel_r2plus1d"]["audio"] = {
         "name": "log_mel",
-        "options": {"net": "resnet19", "samples_per_step": 9, "front": {}},
+        "options": {"net": "resnet19", "samples_per_step": 9, "front": {"sample_rate": 16000}},
     }
     file.write_text(yaml.safe_dump(facts), encoding="utf-8")
     with pytest.raises(SettingsError, match="resnet19"):
